@@ -1,0 +1,71 @@
+"""What a batch source is: samples with an order, from which whole batches are cut.
+
+A source knows *samples*; :class:`BatchPlan` (in :mod:`trtcal_widgets.data.plan`) cuts batches from it
+as TensorRT does. A source whose items are already batches (an iterable, a DataLoader) says so with
+``prebatched``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["ONLY_INPUT", "Batch", "Source"]
+
+ONLY_INPUT = ""
+"""Key of :attr:`Batch.feeds` for an array that was given without a name: the model's only input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One batch as it is fed to the model.
+
+    Attributes
+    ----------
+    index
+        Position of the batch in the plan, from 0.
+    feeds
+        Input name -> array, first axis = samples. :data:`ONLY_INPUT` stands for "the only input".
+    first_sample
+        Position in the source of the first sample of this batch.
+    n_samples
+        Number of real samples in the batch; padding is not counted.
+    """
+
+    index: int
+    feeds: Mapping[str, NDArray[np.generic]]
+    first_sample: int
+    n_samples: int
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Samples in a fixed order."""
+
+    prebatched: bool
+    """Whether an item is a whole batch already (its first axis is the batch)."""
+
+    def describe(self) -> str:
+        """Return one line for people: ``"ImageFolder calib/, 500 images"``."""
+        ...
+
+    def n_items(self) -> int | None:
+        """Return how many samples (or, when prebatched, batches) there are; None while unknown."""
+        ...
+
+    def load(self, start: int, stop: int) -> Mapping[str, NDArray[np.generic]]:
+        """Return samples ``start`` to ``stop`` (exclusive) stacked along axis 0.
+
+        Fewer come back at the end of the source; none at all is an empty mapping.
+        """
+        ...
+
+    def thumbnails(self, start: int, stop: int) -> Sequence[NDArray[np.uint8]]:
+        """Return small pictures (height, width, 3) of the samples; empty where they are not images."""
+        ...

@@ -1,0 +1,224 @@
+"""The ONNX graph as immutable facts: what a session, a view or an exporter may ask about a model.
+
+Nothing here imports onnx: a saved session brings its graph along as JSON and is explored on a machine
+that does not have the model file. :mod:`trtcal_widgets.model.load` makes these facts from a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FLOAT_DTYPES", "Dim", "ModelGraph", "NodeInfo", "TensorInfo", "TensorKind"]
+
+Dim = int | str | None
+"""One dimension of a shape: a number, the name of a dynamic dimension, or unknown."""
+
+FLOAT_DTYPES = frozenset({"float32", "float16", "float64", "bfloat16"})
+"""The element types whose tensors have a range to calibrate."""
+
+
+class TensorKind(str, Enum):
+    """What a tensor is to calibration."""
+
+    INPUT = "input"
+    """A graph input that is fed with calibration data."""
+    ACTIVATION = "activation"
+    """The output of a node that is computed from an input."""
+    CONSTANT = "constant"
+    """A constant that TensorRT sees as a tensor (it has a row in a calibration cache)."""
+    WEIGHT = "weight"
+    """A constant that is part of a layer (kernel, bias, statistics): never in a calibration cache."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of the graph.
+
+    Attributes
+    ----------
+    name
+        The name in the model file. It may hold anything: it is text, never markup.
+    kind
+        What the tensor is to calibration.
+    dtype
+        NumPy's name of the element type (``"float32"``), or ``""`` where it could not be inferred.
+    shape
+        Numbers, names of dynamic dimensions, or ``None``; ``None`` as a whole where the rank is unknown.
+    producer
+        Index into :attr:`ModelGraph.nodes`, or -1 for inputs and initialisers.
+    consumers
+        Indices of the nodes that read it, in graph order, each once.
+    is_output
+        Whether the tensor is an output of the graph.
+    """
+
+    name: str
+    kind: TensorKind
+    dtype: str
+    shape: tuple[Dim, ...] | None
+    producer: int
+    consumers: tuple[int, ...]
+    is_output: bool = False
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the tensor holds floating-point values, so that it has a range."""
+        return self.dtype in FLOAT_DTYPES
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """One node of the graph; ``name`` is made up (``Conv_12``) where the file gives none."""
+
+    index: int
+    name: str
+    op_type: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelGraph:
+    """A model as facts, in graph (topological) order.
+
+    Attributes
+    ----------
+    name
+        File name, for people.
+    sha256
+        Hash of the file's bytes (external data not included), hex: a saved session is refused on another model.
+    opset
+        Version of the default ONNX domain.
+    tensors
+        All tensors in graph order: inputs first, constants where they are first read.
+    nodes
+        All nodes of the main graph in topological order.
+    groups
+        Sets of float tensors that share one scale, each in graph order; the first member is the *leader*,
+        whose histogram decides (see :mod:`trtcal_widgets.model.groups`). Only groups of two and more.
+    """
+
+    name: str
+    sha256: str
+    opset: int
+    tensors: Mapping[str, TensorInfo]
+    nodes: tuple[NodeInfo, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Graph inputs that must be fed, in the file's order."""
+        return tuple(t for t in self.tensors.values() if t.kind is TensorKind.INPUT)
+
+    @cached_property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Graph outputs."""
+        return tuple(t for t in self.tensors.values() if t.is_output)
+
+    @cached_property
+    def float_tensors(self) -> tuple[str, ...]:
+        """Names of all tensors that have a range: inputs, activations, constants and weights."""
+        return tuple(t.name for t in self.tensors.values() if t.is_float)
+
+    @cached_property
+    def calibrated(self) -> tuple[str, ...]:
+        """Names of the tensors that TensorRT gives a cache row: float, and not a weight."""
+        return tuple(
+            t.name for t in self.tensors.values() if t.is_float and t.kind is not TensorKind.WEIGHT
+        )
+
+    @cached_property
+    def _group_index(self) -> Mapping[str, tuple[str, ...]]:
+        return MappingProxyType({name: group for group in self.groups for name in group})
+
+    def group_of(self, name: str) -> tuple[str, ...]:
+        """Return the tensors that share a scale with ``name``, itself included, leader first."""
+        return self._group_index.get(name) or (self.tensor(name).name,)
+
+    def tensor(self, name: str) -> TensorInfo:
+        """Return the facts of one tensor.
+
+        Raises
+        ------
+        ModelError
+            If the model has no tensor of that name; close names are suggested.
+        """
+        try:
+            return self.tensors[name]
+        except KeyError:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, self.tensors, n=3)
+            hint = f"; did you mean {', '.join(map(repr, close))}?" if close else ""
+            raise ModelError(f"{self.name} has no tensor {name!r}{hint}") from None
+
+    def op_type(self, name: str) -> str:
+        """Return the operator that makes a tensor, ``"Input"`` or ``"Constant"`` where there is none."""
+        tensor = self.tensor(name)
+        if tensor.producer >= 0:
+            return self.nodes[tensor.producer].op_type
+        return "Input" if tensor.kind is TensorKind.INPUT else "Constant"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts as plain JSON values; :meth:`from_json` reads them back."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "opset": self.opset,
+            "metadata": dict(self.metadata),
+            "groups": [list(group) for group in self.groups],
+            "nodes": [
+                [n.name, n.op_type, n.domain, list(n.inputs), list(n.outputs)] for n in self.nodes
+            ],
+            "tensors": [
+                [
+                    t.name,
+                    t.kind.value,
+                    t.dtype,
+                    None if t.shape is None else list(t.shape),
+                    t.producer,
+                    list(t.consumers),
+                    t.is_output,
+                ]
+                for t in self.tensors.values()
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelGraph:
+        """Make the facts from what :meth:`to_json` returned."""
+        tensors = [
+            TensorInfo(
+                name=name,
+                kind=TensorKind(kind),
+                dtype=dtype,
+                shape=None if shape is None else tuple(shape),
+                producer=producer,
+                consumers=tuple(consumers),
+                is_output=is_output,
+            )
+            for name, kind, dtype, shape, producer, consumers, is_output in data["tensors"]
+        ]
+        return cls(
+            name=data["name"],
+            sha256=data["sha256"],
+            opset=data["opset"],
+            metadata=MappingProxyType(dict(data["metadata"])),
+            groups=tuple(tuple(group) for group in data["groups"]),
+            nodes=tuple(
+                NodeInfo(i, name, op, domain, tuple(ins), tuple(outs))
+                for i, (name, op, domain, ins, outs) in enumerate(data["nodes"])
+            ),
+            tensors=MappingProxyType({t.name: t for t in tensors}),
+        )
