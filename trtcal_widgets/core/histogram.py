@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,8 @@ class Histogram:
         How many values were exactly 0, NaN, +inf, -inf. Zeros are in bin 0; the others are in no bin.
     minimum, maximum
         Smallest and largest finite value; 0 where there is none.
+    sum_parts, square_parts
+        Floats whose exact sum is the sum of the values and of their squares; see :attr:`total`, :attr:`sum_squares`.
     """
 
     base: float
@@ -61,8 +63,8 @@ class Histogram:
     neg_infs: int = 0
     minimum: float = 0.0
     maximum: float = 0.0
-    _sum: tuple[float, ...] = field(default=(), repr=False)
-    _sum_squares: tuple[float, ...] = field(default=(), repr=False)
+    sum_parts: tuple[float, ...] = field(default=(), repr=False)
+    square_parts: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.counts.flags.writeable:
@@ -77,7 +79,7 @@ class Histogram:
         array
             Any shape, any real dtype; other than contiguous float32 it is converted to float32 block by block.
         base
-            The range to start from (> 0); None or 0: the largest finite \\|x\\| of this array, which is what
+            The range to start from (> 0); None or 0: the largest finite |x| of this array, which is what
             TensorRT does with the first batch.
 
         Returns
@@ -122,8 +124,8 @@ class Histogram:
             neg_infs=neg_infs,
             minimum=float(moments[0]) + 0.0 if seen else 0.0,
             maximum=float(moments[1]) + 0.0 if seen else 0.0,
-            _sum=(float(moments[2]),),
-            _sum_squares=(float(moments[3]),),
+            sum_parts=(float(moments[2]),),
+            square_parts=(float(moments[3]),),
         )
 
     @classmethod
@@ -158,18 +160,18 @@ class Histogram:
 
     @property
     def amax(self) -> float:
-        """Largest finite \\|x\\|."""
+        """Largest finite |x|."""
         return max(self.maximum, -self.minimum)
 
     @cached_property
     def total(self) -> float:
         """Sum of the finite values, correctly rounded from the sums of the parts."""
-        return math.fsum(self._sum)
+        return math.fsum(self.sum_parts)
 
     @cached_property
     def sum_squares(self) -> float:
         """Sum of the squares of the finite values, correctly rounded from the sums of the parts."""
-        return math.fsum(self._sum_squares)
+        return math.fsum(self.square_parts)
 
     @property
     def mean(self) -> float:
@@ -271,8 +273,8 @@ def _merged(parts: list[Histogram], *, lift_edges: bool) -> Histogram:
         neg_infs=sum(h.neg_infs for h in parts),
         minimum=min((h.minimum for h in occupied), default=0.0),
         maximum=max((h.maximum for h in occupied), default=0.0),
-        _sum=_exact_sum(h._sum for h in parts),
-        _sum_squares=_exact_sum(h._sum_squares for h in parts),
+        sum_parts=_exact_sum(h.sum_parts for h in parts),
+        square_parts=_exact_sum(h.square_parts for h in parts),
     )
 
 
@@ -294,18 +296,19 @@ def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
     an expansion by one number at a time.
     """
 
-    def grow(expansion: list[float], value: float) -> list[float]:
+    expansion: list[float] = []
+    for value in (value for part in parts for value in part):
         rest = []
+        carry = value
         for term in expansion:
-            high = value + term
-            virtual = high - value
-            low = (value - (high - virtual)) + (term - virtual)
+            high = carry + term
+            virtual = high - carry
+            low = (carry - (high - virtual)) + (term - virtual)
             if low:
                 rest.append(low)
-            value = high
-        return [*rest, value]
-
-    return tuple(reduce(grow, (value for part in parts for value in part), []))
+            carry = high
+        expansion = [*rest, carry]
+    return tuple(expansion)
 
 
 def _float32_blocks(array: Any) -> Iterator[NDArray[np.float32]]:
@@ -319,8 +322,8 @@ def _float32_blocks(array: Any) -> Iterator[NDArray[np.float32]]:
     iterator = np.nditer(
         x,
         flags=["external_loop", "buffered", "zerosize_ok"],
-        op_flags=[["readonly"]],
-        op_dtypes=[np.dtype(np.float32)],
+        op_flags=["readonly"],
+        op_dtypes=np.dtype(np.float32),
         order="K",
         casting="unsafe",
         buffersize=_BLOCK,

@@ -1,0 +1,106 @@
+"""The scale that TensorRT would pick for an array: the question asked most often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.core.histogram import Histogram, amax_of, combine, replay
+from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
+from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold_curve
+from trtcal_widgets.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["ArrayCalibration", "calibrate_array"]
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayCalibration:
+    """What calibration makes of one tensor's values.
+
+    Attributes
+    ----------
+    amax
+        The threshold, in the values' unit (float32 as a Python float).
+    scale
+        amax / 127 in float32, as a Python float: what a calibration cache stores.
+    hex
+        The scale as a cache row spells it.
+    histogram, curve
+        What it was picked from.
+    """
+
+    amax: float
+    scale: float
+    hex: str
+    histogram: Histogram
+    curve: ThresholdCurve
+
+
+def calibrate_array(
+    batches: Any, method: str | Method = "entropy", *, range_mode: str = "tensorrt"
+) -> ArrayCalibration:
+    """Return the scale that TensorRT would pick for a tensor that takes these values.
+
+    Parameters
+    ----------
+    batches
+        One array (a single batch), or an iterable of arrays: the batches in their order. Any shapes, real dtypes.
+    method
+        ``"entropy"``, ``"minmax"``, ``"percentile:99.99"``, ``"mse"`` or ``"legacy:0.999"``.
+    range_mode
+        ``"tensorrt"``: the range starts at the largest value of the first batch and doubles, as TensorRT's does, so
+        the result depends on the order and the size of the batches. ``"two-pass"``: the range is the largest value of
+        all, so the result depends on the values alone; the batches are gone through twice.
+
+    Returns
+    -------
+    ArrayCalibration
+        With ``.amax``, ``.scale`` and ``.hex``.
+
+    Raises
+    ------
+    UsageError
+        If there is no value at all, no such method, or two passes are wanted over an iterator that gives one.
+
+    Examples
+    --------
+    >>> calibrate_array(np.ones((2, 3), np.float32)).hex
+    '3c010a14'
+    """
+    method = Method.parse(method)
+    if range_mode == "tensorrt":
+        histogram = replay(_one_pass(_as_batches(batches)))
+    elif range_mode == "two-pass":
+        if iter(batches) is batches:
+            raise UsageError("two passes need batches that can be gone through twice: give a list, not an iterator")
+        known = max((amax_of(batch) for batch in _as_batches(batches)), default=0.0)
+        histogram = combine(Histogram.of(batch, known or None) for batch in _as_batches(batches))
+    else:
+        raise UsageError(f"range_mode is 'tensorrt' or 'two-pass', not {range_mode!r}")
+    if histogram.n_values == 0:
+        raise UsageError("there is nothing to calibrate: the batches hold no values")
+    curve = threshold_curve(histogram, method)
+    scale = scale_of_amax(curve.amax)
+    return ArrayCalibration(curve.amax, float(scale), scale_to_hex(float(scale)), histogram, curve)
+
+
+def _as_batches(batches: Any) -> Iterable[Any]:
+    """Take an array, a number or a list of numbers as one batch."""
+    if hasattr(batches, "__array__") or np.isscalar(batches):
+        return [batches]
+    if isinstance(batches, (list, tuple)) and all(np.isscalar(value) for value in batches):
+        return [np.asarray(batches, dtype=np.float32)]
+    return batches  # type: ignore[no-any-return]
+
+
+def _one_pass(batches: Iterable[Any]) -> Iterable[Histogram]:
+    base = None
+    for batch in batches:
+        histogram = Histogram.of(batch, base)
+        base = base or histogram.base or None
+        yield histogram

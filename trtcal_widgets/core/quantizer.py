@@ -1,0 +1,156 @@
+"""What symmetric INT8 with a given amax costs: exactly for an array, estimated for a histogram.
+
+The quantiser is TensorRT's: scale = amax / 127, zero point 0, round half to even. A histogram of |x| does not tell
+the signs, so the estimates clip at ±127 steps; TensorRT's Q clamps at -128, one step further for negative values.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.core import _kernels
+from trtcal_widgets.core.histogram import N_BINS, Histogram
+from trtcal_widgets.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Cost", "NoiseModel", "dequantize", "fake_quantize", "quantize"]
+
+Q_MAX = 127
+
+
+def quantize(array: Any, scale: float, *, q_min: int = -128) -> NDArray[np.int8]:
+    """Quantise to int8: clip(round_half_even(x / scale), q_min, 127), computed in float32 as ONNX defines it.
+
+    Parameters
+    ----------
+    array
+        Any shape; converted to float32.
+    scale
+        Step in the array's unit, finite and > 0.
+    q_min
+        -128 for activations (TensorRT's Q), -127 for weights.
+
+    Raises
+    ------
+    UsageError
+        If the scale is not finite and positive: such a row of a cache cannot be used to quantise.
+    """
+    step = np.float32(scale)
+    if not (np.isfinite(step) and step > 0):
+        raise UsageError(f"a scale must be finite and greater than 0 to quantise with, not {scale}")
+    x = np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels = np.clip(np.rint(x / step), q_min, Q_MAX)
+    return np.asarray(np.nan_to_num(levels, copy=False).astype(np.int8))
+
+
+def dequantize(quantized: Any, scale: float) -> NDArray[np.float32]:
+    """Return q * scale in float32, the shape of ``quantized``."""
+    return np.asarray(quantized).astype(np.float32) * np.float32(scale)
+
+
+def fake_quantize(array: Any, scale: float, *, q_min: int = -128) -> NDArray[np.float32]:
+    """Quantise and come back: what a Q/DQ pair does to an array."""
+    return dequantize(quantize(array, scale, q_min=q_min), scale)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one amax costs one tensor.
+
+    Attributes
+    ----------
+    amax
+        The threshold, in the tensor's unit.
+    clipped_fraction
+        Share of the finite values beyond it, 0 to 1.
+    clip_noise, rounding_noise
+        Mean squared error, in the tensor's unit squared, of the clipped values and of the others, over all values.
+    sqnr_db
+        Signal to quantisation noise ratio in dB: inf without noise, nan without signal.
+    """
+
+    amax: float
+    clipped_fraction: float
+    clip_noise: float
+    rounding_noise: float
+    sqnr_db: float
+
+
+class NoiseModel:
+    """The cost of any amax, from a histogram alone: dragging a threshold needs no model run.
+
+    The values of a bin are taken as evenly spread over it, except exact zeros, which quantise without error. The
+    integral of the squared error over that density is exact. The first call prepares prefix sums (2048 steps); each
+    amax costs 128 steps after that.
+
+    Parameters
+    ----------
+    histogram
+        Of the tensor.
+    """
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+
+    @cached_property
+    def _moments(self) -> tuple[NDArray[np.float64], ...]:
+        """Mass per bin and its prefix moments at the bin edges, lengths in bins."""
+        mass = self._histogram.counts.astype(np.float64)
+        mass[0] -= self._histogram.zeros
+        left = np.arange(N_BINS, dtype=np.float64)
+        moments = (mass, mass * (left + 0.5), mass * (left * (left + 1.0) + 1.0 / 3.0))
+        return (mass, *(np.concatenate(([0.0], np.cumsum(m))) for m in moments))
+
+    def noise(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return clipped fraction, clipping noise and rounding noise, shape (k, 3), for amax of shape (k,).
+
+        Noise is a mean squared error over the finite values, in the tensor's unit squared.
+        """
+        amax = np.ascontiguousarray(amax, dtype=np.float64)
+        n = self._histogram.n_finite
+        width = self._histogram.range / N_BINS
+        if n == 0 or width == 0.0:
+            return np.zeros((amax.size, 3))
+        with np.errstate(over="ignore"):
+            in_bins = np.minimum(amax / width, 1e12)
+        result = _kernels.quantization_noise(in_bins, *self._moments)
+        # Nothing is clipped from the largest value on, though its bin reaches further.
+        result[amax >= self._histogram.amax, :2] = 0.0
+        result = np.maximum(result, 0.0) / n
+        result[:, 1:] *= width * width
+        return np.asarray(result)
+
+    def cost(self, amax: float) -> Cost:
+        """Return what ``amax`` costs.
+
+        Raises
+        ------
+        UsageError
+            If amax is negative or not a number.
+        """
+        if not amax >= 0:
+            raise UsageError(f"amax must be 0 or more, not {amax}")
+        (clipped, clip_noise, rounding_noise) = (float(v) for v in self.noise(np.array([amax]))[0])
+        return Cost(
+            amax=float(amax),
+            clipped_fraction=clipped,
+            clip_noise=clip_noise,
+            rounding_noise=rounding_noise,
+            sqnr_db=self.sqnr_db(clip_noise + rounding_noise),
+        )
+
+    def sqnr_db(self, noise: float) -> float:
+        """Return the signal's power over a mean squared error, in dB."""
+        n = self._histogram.n_finite
+        power = self._histogram.sum_squares / n if n else 0.0
+        if power == 0.0:
+            return math.nan
+        return 10.0 * math.log10(power / noise) if noise > 0.0 else math.inf

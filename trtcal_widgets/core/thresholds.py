@@ -1,0 +1,272 @@
+"""Ways to pick amax from a histogram, each with its whole objective so that it can be drawn.
+
+Every method looks at the same candidates, the bin indices i = 128 .. 2048 with
+``amax(i) = float32(i + 0.5) * float32(R / 2048)``, which is where TensorRT's entropy calibration puts its thresholds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtcal_widgets.core import _kernels
+from trtcal_widgets.core.histogram import N_BINS, Histogram
+from trtcal_widgets.core.quantizer import NoiseModel
+from trtcal_widgets.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["FIRST_CANDIDATE", "METHODS", "Method", "ThresholdCurve", "threshold", "threshold_curve"]
+
+FIRST_CANDIDATE = 128
+"""The smallest candidate: as many bins as there are positive quantisation levels."""
+
+_NEAR_TIE = 1e-9
+"""Prefix sums and the direct sum differ by less than 1e-12; candidates this close are looked at again directly."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to pick amax, with its parameter. :meth:`parse` reads ``"entropy"``, ``"percentile:99.99"``, ….
+
+    Attributes
+    ----------
+    kind
+        ``entropy``, ``minmax``, ``percentile``, ``mse`` or ``legacy``.
+    parameter
+        Percentile in percent, or the legacy calibrator's quantile (0 to 1); None for the others.
+    """
+
+    kind: str
+    parameter: float | None = None
+
+    @classmethod
+    def parse(cls, text: str | Method) -> Method:
+        """Read a method's name, with its parameter behind a colon where it takes one.
+
+        Raises
+        ------
+        UsageError
+            If there is no such method or the parameter does not fit; the message lists what there is.
+        """
+        if isinstance(text, Method):
+            return text
+        kind, colon, rest = str(text).strip().lower().partition(":")
+        if kind not in METHODS:
+            raise UsageError(
+                f"no method {text!r}; there are {', '.join(METHODS)} (percentile:99.9 sets its percentage)"
+            )
+        spec = METHODS[kind]
+        if not colon:
+            return cls(kind, spec.default)
+        try:
+            value = float(rest)
+        except ValueError:
+            raise UsageError(f"{text!r}: {rest!r} is not a number") from None
+        if spec.default is None:
+            raise UsageError(f"method {kind!r} takes no parameter, so {text!r} cannot be meant")
+        if not 0 < value <= spec.upper:
+            raise UsageError(f"{text!r}: the parameter of {kind} is greater than 0 and at most {spec.upper:g}")
+        return cls(kind, value)
+
+    def __str__(self) -> str:
+        """Return the text that :meth:`parse` reads."""
+        return self.kind if self.parameter is None else f"{self.kind}:{self.parameter:g}"
+
+    @property
+    def label(self) -> str:
+        """A short name for a legend: ``p99.99`` for a percentile."""
+        if self.kind == "percentile":
+            return f"p{self.parameter:g}"
+        return str(self)
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdCurve:
+    """A method's objective over all candidates, and its pick.
+
+    Attributes
+    ----------
+    method
+        Which method.
+    objective
+        float64, shape (1921,), read-only: the value at candidate i is ``objective[i - 128]``; smaller is better;
+        inf where a candidate cannot be taken.
+    pick
+        Index i of the chosen candidate, 128 to 2048. A method that does not choose among the bins (minmax, quantiles)
+        has the nearest one here.
+    amax
+        The chosen threshold: float32 as a Python float, in the tensor's unit.
+    bin_width
+        float32(R / 2048): ``amax(i) = float32(i + 0.5) * bin_width``.
+    """
+
+    method: Method
+    objective: NDArray[np.float64]
+    pick: int
+    amax: float
+    bin_width: float
+
+    @property
+    def candidates(self) -> NDArray[np.float64]:
+        """Thresholds of the candidates, float64, shape (1921,)."""
+        return _candidates(self.bin_width)
+
+
+def threshold_curve(histogram: Histogram, method: str | Method = "entropy") -> ThresholdCurve:
+    """Return a method's objective and pick for a histogram.
+
+    Raises
+    ------
+    UsageError
+        If there is no such method.
+    """
+    method = Method.parse(method)
+    objective, pick, amax = METHODS[method.kind].compute(histogram, method.parameter or 0.0)
+    objective.setflags(write=False)
+    return ThresholdCurve(method, objective, pick, float(np.float32(amax)), histogram.bin_width)
+
+
+def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
+    """Return the amax that a method picks: float32 as a Python float. Cheaper than the curve where it can be.
+
+    Raises
+    ------
+    UsageError
+        If there is no such method.
+    """
+    method = Method.parse(method)
+    if method.kind == "minmax":
+        return float(np.float32(histogram.amax))
+    if method.kind in ("percentile", "legacy"):
+        share = (method.parameter or 0.0) / (100.0 if method.kind == "percentile" else 1.0)
+        return float(np.float32(_quantile(histogram, share)))
+    return threshold_curve(histogram, method).amax
+
+
+def _candidates(bin_width: float) -> NDArray[np.float64]:
+    return np.asarray((np.arange(FIRST_CANDIDATE, N_BINS + 1) + 0.5) * bin_width, np.float64)
+
+
+def _amax_of_index(index: int, bin_width: float) -> float:
+    """TensorRT rounds to float32 at each step: index + 0.5, bin width, product."""
+    return float(np.float32(index + 0.5) * np.float32(bin_width))
+
+
+def _nearest_index(amax: float, bin_width: float) -> int:
+    if bin_width <= 0.0:
+        return N_BINS
+    return int(min(max(round(amax / bin_width - 0.5), FIRST_CANDIDATE), N_BINS))
+
+
+Computed = tuple["NDArray[np.float64]", int, float]
+"""Objective, pick, amax."""
+
+
+def _entropy(histogram: Histogram, _parameter: float) -> Computed:
+    """TensorRT's EntropyCalibration and EntropyCalibration2: the last i with the smallest KL(P_i || Q_i).
+
+    Bin 0 takes bin 1's count before the search, as NVIDIA's open pytorch-quantization does. Where no candidate has
+    a finite divergence (a constant tensor) the pick is 2048, so that the threshold is 2048.5/2048 of the constant.
+    """
+    counts = histogram.counts.astype(np.float64)
+    counts[0] = counts[1]
+    objective = _kernels.entropy_objective(counts)
+    best = float(objective.min())
+    pick = N_BINS
+    if math.isfinite(best):
+        tied = np.flatnonzero(objective <= best + _NEAR_TIE) + FIRST_CANDIDATE
+        exact = [_kernels.kl_divergence(counts, int(i)) for i in tied]
+        smallest = min(exact)
+        pick = max(int(i) for i, kl in zip(tied, exact, strict=True) if kl <= smallest)
+    return objective, pick, _amax_of_index(pick, histogram.bin_width)
+
+
+def _clipped_share(histogram: Histogram) -> NDArray[np.float64]:
+    """Return the share of the finite values beyond each candidate, linear within a bin."""
+    below = np.concatenate(([0.0], np.cumsum(histogram.counts)))
+    # Candidate i lies in the middle of bin i; the last one, 2048, lies beyond the last bin.
+    middle = np.append((below[FIRST_CANDIDATE:-1] + below[FIRST_CANDIDATE + 1 :]) / 2.0, below[-1])
+    return np.asarray((below[-1] - middle) / max(below[-1], 1.0), np.float64)
+
+
+def _minmax(histogram: Histogram, _parameter: float) -> Computed:
+    """MinMaxCalibration: the largest |x|. The objective is the clipped share, which it keeps at 0."""
+    amax = histogram.amax
+    return _clipped_share(histogram), _nearest_index(amax, histogram.bin_width), amax
+
+
+def _quantile(histogram: Histogram, share: float) -> float:
+    """Return the |x| that ``share`` of the finite values do not exceed, linear within its bin."""
+    n = histogram.n_finite
+    if n == 0 or share >= 1.0:
+        return histogram.amax
+    below = np.cumsum(histogram.counts)
+    wanted = share * n
+    j = int(np.searchsorted(below, wanted))
+    inside = (wanted - (below[j] - histogram.counts[j])) / histogram.counts[j]
+    return float(min((j + inside) * histogram.range / N_BINS, histogram.amax))
+
+
+def _percentile(histogram: Histogram, percent: float) -> Computed:
+    """Keep the wanted percentage with the smallest amax. The objective is how far a candidate's share is off."""
+    amax = _quantile(histogram, percent / 100.0)
+    off = np.abs(_clipped_share(histogram) - (1.0 - percent / 100.0))
+    return off, _nearest_index(amax, histogram.bin_width), amax
+
+
+def _legacy(histogram: Histogram, quantile: float) -> Computed:
+    """LegacyCalibration by its quantile; 1 gives MinMax's number, as a published table shows.
+
+    TensorRT's regression cutoff is carried in legacy tables but what it does is not published: it is not used here.
+    """
+    return _percentile(histogram, quantile * 100.0)
+
+
+def _mse(histogram: Histogram, _parameter: float) -> Computed:
+    """Take the candidate with the least clipping plus rounding noise, see :class:`~trtcal_widgets.core.NoiseModel`."""
+    noise = NoiseModel(histogram).noise(_candidates(histogram.bin_width))
+    objective = noise[:, 1] + noise[:, 2]
+    if histogram.n_finite == 0 or histogram.amax == 0.0:
+        return objective, N_BINS, histogram.amax
+    pick = int(np.argmin(objective)) + FIRST_CANDIDATE
+    return objective, pick, min(_amax_of_index(pick, histogram.bin_width), histogram.amax)
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """One row of :data:`METHODS`."""
+
+    compute: Callable[[Histogram, float], Computed]
+    objective_label: str
+    help: str
+    default: float | None = None
+    upper: float = 1.0
+
+
+METHODS: dict[str, _Spec] = {
+    "entropy": _Spec(_entropy, "KL divergence", "TensorRT's EntropyCalibration2: least information lost"),
+    "minmax": _Spec(_minmax, "clipped share", "TensorRT's MinMaxCalibration: nothing is clipped"),
+    "percentile": _Spec(
+        _percentile,
+        "distance from the wanted share",
+        "keep this percentage of the values",
+        99.99,
+        100.0,
+    ),
+    "mse": _Spec(_mse, "mean squared error", "least clipping plus rounding noise"),
+    "legacy": _Spec(
+        _legacy,
+        "distance from the wanted share",
+        "TensorRT's LegacyCalibration: a quantile of |x|",
+        0.9999,
+        1.0,
+    ),
+}
+"""All methods by name, in the order in which they are shown."""
