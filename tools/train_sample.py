@@ -96,9 +96,7 @@ def train(images: torch.Tensor, labels: torch.Tensor) -> LeNet:
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     model = LeNet()
-    optimiser = torch.optim.SGD(
-        model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True
-    )
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
     steps = EPOCHS * (len(images) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.05, total_steps=steps, pct_start=0.1)
     for epoch in range(EPOCHS):

@@ -1,0 +1,83 @@
+"""Whatever holds numbers -> a NumPy array that can be fed, or an error that says why it cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["common_length", "describe_array", "to_array"]
+
+_NUMBERS = "biuf"
+
+
+def to_array(value: Any, what: str) -> NDArray[np.generic]:
+    """Return ``value`` as an array of numbers with at least one axis.
+
+    Torch tensors (on any device, with or without gradient) and everything else with ``__array__`` are
+    taken; torch itself is not imported. The array may share memory with ``value``.
+
+    Parameters
+    ----------
+    value
+        An array, a tensor, or nested lists of numbers.
+    what
+        What it is, for the error: ``"batch 3, input 'data'"``.
+
+    Raises
+    ------
+    DataError
+        If it is text, objects, ragged, a single number, or a type that NumPy does not have (bfloat16).
+    """
+    for off_device in ("detach", "cpu"):
+        value = getattr(value, off_device, lambda same=value: same)()
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{what} is a {type(value).__name__} that does not become a NumPy array ({error}); "
+            "convert it to a float32 array first (a bfloat16 tensor with .float())"
+        ) from error
+    if array.dtype.kind not in _NUMBERS:
+        raise DataError(
+            f"{what} is {_type_text(value, array)}, which is not an array of numbers that a model can be fed"
+        )
+    if array.ndim == 0:
+        raise DataError(f"{what} is a single number; an array whose first axis is the samples is needed")
+    return array
+
+
+def common_length(arrays: Mapping[str, NDArray[np.generic]], what: str) -> int:
+    """Return the length of the first axis, which all arrays must share.
+
+    Raises
+    ------
+    DataError
+        If the lengths differ; both inputs are named.
+    """
+    names = list(arrays)
+    length = len(arrays[names[0]])
+    for name in names[1:]:
+        if len(arrays[name]) != length:
+            raise DataError(
+                f"{what}: input {names[0]!r} has {length} samples on its first axis but input {name!r} has "
+                f"{len(arrays[name])} ({describe_array(arrays[name])}); every input needs the same number"
+            )
+    return length
+
+
+def describe_array(array: NDArray[np.generic]) -> str:
+    """Return dtype and shape for people: ``float32[500,3,224,224]``."""
+    return f"{array.dtype}[{','.join(map(str, array.shape))}]"
+
+
+def _type_text(value: Any, array: NDArray[np.generic]) -> str:
+    kind = type(value).__name__
+    return f"a {kind}" if array.ndim == 0 else f"a {kind} of dtype {array.dtype}"
