@@ -1,0 +1,1 @@
+"""ONNX models: facts, shared-scale groups, constants, and copies with more outputs."""

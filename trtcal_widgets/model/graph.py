@@ -134,9 +134,7 @@ class ModelGraph:
     @cached_property
     def calibrated(self) -> tuple[str, ...]:
         """Names of the tensors that TensorRT gives a cache row: float, and not a weight."""
-        return tuple(
-            t.name for t in self.tensors.values() if t.is_float and t.kind is not TensorKind.WEIGHT
-        )
+        return tuple(t.name for t in self.tensors.values() if t.is_float and t.kind is not TensorKind.WEIGHT)
 
     @cached_property
     def _group_index(self) -> Mapping[str, tuple[str, ...]]:
@@ -178,9 +176,7 @@ class ModelGraph:
             "opset": self.opset,
             "metadata": dict(self.metadata),
             "groups": [list(group) for group in self.groups],
-            "nodes": [
-                [n.name, n.op_type, n.domain, list(n.inputs), list(n.outputs)] for n in self.nodes
-            ],
+            "nodes": [[n.name, n.op_type, n.domain, list(n.inputs), list(n.outputs)] for n in self.nodes],
             "tensors": [
                 [
                     t.name,

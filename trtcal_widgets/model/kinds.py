@@ -1,0 +1,111 @@
+"""Which constants are parts of a layer, and which TensorRT sees as tensors with a range.
+
+TensorRT's ONNX parser turns some constant inputs of a node into the layer's own weights or attributes and
+the others into constant layers, whose outputs are network tensors and so get a row in a calibration cache.
+
+Seen in real caches
+    Rows for the constant operands of ``MatMul``, ``Add``, ``Mul``, ``Div`` and ``Where``, and for the slope of
+    ``PRelu``; no rows for what ``Conv``, ``BatchNormalization`` and ``LayerNormalization`` hold. The constants
+    of ``Gemm`` have no rows in 8.0; 8.4 and 8.6 compute it as a matrix product of constant layers and
+    give them rows, but under names of their own (``(Unnamed Layer* 177) [Constant]_output``) that no ONNX
+    tensor has.
+Assumed
+    ``Gemm`` constants count as weights, since no row of theirs carries an ONNX name. ``ConvTranspose``,
+    the other normalisations, recurrent layers, and inputs that a layer takes as attributes (bounds of
+    ``Clip``, scales of ``Resize``, value of ``Pad``, …) are as for ``Conv``: the parser asks for weights there.
+    Everything else (embedding tables, initial states, …) is taken for a tensor.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.model.graph import TensorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from trtcal_widgets.model.graph import NodeInfo
+
+__all__ = ["LAYER_PARAMETERS", "constant_kinds", "is_default_domain"]
+
+LAYER_PARAMETERS: Mapping[str, frozenset[int]] = MappingProxyType(
+    {
+        op_type: frozenset(positions)
+        for op_type, positions in {
+            "BatchNormalization": (1, 2, 3, 4),
+            "Clip": (1, 2),
+            "Conv": (1, 2),
+            "ConvTranspose": (1, 2),
+            "DeformConv": (1, 3),
+            "DequantizeLinear": (1, 2),
+            "Dropout": (1, 2),
+            "GRU": (1, 2, 3),
+            "Gemm": (1, 2),
+            "GroupNormalization": (1, 2),
+            "InstanceNormalization": (1, 2),
+            "LSTM": (1, 2, 3, 7),
+            "LayerNormalization": (1, 2),
+            "NonMaxSuppression": (2, 3, 4),
+            "OneHot": (1, 2),
+            "Pad": (1, 2, 3),
+            "QuantizeLinear": (1, 2),
+            "RMSNormalization": (1,),
+            "RNN": (1, 2, 3),
+            "Resize": (1, 2, 3),
+            "Upsample": (1,),
+        }.items()
+    }
+)
+"""Input positions that a layer takes as its own, by operator of the default domain."""
+
+
+def is_default_domain(domain: str) -> bool:
+    """Whether a node's domain is ONNX's own, which has two spellings."""
+    return domain in ("", "ai.onnx")
+
+
+def constant_kinds(
+    nodes: Sequence[NodeInfo],
+    consumers: Mapping[str, Sequence[int]],
+    constants: Collection[str],
+    outputs: Collection[str],
+) -> dict[str, TensorKind]:
+    """Tell the weights among the constants.
+
+    Parameters
+    ----------
+    nodes
+        All nodes in topological order.
+    consumers
+        Tensor name -> indices of the nodes that read it, also from inside a subgraph.
+    constants
+        Names of the tensors that depend on no input, in topological order.
+    outputs
+        Names of the graph's outputs.
+
+    Returns
+    -------
+    dict
+        Name -> ``WEIGHT`` or ``CONSTANT``. A constant that is only made into other constants (transposed,
+        cast, dequantised) is a weight if all of these are; one that nothing reads is a weight too, as it
+        has no row.
+    """
+    kinds: dict[str, TensorKind] = {}
+    folded = frozenset(constants)
+    for name in reversed(list(constants)):
+        own = name not in outputs and all(
+            _is_parameter(nodes[index], name, folded, kinds) for index in consumers.get(name, ())
+        )
+        kinds[name] = TensorKind.WEIGHT if own else TensorKind.CONSTANT
+    return kinds
+
+
+def _is_parameter(node: NodeInfo, name: str, constants: frozenset[str], kinds: Mapping[str, TensorKind]) -> bool:
+    made = [output for output in node.outputs if output]
+    if made and all(output in constants for output in made):
+        return all(kinds[output] is TensorKind.WEIGHT for output in made)
+    positions = [i for i, read in enumerate(node.inputs) if read == name]
+    allowed = LAYER_PARAMETERS.get(node.op_type, frozenset())
+    return is_default_domain(node.domain) and bool(positions) and allowed.issuperset(positions)

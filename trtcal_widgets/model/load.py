@@ -1,0 +1,88 @@
+"""From an ONNX file to the facts of :mod:`trtcal_widgets.model.graph`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.model.constants import ConstantReader
+from trtcal_widgets.model.files import check_external_data, read_proto
+from trtcal_widgets.model.graph import ModelGraph
+from trtcal_widgets.model.groups import find_groups
+from trtcal_widgets.model.inference import infer_types
+from trtcal_widgets.model.structure import read_structure
+
+if TYPE_CHECKING:
+    import os
+
+    from onnx import ModelProto
+
+__all__ = ["OnnxModel", "load_graph", "load_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModel:
+    """A model file in memory, without its external data.
+
+    Attributes
+    ----------
+    path
+        The file it was read from; external data lie relative to its folder.
+    proto
+        onnx's ModelProto. It is shared: copy what you change.
+    graph
+        The facts.
+    """
+
+    path: Path
+    proto: ModelProto
+    graph: ModelGraph
+
+    @cached_property
+    def constants(self) -> ConstantReader:
+        """Values of the constants that are stored in the model, read on demand."""
+        return ConstantReader(self.proto, self.path.parent)
+
+
+def load_graph(path: str | os.PathLike[str]) -> ModelGraph:
+    """Read the facts of an ONNX model.
+
+    Parameters
+    ----------
+    path
+        The ``.onnx`` file; external data must lie beside it but are not read.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, not ONNX, cut short, empty, lacks external data, or its graph is broken.
+    """
+    return load_model(path).graph
+
+
+def load_model(path: str | os.PathLike[str]) -> OnnxModel:
+    """Read an ONNX model and its facts; see :func:`load_graph`."""
+    path = Path(path)
+    proto, sha256 = read_proto(path)
+    external_bytes = check_external_data(proto, path)
+    structure = read_structure(proto, str(path), infer_types(proto, path.parent))
+    opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
+    metadata = {
+        "producer": f"{proto.producer_name} {proto.producer_version}".strip(),
+        "ir_version": str(proto.ir_version),
+        "opsets": ", ".join(f"{domain} {version}" for domain, version in opsets.items()),
+        "external_bytes": str(external_bytes),
+    }
+    graph = ModelGraph(
+        name=path.name,
+        sha256=sha256,
+        opset=opsets.get("ai.onnx", 0),
+        tensors=MappingProxyType(structure.tensors),
+        nodes=structure.nodes,
+        groups=find_groups(structure.nodes, structure.tensors, structure.sharing),
+        metadata=MappingProxyType(metadata),
+    )
+    return OnnxModel(path, proto, graph)

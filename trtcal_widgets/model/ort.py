@@ -1,0 +1,137 @@
+"""ONNX Runtime sessions made from bytes, with external data found in the model's own folder."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import MissingDependencyError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["OPTIMIZATIONS", "open_session", "short_message"]
+
+OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
+"""Graph optimisation levels. Up to ``extended`` every tensor is bit for bit what the unoptimised graph gives;
+``layout`` and ``all`` change the order of additions (seen: up to 2.4e-5 of amax)."""
+
+_CPU = "CPUExecutionProvider"
+
+ERRORS_ONLY = 3
+SILENT = 4
+
+
+def open_session(
+    model: bytes,
+    folder: Path,
+    *,
+    name: str,
+    providers: Sequence[Any] | None = None,
+    threads: int = 1,
+    optimization: str = "off",
+    silent: bool = False,
+) -> Any:
+    """Create an ``onnxruntime.InferenceSession``.
+
+    Parameters
+    ----------
+    model
+        The serialised model.
+    folder
+        Where its external data lie.
+    name
+        The model's file name, for messages.
+    providers
+        Execution providers by preference, names or (name, options) pairs; None for the CPU.
+    threads
+        Threads inside one operator.
+    optimization
+        One of :data:`OPTIMIZATIONS`.
+    silent
+        Whether ONNX Runtime's own error log is kept quiet too.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a provider is not part of this ONNX Runtime, or could not start.
+    ModelError
+        If ONNX Runtime does not take the model.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = SILENT if silent else ERRORS_ONLY
+    # An explicit number also keeps ONNX Runtime from pinning threads to cores that a container does not have.
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.absolute()))
+    options.graph_optimization_level = _level(optimization)
+    wanted = list(providers or [_CPU])
+    _check_available(wanted, ort.get_available_providers())
+    try:
+        session = ort.InferenceSession(model, options, providers=wanted)
+    except Exception as error:
+        raise ModelError(f"ONNX Runtime {ort.__version__} does not take {name}: {_advice(error)}") from error
+    _check_started(wanted, session.get_providers())
+    return session
+
+
+def _level(optimization: str) -> Any:
+    import onnxruntime as ort
+
+    levels = ort.GraphOptimizationLevel
+    names = {
+        "off": levels.ORT_DISABLE_ALL,
+        "basic": levels.ORT_ENABLE_BASIC,
+        "extended": levels.ORT_ENABLE_EXTENDED,
+        # Releases before 1.22 have no level of its own for layouts: they belong to "all".
+        "layout": getattr(levels, "ORT_ENABLE_LAYOUT", levels.ORT_ENABLE_ALL),
+        "all": levels.ORT_ENABLE_ALL,
+    }
+    return names[optimization]
+
+
+def _provider_name(provider: Any) -> str:
+    return str(provider[0] if isinstance(provider, tuple | list) else provider)
+
+
+def _check_available(wanted: Sequence[Any], available: Sequence[str]) -> None:
+    for provider in map(_provider_name, wanted):
+        if provider not in available:
+            raise MissingDependencyError(
+                f"this ONNX Runtime has no {provider} (it has {', '.join(available)}); install the package that "
+                "does (onnxruntime-gpu for CUDA and TensorRT), or leave providers= out to use the CPU"
+            )
+
+
+def _check_started(wanted: Sequence[Any], running: Sequence[str]) -> None:
+    # ONNX Runtime falls back to the CPU with nothing but a line in its log: the user asked for something else.
+    for provider in map(_provider_name, wanted):
+        if provider not in running:
+            raise MissingDependencyError(
+                f"{provider} could not start (its libraries or the device are missing; ONNX Runtime wrote the "
+                "reason to stderr); leave providers= out to use the CPU"
+            )
+
+
+def short_message(error: BaseException) -> str:
+    """Return ONNX Runtime's message without its error codes and source file names."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
+    return re.sub(r"\S*onnxruntime/\S+:\d+ [^\n]*?\b(?=\w+\b[^\n]*was false|\w)", "", text, count=1)
+
+
+def _advice(error: BaseException) -> str:
+    text = short_message(error)
+    if "is not a registered function/op" in text or "No Op registered for" in text:
+        return (
+            f"{text}. It has an operator that ONNX Runtime does not know (a TensorRT plugin?); "
+            "its tensors cannot be computed without TensorRT"
+        )
+    if "opset" in text and "official support" in text.lower():
+        return f"{text}. Upgrade onnxruntime, or export the model with an older opset"
+    if "Unsupported model IR version" in text:
+        return f"{text}. Upgrade onnxruntime"
+    return text

@@ -1,0 +1,151 @@
+"""Checking what is fed to a model against what the model takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtcal_widgets.data.base import ONLY_INPUT
+from trtcal_widgets.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.model.graph import ModelGraph, TensorInfo
+
+__all__ = ["check_feeds", "describe_input"]
+
+_EXACT_CASTS = frozenset(
+    {
+        ("float64", "float32"),
+        ("float16", "float32"),
+        ("float16", "float64"),
+        ("float32", "float64"),
+        *((a, b) for a in ("int8", "uint8", "int16", "uint16", "int32", "uint32") for b in ("int64",)),
+        *((a, "int32") for a in ("int8", "uint8", "int16", "uint16", "int64")),
+    }
+)
+"""Casts made for the user: between floats (NumPy computes in float64 what a model takes in float32), and
+between integers, where every value is checked to survive. Never between floats and integers."""
+
+
+def describe_input(tensor: TensorInfo) -> str:
+    """Return a model's input for people: ``'images' float32 (batch, 3, 640, 640)``."""
+    if tensor.shape is None:
+        return f"{tensor.name!r} {tensor.dtype} of any shape"
+    dims = ", ".join("any" if dim is None else str(dim) for dim in tensor.shape)
+    return f"{tensor.name!r} {tensor.dtype} ({dims}{',' if len(tensor.shape) == 1 else ''})"
+
+
+def check_feeds(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """Return the feeds by the model's own input names, cast where nothing is lost.
+
+    Parameters
+    ----------
+    graph
+        The model's facts.
+    feeds
+        Input name -> array; :data:`~trtcal_widgets.data.base.ONLY_INPUT` stands for the only input.
+
+    Returns
+    -------
+    dict
+        One C-contiguous array per model input, in the model's order.
+
+    Raises
+    ------
+    DataError
+        If a name, dtype or shape does not fit; the message says what the model takes and how to convert.
+    """
+    named = _by_name(graph, feeds)
+    return {
+        tensor.name: _check_shape(tensor, _check_dtype(tensor, np.asarray(named[tensor.name])))
+        for tensor in graph.inputs
+    }
+
+
+def _by_name(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> Mapping[str, NDArray[np.generic]]:
+    names = [tensor.name for tensor in graph.inputs]
+    if set(feeds) == set(names):
+        return feeds
+    takes = "; ".join(describe_input(tensor) for tensor in graph.inputs) or "nothing"
+    if set(feeds) == {ONLY_INPUT}:
+        if len(names) == 1:
+            return {names[0]: feeds[ONLY_INPUT]}
+        raise DataError(
+            f"the batch is one array without a name, but {graph.name} has {len(names)} inputs: {takes}. "
+            f"Give a dict of them: {{{', '.join(f'{name!r}: …' for name in names)}}}"
+        )
+    missing = [name for name in names if name not in feeds]
+    unknown = [name for name in feeds if name not in names]
+    wrong = [f"misses {', '.join(map(repr, missing))}"] if missing else []
+    if unknown:
+        wrong.append(f"has {', '.join(map(repr, unknown))}, which the model does not know")
+    raise DataError(f"the batch {' and '.join(wrong)}; {graph.name} takes {takes}")
+
+
+def _check_dtype(tensor: TensorInfo, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    got = array.dtype.name
+    if got == tensor.dtype or not tensor.dtype or (tensor.dtype == "string" and array.dtype.kind in "OUS"):
+        return np.ascontiguousarray(array) if array.ndim else array
+    if (got, tensor.dtype) not in _EXACT_CASTS:
+        raise DataError(
+            f"input {tensor.name!r} takes {tensor.dtype}, the batch has {got}; {_how_to_cast(got, tensor.dtype)}"
+        )
+    if array.dtype.kind in "iu":
+        limits = np.iinfo(tensor.dtype)
+        if array.size and (array.min() < limits.min or array.max() > limits.max):
+            raise DataError(
+                f"input {tensor.name!r} takes {tensor.dtype}, and the batch's {got} values "
+                f"{array.min()} to {array.max()} do not fit in it"
+            )
+    return np.ascontiguousarray(array, dtype=tensor.dtype)
+
+
+def _how_to_cast(got: str, wanted: str) -> str:
+    if np.dtype(got).kind in "iub" and wanted.startswith(("float", "bfloat")):
+        return (
+            f"convert it as the model was trained, for pixels often (x / 255).astype({wanted!r}): "
+            "a bare cast would calibrate on the wrong range"
+        )
+    if wanted.startswith(("int", "uint")):
+        return f"if these are indices or token ids, pass x.astype({wanted!r})"
+    return f"pass x.astype({wanted!r})"
+
+
+def _check_shape(tensor: TensorInfo, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    if tensor.shape is None:
+        return array
+    dims = tensor.shape
+    if array.ndim != len(dims):
+        hint = ""
+        if array.ndim == len(dims) - 1:
+            hint = "; is the batch axis missing? x[None] adds one"
+        raise DataError(
+            f"input {describe_input(tensor)} has {len(dims)} axes, the batch {array.shape} has {array.ndim}{hint}"
+        )
+    wrong = [axis for axis, dim in enumerate(dims) if isinstance(dim, int) and array.shape[axis] != dim]
+    if wrong:
+        axes = ", ".join(f"axis {axis} is {array.shape[axis]}, not {dims[axis]}" for axis in wrong)
+        raise DataError(
+            f"input {describe_input(tensor)} does not take a batch of shape {array.shape}: "
+            f"{axes}{_layout_hint(dims, array.shape, wrong)}"
+        )
+    return array
+
+
+def _layout_hint(dims: Sequence[object], shape: tuple[int, ...], wrong: Sequence[int]) -> str:
+    def fits(moved: tuple[int, ...]) -> bool:
+        pairs = zip(dims, moved, strict=True)
+        return all(not isinstance(dim, int) or dim == size for dim, size in pairs)
+
+    if len(shape) == 4 and fits((shape[0], shape[3], shape[1], shape[2])):
+        return "; the batch looks like NHWC and the model takes NCHW: x.transpose(0, 3, 1, 2)"
+    if len(shape) == 4 and fits((shape[0], shape[2], shape[3], shape[1])):
+        return "; the batch looks like NCHW and the model takes NHWC: x.transpose(0, 2, 3, 1)"
+    if list(wrong) == [0]:
+        return f"; the model was exported for batches of {dims[0]}: use batch_size={dims[0]}"
+    return ""

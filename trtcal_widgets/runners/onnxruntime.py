@@ -1,0 +1,240 @@
+"""The runner that works everywhere: ONNX Runtime, on the CPU unless told otherwise."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from trtcal_widgets.errors import DataError, ModelError, UsageError
+from trtcal_widgets.model.folding import constant_values
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.load import OnnxModel, load_model
+from trtcal_widgets.model.ort import OPTIMIZATIONS, SILENT, open_session, short_message
+from trtcal_widgets.model.tap import as_float32_names, with_outputs
+from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.runners.histograms import available_cores, stream_histograms
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.model.graph import ModelGraph
+
+__all__ = ["OnnxRuntimeRunner"]
+
+
+class OnnxRuntimeRunner:
+    """Runs an ONNX model with ONNX Runtime and gives every float tensor away.
+
+    All float activations are marked as outputs of a copy of the model first and the copy is optimised after, so
+    that every tensor of the file exists, bit for bit as in the unoptimised graph. The model's folder is
+    never written to.
+
+    Parameters
+    ----------
+    model
+        Path of the ``.onnx`` file, or a model that was loaded already.
+    providers
+        ONNX Runtime execution providers by preference; None for the CPU.
+    threads
+        Cores to use for the model and for counting; None for all that the process may use.
+    optimization
+        ONNX Runtime's graph optimisation: ``"off"``, ``"basic"``, ``"extended"`` (all three bit-identical),
+        or ``"layout"``/``"all"``, which change results by up to 2.4e-5 of a tensor's amax.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or no model.
+    UsageError
+        If an argument cannot be meant.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | OnnxModel,
+        *,
+        providers: Sequence[Any] | None = None,
+        threads: int | None = None,
+        optimization: str = "extended",
+    ) -> None:
+        if optimization not in OPTIMIZATIONS:
+            raise UsageError(f"optimization={optimization!r} is unknown; choose one of {', '.join(OPTIMIZATIONS)}")
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads={threads} cannot be; give 1 or more, or None for all cores")
+        self._model = model if isinstance(model, OnnxModel) else load_model(model)
+        self._providers = [providers] if isinstance(providers, str) else providers
+        self._threads = threads or available_cores()
+        self._optimization = optimization
+        self._session: Any = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
+        self._activations = [
+            t.name for t in self.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION
+        ]
+        self._aliases = as_float32_names(self.graph, self._activations)
+
+    @property
+    def name(self) -> str:
+        """What runs the model: ``"onnxruntime 1.23.0 CPU"``."""
+        import onnxruntime as ort
+
+        first = (self._providers or ["CPU"])[0]
+        text = str(first[0] if isinstance(first, tuple | list) else first)
+        return f"onnxruntime {ort.__version__} {text.removesuffix('ExecutionProvider')}"
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The model's facts."""
+        return self._model.graph
+
+    @property
+    def model(self) -> OnnxModel:
+        """The loaded model."""
+        return self._model
+
+    def __enter__(self) -> Self:
+        """Load the model into ONNX Runtime, unless that was done already, and return the runner.
+
+        Raises
+        ------
+        ModelError
+            If ONNX Runtime does not take the model.
+        MissingDependencyError
+            If an execution provider is not there.
+        """
+        self._closed = False
+        self._open()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Free ONNX Runtime's memory and the threads."""
+        self.close()
+
+    def close(self) -> None:
+        """Free ONNX Runtime's memory and the threads; ``with runner:`` opens it again."""
+        self._closed = True
+        self._session = None
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _open(self) -> tuple[Any, ThreadPoolExecutor]:
+        if self._closed:
+            raise UsageError(
+                f"the runner of {self.graph.name} is closed; use it inside its `with` block, or open it again"
+            )
+        if self._session is None:
+            present = {t.name for t in self.graph.outputs}
+            plain = [n for n in self._activations if n not in present and n not in self._aliases]
+            self._session = open_session(
+                with_outputs(self._model.proto, plain, as_float32=self._aliases),
+                self._model.path.parent,
+                name=self.graph.name,
+                providers=self._providers,
+                threads=self._threads,
+                optimization=self._optimization,
+            )
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, "trtcal-histogram")
+        return self._session, self._pool
+
+    def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """Yield every float constant and weight, read (or, where the model computes it, computed) once.
+
+        Raises
+        ------
+        ModelError
+            If external data cannot be read.
+        """
+        return constant_values(self._model)
+
+    def infer(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """Run one batch and yield every float input and activation as (name, array), in graph order.
+
+        The runner drops each array when it is yielded: keep no reference and its memory is free.
+        bfloat16 activations come as float32.
+
+        Raises
+        ------
+        DataError
+            If a feed does not fit the model's inputs by name, dtype or shape, or an operator refuses a value.
+        ModelError
+            If an operator fails; the message names it.
+        """
+        session, _ = self._open()
+        checked = check_feeds(self.graph, feeds)
+        values = self._run(session, checked)
+        return self._give_away(checked, values)
+
+    def _run(self, session: Any, feeds: dict[str, NDArray[np.generic]]) -> list[Any]:
+        import onnxruntime as ort
+
+        options = ort.RunOptions()
+        options.log_severity_level = SILENT  # what it would log is raised
+        names = [self._aliases.get(name, name) for name in self._activations]
+        try:
+            values: list[Any] = session.run(names, feeds, options)
+        except Exception as error:  # noqa: BLE001 - ORT's exceptions have no common base but Exception
+            self._explain(error, feeds)
+        return values
+
+    def _give_away(
+        self, feeds: dict[str, NDArray[np.generic]], values: list[Any]
+    ) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        for tensor in self.graph.inputs:
+            if tensor.is_float:
+                yield tensor.name, feeds.pop(tensor.name)
+        feeds.clear()
+        values.reverse()
+        for name in self._activations:
+            yield name, values.pop()
+
+    def _explain(self, error: Exception, feeds: Mapping[str, NDArray[np.generic]]) -> NoReturn:
+        """Raise what an ONNX Runtime error means, with the operator and the shapes it was given."""
+        text = short_message(error)
+        shapes = ", ".join(f"{name!r} {array.dtype} {array.shape}" for name, array in feeds.items())
+        found = re.search(r"running (\w+) node\. Name:'([^']*)'", text)
+        where = f"operator {found[1]} (node {found[2]!r})" if found else "ONNX Runtime"
+        if "out of data bounds" in text or "indices element out of" in text:
+            raise DataError(
+                f"{where} of {self.graph.name} was given an index that its table does not have: {text}. Fed: "
+                f"{shapes}. Are the token ids of this model's own vocabulary?"
+            ) from error
+        if "allocate memory" in text or "bad allocation" in text or "bad_alloc" in text:
+            raise ModelError(
+                f"{self.graph.name} does not fit into memory with a batch of {shapes}; use a smaller batch_size"
+            ) from error
+        raise ModelError(
+            f"{where} of {self.graph.name} failed: {text}. Fed: {shapes}. If the model runs with another batch or "
+            "image size, that size is fixed inside its graph: use it, or export with dynamic axes"
+        ) from error
+
+    def histograms(
+        self, feeds: Mapping[str, NDArray[np.generic]], bases: Mapping[str, float]
+    ) -> Iterator[tuple[str, Histogram]]:
+        """Run one batch and yield (name, histogram) for every tensor of :meth:`infer`.
+
+        Parameters
+        ----------
+        feeds
+            As for :meth:`infer`.
+        bases
+            Name -> range R that the tensor's histogram starts from; a missing one starts from the
+            largest finite |x| of this batch.
+        """
+        stream = self.infer(feeds)
+        _, pool = self._open()
+        return stream_histograms(stream, bases, pool, self._threads)
