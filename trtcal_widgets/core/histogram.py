@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["N_BINS", "Histogram", "amax_of", "combine", "replay"]
+__all__ = ["N_BINS", "Histogram", "amax_of", "combine", "join_parts", "replay"]
 
 _BLOCK = 1 << 16
 """Values that are converted to float32 at a time where the array is not contiguous float32 already."""
@@ -216,7 +216,21 @@ def combine(histograms: Iterable[Histogram]) -> Histogram:
     UsageError
         If they started from different ranges.
     """
-    return _merged(list(histograms), lift_edges=False)
+    return _merged(list(histograms), lift_later=False, lift_earlier=False)
+
+
+def join_parts(histograms: Iterable[Histogram]) -> Histogram:
+    """Merge histograms of the parts of ONE array to what :meth:`Histogram.of` makes of the whole array.
+
+    The range of a batch is known before its first value is counted, so a value at the upper edge of a part's range
+    belongs one bin higher wherever another part had to double it.
+
+    Raises
+    ------
+    UsageError
+        If they started from different ranges.
+    """
+    return _merged(list(histograms), lift_later=True, lift_earlier=True)
 
 
 def replay(histograms: Iterable[Histogram]) -> Histogram:
@@ -231,11 +245,14 @@ def replay(histograms: Iterable[Histogram]) -> Histogram:
     UsageError
         If they started from different ranges.
     """
-    return _merged(list(histograms), lift_edges=True)
+    return _merged(list(histograms), lift_later=True, lift_earlier=False)
 
 
-def _merged(parts: list[Histogram], *, lift_edges: bool) -> Histogram:
-    """Merge; with ``lift_edges`` edge values that arrive after the range has grown go where one pass puts them."""
+def _merged(parts: list[Histogram], *, lift_later: bool, lift_earlier: bool) -> Histogram:
+    """Merge; lifting moves edge values of a shorter range to the next bin of the longer one.
+
+    ``lift_later`` does so for histograms that come after the range has grown, ``lift_earlier`` for those before.
+    """
     bases = {h.base for h in parts if h.base > 0}
     if len(bases) > 1:
         listed = ", ".join(f"{b:g}" for b in sorted(bases)[:3])
@@ -252,11 +269,11 @@ def _merged(parts: list[Histogram], *, lift_edges: bool) -> Histogram:
         # A histogram without a base holds zeros only, which are in bin 0 of any range.
         own = h.doublings if h.base > 0 else doublings
         if own > doublings:
-            counts = _folded(counts, own - doublings)
+            counts = _folded(counts, own - doublings, edge if lift_earlier else 0)
             doublings, edge = own, 0
             counts += h.counts
         elif own < doublings:
-            counts += _folded(h.counts, doublings - own, h.edge if lift_edges else 0)
+            counts += _folded(h.counts, doublings - own, h.edge if lift_later else 0)
         else:
             counts += h.counts
         if own == doublings and h.base > 0:
