@@ -10,12 +10,10 @@ __all__ = [
     "CacheFormatError",
     "CancelledError",
     "DataError",
-    "DeviceError",
     "EngineError",
     "ExportError",
     "MissingDependencyError",
     "ModelError",
-    "OutOfDeviceMemoryError",
     "SessionError",
     "TrtcalError",
     "UsageError",
@@ -56,14 +54,6 @@ class CancelledError(TrtcalError):
 
 class MissingDependencyError(TrtcalError, ImportError):
     """An optional package is not installed; the message says which, and which road works without it."""
-
-
-class DeviceError(TrtcalError):
-    """A GPU, a driver or device memory that cannot do what is asked."""
-
-
-class OutOfDeviceMemoryError(DeviceError, MemoryError):
-    """The device has not enough free memory; the message says what was asked for and what would fit."""
 
 
 class EngineError(TrtcalError):
