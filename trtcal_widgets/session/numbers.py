@@ -1,0 +1,257 @@
+"""What the recorded batches say: merged histograms, thresholds and table rows, computed when asked and kept.
+
+Everything here follows from the store, the position and the excluded batches (the *view*), and from the choices.
+Kernels release the GIL, so that tables of hundreds of tensors use every core.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtcal_widgets.core.histogram import Histogram, combine, replay
+from trtcal_widgets.core.quantizer import Cost, NoiseModel
+from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold, threshold_curve
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.session.store import BatchStore
+
+__all__ = ["Numbers"]
+
+_COMPARED = (Method("entropy"), Method("minmax"), Method("percentile", 99.99))
+"""Methods whose disagreement is shown: those that are cheap for every tensor after every batch."""
+
+_TRACE_POINTS = 48
+_MUCH_DISAGREEMENT = 4.0
+_MUCH_CLIPPED = 0.01
+_KEPT_CURVES = 64
+
+
+@dataclass
+class _Cached:
+    """What was computed for one tensor in the present view."""
+
+    histogram: Histogram
+    amax: dict[Method, float]
+    cost: dict[float, Cost]
+
+
+class Numbers:
+    """Numbers of the present view.
+
+    Parameters
+    ----------
+    graph
+        The model's facts.
+    store
+        Per-batch histograms.
+    constants
+        Histograms of constants and weights, which no batch changes.
+    in_order
+        Whether batches are replayed in their order (TensorRT's one pass) or combined (two passes).
+    """
+
+    def __init__(
+        self, graph: ModelGraph, store: BatchStore, constants: Mapping[str, Histogram], *, in_order: bool
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._constants = constants
+        self._join = replay if in_order else combine
+        self._view: tuple[int, frozenset[int]] = (0, frozenset())
+        self._cached: dict[str, _Cached] = {}
+        self._curves: dict[tuple[str, Method], ThresholdCurve] = {}
+        self._rows: dict[str, tuple[Choice | Method, TensorRow]] = {}
+        self._lock = threading.RLock()
+
+    def show(self, position: int, excluded: frozenset[int]) -> None:
+        """Move to another view; what still holds is kept."""
+        with self._lock:
+            view = (position, excluded)
+            if view == self._view:
+                return
+            old_position, old_excluded = self._view
+            grown = position == old_position + 1 and excluded == old_excluded
+            self._view = view
+            if grown and old_position in excluded:
+                return
+            cached = self._cached if grown else {}
+            self._cached = {}
+            self._curves = {}
+            self._rows = {}
+            for name, old in cached.items():
+                added = self._store.get(old_position, name) if name not in self._constants else None
+                parts = [old.histogram] if added is None else [old.histogram, added]
+                self._cached[name] = _Cached(self._join(parts), {}, {})
+
+    def histogram(self, name: str) -> Histogram:
+        """Return a tensor's histogram over the counted batches."""
+        return self._entry(name).histogram
+
+    def _entry(self, name: str) -> _Cached:
+        with self._lock:
+            entry = self._cached.get(name)
+            view = self._view
+        if entry is None:
+            histogram = self._constants.get(name) or self._merged(name, view)
+            with self._lock:
+                entry = _Cached(histogram, {}, {})
+                if view == self._view:
+                    entry = self._cached.setdefault(name, entry)
+        return entry
+
+    def _merged(self, name: str, view: tuple[int, frozenset[int]]) -> Histogram:
+        parts = [h for i in self._batches(view) if (h := self._store.get(i, name)) is not None]
+        return self._join(parts) if parts else Histogram.empty()
+
+    @staticmethod
+    def _batches(view: tuple[int, frozenset[int]]) -> list[int]:
+        position, excluded = view
+        return [i for i in range(position) if i not in excluded]
+
+    def curve(self, name: str, method: Method) -> ThresholdCurve:
+        """Return a method's curve for a tensor's own histogram."""
+        with self._lock:
+            curve = self._curves.get((name, method))
+        if curve is None:
+            curve = threshold_curve(self.histogram(name), method)
+            with self._lock:
+                while len(self._curves) >= _KEPT_CURVES:
+                    self._curves.pop(next(iter(self._curves)))
+                self._curves[name, method] = curve
+        return curve
+
+    def amax(self, leader: str, choice: Choice | Method) -> float:
+        """Return the threshold of a group: the user's value, or what a method picks for the leader's histogram."""
+        if isinstance(choice, Choice):
+            if choice.amax is not None:
+                return float(np.float32(choice.amax))
+            choice = choice.method or Method("entropy")
+        entry = self._entry(leader)
+        if choice not in entry.amax:
+            entry.amax[choice] = threshold(entry.histogram, choice)
+        return entry.amax[choice]
+
+    def cost(self, name: str, amax: float) -> Cost:
+        """Return what a threshold costs a tensor."""
+        entry = self._entry(name)
+        if amax not in entry.cost:
+            if len(entry.cost) > _KEPT_CURVES:
+                entry.cost.clear()
+            entry.cost[amax] = NoiseModel(entry.histogram).cost(amax)
+        return entry.cost[amax]
+
+    def trace(self, name: str, leader: str, methods: Sequence[Method]) -> Trace:
+        """Return how a tensor's thresholds moved as batches were added, at no more than 48 points."""
+        with self._lock:
+            batches = self._batches(self._view)
+        if name in self._constants or not batches:
+            return Trace(np.zeros(0, np.int64), {str(m): np.zeros(0) for m in methods})
+        shown = set(np.unique(np.linspace(0, len(batches) - 1, _TRACE_POINTS).round().astype(int)).tolist())
+        positions: list[int] = []
+        amax: dict[str, list[float]] = {str(m): [] for m in methods}
+        merged = Histogram.empty()
+        for k, i in enumerate(batches):
+            added = self._store.get(i, leader)
+            if added is not None:
+                merged = self._join([merged, added])
+            if k in shown:
+                positions.append(i + 1)
+                for m in methods:
+                    amax[str(m)].append(threshold(merged, m))
+        return Trace(np.array(positions, np.int64), {m: np.array(v) for m, v in amax.items()})
+
+    def rows(self, names: Iterable[str], state: SessionState) -> list[TensorRow]:
+        """Return table rows, computed on all cores."""
+        names = list(names)
+        missing = [name for name in names if self._kept_row(name, state) is None]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                list(pool.map(lambda name: self._make_row(name, state), missing))
+        return [self.row(name, state) for name in names]
+
+    def row(self, name: str, state: SessionState) -> TensorRow:
+        """Return one table row."""
+        return self._kept_row(name, state) or self._make_row(name, state)
+
+    def intent(self, name: str, state: SessionState) -> Choice | Method:
+        """Return what decides a tensor's threshold: the group's choice, the default, or for weights always minmax."""
+        if self._graph.tensor(name).kind is TensorKind.WEIGHT:
+            return Method("minmax")
+        return state.choices.get(self._graph.group_of(name)[0], state.method)
+
+    def _kept_row(self, name: str, state: SessionState) -> TensorRow | None:
+        kept = self._rows.get(name)
+        return kept[1] if kept is not None and kept[0] == self.intent(name, state) else None
+
+    def _make_row(self, name: str, state: SessionState) -> TensorRow:
+        tensor = self._graph.tensor(name)
+        group = self._graph.group_of(name)
+        intent = self.intent(name, state)
+        histogram = self.histogram(name)
+        has_data = histogram.n_values > 0
+        compared = [self.amax(group[0], m) for m in _COMPARED]
+        chosen = self.amax(group[0], intent)
+        cost = self.cost(name, chosen)
+        disagreement = max(compared) / min(compared) if min(compared) > 0 else 1.0
+        known = has_data or isinstance(intent, Choice)
+        row = TensorRow(
+            name=name,
+            op_type=self._graph.op_type(name),
+            kind=tensor.kind.value,
+            dtype=tensor.dtype,
+            shape_text=_shape_text(tensor.shape),
+            group=group,
+            has_data=has_data,
+            minimum=histogram.minimum if has_data else math.nan,
+            maximum=histogram.maximum if has_data else math.nan,
+            amax=chosen if known else math.nan,
+            method=intent.label,
+            mine=isinstance(intent, Choice),
+            entropy=compared[0] if has_data else math.nan,
+            minmax_amax=compared[1] if has_data else math.nan,
+            sqnr_db=cost.sqnr_db if has_data else math.nan,
+            clipped_fraction=cost.clipped_fraction if has_data else math.nan,
+            disagreement=disagreement if has_data else math.nan,
+            zeros_fraction=histogram.zeros / histogram.n_values if has_data else math.nan,
+            nans=histogram.nans,
+            infs=histogram.infs,
+            suspicious=tuple(_suspicions(histogram, cost, disagreement)) if has_data else (),
+        )
+        with self._lock:
+            if self._cached.get(name) is not None and self._cached[name].histogram is histogram:
+                self._rows[name] = (intent, row)
+        return row
+
+
+def _suspicions(histogram: Histogram, cost: Cost, disagreement: float) -> Iterable[str]:
+    """Say what is odd about a tensor, in a user's words."""
+    if histogram.nans:
+        yield f"{histogram.nans:,} values are NaN; they were left out"
+    if histogram.infs:
+        yield f"{histogram.infs:,} values are infinite; they were left out"
+    if histogram.n_finite and histogram.amax == 0.0:
+        yield "every value is 0: the scale is 0, and TensorRT runs the layer in higher precision"
+    elif histogram.n_finite and histogram.minimum == histogram.maximum:
+        yield "every value is the same"
+    if disagreement > _MUCH_DISAGREEMENT:
+        yield f"the methods disagree by a factor of {disagreement:.1f}: a few large values set the range"
+    if cost.clipped_fraction > _MUCH_CLIPPED:
+        yield f"{100 * cost.clipped_fraction:.1f} % of the values are clipped"
+
+
+def _shape_text(shape: tuple[int | str | None, ...] | None) -> str:
+    if shape is None:
+        return "[?]"
+    return "[" + ",".join("?" if d is None else str(d) for d in shape) + "]"
