@@ -399,7 +399,8 @@ class CalibrationSession:
     def _range_pass(self, done: int) -> None:
         if self._cancelled.is_set():
             raise CancelledError("cancelled")
-        self._commit({}, replace(self._status_now("running"), pass_name="range pass", pass_done=done)  # noqa: S106 - no password)
+        now = self._status_now("running")
+        self._commit({}, replace(now, pass_name="range pass", pass_done=done))  # noqa: S106 - no password
 
     def _status_now(self, phase: Phase | None = None, message: str = "") -> RunStatus:
         recorder = self.recorder
