@@ -6,6 +6,7 @@ same type and shape. It is small whatever the model's size, so protobuf's 2 GB l
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import Dim
 
 __all__ = ["UNKNOWN", "TensorType", "infer_types", "skeleton"]
+
+_NO_NAME = re.compile(r"\?|-\d+|unk__\d+")
 
 _SMALL = 1024
 """Constants up to this many elements stay in the skeleton: shapes are computed from them."""
@@ -147,10 +150,10 @@ def _declared_type(info: ValueInfoProto) -> TensorType:
 
 
 def _dim(value: int | str | None) -> Dim:
-    """Clean a dimension: Paddle writes -1 and ``"?"`` for "any", and these two are no names."""
+    """Clean a dimension: Paddle writes -1 and ``"?"`` for "any", shape inference ``"unk__7"``; no names."""
     if isinstance(value, int):
         return value if value >= 0 else None
-    return value if value and value not in ("?", "-1") else None
+    return value if value and not _NO_NAME.fullmatch(value) else None
 
 
 _ORT_DTYPES = {"float": "float32", "double": "float64"}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["OPTIMIZATIONS", "open_session", "short_message"]
+__all__ = ["OPTIMIZATIONS", "SILENT", "failure", "open_session", "short_message"]
 
 OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
 """Graph optimisation levels. Up to ``extended`` every tensor is bit for bit what the unoptimised graph gives;
@@ -117,14 +117,40 @@ def _check_started(wanted: Sequence[Any], running: Sequence[str]) -> None:
             )
 
 
-def short_message(error: BaseException) -> str:
-    """Return ONNX Runtime's message without its error codes and source file names."""
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
-    return re.sub(r"\S*onnxruntime/\S+:\d+ [^\n]*?\b(?=\w+\b[^\n]*was false|\w)", "", text, count=1)
+_NOISE = (
+    re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : "),
+    re.compile(r"^Load model from .{0,500}? failed:\s*"),
+    re.compile(r"^This is an invalid model\. "),
+    re.compile(r"^\S+\.(?:cc|h|cu|cuh):\d+ "),  # source file and line
+    re.compile(r"^[^(){}:\n]*onnxruntime::[^(){}\n]*\((?:[^()]|\([^()]*\))*\)(?: const)? "),  # C++ signature
+    re.compile(r"^[^.\n]+ was false\. (?=\S)"),  # the condition, where words follow
+)
+
+_FAILED_NODE = re.compile(
+    r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message:\s*(.*)", re.DOTALL
+)
+
+
+def short_message(text: str) -> str:
+    """Return an ONNX Runtime message without error codes, source files, C++ signatures and conditions."""
+    text = text.strip()
+    for noise in _NOISE:
+        text = noise.sub("", text, count=1)
+    return text.strip().rstrip(".")
+
+
+def failure(error: BaseException) -> tuple[str, str]:
+    """Return where a run failed (``"Reshape node 'name'"``, ``"the run"`` where it is not said) and why."""
+    found = _FAILED_NODE.search(str(error))
+    if found is None:
+        return "the run", short_message(str(error))
+    op_type, name, reason = found.groups()
+    where = f"{op_type} node {name!r}" if name else f"a {op_type} node without a name"
+    return where, short_message(reason)
 
 
 def _advice(error: BaseException) -> str:
-    text = short_message(error)
+    text = short_message(str(error))
     if "is not a registered function/op" in text or "No Op registered for" in text:
         return (
             f"{text}. It has an operator that ONNX Runtime does not know (a TensorRT plugin?); "

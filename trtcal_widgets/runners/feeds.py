@@ -18,18 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["check_feeds", "describe_input"]
 
+_FLOATS = ("float16", "float32", "float64")
 _EXACT_CASTS = frozenset(
     {
         ("float64", "float32"),
-        ("float16", "float32"),
-        ("float16", "float64"),
-        ("float32", "float64"),
-        *((a, b) for a in ("int8", "uint8", "int16", "uint16", "int32", "uint32") for b in ("int64",)),
-        *((a, "int32") for a in ("int8", "uint8", "int16", "uint16", "int64")),
+        *((_FLOATS[i], wider) for i in range(2) for wider in _FLOATS[i + 1 :]),
+        *((narrow, "int64") for narrow in ("int8", "uint8", "int16", "uint16", "int32", "uint32")),
+        *((other, "int32") for other in ("int8", "uint8", "int16", "uint16", "int64")),
     }
 )
-"""Casts made for the user: between floats (NumPy computes in float64 what a model takes in float32), and
-between integers, where every value is checked to survive. Never between floats and integers."""
+"""Casts made for the user: to wider floats, from NumPy's default float64 to float32, and between integers,
+where every value is checked to survive. Never between floats and integers."""
 
 
 def describe_input(tensor: TensorInfo) -> str:
@@ -83,30 +82,42 @@ def _by_name(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> Map
     unknown = [name for name in feeds if name not in names]
     wrong = [f"misses {', '.join(map(repr, missing))}"] if missing else []
     if unknown:
-        wrong.append(f"has {', '.join(map(repr, unknown))}, which the model does not know")
+        wrong.append(f"has {', '.join(map(repr, unknown))}, which the model does not know (leave it out)")
     raise DataError(f"the batch {' and '.join(wrong)}; {graph.name} takes {takes}")
 
 
 def _check_dtype(tensor: TensorInfo, array: NDArray[np.generic]) -> NDArray[np.generic]:
-    got = array.dtype.name
-    if got == tensor.dtype or not tensor.dtype or (tensor.dtype == "string" and array.dtype.kind in "OUS"):
-        return np.ascontiguousarray(array) if array.ndim else array
-    if (got, tensor.dtype) not in _EXACT_CASTS:
+    got, wanted = array.dtype.name, tensor.dtype
+    if got == wanted or not wanted or (wanted == "string" and array.dtype.kind in "OUS"):
+        return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+    if (got, wanted) not in _EXACT_CASTS:
         raise DataError(
-            f"input {tensor.name!r} takes {tensor.dtype}, the batch has {got}; {_how_to_cast(got, tensor.dtype)}"
+            f"input {tensor.name!r} takes {wanted}, the batch has {got}; {_how_to_cast(array.dtype, wanted)}"
         )
-    if array.dtype.kind in "iu":
-        limits = np.iinfo(tensor.dtype)
-        if array.size and (array.min() < limits.min or array.max() > limits.max):
+    if array.dtype.kind in "iu" and array.size:
+        limits = np.iinfo(wanted)
+        low, high = int(array.min()), int(array.max())
+        if low < limits.min or high > limits.max:
             raise DataError(
-                f"input {tensor.name!r} takes {tensor.dtype}, and the batch's {got} values "
-                f"{array.min()} to {array.max()} do not fit in it"
+                f"input {tensor.name!r} takes {wanted}, and the batch's {got} values {low} to {high} do not "
+                "fit in it; are these the ids that the model was trained with?"
             )
-    return np.ascontiguousarray(array, dtype=tensor.dtype)
+    try:
+        with np.errstate(over="raise"):
+            return np.ascontiguousarray(array, dtype=wanted).reshape(array.shape)
+    except FloatingPointError:
+        raise DataError(
+            f"input {tensor.name!r} takes {wanted}, and the batch has finite {got} values beyond "
+            f"{np.finfo(wanted).max:.3g}, which would become infinite"
+        ) from None
 
 
-def _how_to_cast(got: str, wanted: str) -> str:
-    if np.dtype(got).kind in "iub" and wanted.startswith(("float", "bfloat")):
+def _how_to_cast(got: np.dtype[np.generic], wanted: str) -> str:
+    if got.kind == "O":
+        return "its samples may differ in shape: stack them to one array of numbers first"
+    if wanted == "bfloat16":
+        return "import ml_dtypes and pass x.astype(ml_dtypes.bfloat16)"
+    if got.kind in "iub" and wanted.startswith("float"):
         return (
             f"convert it as the model was trained, for pixels often (x / 255).astype({wanted!r}): "
             "a bare cast would calibrate on the wrong range"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,7 +9,7 @@ from trtcal_widgets.errors import DataError, ModelError, UsageError
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
-from trtcal_widgets.model.ort import OPTIMIZATIONS, SILENT, open_session, short_message
+from trtcal_widgets.model.ort import OPTIMIZATIONS, SILENT, failure, open_session
 from trtcal_widgets.model.tap import as_float32_names, with_outputs
 from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.runners.histograms import available_cores, stream_histograms
@@ -186,7 +185,8 @@ class OnnxRuntimeRunner:
         options.log_severity_level = SILENT  # what it would log is raised
         names = [self._aliases.get(name, name) for name in self._activations]
         try:
-            values: list[Any] = session.run(names, feeds, options)
+            fed = {name: _for_onnxruntime(array) for name, array in feeds.items()}
+            values: list[Any] = session.run(names, fed, options)
         except Exception as error:  # noqa: BLE001 - ORT's exceptions have no common base but Exception
             self._explain(error, feeds)
         return values
@@ -203,22 +203,21 @@ class OnnxRuntimeRunner:
             yield name, values.pop()
 
     def _explain(self, error: Exception, feeds: Mapping[str, NDArray[np.generic]]) -> NoReturn:
-        """Raise what an ONNX Runtime error means, with the operator and the shapes it was given."""
-        text = short_message(error)
+        """Raise what an ONNX Runtime error means, with the node and the shapes it was given."""
+        where, why = failure(error)
         shapes = ", ".join(f"{name!r} {array.dtype} {array.shape}" for name, array in feeds.items())
-        found = re.search(r"running (\w+) node\. Name:'([^']*)'", text)
-        where = f"operator {found[1]} (node {found[2]!r})" if found else "ONNX Runtime"
-        if "out of data bounds" in text or "indices element out of" in text:
+        if "out of data bounds" in why:
             raise DataError(
-                f"{where} of {self.graph.name} was given an index that its table does not have: {text}. Fed: "
+                f"{self.graph.name}: {where} was given an index that its table does not have: {why}. Fed: "
                 f"{shapes}. Are the token ids of this model's own vocabulary?"
             ) from error
-        if "allocate memory" in text or "bad allocation" in text or "bad_alloc" in text:
+        if "allocate memory" in why or "bad_alloc" in why:
             raise ModelError(
-                f"{self.graph.name} does not fit into memory with a batch of {shapes}; use a smaller batch_size"
+                f"{self.graph.name} does not fit into memory with a batch of {shapes} ({where}: {why}); "
+                "use a smaller batch_size"
             ) from error
         raise ModelError(
-            f"{where} of {self.graph.name} failed: {text}. Fed: {shapes}. If the model runs with another batch or "
+            f"{self.graph.name}: {where} failed: {why}. Fed: {shapes}. If the model runs with another batch or "
             "image size, that size is fixed inside its graph: use it, or export with dynamic axes"
         ) from error
 
@@ -238,3 +237,14 @@ class OnnxRuntimeRunner:
         stream = self.infer(feeds)
         _, pool = self._open()
         return stream_histograms(stream, bases, pool, self._threads)
+
+
+def _for_onnxruntime(array: NDArray[np.generic]) -> Any:
+    """Wrap an array of bfloat16, a type that NumPy does not have and ONNX Runtime takes as 16-bit words."""
+    if array.dtype.name != "bfloat16":
+        return array
+    import numpy as np
+    import onnxruntime as ort
+    from onnx import TensorProto
+
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), TensorProto.BFLOAT16)
