@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["common_length", "describe_array", "to_array"]
+__all__ = ["common_length", "describe_array", "ready", "to_array"]
 
 _NUMBERS = "biuf"
 
 
-def to_array(value: Any, what: str) -> NDArray[np.generic]:
-    """Return ``value`` as an array of numbers with at least one axis.
+def to_array(value: Any, what: str, *, least_axes: int = 1) -> NDArray[np.generic]:
+    """Return ``value`` as an array of numbers with at least ``least_axes`` axes.
 
     Torch tensors (on any device, with or without gradient) and everything else with ``__array__`` are
     taken; torch itself is not imported. The array may share memory with ``value``.
@@ -30,6 +30,8 @@ def to_array(value: Any, what: str) -> NDArray[np.generic]:
         An array, a tensor, or nested lists of numbers.
     what
         What it is, for the error: ``"batch 3, input 'data'"``.
+    least_axes
+        0 where a single number is fine.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def to_array(value: Any, what: str) -> NDArray[np.generic]:
         raise DataError(
             f"{what} is {_type_text(value, array)}, which is not an array of numbers that a model can be fed"
         )
-    if array.ndim == 0:
+    if array.ndim < least_axes:
         raise DataError(f"{what} is a single number; an array whose first axis is the samples is needed")
     return array
 
@@ -76,6 +78,19 @@ def common_length(arrays: Mapping[str, NDArray[np.generic]], what: str) -> int:
 def describe_array(array: NDArray[np.generic]) -> str:
     """Return dtype and shape for people: ``float32[500,3,224,224]``."""
     return f"{array.dtype}[{','.join(map(str, array.shape))}]"
+
+
+def ready(part: NDArray[Any], *, copy: bool = False) -> NDArray[Any]:
+    """Return ``part`` as runners and CUDA copies want it: contiguous, native byte order, read-only.
+
+    It shares memory with ``part`` where that is possible, unless ``copy``; ``part`` itself stays as it is.
+    """
+    native = part.dtype.newbyteorder("=")
+    array: NDArray[Any] = (
+        np.array(part, native, order="C", subok=False) if copy else np.ascontiguousarray(part, native).view()
+    )
+    array.setflags(write=False)
+    return array
 
 
 def _type_text(value: Any, array: NDArray[np.generic]) -> str:

@@ -1,0 +1,111 @@
+"""Which image files a folder holds, in an order that is the same everywhere."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from trtcal_widgets.errors import DataError
+
+__all__ = ["IMAGE_SUFFIXES", "find_files", "shuffled"]
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga",
+        ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
+"""Endings, in lower case, of what is taken for an image where no pattern is given."""
+
+
+def find_files(folder: Path, pattern: str | None, *, recursive: bool) -> list[Path]:
+    """Return the image files in ``folder``, in natural order (``img2`` before ``img10``).
+
+    Parameters
+    ----------
+    folder
+        Where to look. Links to folders are followed, each folder is visited once.
+    pattern
+        Shell pattern that a file's name (or, where it holds a ``/``, its path in the folder) must match, without
+        regard to case: ``"*.jpg"``, ``"cats/*"``; None takes the usual image endings. Names that begin with a dot
+        are left out.
+    recursive
+        Whether to look into the folders inside.
+
+    Raises
+    ------
+    DataError
+        If the folder is missing, unreadable, or holds no such file; it says what the folder does hold.
+    """
+    if not folder.exists():
+        raise DataError(f"There is no folder {folder}; check the path")
+    if not folder.is_dir():
+        raise DataError(f"{folder} is a file, not a folder of images; give the folder that holds it")
+    found, others = _walk(folder, pattern, recursive=recursive)
+    if not found:
+        raise DataError(_nothing_found(folder, pattern, others, recursive=recursive))
+    return sorted(found, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+
+
+def shuffled(paths: list[Path], folder: Path, seed: int) -> list[Path]:
+    """Return ``paths`` in an order that depends on ``seed`` and on each file's name alone.
+
+    Unlike a random generator's permutation it is the same in every version of Python and NumPy, and adding a
+    file leaves the order of the others as it was.
+    """
+
+    def key(path: Path) -> bytes:
+        name = path.relative_to(folder).as_posix()
+        return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
+
+    return sorted(paths, key=key)
+
+
+def _walk(folder: Path, pattern: str | None, *, recursive: bool) -> tuple[list[Path], list[Path]]:
+    found: list[Path] = []
+    others: list[Path] = []
+    visited: set[str] = set()
+    for root, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        real = os.path.realpath(root)
+        folders[:] = sorted(f for f in folders if not f.startswith(".")) if recursive else []
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        for path in (Path(root, name) for name in sorted(names) if not name.startswith(".")):
+            if _matches(path.relative_to(folder), pattern):
+                found.append(path)
+            else:
+                others.append(path)
+    return found, others
+
+
+def _matches(path: Path, pattern: str | None) -> bool:
+    if pattern is None:
+        return path.suffix.lower() in IMAGE_SUFFIXES
+    text = path.as_posix() if "/" in pattern else path.name
+    return fnmatch.fnmatchcase(text.lower(), pattern.lower())
+
+
+def _unreadable(error: OSError) -> None:
+    raise DataError(f"The folder {error.filename} cannot be read: {error.strerror}") from error
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key: runs of digits compare as numbers, the rest as text without regard to case."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(p), "") if i % 2 else (1, 0, p.lower()) for i, p in enumerate(parts)], name
+
+
+def _nothing_found(folder: Path, pattern: str | None, others: list[Path], *, recursive: bool) -> str:
+    wanted = f"files that match {pattern!r}" if pattern else "images"
+    inside = "" if recursive else "; it was not searched inside its folders (recursive=False)"
+    if not others:
+        return f"{folder} holds no {wanted}: it is empty{inside}"
+    few = ", ".join(path.name for path in others[:3])
+    more = ", …" if len(others) > 3 else ""
+    hint = "change the pattern" if pattern else "pattern='*.ext' takes files with other endings"
+    return f"{folder} holds no {wanted}, but {len(others)} other files ({few}{more}); {hint}{inside}"

@@ -1,0 +1,258 @@
+"""Cutting batches from a source as TensorRT takes them: whole ones, all of one size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from trtcal_widgets.data.base import Batch
+from trtcal_widgets.data.convert import common_length
+from trtcal_widgets.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.data.base import Source
+
+__all__ = ["BatchPlan", "NoSuchBatchError"]
+
+
+class NoSuchBatchError(DataError, IndexError):
+    """There is no batch at this position: the data ends before it."""
+
+
+class BatchPlan:
+    """The batches of a source, by position.
+
+    Parameters
+    ----------
+    source
+        Where the samples come from; see :func:`trtcal_widgets.data.as_source`.
+    batch_size
+        Samples per batch. Needed unless the source's items are batches already: then None takes their size, and
+        a number must be their size.
+    last
+        What becomes of samples that do not fill a batch:
+
+        ``"drop"``
+            They are left out, as TensorRT's calibrators need whole batches (:attr:`dropped` counts them).
+        ``"pad"``
+            The batch is filled up by repeating its own samples from its first one on. No minimum or maximum
+            changes, but the repeated samples weigh more in the histograms.
+        ``"keep"``
+            The batch stays short (the model must take any batch size). Batches that the source made itself are
+            all kept as they come, whatever their size.
+    max_batches
+        Use no more than this many.
+
+    Raises
+    ------
+    DataError
+        If the source has no samples, or fewer than one batch.
+    UsageError
+        If an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int | None = None,
+        *,
+        last: Literal["drop", "pad", "keep"] = "drop",
+        max_batches: int | None = None,
+    ) -> None:
+        if last not in ("drop", "pad", "keep"):
+            raise UsageError(f"last must be 'drop', 'pad' or 'keep', not {last!r}")
+        _check_count("batch_size", batch_size)
+        _check_count("max_batches", max_batches)
+        if batch_size is None and not source.prebatched:
+            raise UsageError(f"batch_size is needed: {source.describe()} does not come in batches")
+        self.source = source
+        self.last = last
+        self.max_batches = max_batches
+        self._batch_size = batch_size
+        self._inputs: tuple[str, ...] = ()  # of the first batch seen; every other must have the same
+        self._sizes: dict[int, int] = {}  # samples per batch, where the source makes the batches
+        self._refuse_too_few()
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples per whole batch; None while the source's own size is not known."""
+        return self._batch_size
+
+    @property
+    def n_batches(self) -> int | None:
+        """How many batches there are; None while unknown.
+
+        It may shrink while batches are loaded: an unreadable image is left out, or an iterable's last batch
+        turns out to be short.
+        """
+        items = self.source.n_items()
+        if items is None:
+            return None
+        if not self.source.prebatched:
+            size = self._size()
+            items = items // size if self.last == "drop" else -(-items // size)
+        elif self._short_tail(items):
+            items -= 1
+        return items if self.max_batches is None else min(items, self.max_batches)
+
+    @property
+    def n_samples(self) -> int | None:
+        """How many samples the batches hold, padding not counted; None while unknown."""
+        batches, items = self.n_batches, self.source.n_items()
+        if batches is None or items is None:
+            return None
+        if not self.source.prebatched:
+            return min(batches * self._size(), items)
+        return sum(self._sizes[i] for i in range(batches)) if self._sized(batches) else None
+
+    @property
+    def dropped(self) -> int:
+        """Samples that are left out because they do not fill the last batch; 0 while unknown.
+
+        Samples beyond ``max_batches`` were asked not to be used and are not counted.
+        """
+        items = self.source.n_items()
+        if items is None or self.last != "drop":
+            return 0
+        if self.source.prebatched:
+            short = self._short_tail(items) and (self.max_batches is None or items <= self.max_batches)
+            return self._sizes[items - 1] if short else 0
+        whole, rest = divmod(items, self._size())
+        return rest if self.max_batches is None or whole < self.max_batches else 0
+
+    @property
+    def note(self) -> str:
+        """What the user should know about left-out samples; empty where there are none."""
+        if not self.dropped:
+            return ""
+        one = self.dropped == 1
+        return (
+            f"{self.dropped} sample{' is' if one else 's are'} left out: {'it does' if one else 'they do'} not fill "
+            f"a batch of {self._batch_size}, and TensorRT takes whole batches only. last='pad' or last='keep' uses "
+            f"{'it' if one else 'them'}."
+        )
+
+    def load(self, index: int) -> Batch:
+        """Load the batch at ``index``, from 0.
+
+        Raises
+        ------
+        NoSuchBatchError
+            If the data ends before it.
+        DataError
+            If it cannot be read, has no samples, or its inputs do not fit each other or the other batches.
+        """
+        if index < 0:
+            raise UsageError(f"batches are counted from 0; there is no batch {index}")
+        if self.max_batches is not None and index >= self.max_batches:
+            raise NoSuchBatchError(f"There is no batch {index}: max_batches is {self.max_batches}")
+        if self.source.prebatched:
+            return self._load_made(index)
+        size = self._size()
+        feeds = self.source.load(index * size, (index + 1) * size)
+        found = self._check(index, feeds) if feeds else 0
+        if found == 0 or (found < size and self.last == "drop"):
+            self._refuse_too_few()
+            raise NoSuchBatchError(f"There is no batch {index}: {self.source.describe()} ends before it")
+        return Batch(index, self._filled(feeds, found, size), index * size, found)
+
+    def thumbnails(self, index: int) -> list[NDArray[np.uint8]]:
+        """Return pictures of the batch's samples, uint8 [h,w,3]; empty where they are not images."""
+        if self.source.prebatched:
+            return list(self.source.thumbnails(index, index + 1))
+        size = self._size()
+        return list(self.source.thumbnails(index * size, (index + 1) * size))
+
+    def __iter__(self) -> Iterator[Batch]:
+        index = 0
+        while True:
+            try:
+                batch = self.load(index)
+            except NoSuchBatchError:
+                return
+            yield batch
+            index += 1
+
+    def _load_made(self, index: int) -> Batch:
+        if self._batch_size is None and index > 0:
+            self._load_made(0)  # the size is the first batch's: the one asked for may be the short last one
+        feeds = self.source.load(index, index + 1)
+        if not feeds:
+            if index == 0:
+                raise DataError(f"{self.source.describe()} gave no batch at all; an iterator may be used up already")
+            raise NoSuchBatchError(f"There is no batch {index}: {self.source.describe()} ends before it")
+        found = self._sizes[index] = self._check(index, feeds)
+        if self._batch_size is None:
+            self._batch_size = found
+        size = self._size()
+        if self.last != "keep" and found != size:
+            self._refuse_size(index, found)
+        first = sum(self._sizes.get(i, size) for i in range(index))
+        return Batch(index, self._filled(feeds, found, size), first, found)
+
+    def _refuse_size(self, index: int, found: int) -> None:
+        """Raise unless batch ``index`` may be padded: a short last batch is dropped, others are errors."""
+        size = self._size()
+        if index == 0:
+            raise DataError(
+                f"batch 0 holds {found} samples, but batch_size={size} was asked for, and these batches come made: "
+                f"leave batch_size out, make batches of {size}, or pass last='keep'"
+            )
+        is_last = found < size and (self.last == "pad" or not self.source.load(index + 1, index + 2))
+        if not is_last:
+            raise DataError(
+                f"batch {index} holds {found} samples, the batches before it {size}: TensorRT's calibrators take "
+                "batches of one size. Make them equal, or pass last='keep' for ONNX Runtime alone"
+            )
+        if self.last == "drop":
+            raise NoSuchBatchError(f"There is no whole batch {index}: {self.note or 'the last one is short'}")
+
+    def _check(self, index: int, feeds: Mapping[str, NDArray[Any]]) -> int:
+        """Return the number of samples in the batch, which every input must have."""
+        for name, array in feeds.items():
+            if not len(array):
+                raise DataError(f"batch {index}, input {name!r} holds no samples: its shape is {array.shape}")
+        names = tuple(sorted(feeds))
+        self._inputs = self._inputs or names
+        if names != self._inputs:
+            raise DataError(f"batch {index} has the inputs {list(names)}, the others have {list(self._inputs)}")
+        return common_length(feeds, f"batch {index}")
+
+    def _filled(self, feeds: Mapping[str, NDArray[Any]], found: int, size: int) -> Mapping[str, NDArray[Any]]:
+        if found >= size or self.last != "pad":
+            return feeds
+        repeated = np.arange(size) % found
+        return {name: array[repeated] for name, array in feeds.items()}
+
+    def _size(self) -> int:
+        assert self._batch_size is not None
+        return self._batch_size
+
+    def _sized(self, batches: int) -> bool:
+        return all(i in self._sizes for i in range(batches))
+
+    def _short_tail(self, items: int) -> bool:
+        """Whether the last of the source's own batches is known to be short and to be left out."""
+        tail = self._sizes.get(items - 1)
+        return self.last == "drop" and tail is not None and tail < self._size()
+
+    def _refuse_too_few(self) -> None:
+        items = self.source.n_items()
+        if items == 0:
+            raise DataError(f"{self.source.describe()} has no samples")
+        if items is None or self.source.prebatched or self.last != "drop" or items >= self._size():
+            return
+        raise DataError(
+            f"{self.source.describe()} has {items} sample{'s' if items > 1 else ''}, fewer than one batch of "
+            f"{self._batch_size}: lower batch_size to {items} or less, add samples, or pass last='pad' or 'keep'"
+        )
+
+
+def _check_count(what: str, count: int | None) -> None:
+    if count is not None and (isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1):
+        raise UsageError(f"{what} must be a whole number of at least 1, not {count!r}")
