@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.support.shared import shared_path
+from trtcal_widgets import __version__
+from trtcal_widgets.errors import CacheFormatError
+
+
+def test_no_command_is_wrong_usage_and_says_what_there_is(trtcal):
+    shown = trtcal()
+    assert shown.code == 2
+    for name in ("calibrate", "show", "diff", "convert", "demo"):
+        assert f"\n    {name}" in shown.err
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["calibrate", "--help"], ["--version"]])
+def test_help_and_version(trtcal, argv):
+    shown = trtcal(*argv)
+    assert shown.code == 0
+    assert shown.out
+    if argv == ["--version"]:
+        assert shown.out == f"trtcal {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["shwo"], ["show"], ["show", "--nonsense", "x"], ["convert", "x", "-o", "y", "--to", "qqq"], ["diff", "x"]],
+)
+def test_wrong_usage(trtcal, argv):
+    shown = trtcal(*argv)
+    assert shown.code == 2
+    assert "usage: trtcal" in shown.err
+
+
+def test_debug_shows_where_an_error_came_from(trtcal, tmp_path):
+    with pytest.raises(CacheFormatError):
+        trtcal("show", tmp_path / "none", "--debug")
+    with pytest.raises(CacheFormatError):
+        trtcal("--debug", "show", tmp_path / "none")
+    assert trtcal("show", tmp_path / "none").code == 2
+
+
+def test_as_a_program(shell, tmp_path):
+    done = shell("show", tmp_path / "none")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("trtcal: ")
+    debug = shell("show", tmp_path / "none", "--debug")
+    assert "Traceback" in debug.stderr
+
+
+def test_reader_that_has_had_enough(command, tmp_path):
+    path = tmp_path / "long.cache"
+    rows = "".join(f"tensor_{i}: 3f800000\n" for i in range(20_000))
+    path.write_text("TRT-8601-EntropyCalibration2\n" + rows)
+    show = subprocess.Popen([*command, "show", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert show.stdout is not None
+    assert show.stderr is not None
+    assert b"long.cache" in show.stdout.readline()
+    show.stdout.close()
+    assert show.stderr.read() == b""
+    show.stderr.close()
+    assert show.wait(timeout=60) == 141
+
+
+def test_terminal_without_unicode(shell):
+    done = shell("show", shared_path("data/golden/CalibrationTablemnist"), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "\\xb1amax" in done.stdout
+
+
+def test_commands_load_nothing_heavy(command):
+    code = (
+        "import sys; from trtcal_widgets.cli.app import build_parser; build_parser(); "
+        "print(sorted({'onnx', 'onnxruntime', 'plotly', 'ipywidgets', 'matplotlib', 'numba'} & set(sys.modules)))"
+    )
+    done = subprocess.run([command[0], "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,111 @@
+"""The parser, the exit codes and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from trtcal_widgets._version import __version__
+from trtcal_widgets.cli.registry import FAILED, INTERRUPTED, Command, commands
+from trtcal_widgets.errors import TrtcalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["build_parser", "main"]
+
+_BROKEN_PIPE = 141
+"""What a shell reports for a program that SIGPIPE ended: 128 + 13."""
+
+_DEBUG_HELP = "show the Python traceback of an error"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``trtcal`` with all of its commands."""
+    parser = argparse.ArgumentParser(
+        prog="trtcal",
+        description="Calibrate ONNX models to INT8 for NVIDIA TensorRT, and look into calibration caches.",
+        epilog="Exit codes: 0 done, 1 diff found a difference, 2 wrong usage or an error, 130 stopped with Ctrl-C.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"trtcal {__version__}")
+    parser.add_argument("--debug", action="store_true", help=_DEBUG_HELP)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for command in commands():
+        _add(subparsers, command)
+    return parser
+
+
+def _add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
+    examples = "\n".join(f"  {line}" for line in command.examples)
+    sub = subparsers.add_parser(
+        command.name,
+        help=command.summary,
+        description=command.description,
+        epilog=f"examples:\n{examples}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(sub)
+    sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=_DEBUG_HELP)
+    sub.set_defaults(run=command.run)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``trtcal`` and return its exit code.
+
+    Parameters
+    ----------
+    argv
+        The arguments without the program's name; ``sys.argv`` where they are not given.
+    """
+    _make_output_lenient()
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as done:  # argparse has said what is wrong (2), or printed the help or version (0)
+        return int(done.code or 0)
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+        return FAILED
+    return _guarded(arguments)
+
+
+def _guarded(arguments: argparse.Namespace) -> int:
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has had enough. Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        _complain("stopped by Ctrl-C")
+        return INTERRUPTED
+    except TrtcalError as error:
+        if arguments.debug:
+            raise
+        _complain(str(error))
+        return FAILED
+    except Exception as error:
+        if arguments.debug:
+            raise
+        _complain(
+            f"unexpected {type(error).__name__}: {error}\n"
+            "This is a fault in trtcal. Run it again with --debug and report the traceback."
+        )
+        return FAILED
+    return code
+
+
+def _complain(message: str) -> None:
+    print(f"trtcal: {message}", file=sys.stderr)
+
+
+def _make_output_lenient() -> None:
+    """Let a terminal that cannot show a character print an escape instead of ending in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,119 @@
+"""From DATA and the image options of ``trtcal calibrate`` to a batch source."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from trtcal_widgets.data.base import Source
+    from trtcal_widgets.model.graph import ModelGraph, TensorInfo
+
+__all__ = ["add_data_arguments", "default_batch_size", "open_source"]
+
+_DEFAULT_BATCH = 32
+_IMAGE_OPTIONS = ("size", "resize", "mean", "std", "scale", "color", "layout")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how images become arrays."""
+    group = parser.add_argument_group("images", "How images are fed: (pixel * scale - mean) / std.")
+    group.add_argument("--size", type=_size, metavar="HxW", help="height and width; default: the model's")
+    group.add_argument("--resize", choices=("stretch", "crop", "letterbox"), help="how images come to that size")
+    group.add_argument("--mean", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
+    group.add_argument("--std", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
+    group.add_argument("--scale", type=_fraction, metavar="FACTOR", help="such as 1/255 (the default) or 1")
+    group.add_argument("--color", choices=("RGB", "BGR", "gray"), help="order of the channels; default: RGB")
+    group.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of the axes; default: the model's")
+
+
+def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> Source:
+    """Open DATA: a folder of images, an ``.npy`` or ``.npz`` file, or an IDX file.
+
+    Raises
+    ------
+    DataError
+        If it is none of them or cannot be read.
+    UsageError
+        If an image option is given for data that is no images.
+    """
+    from trtcal_widgets.data import ArrayBatches, IdxImages, ImageFolder
+    from trtcal_widgets.data.idx import looks_like_idx
+
+    path = Path(data)
+    given = {name: value for name in _IMAGE_OPTIONS if (value := getattr(options, name)) is not None}
+    if not path.exists():
+        raise DataError(f"There is no file or folder {data}: check the path of the calibration data.")
+    name = options.input
+    if path.is_dir():
+        return ImageFolder(path, name=name, **_folder_options(given, _image_input(graph, name)))
+    if looks_like_idx(path):
+        _refuse(given, ("size", "resize", "color"), "an IDX file, whose images are fed in their own size")
+        return IdxImages(path, name=name, **given)
+    if path.suffix.lower() in {".npy", ".npz"}:
+        _refuse(given, _IMAGE_OPTIONS, "arrays, which are fed as they are")
+        return ArrayBatches(path, name=name)
+    raise DataError(
+        f"{data} is neither a folder of images nor an .npy, .npz or IDX file. Save the model's inputs with "
+        "numpy.savez(path, input_name=array, …), the samples along the first axis."
+    )
+
+
+def default_batch_size(graph: ModelGraph) -> int:
+    """Return the batch size that the model's inputs fix, or 32."""
+    fixed = [tensor.shape[0] for tensor in graph.inputs if tensor.shape and isinstance(tensor.shape[0], int)]
+    return fixed[0] if fixed and fixed[0] > 0 else _DEFAULT_BATCH
+
+
+def _image_input(graph: ModelGraph, name: str | None) -> TensorInfo | None:
+    """Return the input that the images go to; None where it is not clear."""
+    if name is not None:
+        return graph.tensor(name)
+    return graph.inputs[0] if len(graph.inputs) == 1 else None
+
+
+def _folder_options(given: dict[str, Any], tensor: TensorInfo | None) -> dict[str, Any]:
+    """Fill in size, layout and colour from the model's input where the user did not say them."""
+    shape = tensor.shape if tensor is not None and tensor.shape is not None and len(tensor.shape) == 4 else None
+    if shape is None:
+        return given
+    channels_last = shape[3] in (1, 3) and shape[1] not in (1, 3)
+    layout = given.setdefault("layout", "NHWC" if channels_last else "NCHW")
+    channels, height, width = (shape[3], shape[1], shape[2]) if layout == "NHWC" else shape[1:]
+    if isinstance(height, int) and isinstance(width, int):
+        given.setdefault("size", (height, width))
+    if channels == 1:
+        given.setdefault("color", "gray")
+    return given
+
+
+def _refuse(given: dict[str, Any], names: tuple[str, ...], what: str) -> None:
+    for name in names:
+        if name in given:
+            raise UsageError(f"--{name} does not go with {what}. Leave it out.")
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})(?:[xX,*]([1-9][0-9]{0,5}))?", text.strip())
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size in pixels: write height x width, such as 224x224")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    parts = [part for part in re.split(r"[,\s]+", text.strip("[]() ")) if part]
+    if not parts:
+        raise argparse.ArgumentTypeError("expected a number, or numbers with commas between, such as 0.485,0.456,0.406")
+    return tuple(_fraction(part) for part in parts)
+
+
+def _fraction(text: str) -> float:
+    over, slash, under = text.partition("/")
+    try:
+        return float(over) / float(under) if slash else float(over)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; write 0.0039 or 1/255") from None

@@ -1,0 +1,83 @@
+"""How far a run is: a bar on a terminal, a few plain lines elsewhere. Both go to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.presentation import count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from trtcal_widgets.session import RunStatus
+
+__all__ = ["done_text", "show_progress"]
+
+_LINES = 10
+"""Plain lines per pass, so that a log stays readable."""
+
+
+@contextlib.contextmanager
+def show_progress() -> Iterator[Callable[[RunStatus], None]]:
+    """Give a function to call with each new status of a run."""
+    view = _Bar() if sys.stderr.isatty() else _Lines()
+    try:
+        yield view.show
+    finally:
+        view.close()
+
+
+def done_text(status: RunStatus) -> str:
+    """Return ``"3 of 10 batches, 150 samples"``: what a run has complete."""
+    of = "" if status.n_batches is None else f" of {status.n_batches:,}"
+    plural = "batch" if status.n_batches == 1 else "batches"
+    return f"{status.recorded:,}{of} {plural}, {count_of(status.n_samples, 'sample')}"
+
+
+def _position(status: RunStatus) -> int:
+    in_range_pass = status.pass_name == "range pass"  # noqa: S105 - no password: the name of a pass
+    return status.pass_done if in_range_pass else status.recorded
+
+
+class _Bar:
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._pass: str | None = None
+
+    def show(self, status: RunStatus) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None or status.pass_name != self._pass:
+            self.close()
+            self._pass = status.pass_name
+            self._bar = tqdm(total=status.n_batches, unit="batch", desc=status.pass_name or "calibrating", leave=True)
+        if status.n_batches != self._bar.total:  # it may become known, or shrink, on the way
+            self._bar.total = status.n_batches
+        self._bar.update(_position(status) - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._pass: str | None = None
+
+    def show(self, status: RunStatus) -> None:
+        if status.pass_name != self._pass:
+            self._pass, self._next = status.pass_name, 0.0
+        done, total = _position(status), status.n_batches
+        if done == 0 or (done < self._next and done != total):
+            return
+        self._next = done + (total / _LINES if total else max(1.0, done))
+        name = f"{status.pass_name}: " if status.pass_name else ""
+        left = "" if status.seconds_left is None else f", {status.seconds_left:.1f} s left"
+        print(f"{name}batch {done:,}{f' of {total:,}' if total else ''}{left}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing to put away."""

@@ -1,0 +1,46 @@
+"""The table of a session: what was chosen for every tensor and what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.cli.tables import Column, table_lines, wrap
+from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
+from trtcal_widgets.presentation import printable, significant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trtcal_widgets.session import CalibrationSession, TensorRow
+
+__all__ = ["session_table", "warning_lines"]
+
+
+def session_table(session: CalibrationSession) -> Iterator[str]:
+    """Yield the lines of a table with one row per tensor that has a cache row."""
+    rows = _cache_rows(session)
+    hexes = [scale_to_hex(float(scale_of_amax(row.amax))) if row.amax >= 0 else "" for row in rows]
+    columns = [
+        Column("made by", [printable(row.op_type) for row in rows], is_number=False),
+        Column("method", [row.method for row in rows], is_number=False),
+        Column("±amax", [significant(row.amax) for row in rows]),
+        Column("max |x|", [significant(row.minmax_amax) for row in rows]),
+        Column("clipped", [f"{significant(row.clipped_fraction * 100)} %" for row in rows]),
+        Column("SQNR", [f"{significant(row.sqnr_db)} dB" for row in rows]),
+        Column("hex", hexes),
+    ]
+    return table_lines([row.name for row in rows], columns)
+
+
+def warning_lines(session: CalibrationSession, limit: int = 10) -> Iterator[str]:
+    """Yield what is suspicious about tensors, at most ``limit`` of them."""
+    suspects = [row for row in _cache_rows(session) if row.suspicious]
+    for row in suspects[:limit]:
+        yield from wrap(f"{printable(row.name)}: {'; '.join(row.suspicious)}", "  ")
+    if len(suspects) > limit:
+        yield f"  … and {len(suspects) - limit:,} more"
+
+
+def _cache_rows(session: CalibrationSession) -> list[TensorRow]:
+    calibrated = frozenset(session.calibrated)
+    return [row for row in session.table() if row.name in calibrated]

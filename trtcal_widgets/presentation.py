@@ -1,0 +1,72 @@
+"""Numbers and names as people read them: shared by the command line, the widgets and the static pictures.
+
+Tensor names come from model files and may hold anything: line breaks, terminal escapes, half a surrogate pair.
+Here they are made printable; nothing here makes markup.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+__all__ = ["count_of", "display_width", "printable", "shorten_middle", "significant"]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with this many significant digits: ``"0.996"``, ``"1230"``, ``"3.1e-05"``, ``"inf"``.
+
+    Parameters
+    ----------
+    value
+        Any float.
+    digits
+        Significant digits, 1 or more. Whole numbers below 100,000 keep all of their digits.
+    """
+    if not math.isfinite(value):
+        return str(float(value))
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -4 <= exponent < 5:
+        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa}e{int(power):+03d}"
+    return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+
+
+def count_of(number: int, singular: str, plural: str = "") -> str:
+    """Return ``"1 row"``, ``"1,234 rows"``; ``plural`` where adding an s does not make it."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def printable(name: str) -> str:
+    r"""Return a name on one line without control characters: a line break becomes ``\n``, an escape ``\x1b``.
+
+    Text in any script stays as it is. Invisible format characters (such as right-to-left overrides, which make a
+    name look like another one) are written as escapes too.
+    """
+    if name.isascii() and name.isprintable():
+        return name
+    return "".join(_visible(character) for character in name)
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
+        return ascii(character)[1:-1]
+    return character
+
+
+def display_width(text: str) -> int:
+    """Return how many terminal columns a printable text takes: two for East Asian wide characters."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def shorten_middle(text: str, width: int) -> str:
+    """Cut a text in the middle so that it takes at most ``width`` characters, with an ellipsis where it was cut."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    tail = width - 1 - head
+    return f"{text[:head]}…{text[len(text) - tail :]}"
