@@ -1,0 +1,345 @@
+"""Device memory for calibrators, runners and histograms: one small interface over cuda-bindings or PyCUDA.
+
+>>> with open_memory() as memory:                              # doctest: +SKIP
+...     stage = BatchStage(memory)
+...     pointers = stage.put({"images": batch})                # one copy; {"images": 139862616735944}
+
+Every method makes the context current for its own duration, so it may be called from any thread: a notebook runs
+TensorRT's builder in a worker.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from trtcal_widgets.errors import MissingDependencyError, UsageError
+from trtcal_widgets.trt.memory_buffers import DeviceBuffer, PinnedBuffer
+from trtcal_widgets.trt.memory_driver import (
+    GONE,
+    OUT_OF_MEMORY,
+    DeviceError,
+    DeviceInfo,
+    Driver,
+    DriverCallError,
+    MemInfo,
+    OutOfDeviceMemoryError,
+    readable_size,
+)
+from trtcal_widgets.trt.memory_stage import BatchStage, largest_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+__all__ = [
+    "BatchStage",
+    "DeviceBuffer",
+    "DeviceError",
+    "DeviceMemory",
+    "DriverCallError",
+    "MemInfo",
+    "OutOfDeviceMemoryError",
+    "PinnedBuffer",
+    "largest_batch",
+    "open_memory",
+]
+
+_T = TypeVar("_T")
+_Buffer = TypeVar("_Buffer", bound=DeviceBuffer)
+
+BINDINGS = "cuda-bindings"
+PYCUDA = "pycuda"
+
+
+def open_memory(prefer: str | None = None, device: int = 0) -> DeviceMemory:
+    """Open a device's memory.
+
+    Parameters
+    ----------
+    prefer
+        ``"cuda-bindings"`` or ``"pycuda"``. None: PyCUDA if it has a current context on this thread, otherwise
+        cuda-bindings, otherwise PyCUDA if only that is installed.
+    device
+        Index of the device, from 0. If the calling thread has a current context of this device, it is used;
+        otherwise the device's primary context, which TensorRT and PyTorch use.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package (None: both) is not installed.
+    DeviceError
+        If there is no driver, no such device, or the driver is too old.
+    UsageError
+        If ``prefer`` names neither.
+    """
+    return DeviceMemory(_open_driver(prefer, device))
+
+
+def _open_driver(prefer: str | None, device: int) -> Driver:
+    if prefer not in (None, BINDINGS, PYCUDA):
+        raise UsageError(f"prefer must be {BINDINGS!r}, {PYCUDA!r} or None, not {prefer!r}")
+    name = prefer or _default_binding()
+    if name is None or not _installed(name):
+        wanted = f"'{prefer}' is" if prefer else "neither cuda-bindings nor pycuda is"
+        extra = "pycuda" if prefer == PYCUDA else "cuda"
+        raise MissingDependencyError(
+            f"memory on a GPU was asked for, but {wanted} not installed: pip install 'trtcal_widgets[{extra}]'. "
+            "Calibrating with ONNX Runtime works without it and without a GPU"
+        )
+    if name == PYCUDA:
+        from trtcal_widgets.trt.memory_pycuda import PyCudaDriver
+
+        return PyCudaDriver(device)
+    from trtcal_widgets.trt.memory_bindings import BindingsDriver
+
+    return BindingsDriver(device)
+
+
+def _installed(name: str) -> bool:
+    """Whether a binding is installed (which does not mean that it finds a driver)."""
+    module, parent = ("pycuda", None) if name == PYCUDA else ("cuda.bindings", "cuda")
+    if parent is not None and importlib.util.find_spec(parent) is None:
+        return False
+    return importlib.util.find_spec(module) is not None
+
+
+def _default_binding() -> str | None:
+    """Return the binding that already has a context current on this thread, or the better one that is installed."""
+    pycuda = sys.modules.get("pycuda.driver")
+    if pycuda is not None and pycuda.Context.get_current() is not None:
+        return PYCUDA
+    return next((name for name in (BINDINGS, PYCUDA) if _installed(name)), None)
+
+
+class DeviceMemory:
+    """The memory of one device: allocation, copies, streams, and the context they need. Made by :func:`open_memory`.
+
+    Everything that it handed out is freed by :meth:`close`, by leaving the ``with`` block, or when the object dies.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._live: dict[int, DeviceBuffer] = {}
+        self._named: dict[str, DeviceBuffer] = {}
+        self._streams: set[int] = set()
+        self._lock = threading.RLock()
+        self._finalizer = weakref.finalize(self, _release, driver, self._live, self._streams)
+
+    @property
+    def name(self) -> str:
+        """The binding in use: ``"cuda-bindings"`` or ``"pycuda"``."""
+        return self._driver.name
+
+    @property
+    def device(self) -> DeviceInfo:
+        """Index, name, compute capability, multiprocessors and driver version of the device."""
+        return self._driver.device
+
+    @property
+    def closed(self) -> bool:
+        """Whether everything has been freed."""
+        return not self._finalizer.alive
+
+    @contextmanager
+    def current(self) -> Iterator[Driver]:
+        """Make the context current on the calling thread, whichever that is, for a ``with`` block.
+
+        Yields
+        ------
+        Driver
+            The binding, for calls that this class does not have.
+        """
+        if self.closed:
+            raise UsageError("this device memory has been closed: open_memory() opens it anew")
+        self._driver.push()
+        try:
+            yield self._driver
+        finally:
+            self._driver.pop()
+
+    def mem_info(self) -> MemInfo:
+        """Return free and total device memory in bytes."""
+        with self.current() as driver:
+            return driver.mem_info()
+
+    def alloc(self, nbytes: int) -> DeviceBuffer:
+        """Allocate device memory.
+
+        Raises
+        ------
+        OutOfDeviceMemoryError
+            If it does not fit; the error says how much was asked for and how much is free.
+        """
+        with self.current() as driver:
+            ptr = self._allocated(nbytes, driver.alloc)
+        return self._keep(DeviceBuffer(self, ptr, nbytes))
+
+    def alloc_pinned(self, nbytes: int) -> PinnedBuffer:
+        """Allocate page-locked host memory.
+
+        Raises
+        ------
+        OutOfDeviceMemoryError
+            If the system gives no more of it.
+        """
+        with self.current() as driver:
+            array = self._allocated(nbytes, driver.alloc_pinned)
+        return self._keep(PinnedBuffer(self, array))
+
+    def free(self, buffer: DeviceBuffer) -> None:
+        """Free a buffer; one that was freed already is left alone."""
+        if buffer.owner is not self:
+            raise UsageError("a buffer must be freed by the memory that it came from")
+        with self._lock:
+            if self._live.pop(id(buffer), None) is None:
+                return
+            with self.current() as driver:
+                _free(driver, buffer)
+
+    def reserve(self, name: str, nbytes: int) -> DeviceBuffer:
+        """Return the device buffer of that name with room for ``nbytes``; it grows, and never shrinks.
+
+        Its contents and address last until a later call asks for more than there is.
+        """
+        return self._reserved("device:" + name, nbytes, self.alloc)
+
+    def reserve_pinned(self, name: str, nbytes: int) -> PinnedBuffer:
+        """Return the page-locked buffer of that name with room for ``nbytes``; it grows, and never shrinks."""
+        return self._reserved("pinned:" + name, nbytes, self.alloc_pinned)
+
+    def upload(self, buffer: DeviceBuffer, array: NDArray[Any], *, offset: int = 0, stream: int | None = None) -> None:
+        """Copy a contiguous array to the device.
+
+        Parameters
+        ----------
+        buffer, offset
+            Where to, in bytes from the buffer's start.
+        array
+            From where. On a stream it must lie in page-locked memory and stay unchanged until the copy is done.
+        stream
+            None: return when the copy is done. A stream's handle: queue the copy there.
+        """
+        _check_span(buffer, array, offset)
+        if array.nbytes:
+            with self.current() as driver:
+                driver.copy_in(buffer.ptr + offset, array, stream)
+
+    def download(
+        self, buffer: DeviceBuffer, array: NDArray[Any], *, offset: int = 0, stream: int | None = None
+    ) -> None:
+        """Copy from the device into a contiguous array; the parameters are those of :meth:`upload`."""
+        _check_span(buffer, array, offset)
+        if array.nbytes:
+            with self.current() as driver:
+                driver.copy_out(array, buffer.ptr + offset, stream)
+
+    def fill(self, buffer: DeviceBuffer, value: int = 0) -> None:
+        """Set every byte of a buffer to ``value``, on the default stream."""
+        with self.current() as driver:
+            driver.fill(buffer.ptr, value, buffer.nbytes)
+
+    def new_stream(self) -> int:
+        """Create a stream and return its handle, an integer as TensorRT takes it. It lives until close."""
+        with self.current() as driver:
+            stream = driver.new_stream()
+        self._streams.add(stream)
+        return stream
+
+    def synchronize(self, stream: int | None = None) -> None:
+        """Wait until a stream (None: the whole device) is idle."""
+        with self.current() as driver:
+            driver.synchronize(stream)
+
+    def close(self) -> None:
+        """Free everything that was allocated here; a second call does nothing."""
+        self._named.clear()
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _allocated(self, nbytes: int, allocate: Callable[[int], _T]) -> _T:
+        """Allocate; a zero-sized request gets one byte, because CUDA refuses none."""
+        if nbytes < 0:
+            raise UsageError(f"a buffer cannot have {nbytes} bytes")
+        try:
+            return allocate(max(1, nbytes))
+        except DriverCallError as e:
+            if e.code != OUT_OF_MEMORY:
+                raise
+            free, total = self._driver.mem_info()
+            raise OutOfDeviceMemoryError(
+                f"out of device memory on {self.device.name}: {readable_size(nbytes)} were asked for in one piece, "
+                f"{readable_size(free)} of {readable_size(total)} are free. Use a smaller batch, or free what other "
+                "programs and notebooks hold there (nvidia-smi lists them)",
+                requested=nbytes,
+                free=free,
+                total=total,
+            ) from e
+
+    def _keep(self, buffer: _Buffer) -> _Buffer:
+        with self._lock:
+            self._live[id(buffer)] = buffer
+        return buffer
+
+    def _reserved(self, key: str, nbytes: int, allocate: Callable[[int], _Buffer]) -> _Buffer:
+        with self._lock:
+            had: Any = self._named.get(key)
+            if had is not None and had.ptr and had.nbytes >= nbytes:
+                return cast("_Buffer", had)
+            if had is not None:
+                self.free(had)
+            buffer = allocate(nbytes)
+            self._named[key] = buffer
+            return buffer
+
+
+def _check_span(buffer: DeviceBuffer, array: NDArray[Any], offset: int) -> None:
+    if not array.flags.c_contiguous:
+        raise UsageError("only C-contiguous arrays can be copied: use numpy.ascontiguousarray")
+    if not buffer.ptr:
+        raise UsageError("this device buffer has been freed")
+    if offset < 0 or offset + array.nbytes > buffer.nbytes:
+        raise UsageError(f"{array.nbytes} bytes at {offset} do not fit a buffer of {buffer.nbytes}")
+
+
+def _free(driver: Driver, buffer: DeviceBuffer) -> None:
+    """Free one buffer with the context current, and mark it freed."""
+    ptr, buffer.ptr = buffer.ptr, 0
+    if isinstance(buffer, PinnedBuffer):
+        driver.free_pinned(buffer._array)  # noqa: SLF001 - its property refuses once ptr is 0
+    else:
+        driver.free(ptr)
+
+
+def _release(driver: Driver, live: dict[int, DeviceBuffer], streams: set[int]) -> None:
+    """Free everything. If the context is gone already (at exit), the driver has freed it all."""
+    try:
+        driver.push()
+        try:
+            while live:
+                _free(driver, live.popitem()[1])
+            while streams:
+                driver.free_stream(streams.pop())
+        finally:
+            driver.pop()
+        driver.close()
+    except DriverCallError as e:
+        if e.code not in GONE:
+            raise

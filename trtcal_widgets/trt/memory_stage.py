@@ -1,0 +1,88 @@
+"""Batches on their way to the device, and how large they may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.trt.memory_driver import OutOfDeviceMemoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.trt.memory import DeviceMemory
+
+__all__ = ["ALIGNMENT", "BatchStage", "largest_batch"]
+
+ALIGNMENT = 256
+"""Every tensor starts at a multiple of this many bytes: what cuMemAlloc gives and TensorRT asks for."""
+
+
+def largest_batch(bytes_per_sample: int, free: int, *, fixed: int = 0) -> int:
+    """Return how many samples fit into the memory that is free; 0 if not even one does.
+
+    Parameters
+    ----------
+    bytes_per_sample, free
+        In bytes; ``free`` as :meth:`DeviceMemory.mem_info` gives it.
+    fixed
+        Bytes that are needed once, whatever the batch size.
+    """
+    if bytes_per_sample <= 0:
+        raise UsageError(f"a sample must have at least one byte, not {bytes_per_sample}")
+    return max(0, (free - fixed) // bytes_per_sample)
+
+
+class BatchStage:
+    """Brings batches to the device: gathered in page-locked memory, then one copy for all inputs together.
+
+    The addresses stay the same from batch to batch unless a batch is larger than every one before it.
+    """
+
+    def __init__(self, memory: DeviceMemory, name: str = "batch") -> None:
+        self._memory = memory
+        self._name = name
+
+    def put(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+        """Copy a batch to the device and return each array's address there, once all of it has arrived.
+
+        Parameters
+        ----------
+        arrays
+            Input name -> array of any shape, dtype and memory layout; it arrives in C order.
+
+        Raises
+        ------
+        OutOfDeviceMemoryError
+            If it does not fit; the error says how large a batch would.
+        """
+        starts: dict[str, int] = {}
+        size = 0
+        for name, array in arrays.items():
+            starts[name] = size
+            size += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+        try:
+            target = self._memory.reserve(self._name, size)
+        except OutOfDeviceMemoryError as e:
+            raise _with_advice(e, arrays) from e
+        staging = self._memory.reserve_pinned(self._name, size)
+        for name, array in arrays.items():
+            np.copyto(staging.view(array.shape, array.dtype, starts[name]), array)
+        self._memory.upload(target, staging.array[:size])
+        return {name: target.ptr + start for name, start in starts.items()}
+
+
+def _with_advice(error: OutOfDeviceMemoryError, arrays: Mapping[str, NDArray[Any]]) -> OutOfDeviceMemoryError:
+    """Return the error with the batch size that would fit."""
+    samples = max((a.shape[0] for a in arrays.values() if a.ndim), default=1)
+    fits = largest_batch(max(1, -(-error.requested // max(1, samples))), error.free)
+    return OutOfDeviceMemoryError(
+        f"{error}. This batch has {samples} samples; at most {fits} would fit into what is free",
+        requested=error.requested,
+        free=error.free,
+        total=error.total,
+    )
