@@ -77,7 +77,7 @@ STYLES: dict[str, MethodStyle] = {
     "minmax": MethodStyle("#c04a00", "#ff9248", "dash", "square"),
     "percentile": MethodStyle("#00795a", "#2cc39a", "dashdot", "triangle-up"),
     "mse": MethodStyle("#a8447f", "#e79ac6", "dot", "triangle-down"),
-    "legacy": MethodStyle("#6e4a1f", "#e6c84b", "longdash", "cross"),
+    "legacy": MethodStyle("#6e4a1f", "#ffe98a", "longdash", "cross"),
     MINE: MethodStyle("#111111", "#ffffff", "solid", "diamond", 3.5),
 }
 """A style per kind of method (``Method.kind``), and the user's own threshold, which has the strongest mark."""
