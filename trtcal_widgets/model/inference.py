@@ -153,7 +153,8 @@ def _dim(value: int | str | None) -> Dim:
     """Clean a dimension: Paddle writes -1 and ``"?"`` for "any", shape inference ``"unk__7"``; no names."""
     if isinstance(value, int):
         return value if value >= 0 else None
-    return value if value and not _NO_NAME.fullmatch(value) else None
+    # A damaged file's text can come back as bytes.
+    return value if isinstance(value, str) and value and not _NO_NAME.fullmatch(value) else None
 
 
 _ORT_DTYPES = {"float": "float32", "double": "float64"}
@@ -168,7 +169,7 @@ def _by_onnxruntime(small: ModelProto, folder: Path, wanted: Iterable[str]) -> M
     have = {info.name for info in small.graph.output}
     data = with_outputs(small, [name for name in wanted if name not in have])
     try:
-        session = open_session(data, folder, name="the model", silent=True)
+        session = open_session(data, folder, name="the model")
     except ModelError:
         return {}  # an operator or a version that this ONNX Runtime does not know
     return {output.name: _ort_type(output.type, output.shape) for output in session.get_outputs()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.constants import ConstantReader
 from trtcal_widgets.model.files import check_external_data, read_proto
 from trtcal_widgets.model.graph import ModelGraph
@@ -67,6 +68,13 @@ def load_model(path: str | os.PathLike[str]) -> OnnxModel:
     """Read an ONNX model and its facts; see :func:`load_graph`."""
     path = Path(path)
     proto, sha256 = read_proto(path)
+    try:
+        return OnnxModel(path, proto, _facts(path, proto, sha256))
+    except UnicodeDecodeError as error:  # protobuf decodes names when they are asked for
+        raise ModelError(f"{path} is damaged: a name in it is not UTF-8 text; export it again") from error
+
+
+def _facts(path: Path, proto: ModelProto, sha256: str) -> ModelGraph:
     external_bytes = check_external_data(proto, path)
     structure = read_structure(proto, str(path), infer_types(proto, path.parent))
     opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
@@ -76,7 +84,7 @@ def load_model(path: str | os.PathLike[str]) -> OnnxModel:
         "opsets": ", ".join(f"{domain} {version}" for domain, version in opsets.items()),
         "external_bytes": str(external_bytes),
     }
-    graph = ModelGraph(
+    return ModelGraph(
         name=path.name,
         sha256=sha256,
         opset=opsets.get("ai.onnx", 0),
@@ -85,4 +93,3 @@ def load_model(path: str | os.PathLike[str]) -> OnnxModel:
         groups=find_groups(structure.nodes, structure.tensors, structure.sharing),
         metadata=MappingProxyType(metadata),
     )
-    return OnnxModel(path, proto, graph)

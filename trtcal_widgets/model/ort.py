@@ -31,7 +31,6 @@ def open_session(
     providers: Sequence[Any] | None = None,
     threads: int = 1,
     optimization: str = "off",
-    silent: bool = False,
 ) -> Any:
     """Create an ``onnxruntime.InferenceSession``.
 
@@ -49,8 +48,6 @@ def open_session(
         Threads inside one operator.
     optimization
         One of :data:`OPTIMIZATIONS`.
-    silent
-        Whether ONNX Runtime's own error log is kept quiet too.
 
     Raises
     ------
@@ -61,18 +58,21 @@ def open_session(
     """
     import onnxruntime as ort
 
+    wanted = list(providers or [_CPU])
     options = ort.SessionOptions()
-    options.log_severity_level = SILENT if silent else ERRORS_ONLY
+    # On the CPU all that would be logged is raised; why a GPU provider did not start is only logged.
+    on_cpu = [_provider_name(provider) for provider in wanted] == [_CPU]
+    options.log_severity_level = SILENT if on_cpu else ERRORS_ONLY
     # An explicit number also keeps ONNX Runtime from pinning threads to cores that a container does not have.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.absolute()))
     options.graph_optimization_level = _level(optimization)
-    wanted = list(providers or [_CPU])
     _check_available(wanted, ort.get_available_providers())
     try:
-        session = ort.InferenceSession(model, options, providers=wanted)
+        # Its fallback would print to stdout and go on with other providers than the user asked for.
+        session = ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
     except Exception as error:
         raise ModelError(f"ONNX Runtime {ort.__version__} does not take {name}: {_advice(error)}") from error
     _check_started(wanted, session.get_providers())
@@ -121,8 +121,11 @@ _NOISE = (
     re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : "),
     re.compile(r"^Load model from .{0,500}? failed:\s*"),
     re.compile(r"^This is an invalid model\. "),
+    re.compile(r"^Exception during initialization: "),
     re.compile(r"^\S+\.(?:cc|h|cu|cuh):\d+ "),  # source file and line
-    re.compile(r"^[^(){}:\n]*onnxruntime::[^(){}\n]*\((?:[^()]|\([^()]*\))*\)(?: const)? "),  # C++ signature
+    re.compile(
+        r"^[^(){}:\n]*onnxruntime::[^(){}\n]*\((?:[^()]|\([^()]*\))*\)(?: const)? (?:\[with [^\]]*\] )?"
+    ),  # C++ signature
     re.compile(r"^[^.\n]+ was false\. (?=\S)"),  # the condition, where words follow
 )
 

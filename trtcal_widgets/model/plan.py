@@ -81,7 +81,7 @@ class PrecisionPlan:
     def with_kept(self, names: Iterable[str], reason: str = "") -> PrecisionPlan:
         """Return a plan that keeps these layers as well."""
         new = [name for name in dict.fromkeys(names) if name not in self.keep]
-        reasons = {**self.reasons, **({name: reason for name in new} if reason else {})}
+        reasons = {**self.reasons, **(dict.fromkeys(new, reason) if reason else {})}
         return replace(self, keep=(*self.keep, *new), reasons=MappingProxyType(reasons))
 
     def without(self, names: Iterable[str]) -> PrecisionPlan:
@@ -123,9 +123,8 @@ class PrecisionPlan:
         """
         try:
             data: Any = json.loads(text)
-            if data["format"] != _FORMAT or data["format_version"] > _FORMAT_VERSION:
-                raise UsageError("this JSON is not a precision plan that this version can read")
-            return cls(
+            known = data["format"] == _FORMAT and data["format_version"] <= _FORMAT_VERSION
+            plan = cls(
                 keep=tuple(str(name) for name in data["keep"]),
                 precision=data["precision"],
                 amax=MappingProxyType({str(k): float(v) for k, v in data["amax"].items()}),
@@ -136,6 +135,9 @@ class PrecisionPlan:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"this is not a precision plan ({type(error).__name__}: {error})") from error
+        if not known:
+            raise UsageError("this JSON is not a precision plan that this version can read")
+        return plan
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan as JSON, atomically."""
