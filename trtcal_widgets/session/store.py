@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import weakref
 import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -61,6 +62,8 @@ class BatchStore:
         self._records: list[NDArray[np.void]] = []
         self._file: BinaryIO = tempfile.TemporaryFile(prefix="trtcal-")  # noqa: SIM115 - closed by close()
         self._end = 0
+        # A notebook drops sessions without closing them: the file goes with the store, without a warning.
+        self._close = weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -129,7 +132,7 @@ class BatchStore:
 
     def close(self) -> None:
         """Delete the temporary file."""
-        self._file.close()
+        self._close()
 
     def records(self) -> NDArray[np.void]:
         """Return all records, shape (batches, tensors)."""

@@ -1,0 +1,135 @@
+"""The part of a session that answers: histograms, thresholds, costs, rows, the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtcal_widgets.core.scales import scale_of_amax
+from trtcal_widgets.core.thresholds import Method
+from trtcal_widgets.errors import SessionError, UsageError
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.base import SessionBase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.core.cache import CalibrationCache
+    from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.core.quantizer import Cost
+    from trtcal_widgets.core.thresholds import ThresholdCurve
+    from trtcal_widgets.session.state import TensorRow, Trace
+
+__all__ = ["Reading"]
+
+_ALGORITHMS = {"entropy": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
+
+
+class Reading(SessionBase):
+    """What the counted batches and the choices come to; nothing here changes the session."""
+
+    def histogram(self, name: str) -> Histogram:
+        """Return a tensor's histogram over the counted batches."""
+        return self.parts.numbers.histogram(self._known(name))
+
+    def curve(self, name: str, method: str | Method) -> ThresholdCurve:
+        """Return a method's objective and pick for a tensor's own histogram."""
+        return self.parts.numbers.curve(self._known(name), Method.parse(method))
+
+    def amax(self, name: str, method: str | Method | None = None) -> float:
+        """Return the threshold that holds for a tensor, or the one that a method would pick for its group.
+
+        In the tensor's unit; float32 as a Python float. 0 before the first batch.
+        """
+        leader = self.graph.group_of(self._known(name))[0]
+        intent = self.parts.numbers.intent(name, self._state) if method is None else Method.parse(method)
+        return self.parts.numbers.amax(leader, intent)
+
+    def scale(self, name: str) -> float:
+        """Return amax / 127 in float32, as a Python float."""
+        return float(scale_of_amax(self.amax(name)))
+
+    def cost(self, name: str, amax: float | None = None) -> Cost:
+        """Return what a threshold costs a tensor (the chosen one, unless another is given)."""
+        return self.parts.numbers.cost(self._known(name), self.amax(name) if amax is None else float(amax))
+
+    def trace(self, name: str, methods: Iterable[str | Method] = ("entropy", "minmax")) -> Trace:
+        """Return how the thresholds of a tensor's group moved as batches were added."""
+        leader = self.graph.group_of(self._known(name))[0]
+        return self.parts.numbers.trace(name, leader, [Method.parse(m) for m in methods])
+
+    def row(self, name: str) -> TensorRow:
+        """Return the numbers of one tensor."""
+        return self.parts.numbers.row(self._known(name), self._state)
+
+    def table(self) -> list[TensorRow]:
+        """Return the numbers of every tensor, in graph order."""
+        return self.parts.numbers.rows(self.tensors, self._state)
+
+    def batch_amax(self, name: str) -> NDArray[np.float64]:
+        """Return the largest finite |x| of a tensor in each recorded batch, shape (recorded,)."""
+        self._known(name)
+        if name in self.parts.constants:
+            return np.full(len(self.parts.store), self.parts.constants[name].amax)
+        return self.parts.store.amax(name)
+
+    def batch_histogram(self, name: str, batch: int) -> Histogram | None:
+        """Return a tensor's histogram in one recorded batch, None where the batch did not have it."""
+        if not 0 <= batch < len(self.parts.store):
+            raise UsageError(f"batch {batch} is not recorded; there are {len(self.parts.store)}, counted from 0")
+        return self.parts.constants.get(self._known(name)) or self.parts.store.get(batch, name)
+
+    def to_cache(
+        self,
+        algorithm: str | None = None,
+        version: str = "10.16.1",
+        rows: str | Iterable[str] = "tensorrt",
+    ) -> CalibrationCache:
+        """Return the chosen scales as a TensorRT calibration cache, in graph order.
+
+        Parameters
+        ----------
+        algorithm
+            For the header; None: MinMaxCalibration where minmax is the method for all, else EntropyCalibration2.
+        version
+            TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``.
+        rows
+            ``"tensorrt"``: inputs, activations and constants; ``"activations"``: no constants; or names.
+
+        Raises
+        ------
+        SessionError
+            If no batch is counted.
+        ExportError
+            If a name cannot stand in a cache (a line break in it).
+        """
+        from trtcal_widgets.core.cache import CalibrationCache
+
+        names = self.row_names(rows)
+        if not any(i not in self._state.excluded for i in range(self._state.position)):
+            raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
+        scales = {name: self.scale(name) for name in names if self.histogram(name).n_values or self.choice(name)}
+        default = _ALGORITHMS.get(self._state.method.kind, "EntropyCalibration2")
+        return CalibrationCache.build(scales, algorithm=algorithm or default, version=version)
+
+    def row_names(self, rows: str | Iterable[str] = "tensorrt") -> tuple[str, ...]:
+        """Return the tensors that :meth:`to_cache` would write for ``rows``.
+
+        Raises
+        ------
+        UsageError
+            If ``rows`` is another word, or names a tensor that is not there or a weight.
+        """
+        if rows == "tensorrt":
+            return self.calibrated
+        if rows == "activations":
+            return tuple(n for n in self.calibrated if self.graph.tensors[n].kind is not TensorKind.CONSTANT)
+        if isinstance(rows, str):
+            raise UsageError(f"rows is 'tensorrt', 'activations' or a list of names, not {rows!r}")
+        wanted = list(rows)
+        for name in wanted:
+            self._leader(name)
+        return tuple(dict.fromkeys(wanted))
