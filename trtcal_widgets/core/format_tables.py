@@ -1,0 +1,252 @@
+"""Neighbours of TensorRT's cache: files that hold thresholds (amax) instead of hex scales.
+
+===============  ======================================  =========================================
+Format           Content                                 Who writes or reads it
+===============  ======================================  =========================================
+``ranges``       ``<name>:<amax>`` per line              TensorRT's sampleINT8API
+``ort``          ``<name> <amax>`` per line              ONNX Runtime's ``write_calibration_table``
+``json``         ``{name: [min, max]}``                  the same
+``flatbuffers``  ``TrtTable{dict:[KeyValue]}``           the same; its TensorRT provider reads this one
+===============  ======================================  =========================================
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.core.format_oddities import Oddity, text_oddities, value_oddity
+from trtcal_widgets.core.format_text import DECIMAL, TextLines, decode_lines, line_core, quote
+from trtcal_widgets.core.scales import scale_to_hex, scales_of_amaxes
+from trtcal_widgets.errors import CacheFormatError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from trtcal_widgets.core.format_detect import Format
+
+__all__ = ["ScaleTable", "parse_json_table", "parse_text_table", "table_from_pairs"]
+
+_NO_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ScaleTable:
+    """Thresholds by tensor name, as a neighbouring file gives them; immutable.
+
+    Attributes
+    ----------
+    format
+        ``"ranges"``, ``"ort"``, ``"json"`` or ``"flatbuffers"``.
+    amax
+        Tensor name to threshold in real units, in file order, as written (not rounded to float32).
+    ranges
+        Tensor name to ``(min, max)`` where the format has them (``"json"``), else empty. ``amax`` is
+        then max(abs(min), abs(max)): TensorRT's ranges are symmetric.
+    oddities
+        Everything odd about the file, explained.
+    source
+        The file's name.
+    """
+
+    format: Format
+    amax: Mapping[str, float]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    oddities: tuple[Oddity, ...] = ()
+    source: str = field(default="<bytes>", compare=False)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "amax", MappingProxyType(dict(self.amax)))
+        object.__setattr__(self, "ranges", MappingProxyType(dict(self.ranges)))
+
+    @property
+    def header(self) -> str:
+        """Empty: these formats have no header line (caches do)."""
+        return ""
+
+    @cached_property
+    def scales(self) -> Mapping[str, float]:
+        """Tensor name to scale: float32(amax) / 127 in float32, in file order; read-only."""
+        scales = scales_of_amaxes(list(self.amax.values())).tolist()
+        return MappingProxyType(dict(zip(self.amax, scales, strict=True)))
+
+    @property
+    def problems(self) -> tuple[Oddity, ...]:
+        """The oddities that are not harmless."""
+        return tuple(oddity for oddity in self.oddities if oddity.severity != "info")
+
+    def hex(self, name: str) -> str:
+        """Hex digits that the tensor's scale has in a cache.
+
+        Raises
+        ------
+        UsageError
+            If the table has no row of that name.
+        """
+        if name not in self.amax:
+            raise UsageError(f"{self.source} has no row for {quote(name)}. See .amax for its names.")
+        return scale_to_hex(self.scales[name])
+
+    def __reduce__(self) -> tuple[type[ScaleTable], tuple[Any, ...]]:
+        # The read-only mappings cannot be pickled.
+        fields = (self.format, dict(self.amax), dict(self.ranges), self.oddities, self.source)
+        return ScaleTable, fields
+
+
+def parse_text_table(data: bytes, source: str, *, kind: Format) -> ScaleTable:
+    """Read ``ranges`` (split at the last ``":"``) or ``ort`` text (split at the last space).
+
+    Raises
+    ------
+    CacheFormatError
+        Where the file or a row is not of this format; names the line and what to do.
+    """
+    text = decode_lines(data, source)
+    separator = ":" if kind == "ranges" else " "
+    pairs = []
+    for number, line in enumerate(text.lines, start=1):
+        row = line_core(line)
+        if not row:
+            continue
+        name, found, value = row.rpartition(separator)
+        value = value.strip(" \t")
+        if not name or not found or not DECIMAL.fullmatch(value):
+            shape = f"<name>{separator}<amax>"
+            raise CacheFormatError(
+                f"{source}, line {number}: {quote(row)} is not a row {shape} with a decimal number. Mend "
+                "or remove the line. (Hex scales belong to a calibration cache, whose first line is "
+                "TRT-<version>-<algorithm>.)"
+            )
+        pairs.append((number, name, float(value)))
+    return table_from_pairs(pairs, kind=kind, source=source, text=text)
+
+
+def table_from_pairs(
+    pairs: Sequence[tuple[int, str, float]],
+    *,
+    kind: Format,
+    source: str,
+    ranges: Mapping[str, tuple[float, float]] = _NO_RANGES,
+    text: TextLines | None = None,
+) -> ScaleTable:
+    """Collect rows (line or 0, name, amax) into a table and look for what is odd about them.
+
+    The last of several rows of a name counts.
+    """
+    if not pairs:
+        raise CacheFormatError(f"{source}: the file holds no tensors. Calibrate again.")
+    oddities = [
+        *([] if text is None else text_oddities(text)),
+        *_value_oddities(pairs),
+        *_duplicates(pairs),
+        *_range_oddities(ranges),
+    ]
+    oddities.sort(key=lambda oddity: oddity.line)
+    amax = {name: value for _, name, value in pairs}
+    return ScaleTable(kind, amax, ranges, tuple(oddities), source)
+
+
+def _value_oddities(pairs: Sequence[tuple[int, str, float]]) -> Iterator[Oddity]:
+    amaxes = np.array([value for _, _, value in pairs], dtype=np.float64)
+    scales = scales_of_amaxes(amaxes)  # inf where amax is too large for float32
+    kinds = {
+        "nan": np.isnan(amaxes),
+        "negative": amaxes < 0,
+        "inf": scales == np.inf,
+        "zero": (scales == 0) & (amaxes >= 0),
+        "denormal": (scales > 0) & (scales < np.finfo(np.float32).smallest_normal),
+    }
+    for kind, mask in kinds.items():
+        for index in np.flatnonzero(mask):
+            line, name, _ = pairs[int(index)]
+            yield value_oddity(kind, line, name, "The amax")
+
+
+def _duplicates(pairs: Sequence[tuple[int, str, float]]) -> Iterator[Oddity]:
+    first: dict[str, tuple[int, float]] = {}
+    for line, name, value in pairs:
+        if name not in first:
+            first[name] = (line, value)
+            continue
+        line_before, value_before = first[name]
+        where = f" in line {line_before}" if line else ""
+        same = value == value_before
+        message = (
+            f"{quote(name)} stands in the file already{where}, with {'the same' if same else 'another'} "
+            "amax. The last one counts here; remove all but one."
+        )
+        yield Oddity("duplicate", line, name, message, "info" if same else "error")
+
+
+def _range_oddities(ranges: Mapping[str, tuple[float, float]]) -> Iterator[Oddity]:
+    for name, (low, high) in ranges.items():
+        if low > high:
+            message = f"The range of {quote(name)} has min {low!r} above max {high!r}. Check the file."
+            yield Oddity("min-above-max", 0, name, message, "error")
+
+
+def parse_json_table(data: bytes, source: str) -> ScaleTable:
+    """Read ONNX Runtime's JSON: ``{name: [min, max]}``, or its newer nested ``TensorsData`` form.
+
+    Raises
+    ------
+    CacheFormatError
+        If it is not JSON, or not this JSON; names the tensor and what to do.
+    """
+    try:
+        text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+        found = json.loads(text, object_pairs_hook=_Pairs, parse_int=float)
+    except (ValueError, RecursionError) as exc:
+        raise CacheFormatError(f"{source}: this is not valid JSON: {exc}.") from exc
+    entries: Any = found
+    if isinstance(found, _Pairs) and found.get("CLS") == "TensorsData":
+        entries = found.get("data")
+    if not isinstance(entries, _Pairs):
+        raise CacheFormatError(f"{source}: expected JSON of the form {{name: [min, max]}}.")
+    ranges: dict[str, tuple[float, float]] = {}
+    pairs = []
+    for name, value in entries.pairs:
+        low, high = ranges[name] = _json_range(name, value, source)
+        pairs.append((0, name, max(abs(low), abs(high))))
+    return table_from_pairs(pairs, kind="json", source=source, ranges=ranges)
+
+
+class _Pairs:
+    """A JSON object that remembers repeated keys."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs
+
+    def get(self, key: str) -> Any:
+        return dict(self.pairs).get(key)
+
+
+def _json_range(name: str, value: Any, source: str) -> tuple[float, float]:
+    """``(min, max)`` of one JSON entry; an empty name or another shape of value is refused."""
+    low = high = None
+    if isinstance(value, _Pairs):
+        low, high = value.get("lowest"), value.get("highest")
+    elif isinstance(value, list) and len(value) == 2:
+        low, high = value
+    lows, highs = _numbers(low), _numbers(high)
+    if not name or not lows or not highs:
+        raise CacheFormatError(
+            f"{source}: the entry {quote(name)} is not of the form name: [min, max] with numbers. "
+            "A file of scales or of single numbers is not this format: write [-amax, amax]."
+        )
+    return min(lows), max(highs)
+
+
+def _numbers(value: Any) -> list[float]:
+    """Numbers of a JSON number or of ONNX Runtime's array object; empty for anything else."""
+    if isinstance(value, _Pairs) and value.get("CLS") == "numpy.array":
+        value = value.get("data")
+    values = value if isinstance(value, list) else [value]
+    return values if all(isinstance(number, float) for number in values) else []
