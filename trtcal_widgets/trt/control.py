@@ -1,0 +1,210 @@
+"""Pausing, stepping and cancelling a build from another thread, and hearing how far it is."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import CancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trtcal_widgets.data.base import Batch
+
+__all__ = ["BuildControl", "Progress", "make_monitor"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a build is.
+
+    Attributes
+    ----------
+    phase
+        TensorRT's name of the phase, or ``"Parse"``, ``"Calibrate"``, ``"Build"`` for this package's own steps.
+    parent
+        The phase that it is part of; ``""`` for a phase of its own.
+    done, total
+        Steps that are complete and steps there are; ``total`` is 0 while unknown.
+    finished
+        Whether the phase is over. It can be over before all its steps are done.
+    """
+
+    phase: str
+    parent: str = ""
+    done: int = 0
+    total: int = 0
+    finished: bool = False
+
+
+class BuildControl:
+    """Buttons for a build that runs in another thread.
+
+    Give it to :func:`~trtcal_widgets.trt.build` as ``control``, or to
+    :func:`~trtcal_widgets.trt.make_calibrator` as ``on_batch``. The build looks at the buttons before each
+    calibration batch, and, where TensorRT has a progress monitor, at each step of the build; while it is paused it
+    waits there.
+
+    Parameters
+    ----------
+    on_batch
+        Called with (index, batch) before the batch is given to TensorRT, in the build's thread.
+    paused
+        Whether to wait before the first batch.
+
+    Examples
+    --------
+    >>> control = BuildControl(paused=True)
+    >>> control.step()  # lets one batch through
+    >>> control.resume()
+    """
+
+    def __init__(self, on_batch: Callable[[int, Batch], object] | None = None, *, paused: bool = False) -> None:
+        self._on_batch = on_batch
+        self._changed = threading.Condition()
+        self._paused = paused
+        self._steps = 0
+        self._cancelled = False
+        self._waiting = 0
+
+    def __call__(self, index: int, batch: Batch) -> None:
+        """Report a batch, then wait while paused.
+
+        Raises
+        ------
+        CancelledError
+            If :meth:`cancel` was called.
+        """
+        if self._on_batch is not None:
+            self._on_batch(index, batch)
+        self.wait(one_step=True)
+
+    def pause(self) -> None:
+        """Hold the build at the next batch or step."""
+        with self._changed:
+            self._paused = True
+            self._steps = 0
+
+    def resume(self) -> None:
+        """Let the build go on."""
+        with self._changed:
+            self._paused = False
+            self._changed.notify_all()
+
+    def step(self) -> None:
+        """Let one batch through, and stay paused (or become it)."""
+        with self._changed:
+            self._paused = True
+            self._steps += 1
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Stop the build, also while it is paused. There is no way back: make a new control for another build."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the build is to wait."""
+        return self._paused
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._cancelled
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a build waits at this moment."""
+        return self._waiting > 0
+
+    def wait(self, *, one_step: bool = False) -> None:
+        """Wait while paused.
+
+        Parameters
+        ----------
+        one_step
+            Whether one :meth:`step` is enough to go on (a batch is a step, what comes after the batches is not).
+
+        Raises
+        ------
+        CancelledError
+            If :meth:`cancel` was called, before or while waiting.
+        """
+        with self._changed:
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: self._may_go(one_step=one_step))
+            finally:
+                self._waiting -= 1
+            if one_step and self._paused and self._steps:
+                self._steps -= 1
+        self.raise_if_cancelled()
+
+    def raise_if_cancelled(self) -> None:
+        """Raise :class:`CancelledError` if :meth:`cancel` was called."""
+        if self._cancelled:
+            raise CancelledError("the TensorRT build was cancelled; no cache was written and no engine was made")
+
+    def _may_go(self, *, one_step: bool) -> bool:
+        return self._cancelled or not self._paused or (one_step and self._steps > 0)
+
+
+def make_monitor(
+    trt: Any, report: Callable[[Progress], object], check: Callable[[], object]
+) -> tuple[Any, Callable[[], None]]:
+    """Make TensorRT's ``IProgressMonitor``.
+
+    TensorRT swallows what a monitor raises and then stops the build without a word, so exceptions are kept.
+
+    Parameters
+    ----------
+    trt
+        A TensorRT module that has ``IProgressMonitor``.
+    report
+        Called with a :class:`Progress`, perhaps from TensorRT's own threads.
+    check
+        Called at every step; the build stops if it raises.
+
+    Returns
+    -------
+    (monitor, raise_if_failed)
+        The object for ``IBuilderConfig.progress_monitor``, and a function that raises what was kept.
+    """
+    failures: list[BaseException] = []
+    phases: dict[str, tuple[str, int]] = {}
+
+    def guarded(progress: Progress) -> bool:
+        if failures:
+            return False
+        try:
+            report(progress)
+            check()
+        except BaseException as error:  # noqa: BLE001 - TensorRT would swallow it; raised by the build
+            failures.append(error)
+        return not failures
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # tensorrt is Any
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            phases[phase_name] = (parent_phase or "", num_steps)
+            guarded(Progress(phase_name, parent_phase or "", 0, num_steps))
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            parent, total = phases.get(phase_name, ("", 0))
+            return guarded(Progress(phase_name, parent, step + 1, total))
+
+        def phase_finish(self, phase_name: str) -> None:
+            parent, total = phases.pop(phase_name, ("", 0))
+            guarded(Progress(phase_name, parent, total, total, finished=True))
+
+    def raise_if_failed() -> None:
+        if failures:
+            raise failures[0]
+
+    return Monitor(), raise_if_failed
