@@ -1,7 +1,7 @@
-"""The loops that numpy cannot run without temporaries, compiled by numba.
+"""The hot loop: counting values, which numpy cannot do without temporaries, compiled by numba.
 
-All kernels release the GIL, so that a thread pool over tensors uses every core, and are cached on disk, so
-that a second start does not compile again. Floating-point results do not depend on the number of threads.
+The kernels release the GIL, so that a thread pool over tensors uses every core. Counts and extremes are exact; the
+sums depend in their last bits on how wide this machine's vector registers are, but not on the number of threads.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from trtcal_widgets.core._compile import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,10 +19,7 @@ __all__ = [
     "EDGE_SLOT",
     "N_BINS",
     "accumulate",
-    "entropy_objective",
     "finite_amax",
-    "kl_divergence",
-    "quantization_noise",
 ]
 
 N_BINS = 2048
@@ -29,9 +27,6 @@ N_BINS = 2048
 
 EDGE_SLOT = N_BINS
 """Slot behind the last bin, for values at the upper edge itself (int(|x| * factor) == 2048)."""
-
-N_LEVELS = 128
-"""Number of quantisation levels that the entropy search compares with: TensorRT's."""
 
 _CHUNK = 2048
 """Values per pass: small enough that the second look at them finds them in the first-level cache."""
@@ -43,7 +38,7 @@ _INF_BITS = np.int32(0x7F800000)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def finite_amax(bits: NDArray[np.int32]) -> np.int32:
     """Return the bit pattern of the largest finite |x| of float32 values given as their bit patterns.
 
@@ -68,7 +63,7 @@ def finite_amax(bits: NDArray[np.int32]) -> np.int32:
     return best
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _fold_pairs(slots: NDArray[np.int64]) -> None:
     """Double the range in place: bins 2j and 2j+1 become bin j, the edge becomes bin 1024."""
     half = N_BINS // 2
@@ -79,7 +74,7 @@ def _fold_pairs(slots: NDArray[np.int64]) -> None:
         slots[j] = 0
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def _sums(x: NDArray[np.float32]) -> tuple[float, float, int]:
     """Return sum, sum of squares and number of zeros of a chunk.
 
@@ -97,7 +92,7 @@ def _sums(x: NDArray[np.float32]) -> tuple[float, float, int]:
     return total, squares, int(zeros)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _extremes(bits: NDArray[np.int32], unsigned: NDArray[np.uint32], out: NDArray[np.int32]) -> None:
     """Write the bit patterns of the smallest and the largest of some finite values to ``out``.
 
@@ -124,7 +119,7 @@ def _extremes(bits: NDArray[np.int32], unsigned: NDArray[np.uint32], out: NDArra
         out[0] = np.int32(low)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _drop_non_finite(x: NDArray[np.float32], kept: NDArray[np.float32], tally: NDArray[np.int64]) -> int:
     """Copy the finite values to the front of ``kept``, count the others, return how many were kept."""
     n = 0
@@ -142,7 +137,7 @@ def _drop_non_finite(x: NDArray[np.float32], kept: NDArray[np.float32], tally: N
     return n
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _flush(counters: NDArray[np.int32], slots: NDArray[np.int64]) -> None:
     """Add 32-bit counters to the slots and clear them."""
     for j in range(counters.size):
@@ -150,7 +145,7 @@ def _flush(counters: NDArray[np.int32], slots: NDArray[np.int64]) -> None:
         counters[j] = 0
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def accumulate(
     x: NDArray[np.float32],
     slots: NDArray[np.int64],
@@ -223,157 +218,3 @@ def accumulate(
     _flush(even, slots)
     _flush(odd, slots)
     return doublings
-
-
-@njit(nogil=True, cache=True)
-def _prefix_sums(
-    h: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the prefix sums of h, [h > 0] and h ln h, each of length n + 1."""
-    n = h.size
-    mass = np.zeros(n + 1)
-    occupied = np.zeros(n + 1, np.int64)
-    log_mass = np.zeros(n + 1)
-    for j in range(n):
-        v = h[j]
-        mass[j + 1] = mass[j] + v
-        occupied[j + 1] = occupied[j] + (1 if v > 0.0 else 0)
-        log_mass[j + 1] = log_mass[j] + (v * np.log(v) if v > 0.0 else 0.0)
-    return mass, occupied, log_mass
-
-
-@njit(nogil=True, cache=True)
-def _level_terms(mass: NDArray[np.float64], occupied: NDArray[np.int64], widest: int) -> NDArray[np.float64]:
-    """Return S ln(S / C) of every run of 1..widest bins: ``terms[w, a]`` for bins a .. a+w-1.
-
-    The search over 1,921 candidates looks at 245,888 levels, but they are only 32,768 different runs.
-    """
-    n = mass.size - 1
-    log_width = np.zeros(widest + 1)
-    for c in range(1, widest + 1):
-        log_width[c] = np.log(float(c))
-    terms = np.zeros((widest + 1, n + 1))
-    for w in range(1, widest + 1):
-        for a in range(n - w + 1):
-            s = mass[a + w] - mass[a]
-            if s > 0.0:
-                terms[w, a] = s * (np.log(s) - log_width[occupied[a + w] - occupied[a]])
-    return terms
-
-
-@njit(nogil=True, cache=True)
-def entropy_objective(h: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return KL(P_i || Q_i) for the candidates i = 128 .. 2048, from prefix sums.
-
-    ``h`` are the counts, shape (2048,), with bin 0 already replaced. The value is infinite where the candidate
-    keeps nothing, or where the bin that takes the clipped counts was empty.
-    """
-    n = h.size
-    widest = n // N_LEVELS
-    mass, occupied, log_mass = _prefix_sums(h)
-    terms = _level_terms(mass, occupied, widest)
-    total = mass[n]
-    objective = np.full(n - N_LEVELS + 1, np.inf)
-    if total <= 0.0:
-        return objective
-    log_total = np.log(total)
-    for i in range(N_LEVELS, n + 1):
-        kept = mass[i]
-        clipped = total - kept
-        last = h[i - 1]
-        if kept <= 0.0 or (last <= 0.0 and clipped > 0.0):
-            continue
-        levels = 0.0
-        left = 0
-        position = N_LEVELS - 1
-        for _ in range(N_LEVELS):
-            position += i
-            right = position // N_LEVELS
-            levels += terms[right - left, left]
-            left = right
-        edge = ((N_LEVELS - 1) * i + N_LEVELS - 1) // N_LEVELS
-        p_last = last + clipped
-        value = log_mass[i - 1] - levels
-        if p_last > 0.0:
-            value += p_last * np.log(p_last)
-        if clipped > 0.0:
-            spread = (kept - mass[edge]) / (occupied[i] - occupied[edge])
-            value -= clipped * np.log(spread)
-        objective[i - N_LEVELS] = value / total - log_total + np.log(kept)
-    return objective
-
-
-@njit(nogil=True, cache=True)
-def kl_divergence(h: NDArray[np.float64], i: int) -> float:
-    """Return KL(P_i || Q_i) of one candidate by the direct sum: exact where P equals Q, so that ties are ties."""
-    total = 0.0
-    kept = 0.0
-    for j in range(h.size):
-        total += h[j]
-        if j < i:
-            kept += h[j]
-    clipped = total - kept
-    divergence = 0.0
-    left = 0
-    for level in range(N_LEVELS):
-        right = ((level + 1) * i + N_LEVELS - 1) // N_LEVELS
-        mass = 0.0
-        occupied = 0
-        for j in range(left, right):
-            mass += h[j]
-            occupied += 1 if h[j] > 0.0 else 0
-        for j in range(left, right):
-            p = h[j] + (clipped if j == i - 1 else 0.0)
-            if p > 0.0:
-                if h[j] <= 0.0:
-                    return np.inf
-                q = mass / occupied / kept
-                p /= total
-                divergence += p * np.log(p / q)
-        left = right
-    return divergence
-
-
-@njit(nogil=True, cache=True)
-def quantization_noise(
-    amax: NDArray[np.float64],
-    mass: NDArray[np.float64],
-    m0: NDArray[np.float64],
-    m1: NDArray[np.float64],
-    m2: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return (clipped mass, clipping noise, rounding noise) for each amax, shape (k, 3).
-
-    Lengths are in bins. ``mass`` is the histogram, shape (2048,); ``m0``, ``m1`` and ``m2`` are its prefix moments
-    at the bin edges, shape (2049,), each bin's mass spread evenly over the bin. Noise is the sum of squared errors
-    of the symmetric quantiser with 127 steps; each level's share is the exact integral over its interval.
-    """
-    n = mass.size
-    result = np.zeros((amax.size, 3))
-    for c in range(amax.size):
-        a = amax[c]
-        if a <= 0.0:
-            result[c, 0] = m0[n]
-            result[c, 1] = m2[n]
-            continue
-        step = a / 127.0
-        rounding = 0.0
-        b0, b1, b2 = 0.0, 0.0, 0.0
-        for level in range(128):
-            upper = a if level == 127 else (level + 0.5) * step
-            j = int(upper)
-            if j >= n:
-                e0, e1, e2 = m0[n], m1[n], m2[n]
-            else:
-                d = upper - j
-                h = mass[j] * d
-                e0 = m0[j] + h
-                e1 = m1[j] + h * (j + 0.5 * d)
-                e2 = m2[j] + h * (j * (j + d) + d * d * (1.0 / 3.0))
-            centre = level * step
-            rounding += (e2 - b2) - 2.0 * centre * (e1 - b1) + centre * centre * (e0 - b0)
-            b0, b1, b2 = e0, e1, e2
-        result[c, 0] = m0[n] - b0
-        result[c, 1] = (m2[n] - b2) - 2.0 * a * (m1[n] - b1) + a * a * (m0[n] - b0)
-        result[c, 2] = rounding
-    return result

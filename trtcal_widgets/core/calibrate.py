@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,6 @@ from trtcal_widgets.core.histogram import Histogram, amax_of, combine, replay
 from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold_curve
 from trtcal_widgets.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["ArrayCalibration", "calibrate_array"]
 
@@ -74,12 +72,11 @@ def calibrate_array(
     """
     method = Method.parse(method)
     if range_mode == "tensorrt":
-        histogram = replay(_one_pass(_as_batches(batches)))
+        histogram = _one_pass(_as_batches(batches))
     elif range_mode == "two-pass":
-        if iter(batches) is batches:
+        if isinstance(batches, Iterator):
             raise UsageError("two passes need batches that can be gone through twice: give a list, not an iterator")
-        known = max((amax_of(batch) for batch in _as_batches(batches)), default=0.0)
-        histogram = combine(Histogram.of(batch, known or None) for batch in _as_batches(batches))
+        histogram = _two_passes(_as_batches(batches))
     else:
         raise UsageError(f"range_mode is 'tensorrt' or 'two-pass', not {range_mode!r}")
     if histogram.n_values == 0:
@@ -95,12 +92,21 @@ def _as_batches(batches: Any) -> Iterable[Any]:
         return [batches]
     if isinstance(batches, (list, tuple)) and all(np.isscalar(value) for value in batches):
         return [np.asarray(batches, dtype=np.float32)]
-    return batches  # type: ignore[no-any-return]
+    if not isinstance(batches, Iterable):
+        raise UsageError(f"batches are an array or an iterable of arrays, not {type(batches).__name__}")
+    return batches
 
 
-def _one_pass(batches: Iterable[Any]) -> Iterable[Histogram]:
-    base = None
+def _one_pass(batches: Iterable[Any]) -> Histogram:
+    histogram = Histogram.empty()
     for batch in batches:
-        histogram = Histogram.of(batch, base)
-        base = base or histogram.base or None
-        yield histogram
+        histogram = replay((histogram, Histogram.of(batch, histogram.base)))
+    return histogram
+
+
+def _two_passes(batches: Iterable[Any]) -> Histogram:
+    known = max((amax_of(batch) for batch in batches), default=0.0)
+    histogram = Histogram.empty()
+    for batch in batches:
+        histogram = combine((histogram, Histogram.of(batch, known)))
+    return histogram

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["N_BINS", "Histogram", "amax_of", "combine", "join_parts", "replay"]
+__all__ = ["N_BINS", "SMALLEST_RANGE", "Histogram", "amax_of", "bin_factor", "combine", "join_parts", "replay"]
+
+SMALLEST_RANGE = 2.0**-116
+"""No range is shorter: float32(2048 / R), which every value is multiplied by, must be finite. About 1.2e-35."""
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 _BLOCK = 1 << 16
 """Values that are converted to float32 at a time where the array is not contiguous float32 already."""
-
-_LARGEST_FACTOR = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,8 @@ class Histogram:
     Attributes
     ----------
     base
-        The range R that the histogram started from, in the tensor's unit. 0 while only zeros were seen.
+        The range R that the histogram started from, in the tensor's unit: 0 while only zeros were seen, otherwise
+        at least :data:`SMALLEST_RANGE`.
     doublings
         How often R has doubled since: the bins cover [0, base * 2**doublings).
     counts
@@ -67,6 +71,10 @@ class Histogram:
     square_parts: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        if self.counts.shape != (N_BINS,) or self.counts.dtype != np.int64:
+            raise UsageError(
+                f"a histogram has {N_BINS} int64 counts, not {self.counts.dtype} of shape {self.counts.shape}"
+            )
         if self.counts.flags.writeable:
             self.counts.setflags(write=False)
 
@@ -77,10 +85,11 @@ class Histogram:
         Parameters
         ----------
         array
-            Any shape, any real dtype; other than contiguous float32 it is converted to float32 block by block.
+            Any shape, any real dtype; other than contiguous float32 it is converted to float32 block by block, so
+            float64 values beyond float32 count as infinite.
         base
-            The range to start from (> 0); None or 0: the largest finite |x| of this array, which is what
-            TensorRT does with the first batch.
+            The range to start from, rounded to float32 and not below :data:`SMALLEST_RANGE`; None or 0: the largest
+            finite |x| of this array, which is what TensorRT does with the first batch.
 
         Returns
         -------
@@ -90,14 +99,10 @@ class Histogram:
         Raises
         ------
         UsageError
-            If ``base`` is negative or not finite, or the dtype is not real.
+            If ``base`` is negative, not a number or beyond float32, or the dtype is not real.
         """
-        x = np.asarray(array)
-        if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
-            raise UsageError(f"a histogram needs real numbers, not dtype {x.dtype}")
-        if base is not None and not 0 <= base < math.inf:
-            raise UsageError(f"the range to start from must be finite and not negative, not {base}")
-        start = float(np.float32(base)) if base else amax_of(x)
+        x = _real_array(array)
+        start = _start_of(base or amax_of(x))
         slots = np.zeros(N_BINS + 1, np.int64)
         tally = np.zeros(4, np.int64)
         moments = np.array([math.inf, -math.inf, 0.0, 0.0])
@@ -105,8 +110,7 @@ class Histogram:
         # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
         limit = start or 1.0
         for block in _float32_blocks(x):
-            factor = np.float32(min(2048.0 / limit, _LARGEST_FACTOR))
-            grown = _kernels.accumulate(block, slots, limit, factor, tally, moments)
+            grown = _kernels.accumulate(block, slots, limit, bin_factor(limit), tally, moments)
             doublings += grown
             limit *= 2.0**grown
         zeros, nans, pos_infs, neg_infs = (int(v) for v in tally)
@@ -196,6 +200,26 @@ class Histogram:
         return combine((self, other))
 
 
+def bin_factor(bin_range: float) -> np.float32:
+    """Return float32(2048 / R): the bin of x is ``min(int(float32(|x|) * factor), 2047)``, a float32 product.
+
+    Doubling R halves the factor exactly, so that bins 2j and 2j+1 become bin j.
+
+    Parameters
+    ----------
+    bin_range
+        R, at least :data:`SMALLEST_RANGE`.
+    """
+    return np.float32(N_BINS / bin_range)
+
+
+def _start_of(base: float) -> float:
+    """Return the range that a histogram starts from: float32, 0 or at least the smallest."""
+    if not 0 <= base <= _FLOAT32_MAX:
+        raise UsageError(f"the range to start from must be from 0 to {_FLOAT32_MAX:.8g} (float32), not {base}")
+    return max(float(np.float32(base)), SMALLEST_RANGE) if base else 0.0
+
+
 def amax_of(array: Any) -> float:
     """Return the largest finite |x| of an array as float32 sees it; 0 where there is none.
 
@@ -203,8 +227,14 @@ def amax_of(array: Any) -> float:
     ----------
     array
         Any shape, any real dtype. No temporary of its size is made.
+
+    Raises
+    ------
+    UsageError
+        If the dtype is not real.
     """
-    best = max((int(_kernels.finite_amax(b.view(np.int32))) for b in _float32_blocks(array)), default=0)
+    blocks = _float32_blocks(_real_array(array))
+    best = max((int(_kernels.finite_amax(block.view(np.int32))) for block in blocks), default=0)
     return float(np.array(best, np.int32).view(np.float32))
 
 
@@ -255,7 +285,7 @@ def _merged(parts: list[Histogram], *, lift_later: bool, lift_earlier: bool) -> 
     """
     bases = {h.base for h in parts if h.base > 0}
     if len(bases) > 1:
-        listed = ", ".join(f"{b:g}" for b in sorted(bases)[:3])
+        listed = ", ".join(repr(b) for b in sorted(bases)[:3])
         raise UsageError(
             f"histograms that started from different ranges ({listed}) cannot be merged: "
             "count the later ones with base= the first one's base"
@@ -312,7 +342,6 @@ def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
     Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates", 1997: grow
     an expansion by one number at a time.
     """
-
     expansion: list[float] = []
     for value in (value for part in parts for value in part):
         rest = []
@@ -328,23 +357,34 @@ def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(expansion)
 
 
-def _float32_blocks(array: Any) -> Iterator[NDArray[np.float32]]:
-    """Yield the values as contiguous float32 blocks, in any order, without a temporary of the array's size."""
+def _real_array(array: Any) -> NDArray[Any]:
     x = np.asarray(array)
-    if x.size == 0:
+    # The small floats of ml_dtypes (bfloat16, float8) are of kind V, "void", as records are.
+    if x.dtype.kind not in "fiub" and not (x.dtype.kind == "V" and np.can_cast(x.dtype, np.float32)):
+        raise UsageError(f"a histogram needs real numbers, not dtype {x.dtype}")
+    return x
+
+
+def _float32_blocks(x: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    """Yield the values as contiguous float32 blocks, in any order, without a temporary of the array's size."""
+    # Transposed arrays (Fortran order, NHWC seen as NCHW) lie in memory without gaps too.
+    by_stride = x.transpose(sorted(range(x.ndim), key=lambda axis: -x.strides[axis]))
+    if by_stride.flags.c_contiguous and by_stride.flags.aligned and x.dtype == np.float32:
+        if x.size:
+            yield by_stride.reshape(-1)
         return
-    if x.dtype == np.float32 and x.dtype.isnative and x.flags.c_contiguous:
-        yield x.reshape(-1)
+    for block in _raw_blocks(by_stride):
+        with np.errstate(all="ignore"):
+            converted = block.astype(np.float32)
+        yield converted
+
+
+def _raw_blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield all values in pieces of bounded size, shape (n,), of the array's own dtype."""
+    if x.flags.c_contiguous:
+        flat = x.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            yield flat[start : start + _BLOCK]
         return
-    iterator = np.nditer(
-        x,
-        flags=["external_loop", "buffered", "zerosize_ok"],
-        op_flags=["readonly"],
-        op_dtypes=np.dtype(np.float32),
-        order="K",
-        casting="unsafe",
-        buffersize=_BLOCK,
-    )
-    with np.errstate(over="ignore", invalid="ignore"), iterator:
-        for block in iterator:
-            yield np.ascontiguousarray(block)
+    with np.nditer(x, flags=["external_loop", "buffered"], op_flags=["readonly"], buffersize=_BLOCK) as pieces:
+        yield from pieces

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core import _kernels
+from trtcal_widgets.core import _objectives
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.errors import UsageError
 
@@ -24,6 +24,9 @@ __all__ = ["Cost", "NoiseModel", "dequantize", "fake_quantize", "quantize"]
 
 Q_MAX = 127
 
+_FAR_IN_BINS = 1e12
+"""An amax this many bins away rounds everything to 0, as any larger one does."""
+
 
 def quantize(array: Any, scale: float, *, q_min: int = -128) -> NDArray[np.int8]:
     """Quantise to int8: clip(round_half_even(x / scale), q_min, 127), computed in float32 as ONNX defines it.
@@ -31,7 +34,7 @@ def quantize(array: Any, scale: float, *, q_min: int = -128) -> NDArray[np.int8]
     Parameters
     ----------
     array
-        Any shape; converted to float32.
+        Any shape; converted to float32. Infinities clip; NaN becomes 0 (ONNX leaves it open).
     scale
         Step in the array's unit, finite and > 0.
     q_min
@@ -40,14 +43,17 @@ def quantize(array: Any, scale: float, *, q_min: int = -128) -> NDArray[np.int8]
     Raises
     ------
     UsageError
-        If the scale is not finite and positive: such a row of a cache cannot be used to quantise.
+        If the scale is not finite and positive: such a row of a cache cannot be used to quantise. Or if ``q_min`` is
+        neither of the two.
     """
-    step = np.float32(scale)
-    if not (np.isfinite(step) and step > 0):
-        raise UsageError(f"a scale must be finite and greater than 0 to quantise with, not {scale}")
-    x = np.asarray(array, dtype=np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        levels = np.clip(np.rint(x / step), q_min, Q_MAX)
+    if q_min not in (-128, -127):
+        raise UsageError(f"q_min is -128 (activations) or -127 (weights), not {q_min}")
+    with np.errstate(all="ignore"):
+        step = np.float32(scale)
+        if not (np.isfinite(step) and step > 0):
+            raise UsageError(f"a scale must be finite and greater than 0 (as float32) to quantise with, not {scale}")
+        levels = np.asarray(array, dtype=np.float32) / step
+    levels = np.clip(np.rint(levels), q_min, Q_MAX)
     return np.asarray(np.nan_to_num(levels, copy=False).astype(np.int8))
 
 
@@ -89,7 +95,7 @@ class NoiseModel:
 
     The values of a bin are taken as evenly spread over it, except exact zeros, which quantise without error. The
     integral of the squared error over that density is exact. The first call prepares prefix sums (2048 steps); each
-    amax costs 128 steps after that.
+    amax costs 128 steps after that. Formulas: ``docs/algorithm.md``.
 
     Parameters
     ----------
@@ -102,26 +108,33 @@ class NoiseModel:
 
     @cached_property
     def _moments(self) -> tuple[NDArray[np.float64], ...]:
-        """Mass per bin and its prefix moments at the bin edges, lengths in bins."""
+        """What :func:`_objectives.quantization_noise` takes: mass per bin and its prefix moments at the bin edges."""
         mass = self._histogram.counts.astype(np.float64)
         mass[0] -= self._histogram.zeros
         left = np.arange(N_BINS, dtype=np.float64)
-        moments = (mass, mass * (left + 0.5), mass * (left * (left + 1.0) + 1.0 / 3.0))
-        return (mass, *(np.concatenate(([0.0], np.cumsum(m))) for m in moments))
+        m0, m1, m2 = (_prefix(m) for m in (mass, mass * (left + 0.5), mass * (left * (left + 1.0) + 1.0 / 3.0)))
+        return np.append(mass, 0.0), m0, m1, m2
 
     def noise(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return clipped fraction, clipping noise and rounding noise, shape (k, 3), for amax of shape (k,).
 
         Noise is a mean squared error over the finite values, in the tensor's unit squared.
+
+        Raises
+        ------
+        UsageError
+            If an amax is negative or not a number.
         """
         amax = np.ascontiguousarray(amax, dtype=np.float64)
+        if not (amax >= 0.0).all():
+            raise UsageError(f"amax must be 0 or more, not {amax[~(amax >= 0.0)][0]}")
         n = self._histogram.n_finite
         width = self._histogram.range / N_BINS
         if n == 0 or width == 0.0:
             return np.zeros((amax.size, 3))
-        with np.errstate(over="ignore"):
-            in_bins = np.minimum(amax / width, 1e12)
-        result = _kernels.quantization_noise(in_bins, *self._moments)
+        with np.errstate(all="ignore"):
+            in_bins = np.minimum(amax / width, _FAR_IN_BINS)
+        result = _objectives.quantization_noise(in_bins, *self._moments)
         # Nothing is clipped from the largest value on, though its bin reaches further.
         result[amax >= self._histogram.amax, :2] = 0.0
         result = np.maximum(result, 0.0) / n
@@ -136,8 +149,6 @@ class NoiseModel:
         UsageError
             If amax is negative or not a number.
         """
-        if not amax >= 0:
-            raise UsageError(f"amax must be 0 or more, not {amax}")
         (clipped, clip_noise, rounding_noise) = (float(v) for v in self.noise(np.array([amax]))[0])
         return Cost(
             amax=float(amax),
@@ -154,3 +165,7 @@ class NoiseModel:
         if power == 0.0:
             return math.nan
         return 10.0 * math.log10(power / noise) if noise > 0.0 else math.inf
+
+
+def _prefix(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate(([0.0], np.cumsum(values)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.core import _kernels
+from trtcal_widgets.core import _objectives
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.errors import UsageError
@@ -28,7 +28,9 @@ FIRST_CANDIDATE = 128
 """The smallest candidate: as many bins as there are positive quantisation levels."""
 
 _NEAR_TIE = 1e-9
-"""Prefix sums and the direct sum differ by less than 1e-12; candidates this close are looked at again directly."""
+"""Prefix sums and the direct sum differ by less than 1e-11; candidates this close are looked at again directly."""
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,32 @@ class Method:
     kind
         ``entropy``, ``minmax``, ``percentile``, ``mse`` or ``legacy``.
     parameter
-        Percentile in percent, or the legacy calibrator's quantile (0 to 1); None for the others.
+        Percentile in percent, or the legacy calibrator's quantile (0 to 1); left out: the method's default. None for
+        the others.
+
+    Raises
+    ------
+    UsageError
+        If there is no such method or the parameter does not fit; the message lists what there is.
     """
 
     kind: str
     parameter: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in METHODS:
+            raise UsageError(
+                f"no method {self.kind!r}; there are {', '.join(METHODS)} (percentile:99.9 sets its percentage)"
+            )
+        spec = METHODS[self.kind]
+        if self.parameter is None:
+            object.__setattr__(self, "parameter", spec.default)
+        elif spec.default is None:
+            raise UsageError(f"method {self.kind!r} takes no parameter, so {self.parameter:g} cannot be meant")
+        elif not 0 < self.parameter <= spec.upper:
+            raise UsageError(
+                f"the parameter of {self.kind} is greater than 0 and at most {spec.upper:g}, not {self.parameter:g}"
+            )
 
     @classmethod
     def parse(cls, text: str | Method) -> Method:
@@ -58,33 +81,29 @@ class Method:
         if isinstance(text, Method):
             return text
         kind, colon, rest = str(text).strip().lower().partition(":")
-        if kind not in METHODS:
-            raise UsageError(
-                f"no method {text!r}; there are {', '.join(METHODS)} (percentile:99.9 sets its percentage)"
-            )
-        spec = METHODS[kind]
-        if not colon:
-            return cls(kind, spec.default)
+        if not colon or kind not in METHODS:
+            return cls(kind)
         try:
             value = float(rest)
         except ValueError:
             raise UsageError(f"{text!r}: {rest!r} is not a number") from None
-        if spec.default is None:
-            raise UsageError(f"method {kind!r} takes no parameter, so {text!r} cannot be meant")
-        if not 0 < value <= spec.upper:
-            raise UsageError(f"{text!r}: the parameter of {kind} is greater than 0 and at most {spec.upper:g}")
         return cls(kind, value)
 
     def __str__(self) -> str:
-        """Return the text that :meth:`parse` reads."""
-        return self.kind if self.parameter is None else f"{self.kind}:{self.parameter:g}"
+        """Return the text that :meth:`parse` reads: with all digits of the parameter."""
+        return self.kind if self.parameter is None else f"{self.kind}:{_digits(self.parameter)}"
 
     @property
     def label(self) -> str:
         """A short name for a legend: ``p99.99`` for a percentile."""
         if self.kind == "percentile":
-            return f"p{self.parameter:g}"
+            return f"p{_digits(self.parameter or 0.0)}"
         return str(self)
+
+    @property
+    def share(self) -> float:
+        """The share of the values that a percentile or a legacy quantile keeps, 0 to 1; 1 for the others."""
+        return (100.0 if self.parameter is None else self.parameter) / (1.0 if self.kind == "legacy" else 100.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +147,7 @@ def threshold_curve(histogram: Histogram, method: str | Method = "entropy") -> T
         If there is no such method.
     """
     method = Method.parse(method)
-    objective, pick, amax = METHODS[method.kind].compute(histogram, method.parameter or 0.0)
+    objective, pick, amax = METHODS[method.kind].compute(histogram, method.share)
     objective.setflags(write=False)
     return ThresholdCurve(method, objective, pick, float(np.float32(amax)), histogram.bin_width)
 
@@ -145,9 +164,13 @@ def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
     if method.kind == "minmax":
         return float(np.float32(histogram.amax))
     if method.kind in ("percentile", "legacy"):
-        share = (method.parameter or 0.0) / (100.0 if method.kind == "percentile" else 1.0)
-        return float(np.float32(_quantile(histogram, share)))
+        return float(np.float32(_quantile(histogram, method.share)))
     return threshold_curve(histogram, method).amax
+
+
+def _digits(value: float) -> str:
+    """All digits that a float needs to be read back the same, and no more."""
+    return np.format_float_positional(value, trim="-")
 
 
 def _candidates(bin_width: float) -> NDArray[np.float64]:
@@ -155,8 +178,9 @@ def _candidates(bin_width: float) -> NDArray[np.float64]:
 
 
 def _amax_of_index(index: int, bin_width: float) -> float:
-    """TensorRT rounds to float32 at each step: index + 0.5, bin width, product."""
-    return float(np.float32(index + 0.5) * np.float32(bin_width))
+    """TensorRT rounds to float32 at each step: index + 0.5, bin width, product. Never infinite."""
+    with np.errstate(over="ignore"):
+        return min(float(np.float32(index + 0.5) * np.float32(bin_width)), _FLOAT32_MAX)
 
 
 def _nearest_index(amax: float, bin_width: float) -> int:
@@ -169,23 +193,23 @@ Computed = tuple["NDArray[np.float64]", int, float]
 """Objective, pick, amax."""
 
 
-def _entropy(histogram: Histogram, _parameter: float) -> Computed:
+def _entropy(histogram: Histogram, _share: float) -> Computed:
     """TensorRT's EntropyCalibration and EntropyCalibration2: the last i with the smallest KL(P_i || Q_i).
 
     Bin 0 takes bin 1's count before the search, as NVIDIA's open pytorch-quantization does. Where no candidate has
-    a finite divergence (a constant tensor) the pick is 2048, so that the threshold is 2048.5/2048 of the constant.
+    a finite divergence (nothing outside bin 0) the pick is 2048. A tensor of zeros gets 0 over any range.
     """
     counts = histogram.counts.astype(np.float64)
     counts[0] = counts[1]
-    objective = _kernels.entropy_objective(counts)
+    objective = _objectives.entropy_objective(counts)
     best = float(objective.min())
     pick = N_BINS
     if math.isfinite(best):
         tied = np.flatnonzero(objective <= best + _NEAR_TIE) + FIRST_CANDIDATE
-        exact = [_kernels.kl_divergence(counts, int(i)) for i in tied]
+        exact = [_objectives.kl_divergence(counts, int(i)) for i in tied]
         smallest = min(exact)
         pick = max(int(i) for i, kl in zip(tied, exact, strict=True) if kl <= smallest)
-    return objective, pick, _amax_of_index(pick, histogram.bin_width)
+    return objective, pick, _amax_of_index(pick, histogram.bin_width) if histogram.amax else 0.0
 
 
 def _clipped_share(histogram: Histogram) -> NDArray[np.float64]:
@@ -196,7 +220,7 @@ def _clipped_share(histogram: Histogram) -> NDArray[np.float64]:
     return np.asarray((below[-1] - middle) / max(below[-1], 1.0), np.float64)
 
 
-def _minmax(histogram: Histogram, _parameter: float) -> Computed:
+def _minmax(histogram: Histogram, _share: float) -> Computed:
     """MinMaxCalibration: the largest |x|. The objective is the clipped share, which it keeps at 0."""
     amax = histogram.amax
     return _clipped_share(histogram), _nearest_index(amax, histogram.bin_width), amax
@@ -214,22 +238,18 @@ def _quantile(histogram: Histogram, share: float) -> float:
     return float(min((j + inside) * histogram.range / N_BINS, histogram.amax))
 
 
-def _percentile(histogram: Histogram, percent: float) -> Computed:
-    """Keep the wanted percentage with the smallest amax. The objective is how far a candidate's share is off."""
-    amax = _quantile(histogram, percent / 100.0)
-    off = np.abs(_clipped_share(histogram) - (1.0 - percent / 100.0))
+def _percentile(histogram: Histogram, share: float) -> Computed:
+    """Keep the wanted share with the smallest amax. The objective is how far a candidate's share is off.
+
+    Legacy calibration is the same with a quantile for a percentage; 1 gives MinMax's number, as a published table
+    shows. TensorRT's regression cutoff is carried in legacy tables but what it does is not published: it is not used.
+    """
+    amax = _quantile(histogram, share)
+    off = np.abs(_clipped_share(histogram) - (1.0 - share))
     return off, _nearest_index(amax, histogram.bin_width), amax
 
 
-def _legacy(histogram: Histogram, quantile: float) -> Computed:
-    """LegacyCalibration by its quantile; 1 gives MinMax's number, as a published table shows.
-
-    TensorRT's regression cutoff is carried in legacy tables but what it does is not published: it is not used here.
-    """
-    return _percentile(histogram, quantile * 100.0)
-
-
-def _mse(histogram: Histogram, _parameter: float) -> Computed:
+def _mse(histogram: Histogram, _share: float) -> Computed:
     """Take the candidate with the least clipping plus rounding noise, see :class:`~trtcal_widgets.core.NoiseModel`."""
     noise = NoiseModel(histogram).noise(_candidates(histogram.bin_width))
     objective = noise[:, 1] + noise[:, 2]
@@ -262,7 +282,7 @@ METHODS: dict[str, _Spec] = {
     ),
     "mse": _Spec(_mse, "mean squared error", "least clipping plus rounding noise"),
     "legacy": _Spec(
-        _legacy,
+        _percentile,
         "distance from the wanted share",
         "TensorRT's LegacyCalibration: a quantile of |x|",
         0.9999,
