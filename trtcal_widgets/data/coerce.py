@@ -93,4 +93,4 @@ def _keywords(options: Mapping[str, Any]) -> str:
 
 
 def _short(data: Any) -> str:
-    return repr(str(data)) if isinstance(data, (str, os.PathLike)) else f"a {type(data).__name__}"
+    return repr(str(data)) if isinstance(data, (str, os.PathLike)) else f"an object of type {type(data).__name__}"

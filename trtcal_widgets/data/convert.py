@@ -36,7 +36,7 @@ def to_array(value: Any, what: str, *, least_axes: int = 1) -> NDArray[np.generi
     Raises
     ------
     DataError
-        If it is text, objects, ragged, a single number, or a type that NumPy does not have (bfloat16).
+        If it is text, objects, ragged, a single number, or a tensor of a type that NumPy does not have.
     """
     for off_device in ("detach", "cpu"):
         value = getattr(value, off_device, lambda same=value: same)()
@@ -47,7 +47,7 @@ def to_array(value: Any, what: str, *, least_axes: int = 1) -> NDArray[np.generi
             f"{what} is a {type(value).__name__} that does not become a NumPy array ({error}); "
             "convert it to a float32 array first (a bfloat16 tensor with .float())"
         ) from error
-    if array.dtype.kind not in _NUMBERS:
+    if array.dtype.kind not in _NUMBERS and array.dtype.type.__module__ != "ml_dtypes":  # bfloat16, float8
         raise DataError(
             f"{what} is {_type_text(value, array)}, which is not an array of numbers that a model can be fed"
         )

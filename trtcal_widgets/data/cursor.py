@@ -157,6 +157,6 @@ def _opener(items: Any) -> Callable[[], Iterator[Any]]:
     if callable(items):
         return lambda: iter(items())
     raise UsageError(
-        f"a {type(items).__name__} cannot be iterated over; give a list of batches, a DataLoader, a generator, or "
-        "a function without arguments that returns one"
+        f"an object of type {type(items).__name__} cannot be iterated over; give a list of batches, a DataLoader, "
+        "a generator, or a function without arguments that returns one"
     )

@@ -107,5 +107,9 @@ def _nothing_found(folder: Path, pattern: str | None, others: list[Path], *, rec
         return f"{folder} holds no {wanted}: it is empty{inside}"
     few = ", ".join(path.name for path in others[:3])
     more = ", …" if len(others) > 3 else ""
-    hint = "change the pattern" if pattern else "pattern='*.ext' takes files with other endings"
+    hint = (
+        "change the pattern"
+        if pattern
+        else "pattern='*.ext' takes other endings, and arrays or IDX files are given themselves"
+    )
     return f"{folder} holds no {wanted}, but {len(others)} other files ({few}{more}); {hint}{inside}"

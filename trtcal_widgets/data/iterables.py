@@ -150,7 +150,7 @@ class IterableBatches:
     def _remember(self, index: int, feeds: dict[str, NDArray[Any]]) -> None:
         checksum = 0
         for array in feeds.values():
-            checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
+            checksum = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, checksum)
         if self._checksums.setdefault(index, checksum) != checksum:
             raise DataError(
                 f"{self._what} {index} is not what it was when it was read before: the iterable shuffles or "

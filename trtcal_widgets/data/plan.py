@@ -216,7 +216,8 @@ class BatchPlan:
         """Return the number of samples in the batch, which every input must have."""
         for name, array in feeds.items():
             if not len(array):
-                raise DataError(f"batch {index}, input {name!r} holds no samples: its shape is {array.shape}")
+                which = f", input {name!r}" if name else ""
+                raise DataError(f"batch {index}{which} holds no samples: its shape is {array.shape}")
         names = tuple(sorted(feeds))
         self._inputs = self._inputs or names
         if names != self._inputs:
