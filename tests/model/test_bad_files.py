@@ -55,9 +55,7 @@ def test_missing_file_and_folder(tmp_path, good):
         load_graph(good.parent)
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file"
-)
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
 def test_unreadable_file(tmp_path, good):
     path = tmp_path / "secret.onnx"
     path.write_bytes(good.read_bytes())

@@ -30,14 +30,10 @@ def all_types_by_onnxruntime(path):
     proto.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = {"float": "float32", "double": "float64"}
     return {
-        o.name: names.get(o.type[7:-1], o.type[7:-1])
-        for o in session.get_outputs()
-        if o.type.startswith("tensor(")
+        o.name: names.get(o.type[7:-1], o.type[7:-1]) for o in session.get_outputs() if o.type.startswith("tensor(")
     }
 
 
@@ -281,9 +277,7 @@ def test_broken_graphs_are_refused_by_name(tmp_path, nodes, outputs, message):
 
 def test_names_are_text_whatever_they_hold(tmp_path):
     evil = "<script>alert(1)</script>\n'\"&: ünïcode"
-    path = save(
-        tmp_path / "evil.onnx", [node("Relu", ["x"], [evil])], [value("x")], [value(evil)]
-    )
+    path = save(tmp_path / "evil.onnx", [node("Relu", ["x"], [evil])], [value("x")], [value(evil)])
     assert load_graph(path).tensor(evil).is_output
     with pytest.raises(ModelError, match="did you mean"):
         load_graph(path).tensor(evil[:-1])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trtcal_widgets.errors import ModelError
 
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-__all__ = ["check_external_data", "external_size", "iter_tensors", "read_proto"]
+__all__ = ["check_external_data", "iter_tensors", "read_proto"]
+
+_PACKED = re.compile(r"u?(?:int|float)([24])(?:_|$)")
+"""Element types of two and four bits, several of which share a byte."""
 
 _OTHER_FORMATS = (
     (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
@@ -182,15 +187,45 @@ def check_external_data(proto: ModelProto, path: Path) -> int:
         location = entries.get("location", "")
         if location not in sizes:
             sizes[location] = _external_file_size(path, location, tensor.name)
-        needed = external_size(tensor, entries)
-        total += needed
-        end = int(entries.get("offset") or 0) + needed
-        if end > sizes[location]:
+        offset, length = _extent(tensor, entries, path)
+        total += length
+        if offset + length > sizes[location]:
             raise ModelError(
                 f"{path}: the external data file {location!r} is too short: tensor {tensor.name!r} needs "
-                f"{end:,} bytes of it and it has {sizes[location]:,}; copy it again from where the model is from"
+                f"{offset + length:,} bytes of it and it has {sizes[location]:,}; copy it again from where "
+                "the model is from"
             )
     return total
+
+
+def _extent(tensor: TensorProto, entries: dict[str, str], path: Path) -> tuple[int, int]:
+    """Return where in its data file a tensor begins, and how many bytes it takes."""
+    needed = _stored_bytes(tensor)
+    try:
+        offset = int(entries.get("offset") or 0)
+        length = int(entries.get("length") or needed)
+    except ValueError:
+        offset = length = -1
+    if offset < 0 or length < needed:
+        raise ModelError(
+            f"{path}: tensor {tensor.name!r} of shape {tuple(tensor.dims)} takes {needed:,} bytes, and the model says "
+            f"offset {entries.get('offset')!r}, length {entries.get('length')!r} for its external data; export "
+            "it again"
+        )
+    return offset, length
+
+
+def _stored_bytes(tensor: TensorProto) -> int:
+    from onnx import helper
+
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except (KeyError, ValueError, TypeError):
+        return 0  # a type newer than this onnx: what it takes is not known
+    packed = _PACKED.match(str(dtype.name))
+    bits = int(packed[1]) if packed else 8 * int(dtype.itemsize)
+    count: int = prod(tensor.dims)
+    return -(-count * bits // 8)
 
 
 def _external_file_size(path: Path, location: str, tensor: str) -> int:
@@ -218,17 +253,3 @@ def _external_file_size(path: Path, location: str, tensor: str) -> int:
             f"{path}: onnx refuses to open {location!r}, where tensor {tensor!r} is stored: {error}; "
             "external data must be a regular file (no link) in the model's own folder"
         ) from error
-
-
-def external_size(tensor: TensorProto, entries: dict[str, str] | None = None) -> int:
-    """Return the number of bytes that an external tensor takes in its data file."""
-    from math import prod
-
-    from onnx import helper
-
-    if entries is None:
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-    if entries.get("length"):
-        return int(entries["length"])
-    dtype: Any = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return int(prod(tensor.dims)) * int(dtype.itemsize)
