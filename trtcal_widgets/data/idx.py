@@ -126,8 +126,7 @@ class IdxImages:
         pixels = self._pixels[start:stop]
         if not len(pixels):
             return {}
-        fed = self._normalise.apply(pixels)
-        return {self._name: np.ascontiguousarray(np.moveaxis(fed, 3, 1)) if self._layout == "NCHW" else fed}
+        return {self._name: self._normalise.apply(pixels, self._layout)}
 
     def thumbnails(self, start: int, stop: int) -> list[NDArray[np.uint8]]:
         """Return the images as uint8 [height, width, 3], the longest side at most 48."""

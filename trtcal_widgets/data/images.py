@@ -257,8 +257,7 @@ class ImageFolder:
         return pixels
 
     def _fed(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        fed = self._normalise.apply(pixels[..., ::-1] if self._color == "BGR" else pixels)
-        return np.ascontiguousarray(fed.transpose(0, 3, 1, 2)) if self._layout == "NCHW" else fed
+        return self._normalise.apply(pixels[..., ::-1] if self._color == "BGR" else pixels, self._layout)
 
 
 def _check_choices(*, color: str, layout: str, on_error: str, limit: int | None) -> None:

@@ -8,7 +8,7 @@ by that number, because ``pixel * (1 / 255)`` and ``pixel / 255`` are not always
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -45,22 +45,26 @@ class Normalisation:
     std: tuple[float, ...]
     dtype: np.dtype[Any]
 
-    def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Normalise ``pixels`` [..., channels], of any number type.
+    def apply(self, pixels: NDArray[Any], layout: Literal["NCHW", "NHWC"]) -> NDArray[Any]:
+        """Normalise ``pixels`` [N,H,W,C] of any number type.
 
         Returns
         -------
-        A new array of the same shape and of :attr:`dtype`.
+        A new contiguous array of :attr:`dtype`, [N,C,H,W] or [N,H,W,C].
         """
         if pixels.dtype != np.uint8:
-            return self._formula(pixels)
+            fed = self._formula(pixels)
+            return np.ascontiguousarray(fed.transpose(0, 3, 1, 2)) if layout == "NCHW" else fed
         # 256 values per channel, computed once each: exact, and faster than arithmetic on every pixel
-        channels = pixels.shape[-1]
-        table = self._formula(np.repeat(np.arange(256)[:, None], channels, axis=1))
-        found = np.empty(pixels.shape, self.dtype)
-        for channel in range(channels):
-            found[..., channel] = table[pixels[..., channel], channel]
-        return found
+        n, height, width, channels = pixels.shape
+        tables = self._formula(np.repeat(np.arange(256)[:, None], channels, axis=1)).T.copy()
+        shape = (n, channels, height, width) if layout == "NCHW" else pixels.shape
+        fed = np.empty(shape, self.dtype)
+        planes = fed if layout == "NCHW" else fed.transpose(0, 3, 1, 2)
+        for sample, channel in np.ndindex(n, channels):
+            # any mode but "raise" writes into the plane without a buffer; a byte is always a good index
+            np.take(tables[channel], pixels[sample, ..., channel], out=planes[sample, channel], mode="clip")
+        return fed
 
     def describe(self) -> str:
         """Return the arithmetic for people: ``(pixel / 255 - (0.485, …)) / (0.229, …)``."""
