@@ -1,0 +1,244 @@
+"""Calibrating PP-OCRv4 detection at 640x640 with 16 photos: time as a multiple of the bare model run, and peak memory.
+
+    python benchmarks/calibration.py [--rounds 3] [--images 4 8 16 32] [--skip-onnxruntime] [--write]
+
+Every measurement is a process of its own. For time it runs the bare model and the contender by turns, image by image
+where the contender allows it, and the ratio is taken inside the process; the table shows the median of the rounds. For
+memory it runs the contender alone. The photos are scikit-image's bundled pictures, the model comes from the
+``rapidocr-onnxruntime`` wheel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+PHOTOS = (
+    "astronaut", "coffee", "chelsea", "rocket", "retina", "hubble_deep_field", "immunohistochemistry", "colorwheel",
+    "camera", "coins", "moon", "page", "text", "clock", "brick", "grass", "gravel", "cell",
+)  # fmt: skip
+OURS = ("fetch all tensors", "one pass", "two passes")
+THEIRS = ("ORT MinMax", "ORT Percentile", "ORT Entropy")
+
+
+def photos(count: int, size: int = 640) -> np.ndarray:
+    """Return photos as the detector takes them: float32 (count, 3, size, size), repeated where there are too few."""
+    import skimage.data
+    from PIL import Image
+
+    pictures = []
+    for name in PHOTOS:
+        try:
+            pixels = np.asarray(getattr(skimage.data, name)())
+        except Exception as error:  # noqa: BLE001 - not every picture comes with the package
+            print(f"  ({name} is not there: {type(error).__name__})", file=sys.stderr)
+            continue
+        if pixels.dtype != np.uint8:
+            continue
+        picture = Image.fromarray(pixels).convert("RGB").resize((size, size))
+        values = (np.asarray(picture, np.float64) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+        pictures.append(values.transpose(2, 0, 1).astype(np.float32))
+        if len(pictures) == 16:
+            break
+    return np.stack([pictures[i % len(pictures)] for i in range(count)])
+
+
+def detector() -> Path:
+    """Return the path of the detection model."""
+    from tests.support.models import ocr_model
+
+    return ocr_model("det")
+
+
+def bare_session(path: Path):
+    """Return a plain ONNX Runtime session with its defaults."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+class Reader:
+    """onnxruntime.quantization's data reader over an array."""
+
+    def __init__(self, name: str, images: np.ndarray) -> None:
+        self.feeds = iter([{name: images[i : i + 1]} for i in range(len(images))])
+
+    def get_next(self):
+        return next(self.feeds, None)
+
+
+def contender(mode: str, path: Path, images: np.ndarray):
+    """Return a function that does the whole job once (the model loaded anew, as a user would)."""
+    from trtcal_widgets import ArrayBatches, CalibrationSession, OnnxRuntimeRunner
+
+    def fetch() -> None:
+        with OnnxRuntimeRunner(path) as runner:
+            for i in range(len(images)):
+                for _name, _array in runner.infer({"": images[i : i + 1]}):
+                    pass
+
+    def ours(range_mode: str) -> None:
+        with CalibrationSession(path, ArrayBatches(images), batch_size=1, range_mode=range_mode) as session:
+            session.run()
+            for name in session.calibrated:
+                session.amax(name)
+
+    def theirs(method: str) -> None:
+        from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+
+        with tempfile.TemporaryDirectory() as folder:
+            calibrator = create_calibrator(
+                path,
+                augmented_model_path=str(Path(folder) / "augmented.onnx"),
+                calibrate_method=getattr(CalibrationMethod, method),
+            )
+            calibrator.set_execution_providers(["CPUExecutionProvider"])
+            calibrator.collect_data(Reader(calibrator.model.graph.input[0].name, images))
+            calibrator.compute_data()
+
+    return {
+        "fetch all tensors": fetch,
+        "one pass": lambda: ours("tensorrt"),
+        "two passes": lambda: ours("two-pass"),
+        "ORT MinMax": lambda: theirs("MinMax"),
+        "ORT Percentile": lambda: theirs("Percentile"),
+        "ORT Entropy": lambda: theirs("Entropy"),
+        "bare": lambda: None,
+    }[mode]
+
+
+def measure(mode: str, n_images: int, *, memory: bool) -> dict[str, float]:
+    """Measure one contender in this process."""
+    path = detector()
+    images = photos(n_images)
+    session = bare_session(path)
+    name = session.get_inputs()[0].name
+
+    def bare() -> float:
+        started = time.perf_counter()
+        for i in range(n_images):
+            session.run(None, {name: images[i : i + 1]})
+        return time.perf_counter() - started
+
+    session.run(None, {name: images[:1]})
+    if memory:
+        if mode == "bare":
+            bare()
+        else:
+            del session
+            contender(mode, path, images)()
+        return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    run = contender(mode, path, images)
+    if mode in OURS:
+        contender(mode, path, images[:1])()  # numba loads its kernels
+    before = bare()
+    started = time.perf_counter()
+    run()
+    took = time.perf_counter() - started
+    after = bare()
+    return {"seconds": took, "bare_seconds": (before + after) / 2, "ratio": 2 * took / (before + after)}
+
+
+def thresholds() -> dict[str, float]:
+    """Time the threshold searches over all tensors of the detector, on all cores, from histograms that are there."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from trtcal_widgets import ArrayBatches, CalibrationSession
+    from trtcal_widgets.core.thresholds import METHODS, threshold
+
+    with CalibrationSession(detector(), ArrayBatches(photos(2)), batch_size=1) as session:
+        session.run()
+        histograms = [session.histogram(name) for name in session.tensors]
+    result: dict[str, float] = {"tensors": len(histograms)}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for label, methods in (("entropy", ["entropy"]), ("all methods", list(METHODS))):
+            times = []
+            for _ in range(5):
+                started = time.perf_counter()
+                list(pool.map(lambda h, m=methods: [threshold(h, method) for method in m], histograms))
+                times.append(time.perf_counter() - started)
+            result[label] = statistics.median(times)
+    return result
+
+
+def in_process(*arguments: str) -> dict[str, float]:
+    """Run this script's worker in a process of its own."""
+    command = [sys.executable, __file__, "--worker", *arguments]
+    done = subprocess.run(command, check=True, text=True, capture_output=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def report(rounds: int, counts: list[int], modes: list[str]) -> str:
+    """Measure everything and return the tables as Markdown."""
+    ratios: dict[str, list[float]] = {mode: [] for mode in modes}
+    for number in range(rounds):
+        for mode in modes:
+            ratios[mode].append(in_process("time", mode, "16")["ratio"])
+            print(f"round {number + 1}: {mode}: {ratios[mode][-1]:.2f}x", file=sys.stderr)
+    lines = [
+        f"PP-OCRv4 detection, 640x640, 16 photos; {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, onnxruntime {__import__('onnxruntime').__version__}; "
+        f"median of {rounds} interleaved rounds.",
+        "",
+        "| what | time, as a multiple of the bare run | " + " | ".join(f"peak MB, {n} images" for n in counts) + " |",
+        "|---|---:|" + "---:|" * len(counts),
+    ]
+    for mode in ["bare", *modes]:
+        peaks = []
+        for count in counts:
+            try:
+                peaks.append(f"{in_process('memory', mode, str(count))['peak_mb']:,.0f}")
+            except subprocess.CalledProcessError:
+                peaks.append("failed")
+            print(f"memory: {mode}, {count} images: {peaks[-1]} MB", file=sys.stderr)
+        ratio = "1" if mode == "bare" else f"{statistics.median(ratios[mode]):.1f}"
+        lines.append(f"| {mode} | {ratio} | " + " | ".join(peaks) + " |")
+    searched = in_process("thresholds")
+    lines += [
+        "",
+        f"Thresholds of all {searched['tensors']:.0f} tensors from their histograms, {os.cpu_count()} threads: "
+        f"entropy {searched['entropy']:.2f} s, all methods {searched['all methods']:.2f} s.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, nargs="+", default=[4, 8, 16, 32])
+    parser.add_argument("--skip-onnxruntime", action="store_true", help="measure only our own modes")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/results/calibration.md")
+    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        kind, *rest = arguments.worker
+        result = thresholds() if kind == "thresholds" else measure(rest[0], int(rest[1]), memory=kind == "memory")
+        print(json.dumps(result))
+        return
+    modes = [*OURS, *([] if arguments.skip_onnxruntime else THEIRS)]
+    text = report(arguments.rounds, arguments.images, modes)
+    print(text)
+    if arguments.write:
+        target = ROOT / "benchmarks" / "results" / "calibration.md"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
