@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.core.histogram import Histogram, replay
+from trtcal_widgets.core.histogram import Histogram, join_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ class _Pending(NamedTuple):
     parts: list[Future[Histogram]]
 
     def result(self) -> tuple[str, Histogram]:
-        return self.name, replay(part.result() for part in self.parts)
+        return self.name, join_parts(part.result() for part in self.parts)
 
 
 def stream_histograms(
@@ -81,5 +81,5 @@ def _submit(name: str, array: NDArray[np.generic], base: float, executor: Execut
     if parts < 2 or not base or not array.flags.c_contiguous:
         return _Pending(name, [executor.submit(Histogram.of, array, base or None)])
     pieces = np.array_split(array.reshape(-1), parts)
-    # Replayed in order, the parts have the counts that one pass over the whole array has.
+    # Joined, the parts have the counts that the whole array has.
     return _Pending(name, [executor.submit(Histogram.of, piece, base) for piece in pieces])
