@@ -130,8 +130,11 @@ def _finish(session: CalibrationSession, arguments: argparse.Namespace, output: 
     cache = session.to_cache(version=arguments.trt_version)
     replaced = output.exists()
     cache.write(output)
-    if session.plan is not None and session.plan.note:
-        print(session.plan.note)
+    if session.status.dropped:
+        print(
+            f"{count_of(session.status.dropped, 'sample')} left out: they do not fill a batch, and TensorRT takes whole "
+            "batches only; --last pad or --last keep uses them"
+        )
     warnings = list(warning_lines(session))
     if warnings:
         print("worth a look:")

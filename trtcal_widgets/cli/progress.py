@@ -76,7 +76,7 @@ class _Lines:
             return
         self._next = done + (total / _LINES if total else max(1.0, done))
         name = f"{status.pass_name}: " if status.pass_name else ""
-        left = "" if status.seconds_left is None else f", {status.seconds_left:.1f} s left"
+        left = f", {status.seconds_left:.1f} s left" if status.seconds_left and done != total else ""
         print(f"{name}batch {done:,}{f' of {total:,}' if total else ''}{left}", file=sys.stderr, flush=True)
 
     def close(self) -> None:

@@ -1,19 +1,22 @@
-"""One look per method, the same in every plot, list and static picture.
+"""One colour, dash and marker per threshold method, the same wherever a method is shown.
 
-The colours are told apart by people with red-green colour blindness too (they start from the palette of Okabe and Ito,
-"Color Universal Design", 2008), and each method has a dash pattern and a marker of its own as well. The colour of a
-method has a twin for dark backgrounds: both have a contrast of at least 3:1, as WCAG 2.1 (1.4.11) asks of graphics.
+The colours are Okabe and Ito's ("Color Universal Design", 2008), which people with any common kind of colour
+blindness can tell apart; the darker ones are lightened on a dark background. A dash and a marker say the same again
+without colour. The user's own choice is drawn in the text colour: the strongest mark on either background.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from trtcal_widgets.core.thresholds import Method
+    from collections.abc import Mapping
 
-__all__ = ["ACCENTS", "MINE", "STYLES", "MethodStyle", "style_of"]
+__all__ = ["METHOD_STYLES", "MINE", "THEMES", "MethodStyle", "Theme", "ThemeColors", "style_of"]
+
+Theme = Literal["light", "dark"]
 
 
 @dataclass(frozen=True)
@@ -23,79 +26,88 @@ class MethodStyle:
     Attributes
     ----------
     light, dark
-        Colour on a light and on a dark background, ``#rrggbb``.
+        CSS colours on a light and on a dark background.
     dash
-        Line pattern by plotly's name: ``solid``, ``dash``, ``dot``, ``dashdot`` or ``longdash``.
+        Plotly's dash name.
     marker
-        Marker by plotly's name: ``circle``, ``square``, …
-    width
-        Line width in pixels.
+        Plotly's symbol name; the list and the chips draw the same shape.
+    mpl_marker, mpl_dash
+        The same for matplotlib.
     """
 
     light: str
     dark: str
     dash: str
     marker: str
-    width: float = 2.0
+    mpl_marker: str
+    mpl_dash: str
 
-    def colour(self, *, dark: bool = False) -> str:
-        """Return the colour for a background."""
-        return self.dark if dark else self.light
+    def color(self, theme: Theme) -> str:
+        """Return the colour on a theme's background."""
+        return self.dark if theme == "dark" else self.light
 
-    @property
-    def matplotlib_dash(self) -> str | tuple[int, tuple[int, ...]]:
-        """The line pattern as matplotlib takes it."""
-        return _MATPLOTLIB_DASHES[self.dash]
-
-    @property
-    def matplotlib_marker(self) -> str:
-        """The marker as matplotlib names it."""
-        return _MATPLOTLIB_MARKERS[self.marker]
-
-
-_MATPLOTLIB_DASHES: dict[str, str | tuple[int, tuple[int, ...]]] = {
-    "solid": "solid",
-    "dash": (0, (6, 3)),
-    "dot": (0, (1, 2)),
-    "dashdot": (0, (6, 2, 1, 2)),
-    "longdash": (0, (10, 3)),
-}
-_MATPLOTLIB_MARKERS = {
-    "circle": "o",
-    "square": "s",
-    "triangle-up": "^",
-    "triangle-down": "v",
-    "cross": "P",
-    "diamond": "D",
-}
 
 MINE = "mine"
-"""Key of the user's own threshold in :data:`STYLES`."""
+"""Key of the user's own threshold."""
 
-STYLES: dict[str, MethodStyle] = {
-    "entropy": MethodStyle("#0072b2", "#56b4e9", "solid", "circle"),
-    "minmax": MethodStyle("#c04a00", "#ff9248", "dash", "square"),
-    "percentile": MethodStyle("#00795a", "#2cc39a", "dashdot", "triangle-up"),
-    "mse": MethodStyle("#a8447f", "#e79ac6", "dot", "triangle-down"),
-    "legacy": MethodStyle("#6e4a1f", "#ffe98a", "longdash", "cross"),
-    MINE: MethodStyle("#111111", "#ffffff", "solid", "diamond", 3.5),
-}
-"""A style per kind of method (``Method.kind``), and the user's own threshold, which has the strongest mark."""
-
-ACCENTS = {
-    "data": ("#6b7785", "#9aa7b5"),
-    "clipped": ("#d9a08a", "#8a5a48"),
-    "other": ("#c04a00", "#ff9248"),
-    "warning": ("#9a6700", "#e3b341"),
-    "error": ("#c9302c", "#ff7b72"),
-}
-"""Colours, (light, dark), of what is no method: histogram bars, clipped bars, a second file, oddities."""
+METHOD_STYLES: Mapping[str, MethodStyle] = MappingProxyType(
+    {
+        "entropy": MethodStyle("#0072b2", "#56b4e9", "solid", "circle", "o", "-"),
+        "minmax": MethodStyle("#c24e00", "#ff8a3d", "dash", "square", "s", "--"),
+        "percentile": MethodStyle("#00835f", "#2ec99b", "dot", "triangle-up", "^", ":"),
+        "mse": MethodStyle("#a8588a", "#e29ac4", "dashdot", "triangle-down", "v", "-."),
+        "legacy": MethodStyle("#6e4a1f", "#e6b422", "longdash", "hexagon", "h", "--"),
+        MINE: MethodStyle("#111827", "#f9fafb", "solid", "diamond", "D", "-"),
+    }
+)
 
 
-def style_of(method: str | Method) -> MethodStyle:
-    """Return the style of a method, of its text (``"percentile:99.9"``) or label (``"p99.9"``), or of ``"mine"``."""
-    kind = method if isinstance(method, str) else method.kind
-    kind = kind.partition(":")[0]
-    if kind not in STYLES and kind[:1] == "p" and kind[1:2].isdigit():
+def style_of(label: str) -> MethodStyle:
+    """Return the style of a method's text or label: ``percentile:99.9``, ``p99.9``, ``mine``."""
+    kind = label.partition(":")[0]
+    if kind[:1] == "p" and kind[1:2].isdigit():
         kind = "percentile"
-    return STYLES[kind]
+    return METHOD_STYLES.get(kind, METHOD_STYLES[MINE])
+
+
+@dataclass(frozen=True)
+class ThemeColors:
+    """Colours of everything in a plot that is no method. CSS colours."""
+
+    text: str
+    faint: str
+    grid: str
+    line: str
+    histogram: str
+    histogram_line: str
+    clipped: str
+    hover: str
+    selected: str
+
+
+THEMES: Mapping[Theme, ThemeColors] = MappingProxyType(
+    {
+        "light": ThemeColors(
+            text="#24292f",
+            faint="#656d76",
+            grid="rgba(27,31,36,0.08)",
+            line="rgba(27,31,36,0.30)",
+            histogram="rgba(87,106,128,0.32)",
+            histogram_line="rgba(66,84,105,0.85)",
+            clipped="rgba(194,40,40,0.13)",
+            hover="#ffffff",
+            selected="rgba(25,118,210,0.22)",
+        ),
+        "dark": ThemeColors(
+            text="#e6e8eb",
+            faint="#a3abb5",
+            grid="rgba(255,255,255,0.08)",
+            line="rgba(255,255,255,0.32)",
+            histogram="rgba(150,172,198,0.30)",
+            histogram_line="rgba(178,198,222,0.90)",
+            clipped="rgba(255,110,110,0.17)",
+            hover="#1c2128",
+            selected="rgba(100,181,246,0.30)",
+        ),
+    }
+)
