@@ -402,6 +402,8 @@ def test_build_refuses_headers_that_no_tensorrt_has():
         CalibrationCache.build({"a": 1.0}, algorithm="entropy")
     with pytest.raises(UsageError, match=r"TensorRT 11.*Q/DQ"):
         CalibrationCache.build({"a": 1.0}, version="11.0.0")
+    with pytest.raises(UsageError, match="map tensor names to scales"):
+        CalibrationCache.build(["a"])
     with pytest.raises(ExportError, match="without rows"):
         CalibrationCache.build({})
     with pytest.raises(UsageError, match="quantile must be a number from 0 to 1"):
@@ -451,6 +453,15 @@ def test_rows_are_added_at_the_end_on_request():
         cache.with_scales({"new": 1.0})
     added = cache.with_scales({"new": 1.0}, add_missing=True)
     assert added.to_bytes() == cache.to_bytes().replace(b"c: 0\r\n", b"c: 0\r\nnew: 3f800000\r\n")
+
+
+def test_without_some_rows():
+    cache = cache_of(EDIT)
+    assert cache.without([]) == cache
+    edited = cache.without(["a", "c"])
+    assert edited.to_bytes() == (b"\xef\xbb\xbfTRT-8601-EntropyCalibration2\r\nb\xff:  1\r\n\r\n\r\n")
+    with pytest.raises(UsageError, match="no row for 'x'"):
+        cache.without(["a", "x"])
 
 
 def test_with_header():

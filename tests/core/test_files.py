@@ -239,6 +239,9 @@ def test_read_whole_says_what_is_wrong(tmp_path):
         read_whole(tmp_path, error=CacheFormatError)
     with pytest.raises(CacheFormatError, match="too large"):
         read_whole(tmp_path / "a", error=CacheFormatError, limit=4)
+    if os.name == "posix":
+        with pytest.raises(CacheFormatError, match="too large"):
+            read_whole("/dev/zero", error=CacheFormatError, limit=4)
     with pytest.raises(ExportError, match="cannot be read"):
         read_whole("nul\0byte", error=ExportError)
     with pytest.raises(CacheFormatError, match=r"cannot be read|no such file"):

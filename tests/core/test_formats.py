@@ -115,10 +115,8 @@ def test_every_real_file_converts_to_every_format():
         for to in CONVERT_TARGETS:
             again = scales_from_bytes(convert(table, to, skip_unusable=True))
             assert detect_format(convert(table, to, skip_unusable=True)) in (to, "legacy")
-            kept = [tensor for tensor in table.amax if to == "cache" or tensor not in bad]
-            if isinstance(table, CalibrationCache) and to == "cache":
-                kept = list(table.amax)
-            assert list(again.amax) in (kept, sorted(kept))
+            kept = [tensor for tensor in table.amax if tensor not in bad]
+            assert list(again.amax) == kept
             for tensor in kept:
                 before, after = scale_bits(table.scales[tensor]), scale_bits(again.scales[tensor])
                 assert abs(before - after) <= 1
@@ -340,7 +338,7 @@ def test_first_row_that_would_be_taken_for_another_format():
     [
         (b"", "empty"),
         (b"\0\0\0\0", "binary file"),
-        (b"hello\nworld\n", "line 1: 'hello' is not the header"),
+        (b"hello\nworld\n", "line 1: 'hello' is not the header.*Nor is it any of these.*JSON"),
         (b"data: 0\nconv1: 3e345678\n", "header line is missing"),
         (b"data: 3e345678\nconv1: 0\n", "header line is missing"),
         (b"a:1.5\nb:two\n", "line 2: 'b:two' is not a row <name>:<amax>"),
@@ -386,7 +384,7 @@ def test_one_changed_byte_of_flatbuffers_never_crashes(at, value):
     for kind in (None, "flatbuffers"):
         table, refusal = attempt(scales_from_bytes, bytes(data), kind=kind, error=CacheFormatError)
         assert refusal.isprintable()
-        assert table is None or len(table.amax) in (174, 175)
+        assert table is None or len(table.amax) <= 175
 
 
 @given(

@@ -9,6 +9,7 @@ The comparisons (:func:`diff`, :func:`compare_with_names`, :func:`header_fits`) 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -48,7 +49,6 @@ from trtcal_widgets.errors import CacheFormatError, ExportError, UsageError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "DEFAULT_VERSION",
@@ -158,6 +158,8 @@ class CalibrationCache:
 
     @classmethod
     def _build(cls, header: str, scales: Mapping[str, float]) -> CalibrationCache:
+        if not isinstance(scales, Mapping):
+            raise UsageError(f"scales must map tensor names to scales (a dict), not be a {type(scales).__name__}.")
         if not scales:
             raise ExportError("A cache without rows is of no use. Calibrate first, or choose rows.")
         rows = [f"{writable_name(name)}: {hex_}" for name, hex_ in writable_digits(scales).items()]
@@ -265,6 +267,22 @@ class CalibrationCache:
         last = 1 + max(index for index, line in enumerate(lines) if line_core(line))
         lines[last:last] = [f"{writable_name(name)}: {digits[name]}{end}" for name in missing]
         return self._with_lines(lines)
+
+    def without(self, names: Iterable[str]) -> CalibrationCache:
+        """Return a copy without the rows of some tensors; all other lines stay byte for byte.
+
+        Raises
+        ------
+        UsageError
+            For a name without a row.
+        """
+        dropped = dict.fromkeys(names)
+        missing = [name for name in dropped if name not in self._bits]
+        if missing:
+            raise UsageError(f"{self.source} has no row for {_some(missing)}.")
+        numbers = {row.line for row in self.rows if row.name in dropped}
+        lines = enumerate(self._parsed.text.lines, start=1)
+        return self._with_lines([line for number, line in lines if number not in numbers])
 
     def with_header(self, *, algorithm: str | None = None, version: str | None = None) -> CalibrationCache:
         """Return a copy with another header; all rows stay byte for byte.

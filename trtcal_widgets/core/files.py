@@ -63,13 +63,10 @@ def read_whole(
     """
     path = os.fsdecode(path)
     try:
-        size = os.stat(path).st_size  # noqa: PTH116 - os.stat takes any str; Path("") would become "."
-        if size > limit:
-            raise error(
-                f"{path}: {size / 1e6:,.0f} MB is too large for {what} "
-                f"(the limit is {limit / 1e6:,.0f} MB). Is this the right file?"
-            )
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123 - Path("") would become "."
+            # st_size of a pipe or device is 0 although more may come: hence both checks
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(limit + 1) if size <= limit else b""
     except FileNotFoundError:
         raise error(f"{path}: there is no such file. Check the path.") from None
     except IsADirectoryError:
@@ -77,6 +74,13 @@ def read_whole(
     except (OSError, ValueError) as exc:
         # ValueError: a NUL character in the path
         raise error(f"{path}: {what} cannot be read: {_strerror(exc)}.") from exc
+    size = max(size, len(data))
+    if size > limit:
+        raise error(
+            f"{path}: {size / 1e6:,.0f} MB or more is too large for {what} "
+            f"(the limit is {limit / 1e6:,.0f} MB). Is this the right file?"
+        )
+    return data
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:

@@ -146,7 +146,7 @@ def _header_oddities(parsed: NativeText) -> Iterator[Oddity]:
     if header.algorithm not in KNOWN_ALGORITHMS:
         message = (
             f"No TensorRT calibrator is called {quote(header.algorithm)} "
-            f"({', '.join(KNOWN_ALGORITHMS)} are). TensorRT would calibrate again: correct the header."
+            f"({', '.join(KNOWN_ALGORITHMS)} are). TensorRT would probably calibrate again: correct the header."
         )
         yield Oddity("unknown-algorithm", 1, "", message)
     if header.legacy is not None:
@@ -159,7 +159,7 @@ def _header_oddities(parsed: NativeText) -> Iterator[Oddity]:
     elif header.version is None:
         message = (
             f"{quote(header.text)} holds no TensorRT version that is known: four digits (8601 for 8.6.1) "
-            "or six (101601 for 10.16.1). TensorRT would calibrate again: correct the header."
+            "or six (101601 for 10.16.1). TensorRT would probably calibrate again: correct the header."
         )
         yield Oddity("unknown-version", 1, "", message)
 

@@ -85,7 +85,12 @@ def scales_from_bytes(
         return parse_flatbuffers_table(data, source)
     if found == "unknown":
         decode_lines(data, source)  # says so if the file is empty, binary or UTF-16
-    return CalibrationCache.from_bytes(data, source=source)  # says what is wrong with line 1
+        try:
+            return CalibrationCache.from_bytes(data, source=source)  # says what is wrong with line 1
+        except CacheFormatError as exc:
+            others = "; ".join(describe_format(name) for name in FORMATS[1:-1])
+            raise CacheFormatError(f"{exc} Nor is it any of these: {others}.") from exc
+    return CalibrationCache.from_bytes(data, source=source)
 
 
 def unusable_rows(table: CalibrationCache | ScaleTable) -> tuple[str, ...]:
@@ -120,7 +125,8 @@ def convert(
         For ``"cache"``: what its header names. Where they are not given, a cache keeps its own (and all
         its bytes) and a table gets ``DEFAULT_VERSION`` and EntropyCalibration2.
     skip_unusable
-        Leave out the rows of :func:`unusable_rows` instead of refusing them.
+        Leave out the rows of :func:`unusable_rows` instead of refusing them (a cache that stays a
+        cache keeps them otherwise).
 
     Raises
     ------
@@ -134,6 +140,8 @@ def convert(
     if to != "cache" and (version is not None or algorithm is not None):
         raise UsageError(f"version and algorithm are for the header of a cache; {to!r} has none.")
     if to == "cache" and isinstance(table, CalibrationCache):
+        if skip_unusable:
+            table = table.without(unusable_rows(table))
         if version is None and algorithm is None:
             return table.to_bytes()
         return table.with_header(version=version, algorithm=algorithm).to_bytes()
