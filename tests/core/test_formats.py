@@ -285,7 +285,9 @@ def found_in(data: bytes) -> list[tuple[str, int, str]]:
         (b"a:1\n\nb:2\n", [("blank-line", 2, "")]),
         (b'{"a": [0, 1], "a": [0, 2]}', [("duplicate", 0, "a")]),
         (b'{"a": [2, -1]}', [("min-above-max", 0, "a")]),
-        (b'{"a": [NaN, 1], "b": [-Infinity, 1]}', [("nan", 0, "a"), ("inf", 0, "b")]),
+        (b'{"a": [NaN, 1], "b": [0, NaN]}', [("nan", 0, "a"), ("nan", 0, "b")]),
+        (b'{"a": {"lowest": [0, 1], "highest": [2, NaN]}}', [("nan", 0, "a")]),
+        (b'{"b": [-Infinity, 1]}', [("inf", 0, "b")]),
     ],
 )
 def test_oddities_of_tables(data, expected):
@@ -452,6 +454,12 @@ def test_table_is_immutable_and_pickles():
     assert pickle.loads(pickle.dumps(table)) == table  # noqa: S301
     assert table.header == ""
     assert table.problems == ()
+
+
+def test_table_of_numpy_numbers():
+    table = ScaleTable("json", {"a": np.float32(0.5)}, {"a": (np.float64(-0.5), np.float32(0.25))})
+    assert convert(table, "ranges") == b"a:0.5\n"
+    assert json.loads(convert(table, "json")) == {"a": [-0.5, 0.25]}
 
 
 def test_hundred_thousand_rows():

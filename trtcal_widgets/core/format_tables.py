@@ -63,8 +63,12 @@ class ScaleTable:
     __hash__ = None  # type: ignore[assignment]  # it holds mappings
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "amax", MappingProxyType(dict(self.amax)))
-        object.__setattr__(self, "ranges", MappingProxyType(dict(self.ranges)))
+        object.__setattr__(self, "amax", MappingProxyType({name: float(value) for name, value in self.amax.items()}))
+        object.__setattr__(
+            self,
+            "ranges",
+            MappingProxyType({name: (float(low), float(high)) for name, (low, high) in self.ranges.items()}),
+        )
 
     @property
     def header(self) -> str:
@@ -214,7 +218,7 @@ def parse_json_table(data: bytes, source: str) -> ScaleTable:
     pairs = []
     for name, value in entries.pairs:
         low, high = ranges[name] = _json_range(name, value, source)
-        pairs.append((0, name, max(abs(low), abs(high))))
+        pairs.append((0, name, float(np.maximum(abs(low), abs(high)))))  # max() would lose a NaN
     return table_from_pairs(pairs, kind="json", source=source, ranges=ranges)
 
 
@@ -241,7 +245,7 @@ def _json_range(name: str, value: Any, source: str) -> tuple[float, float]:
             f"{source}: the entry {quote(name)} is not of the form name: [min, max] with numbers. "
             "A file of scales or of single numbers is not this format: write [-amax, amax]."
         )
-    return min(lows), max(highs)
+    return float(np.min(lows)), float(np.max(highs))  # NaN stays NaN
 
 
 def _numbers(value: Any) -> list[float]:
