@@ -11,6 +11,7 @@ __all__ = [
     "CancelledError",
     "DataError",
     "EngineError",
+    "EvaluationError",
     "ExportError",
     "MissingDependencyError",
     "ModelError",
@@ -58,3 +59,7 @@ class MissingDependencyError(TrtcalError, ImportError):
 
 class EngineError(TrtcalError):
     """TensorRT refused to build, load or run an engine; the message has its own last error lines."""
+
+
+class EvaluationError(TrtcalError):
+    """Labels that do not fit, or a user's own ``evaluate`` that failed; the message holds its traceback."""

@@ -1,0 +1,138 @@
+"""How far an INT8 tensor is from its FP32 twin: errors summed over any number of batches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.core import _errors
+from trtcal_widgets.core.histogram import N_BINS, Histogram
+from trtcal_widgets.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TensorComparison", "histogram_kl"]
+
+
+@dataclass(frozen=True)
+class TensorComparison:
+    """Sums over pairs of values (reference a, tested b); make one with :meth:`of`, add with ``+``.
+
+    Attributes
+    ----------
+    n
+        Pairs in which both values are finite; only they are in the sums.
+    non_finite
+        Pairs in which one is NaN or infinite.
+    signal, tested
+        Sums of a² and of b², in the tensor's unit squared.
+    product
+        Sum of a·b.
+    noise
+        Sum of (a - b)².
+    absolute, signed
+        Sums of |a - b| and of b - a.
+    max_error
+        Largest |a - b|.
+    """
+
+    n: int = 0
+    non_finite: int = 0
+    signal: float = 0.0
+    tested: float = 0.0
+    product: float = 0.0
+    noise: float = 0.0
+    absolute: float = 0.0
+    signed: float = 0.0
+    max_error: float = 0.0
+
+    @classmethod
+    def of(cls, reference: Any, tested: Any) -> TensorComparison:
+        """Compare two arrays of one shape in one pass, in float32 with float64 sums.
+
+        Raises
+        ------
+        UsageError
+            If the shapes differ.
+        """
+        a, b = np.asarray(reference), np.asarray(tested)
+        if a.shape != b.shape:
+            raise UsageError(f"arrays of different shapes cannot be compared: {a.shape} and {b.shape}")
+        sums = np.zeros(8)
+        non_finite = _errors.compare(_flat(a), _flat(b), sums)
+        return cls(a.size - non_finite, non_finite, *(float(v) for v in sums[:7]))
+
+    def __add__(self, other: TensorComparison) -> TensorComparison:
+        """Return the comparison over both sets of pairs."""
+        return TensorComparison(
+            self.n + other.n,
+            self.non_finite + other.non_finite,
+            self.signal + other.signal,
+            self.tested + other.tested,
+            self.product + other.product,
+            self.noise + other.noise,
+            self.absolute + other.absolute,
+            self.signed + other.signed,
+            max(self.max_error, other.max_error),
+        )
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal to quantisation noise ratio in dB: inf without noise, nan without signal."""
+        if self.n == 0 or (self.signal == 0.0 and self.noise == 0.0):
+            return math.nan
+        if self.signal == 0.0:
+            return -math.inf
+        return 10.0 * math.log10(self.signal / self.noise) if self.noise > 0.0 else math.inf
+
+    @property
+    def cosine(self) -> float:
+        """Cosine of the angle between the two, -1 to 1; nan where one of them is all zero."""
+        length = math.sqrt(self.signal) * math.sqrt(self.tested)
+        return max(-1.0, min(1.0, self.product / length)) if length > 0.0 else math.nan
+
+    @property
+    def mean_error(self) -> float:
+        """Mean of |a - b|, in the tensor's unit."""
+        return self.absolute / self.n if self.n else math.nan
+
+    @property
+    def bias(self) -> float:
+        """Mean of b - a, in the tensor's unit."""
+        return self.signed / self.n if self.n else math.nan
+
+
+def _flat(array: NDArray[Any]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array, dtype=np.float32).reshape(-1)
+
+
+def histogram_kl(reference: Histogram, tested: Histogram) -> float:
+    """Return KL(reference || tested) in nats between two histograms of |x| that started from one range.
+
+    The tested counts are smoothed by half a count per bin, so that a bin that only the reference uses costs much
+    but not everything.
+
+    Raises
+    ------
+    UsageError
+        If the histograms started from different ranges.
+    """
+    if reference.n_finite == 0 or tested.n_finite == 0:
+        return math.nan
+    longest = max(reference.doublings, tested.doublings)
+    p = _counts_at(reference, longest)
+    q = _counts_at(tested, longest) + 0.5
+    p /= p.sum()
+    q /= q.sum()
+    used = p > 0
+    return float(max(np.sum(p[used] * np.log(p[used] / q[used])), 0.0))
+
+
+def _counts_at(histogram: Histogram, doublings: int) -> NDArray[np.float64]:
+    """Return the counts over the range that is reached after that many doublings."""
+    frame = Histogram(histogram.base, doublings, np.zeros(N_BINS, np.int64))
+    return histogram.merge(frame).counts.astype(np.float64)
