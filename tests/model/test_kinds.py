@@ -16,7 +16,7 @@ IMAGE = value("x", (1, 3, 4, 4))
 
 
 def kind_of_constant(tmp_path, nodes, name="k", extra=()):
-    path = save(tmp_path / "m.onnx", nodes, [IMAGE], [value("y", None)], [const("k", np.ones(3)), *extra])
+    path = save(tmp_path / "m.onnx", nodes, [IMAGE], [value("y", None)], [const("k", np.ones((3, 3, 1, 1))), *extra])
     return load_graph(path).tensor(name).kind
 
 
@@ -49,7 +49,10 @@ def kind_of_constant(tmp_path, nodes, name="k", extra=()):
 )
 def test_place_in_the_layer_decides(tmp_path, op_type, inputs, expected):
     made = [node("Identity", ["x"], ["copy"])] if "x" not in inputs else []
-    assert kind_of_constant(tmp_path, [node(op_type, inputs, ["y"]), *made], extra=[const("o", 1)]) is expected
+    assert (
+        kind_of_constant(tmp_path, [node(op_type, inputs, ["y"]), *made], extra=[const("o", np.ones((3, 3, 1, 1)))])
+        is expected
+    )
 
 
 def test_one_use_as_a_tensor_makes_a_constant(tmp_path):

@@ -49,6 +49,7 @@ def external_to_raw(tensor: TensorProto, folder: Path) -> TensorProto:
         raise ModelError(
             f"the external data of tensor {tensor.name!r} cannot be read from {folder}: {error}"
         ) from error
+    copy.data_location = onnx.TensorProto.DEFAULT  # onnx before 1.23 leaves it as it was
     return copy
 
 

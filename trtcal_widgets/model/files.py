@@ -240,6 +240,11 @@ def _external_file_size(path: Path, location: str, tensor: str) -> int:
             f"{path}: the external data file {location!r} is missing (tensor {tensor!r} is stored in it); "
             f"put it beside the model, at {file}"
         )
+    if file.is_symlink():  # onnx before 1.21 would follow it out of the folder
+        raise ModelError(
+            f"{path}: the external data file {location!r} is a link (to {file.resolve()}), which ONNX's readers "
+            "refuse; copy the model's folder with the links followed (cp -rL)"
+        )
     # Where a location may point is onnx's rule, so ask it by reading one byte.
     probe = onnx.TensorProto(name=tensor, data_type=onnx.TensorProto.UINT8, dims=[1])
     probe.data_location = onnx.TensorProto.EXTERNAL
@@ -251,5 +256,5 @@ def _external_file_size(path: Path, location: str, tensor: str) -> int:
     except (onnx.checker.ValidationError, ValueError, RuntimeError, OSError) as error:
         raise ModelError(
             f"{path}: onnx refuses to open {location!r}, where tensor {tensor!r} is stored: {error}; "
-            "external data must be a regular file (no link) in the model's own folder"
+            "external data must be a regular file in the model's own folder"
         ) from error
