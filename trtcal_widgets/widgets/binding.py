@@ -1,0 +1,360 @@
+"""Where events meet the session: the only module of the explorer that subscribes or observes.
+
+Events come up from the panels and plots and become calls of the session; the session's changes come back as one
+snapshot that every view draws. Slow work runs in an executor; its results, and changes that another thread makes,
+are brought back to the kernel's main thread. Errors are caught here, and shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import TrtcalError, UsageError
+from trtcal_widgets.widgets.events import Event, parse_event
+from trtcal_widgets.widgets.executors import Marshal
+from trtcal_widgets.widgets.export_form import ExportForm, write_cache
+from trtcal_widgets.widgets.pictures import Pictures
+from trtcal_widgets.widgets.rendering import Screen, render
+from trtcal_widgets.widgets.snapshot import EVERYTHING, Snapshot, build_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor, Future
+
+    from trtcal_widgets.session import CalibrationSession
+    from trtcal_widgets.widgets.rendering import Views
+
+__all__ = ["Binding"]
+
+_log = logging.getLogger(__name__)
+
+_REPLAY_PAUSE = 0.15
+"""Seconds between batches when those that are recorded already are played."""
+
+_TABLE_SHARE = 4.0
+"""During a run the table is made anew after so many times the time that it took."""
+
+
+@dataclass
+class _Work:
+    """The slow work that is under way: its generation, and how to stop it."""
+
+    generation: int = 0
+    running: bool = False
+    stop: threading.Event | None = None
+
+
+class Binding:
+    """Binds a session to the views of one explorer.
+
+    Parameters
+    ----------
+    session, views
+        What is shown, and where.
+    executor
+        Where runs and the loading of pictures take place.
+    form
+        What the export panel holds at first.
+    """
+
+    def __init__(
+        self, session: CalibrationSession, views: Views, executor: Executor, form: ExportForm | None = None
+    ) -> None:
+        self._session = session
+        self._views = views
+        self._executor = executor
+        self._marshal = Marshal()
+        self._work = _Work()
+        self._lock = threading.Lock()
+        self._pending: set[str] = set()
+        self._scheduled = False
+        self._stale_table = False
+        self._next_table = 0.0
+        self._closed = False
+        self._snapshot: Snapshot | None = None
+        self._screen = Screen(form=form or ExportForm())
+        self._pictures = Pictures(session)
+        self.renders = 0
+        self._bind()
+        self._unsubscribe = session.subscribe(self._changed)
+        self._draw(EVERYTHING)
+
+    # ---- events up --------------------------------------------------------------------------------------------
+
+    def _bind(self) -> None:
+        views = self._views
+        for panel in views.panels:
+            panel.on_msg(self._message)
+        views.shell.observe(self._theme, "theme")
+        views.histogram.figure.layout.on_change(self._shapes, "shapes")
+        for k in views.overview.clickable:
+            views.overview.figure.data[k].on_click(self._clicked)
+
+    def _message(self, _panel: Any, content: Any, _buffers: Any) -> None:
+        event = parse_event(content)
+        if event is None:
+            _log.warning("the explorer was sent a message that it does not know: %.200r", content)
+        else:
+            self._guarded(self._act, event)
+
+    def _theme(self, change: Any) -> None:
+        for view in self._views.plots:
+            view.apply_theme(change["new"])
+
+    def _shapes(self, _layout: Any, shapes: Any) -> None:
+        amax = self._views.histogram.dropped(shapes)
+        if amax is not None:
+            self._guarded(self._drop, amax)
+
+    def _drop(self, amax: float) -> None:
+        try:
+            self._session.choose(self._session.state.selected, amax=amax)
+        except TrtcalError:
+            self._views.histogram.put_back()
+            raise
+
+    def _clicked(self, _trace: Any, points: Any, _state: Any) -> None:
+        place = self._views.overview.picked(points)
+        if place is not None:
+            self._guarded(self._act, Event("select", {"index": place}))
+
+    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Do something for the user; what goes wrong is shown with its fix, and the explorer lives on."""
+        try:
+            action(*arguments)
+        except TrtcalError as error:
+            self._tell(str(error))
+        except Exception as error:
+            _log.exception("the explorer could not do what it was asked")
+            self._tell(
+                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details. "
+                "Your session is unharmed: save it with session.save(path)."
+            )
+
+    def _tell(self, notice: str) -> None:
+        self._screen = replace(self._screen, notice=notice)
+        self._views.detail.send({"type": "refused"})
+        self._views.shell.show(**{**self._views.shell.state, "notice": notice})
+
+    def _act(self, event: Event) -> None:
+        if self._screen.notice:
+            self._screen = replace(self._screen, notice="")
+            self._redraw_screen()
+        action = getattr(self, f"_on_{event.type}")
+        action(**event.values)
+
+    def _redraw_screen(self) -> None:
+        if self._snapshot is not None:
+            render(self._views, self._session, self._snapshot, self._snapshot, self._screen)
+
+    # ---- where: batches and tensors ---------------------------------------------------------------------------
+
+    def _on_first(self) -> None:
+        self._session.update(position=0)
+
+    def _on_back(self) -> None:
+        if not self._work.running:
+            self._session.back()
+
+    def _on_forward(self) -> None:
+        if self._work.running or (self._snapshot is not None and self._snapshot.run.at_end):
+            return
+        if self._session.state.position < self._session.status.recorded:
+            self._session.step()
+        else:
+            self._start(lambda _stop: self._session.step())
+
+    def _on_last(self) -> None:
+        if self._session.plan is None:
+            self._session.update(position=self._session.status.recorded)
+        else:
+            self._start(lambda _stop: self._session.run())
+
+    def _on_play(self) -> None:
+        self._start(self._play)
+
+    def _play(self, stop: threading.Event) -> None:
+        """Count batch after batch; those that are recorded already at a speed that can be followed."""
+        session = self._session
+        while session.state.position < session.status.recorded:
+            if stop.is_set():
+                return
+            session.step()
+            stop.wait(_REPLAY_PAUSE)
+        if session.plan is not None and not stop.is_set():
+            session.run()
+
+    def _on_seek(self, position: int) -> None:
+        if position <= self._session.status.recorded:
+            self._session.update(position=position)
+        else:
+            self._start(lambda _stop: self._session.seek(position))
+
+    def _on_cancel(self) -> None:
+        if self._work.stop is not None:
+            self._work.stop.set()
+        self._session.cancel()
+
+    def _on_exclude(self, batch: int) -> None:
+        self._session.exclude(batch)
+
+    def _on_include(self, batch: int) -> None:
+        self._session.include(batch)
+
+    def _on_select(self, index: int) -> None:
+        names = self._session.tensors
+        if not 0 <= index < len(names):
+            raise UsageError(f"there are tensors 0 to {len(names) - 1}, not {index}")
+        self._session.update(selected=names[index])
+
+    def _on_select_name(self, name: str) -> None:
+        self._session.update(selected=name)
+
+    # ---- choices ----------------------------------------------------------------------------------------------
+
+    def _on_choose(self, method: str | None = None, amax: str | None = None) -> None:
+        name = self._session.state.selected
+        if amax is not None:
+            self._session.choose(name, amax=_number(amax))
+        elif method != "mine":
+            self._session.choose(name, method=method)
+
+    def _on_choose_all(self, method: str) -> None:
+        self._session.choose_all(method)
+
+    def _on_reset(self) -> None:
+        self._session.reset(self._session.state.selected)
+
+    def _on_reset_all(self) -> None:
+        self._session.reset()
+
+    def _on_undo(self) -> None:
+        self._session.undo()
+
+    def _on_redo(self) -> None:
+        self._session.redo()
+
+    # ---- the screen's own state -------------------------------------------------------------------------------
+
+    def _on_dismiss(self) -> None:
+        """Close the message: :meth:`_act` has done it."""
+
+    def _on_counts(self, scale: str) -> None:
+        if scale not in ("log", "linear"):
+            raise UsageError(f"the counts axis is log or linear, not {scale!r}")
+        self._screen = replace(self._screen, counts=scale)
+        self._redraw_screen()
+
+    def _on_export_preview(self, open: bool) -> None:  # noqa: A002 - the message's word
+        self._screen = replace(self._screen, form=replace(self._screen.form, open=open))
+        self._redraw_screen()
+
+    def _on_export_set(self, **fields: str) -> None:
+        self._screen = replace(self._screen, form=replace(self._screen.form, result="", result_kind="", **fields))
+        self._redraw_screen()
+
+    def _on_export_write(self, replace: bool, **fields: str) -> None:
+        from dataclasses import replace as changed
+
+        form = changed(self._screen.form, **fields)
+        try:
+            form = changed(form, result=write_cache(self._session, form, replace=replace), result_kind="ok")
+        except TrtcalError as error:
+            form = changed(form, result=str(error), result_kind="error")
+        self._screen = changed(self._screen, form=form)
+        self._redraw_screen()
+
+    # ---- slow work --------------------------------------------------------------------------------------------
+
+    def _start(self, work: Callable[[threading.Event], object]) -> None:
+        """Run something slow; one thing at a time."""
+        if self._work.running:
+            return
+        stop = threading.Event()
+        generation = self._work.generation + 1
+        self._work = _Work(generation, running=True, stop=stop)
+        future = self._executor.submit(work, stop)
+        future.add_done_callback(lambda done: self._marshal(lambda: self._finished(generation, done)))
+
+    def _finished(self, generation: int, future: Future[object]) -> None:
+        if generation != self._work.generation or self._closed:
+            return
+        self._work.running = False
+        error = future.exception() if not future.cancelled() else None
+        if error is not None and self._session.status.phase != "failed":
+            self._tell(str(error) or type(error).__name__)
+        self._changed(frozenset({"status"}))
+
+    # ---- snapshots down ---------------------------------------------------------------------------------------
+
+    def _changed(self, changed: frozenset[str]) -> None:
+        """Take note of a change; draw it, once, in the main thread."""
+        with self._lock:
+            self._pending |= changed
+            if self._scheduled or self._closed:
+                return
+            self._scheduled = True
+        self._marshal(self._flush)
+
+    def _flush(self) -> None:
+        with self._lock:
+            changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
+        if changed and not self._closed:
+            self._guarded(self._draw, changed)
+
+    def _draw(self, changed: frozenset[str]) -> None:
+        running = self._session.status.phase == "running"
+        now = time.monotonic()
+        with_table = not running or now >= self._next_table
+        if with_table and self._stale_table:
+            changed |= {"data"}
+        before = self._snapshot
+        snapshot = build_snapshot(
+            self._session, changed, before, with_table=with_table, unit=self._pictures.unit
+        )
+        took = time.monotonic() - now
+        if with_table:
+            self._next_table = time.monotonic() + _TABLE_SHARE * took
+        self._stale_table = not with_table and (self._stale_table or "data" in changed)
+        self._snapshot = snapshot
+        self.renders += 1
+        render(self._views, self._session, snapshot, before, self._screen)
+        if not running and changed & {"position", "status"}:
+            self._ask_for_pictures()
+
+    def _ask_for_pictures(self) -> None:
+        """Load the pictures of the last counted batch beside the kernel's main thread."""
+        batch = max(self._session.state.position - 1, 0)
+        if not self._pictures.wanted(batch):
+            return
+        future = self._executor.submit(self._pictures.load, batch)
+        future.add_done_callback(lambda done: self._marshal(lambda: self._show_pictures(batch, done)))
+
+    def _show_pictures(self, batch: int, future: Future[Any]) -> None:
+        if self._closed or batch != max(self._session.state.position - 1, 0):
+            return
+        unit = self._pictures.unit
+        self._guarded(lambda: self._pictures.show(self._views.stepper, batch, future.result()))
+        if self._pictures.unit != unit:
+            self._changed(frozenset({"status"}))
+
+    def close(self) -> None:
+        """End the subscription; work that is under way is stopped after its batch."""
+        self._closed = True
+        self._unsubscribe()
+        if self._work.running:
+            self._on_cancel()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(
+            f"amax: {text!r} is not a number. Write it with a point, such as 1.25 or 3e-4; "
+            "Escape brings the old value back."
+        ) from None

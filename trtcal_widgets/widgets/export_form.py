@@ -1,0 +1,127 @@
+"""The export panel's own state, and what it writes. Frozen values; the file is written by the cache."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.core.cache import DEFAULT_VERSION, KNOWN_ALGORITHMS
+from trtcal_widgets.errors import ExportError, TrtcalError, UsageError
+from trtcal_widgets.widgets.formatting import printable
+
+if TYPE_CHECKING:
+    from trtcal_widgets.core.cache import CalibrationCache
+    from trtcal_widgets.session import CalibrationSession
+
+__all__ = ["ExportForm", "export_state", "write_cache"]
+
+_ROWS = (("tensorrt", "all that TensorRT calibrates"), ("activations", "without constants"))
+_PREVIEW_LINES = 300
+
+
+@dataclass(frozen=True)
+class ExportForm:
+    """What the user filled in, and what came of the last write.
+
+    Attributes
+    ----------
+    algorithm
+        Empty: the one that fits the method for all tensors.
+    result, result_kind
+        Words about the last write, and ``ok``, ``warn`` or ``error``.
+    open
+        Whether the preview is open; only then is the text made.
+    """
+
+    algorithm: str = ""
+    version: str = DEFAULT_VERSION
+    rows: str = "tensorrt"
+    path: str = "calibration.cache"
+    open: bool = False
+    result: str = ""
+    result_kind: str = ""
+
+
+def export_state(session: CalibrationSession, form: ExportForm, *, n_rows: int, n_mine: int) -> dict[str, Any]:
+    """Return what the panel shows."""
+    counted = any(i not in session.state.excluded for i in range(session.state.position))
+    summary, preview, result, kind = "", "", form.result, form.result_kind
+    if not counted:
+        summary = "count a batch first: there are no scales yet"
+    else:
+        try:
+            summary, preview = _described(session, form, n_rows, n_mine)
+        except TrtcalError as error:
+            result, kind = str(error), "error"
+    return {
+        "algorithms": [("", "fits the method"), *((name, name) for name in KNOWN_ALGORITHMS)],
+        "algorithm": form.algorithm,
+        "version": form.version,
+        "row_choices": [list(pair) for pair in _ROWS],
+        "rows": form.rows,
+        "path": form.path,
+        "exists": bool(form.path.strip()) and os.path.lexists(_target(form.path)),
+        "ready": counted,
+        "summary": summary,
+        "preview": preview,
+        "result": printable_lines(result),
+        "result_kind": kind,
+        "open": form.open,
+    }
+
+
+def _described(session: CalibrationSession, form: ExportForm, n_rows: int, n_mine: int) -> tuple[str, str]:
+    """Return one line about the file, and its text where the preview is open."""
+    from trtcal_widgets.core.format_header import header_text
+
+    algorithm = form.algorithm or _fitting(session)
+    header = header_text(algorithm, form.version.strip())
+    yours = f" · {n_mine} yours" if n_mine else ""
+    if not form.open:
+        return f"{header} · {n_rows:,} rows{yours}", ""
+    cache = _cache(session, form)
+    lines = cache.to_bytes().decode("utf-8", "replace").splitlines()
+    more = f"\n… {len(lines) - _PREVIEW_LINES:,} more lines" if len(lines) > _PREVIEW_LINES else ""
+    text = "\n".join(printable(line) for line in lines[:_PREVIEW_LINES]) + more
+    return f"{header} · {len(cache.rows):,} rows{yours}", text
+
+
+def _fitting(session: CalibrationSession) -> str:
+    return "MinMaxCalibration" if session.state.method.kind == "minmax" else "EntropyCalibration2"
+
+
+def _cache(session: CalibrationSession, form: ExportForm) -> CalibrationCache:
+    return session.to_cache(form.algorithm or None, form.version.strip(), form.rows)
+
+
+def _target(path: str) -> str:
+    return os.path.expanduser(path.strip())  # noqa: PTH111 - Path.expanduser raises where there is no home
+
+
+def write_cache(session: CalibrationSession, form: ExportForm, *, replace: bool) -> str:
+    """Write the cache and return what was done, in words.
+
+    Raises
+    ------
+    ExportError, SessionError, UsageError
+        If it cannot be written, or a file is there already and ``replace`` is false. The old file stays.
+    """
+    if not form.path.strip():
+        raise UsageError("Where to? Give the file a name.")
+    target = Path(_target(form.path))
+    if target.is_dir():
+        raise ExportError(f"{target} is a folder. Add a file name, such as calibration.cache.")
+    existed = os.path.lexists(target)
+    if existed and not replace:
+        raise ExportError(f"{target} exists already. Press “replace” to write over it, or give another name.")
+    cache = _cache(session, form)
+    cache.write(target)
+    done = "Replaced" if existed else "Wrote"
+    return f"{done} {target.absolute()} · {cache.header} · {len(cache.rows):,} rows · {len(cache.to_bytes()):,} bytes"
+
+
+def printable_lines(text: str) -> str:
+    """Return a text whose lines are printable each."""
+    return "\n".join(printable(line) for line in text.split("\n"))

@@ -1,0 +1,112 @@
+"""What all plots have in common: the FigureWidget, its theme, its draggable line.
+
+Plotly is imported when the first plot is made. Sizes are fixed by the layout; widths follow the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.widgets.palette import THEMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trtcal_widgets.widgets.palette import Theme
+
+__all__ = ["FigureView", "make_draggable", "new_figure"]
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
+
+
+def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: int, static: bool = False) -> Any:
+    """Return a FigureWidget without Plotly's own decoration.
+
+    Parameters
+    ----------
+    traces, layout
+        As Plotly takes them. All traces are made here: later only their data change.
+    height
+        In pixels; the width follows the page.
+    static
+        Whether zooming is switched off.
+    """
+    import plotly.graph_objects as go
+
+    axis = {"zeroline": False, "showline": True, "mirror": False, "ticks": "outside", "ticklen": 3, "fixedrange": static}
+    axes = {key: {**axis, **value} for key, value in layout.items() if key[1:5] == "axis"}
+    common = {
+        "template": None,
+        "height": height,
+        "autosize": True,
+        "showlegend": False,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 11},
+        "margin": {"l": 56, "r": 12, "t": 10, "b": 34},
+        "hoverlabel": {"align": "left", "font": {"family": FONT, "size": 12}},
+        "dragmode": False if static else "zoom",
+    }
+    figure = go.FigureWidget(traces, {**common, **layout, **axes})
+    _configure(figure, displayModeBar=False, responsive=True, scrollZoom=False, doubleClick="autosize")
+    figure.add_class("tc-figure")
+    return figure
+
+
+def make_draggable(figure: Any) -> None:
+    """Let the user drag the shapes of a figure. Plotly reports a drag when it is let go."""
+    _configure(figure, edits={"shapePosition": True})
+
+
+def _configure(figure: Any, **options: Any) -> None:
+    """Set options of Plotly.js. FigureWidget offers no public way; this is the only place that knows the private one."""
+    figure._config = {**figure._config, **options}  # noqa: SLF001 - see above
+
+
+class FigureView:
+    """A plot of the explorer: one figure, drawn from snapshots.
+
+    ``rendering`` is true while a view is being filled: what Plotly reports then are echoes of our own changes.
+    """
+
+    figure: Any
+
+    def __init__(self) -> None:
+        self.rendering = False
+        self.theme: Theme = "light"
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Collect changes into one message to the browser, and ignore their echoes."""
+        before, self.rendering = self.rendering, True
+        try:
+            with self.figure.batch_update():
+                yield
+        finally:
+            self.rendering = before
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in a theme's colours."""
+        self.theme = theme
+        colors = THEMES[theme]
+        layout = self.figure.layout
+        with self.filling():
+            layout.font.color = colors.text
+            layout.hoverlabel.bgcolor = colors.hover
+            layout.hoverlabel.bordercolor = colors.line
+            layout.hoverlabel.font.color = colors.text
+            for name in ("xaxis", "yaxis", "yaxis2"):
+                if name in layout and (name != "yaxis2" or layout.yaxis2.domain is not None):
+                    axis = layout[name]
+                    axis.gridcolor = colors.grid
+                    axis.linecolor = axis.tickcolor = colors.line
+                    axis.tickfont.color = axis.title.font.color = colors.faint
+            self.recolor(theme)
+
+    def recolor(self, theme: Theme) -> None:
+        """Colour the traces; called within :meth:`filling`."""
+
+
+Callback = Callable[..., None]

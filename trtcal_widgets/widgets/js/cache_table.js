@@ -1,0 +1,262 @@
+// The cache viewer's table: what the file is, filters, rows. The kernel searches and sorts and sends rows by the page,
+// so that a file of 100,000 rows costs the browser no more than one of 100.
+
+const ROW = 24;
+const PAGE = 100;
+const KEPT_PAGES = 60;
+const TYPING_PAUSE = 150;
+const FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9 };
+const COLUMNS = [["file", "#", "tc-c-place"], ["name", "tensor", "tc-c-name"], ["amax", "±amax", "tc-c-number"], ["", "scale", "tc-c-number"], ["", "hex", "tc-c-hex"]];
+const OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number"]];
+
+function headerView(model, send) {
+  const title = h("span", { class: "tc-title tc-name", testid: "tc-cache-title" });
+  const facts = h("span", { class: "tc-facts", testid: "tc-cache-facts" });
+  const other = h("div", { class: "tc-facts tc-cache-other", testid: "tc-cache-other" });
+  const version = h("input", { class: "tc-input tc-version", list: "tc-trt-versions", "aria-label": "TensorRT version", spellcheck: "false",
+    title: "The TensorRT version that is to read the file, such as 10.16.1", testid: "tc-cache-version" });
+  const versions = h("datalist", { id: "tc-trt-versions" }, ...model.get("summary").versions.map((text) => option(text, text)));
+  const algorithm = h("select", { class: "tc-select", "aria-label": "Calibrator", title: "The calibrator class that it is given with", testid: "tc-cache-algorithm" },
+    ...model.get("summary").algorithms.map((text) => option(text, text)));
+  const verdict = h("div", { class: "tc-cache-verdict", role: "status", testid: "tc-cache-verdict" });
+  const row = h("div", { class: "tc-cache-fit" }, h("label", { class: "tc-label" }, h("span", { text: "Would TensorRT" }), version, versions),
+    h("label", { class: "tc-label" }, h("span", { text: "take it with" }), algorithm, h("span", { text: "?" })), verdict);
+  const remarks = h("ul", { class: "tc-cache-remarks", testid: "tc-cache-remarks" });
+  version.addEventListener("change", () => send({ version: version.value }));
+  algorithm.addEventListener("change", () => send({ algorithm: algorithm.value }));
+  const update = () => {
+    const summary = model.get("summary");
+    nameParts(title, summary.title, summary.path);
+    setText(facts, summary.facts);
+    facts.title = summary.facts;
+    other.hidden = !summary.other;
+    setText(other, summary.other ?? "");
+    row.hidden = !summary.has_header;
+    if (document.activeElement !== version) version.value = model.get("version");
+    algorithm.value = model.get("algorithm");
+    setText(verdict, model.get("verdict").text);
+    verdict.dataset.kind = model.get("verdict").kind;
+    remarks.hidden = summary.remarks.length === 0;
+    remarks.replaceChildren(...summary.remarks.map(([kind, text]) => {
+      const item = h("li", { text });
+      item.dataset.kind = kind;
+      return item;
+    }));
+  };
+  const node = h("div", { class: "tc-cache-head" }, h("div", { class: "tc-header-what" }, title, facts), other, row, remarks);
+  return { node, update, traits: ["summary", "verdict", "version", "algorithm"] };
+}
+
+function filterView(model, send) {
+  const chips = h("div", { class: "tc-list-chips", role: "group", "aria-label": "Which rows are shown", testid: "tc-cache-groups" });
+  const text = h("div", { class: "tc-cache-group-text", role: "status", testid: "tc-cache-group-text" });
+  const update = () => {
+    const chosen = model.get("group");
+    const groups = model.get("summary").groups;
+    chips.replaceChildren(...groups.map(({ key, label, count, severity }) => {
+      const chip = h("button", { type: "button", class: "tc-chip tc-cache-chip", "aria-pressed": String(key === chosen), testid: `tc-cache-group-${key}`,
+        on: { click: () => send({ group: key === chosen ? "all" : key }) } }, h("span", { text: label }), h("span", { class: "tc-cache-count", text: count }));
+      chip.dataset.kind = severity;
+      return chip;
+    }));
+    setText(text, groups.find(({ key }) => key === chosen)?.text ?? "");
+  };
+  return { node: h("div", {}, chips, text), update, traits: ["summary", "group"] };
+}
+
+function detailView(model) {
+  const name = h("span", { class: "tc-name", testid: "tc-cache-detail-name" });
+  const numbers = h("div", { class: "tc-cache-detail-numbers", testid: "tc-cache-detail-numbers" });
+  const notes = h("div", { class: "tc-cache-detail-notes", testid: "tc-cache-detail-notes" });
+  const copy = copyButton("Copy the tensor's name", "tc-cache-copy", () => model.get("detail").name);
+  const update = () => {
+    const detail = model.get("detail");
+    const empty = detail.name === undefined;
+    copy.hidden = empty;
+    nameParts(name, empty ? "Choose a row to see its exact numbers." : detail.name);
+    numbers.replaceChildren(...(empty ? [] : detail.numbers).map(([label, value]) =>
+      h("span", { class: "tc-cache-fact" }, h("span", { class: "tc-faint", text: `${label} ` }), h("span", { class: "tc-mono tc-cache-exact", text: value }))));
+    notes.replaceChildren(...(empty ? [] : detail.notes).map((text) => h("div", { text })));
+  };
+  const node = h("div", { class: "tc-cache-detail" }, h("div", { class: "tc-detail-name" }, name, copy), numbers, notes);
+  return { node, update, traits: ["detail"] };
+}
+
+/** The rows in view; pages that are not here yet are asked for and stand as dots until they come. */
+function rowsView(model, send) {
+  const pages = new Map();
+  let generation = -1;
+  const body = h("div", { class: "tc-rows tc-cache-rows", role: "grid", tabindex: "0", "aria-label": "Rows of the cache", testid: "tc-cache-rows" });
+  const spacer = h("div", { class: "tc-spacer", role: "rowgroup" });
+  const empty = h("div", { class: "tc-empty", text: "No row fits the search and the filter.", testid: "tc-cache-empty" });
+  body.append(spacer, empty);
+  const view = () => model.get("view");
+
+  const rowAt = (at) => {
+    const page = Math.floor(at / PAGE);
+    if (!pages.has(page)) {
+      pages.set(page, null);
+      model.send({ type: "rows", generation, page });
+    }
+    return pages.get(page)?.[at - page * PAGE];
+  };
+  const forgetFarPages = (from) => {
+    if (pages.size <= KEPT_PAGES) return;
+    const near = Math.floor(from / PAGE);
+    for (const page of pages.keys()) if (Math.abs(page - near) > KEPT_PAGES / 3) pages.delete(page);
+  };
+  const cell = (className, text) => h("span", { class: className, role: "gridcell", text });
+  const makeRow = (at) => {
+    const data = rowAt(at);
+    const row = h("div", { class: "tc-row tc-cache-row", role: "row", testid: "tc-cache-row", "aria-rowindex": at + 1 });
+    row.style.top = `${at * ROW}px`;
+    if (!data) {
+      row.append(cell("tc-c-name tc-faint", "…"));
+      return row;
+    }
+    const index = data[FIELD.row];
+    row.dataset.index = index;
+    row.dataset.kind = data[FIELD.mark];
+    row.setAttribute("aria-selected", String(index === model.get("selected")));
+    row.addEventListener("click", () => send({ selected: index }));
+    const name = h("span", { class: "tc-name tc-c-name", role: "gridcell" });
+    nameParts(name, data[FIELD.name]);
+    row.append(cell("tc-c-place", data[FIELD.place]), name, cell("tc-c-number", data[FIELD.amax]), cell("tc-c-number", data[FIELD.scale]), cell("tc-c-hex", data[FIELD.hex]));
+    if (data.length > FIELD.other) {
+      row.append(cell("tc-c-number", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number", data[FIELD.ratio]));
+    }
+    return row;
+  };
+  const draw = () => {
+    const total = view().total;
+    const from = Math.max(0, Math.floor(body.scrollTop / ROW) - 8);
+    const to = Math.min(total, Math.ceil((body.scrollTop + body.clientHeight) / ROW) + 8);
+    forgetFarPages(from);
+    const drawn = [];
+    for (let at = from; at < to; at += 1) drawn.push(makeRow(at));
+    spacer.style.height = `${total * ROW}px`;
+    spacer.replaceChildren(...drawn);
+    body.setAttribute("aria-rowcount", total);
+    empty.hidden = total > 0;
+  };
+  const reveal = (at) => {
+    if (at < 0) return;
+    const top = at * ROW;
+    if (top < body.scrollTop) body.scrollTop = top;
+    else if (top + ROW > body.scrollTop + body.clientHeight) body.scrollTop = top + ROW - body.clientHeight;
+  };
+  const update = () => {
+    if (view().generation !== generation) {
+      ({ generation } = view());
+      pages.clear();
+      pages.set(0, view().rows);
+      if (view().selected_at < 0) body.scrollTop = 0;
+    }
+    reveal(view().selected_at);
+    draw();
+  };
+  const onRows = (message) => {
+    if (message.type !== "rows" || message.generation !== generation) return;
+    pages.set(message.page, message.rows);
+    draw();
+  };
+  const move = (step) => {
+    const { total, selected_at: at } = view();
+    if (total) model.send({ type: "move", to: Math.min(Math.max(at < 0 ? 0 : at + step, 0), total - 1), generation });
+  };
+  body.addEventListener("scroll", draw);
+  body.addEventListener("keydown", (event) => {
+    const page = Math.max(1, Math.floor(body.clientHeight / ROW) - 1);
+    const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    move(step);
+  });
+  model.on("msg:custom", onRows);
+  const resize = new ResizeObserver(draw);
+  resize.observe(body);
+  const clean = () => {
+    model.off("msg:custom", onRows);
+    resize.disconnect();
+  };
+  return { node: body, update, traits: ["view"], clean };
+}
+
+function columnHeads(model, send) {
+  const node = h("div", { class: "tc-cache-row tc-cache-heads", role: "row" });
+  const update = () => {
+    const columns = model.get("summary").other ? [...COLUMNS, ...OTHER_COLUMNS] : COLUMNS;
+    node.replaceChildren(...columns.map(([key, text, className]) => {
+      const active = key && model.get("sort") === key;
+      const arrow = active ? (model.get("descending") ? " ▾" : " ▴") : "";
+      const label = `${text}${arrow}`;
+      if (!key) return h("span", { class: className, role: "columnheader", text: label });
+      const head = h("button", { type: "button", class: `tc-cache-head-button ${className}`, title: key === "ratio" ? "Sort by the size of the change" : `Sort by ${text}`, testid: `tc-cache-sort-${key}`, text: label,
+        on: { click: () => send(active ? { descending: !model.get("descending") } : { sort: key, descending: key === "amax" || key === "other" || key === "ratio" }) } });
+      const cell = h("span", { role: "columnheader", class: className, "aria-sort": active ? (model.get("descending") ? "descending" : "ascending") : "none" }, head);
+      return cell;
+    }));
+  };
+  return { node, update, traits: ["summary", "sort", "descending"] };
+}
+
+function render({ model, el }) {
+  const send = (change) => {
+    for (const [key, value] of Object.entries(change)) model.set(key, value);
+    model.save_changes();
+  };
+  const search = h("input", { type: "search", class: "tc-input tc-cache-search", placeholder: "search tensors  ( / )", "aria-label": "Search tensors", spellcheck: "false", testid: "tc-cache-search" });
+  const count = h("span", { class: "tc-faint", "aria-live": "polite", testid: "tc-cache-count-shown" });
+  let timer = 0;
+  search.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => send({ search: search.value }), TYPING_PAUSE);
+  });
+  const searchView = {
+    node: h("div", { class: "tc-cache-tools" }, search, count),
+    update: () => {
+      if (document.activeElement !== search) search.value = model.get("search");
+      setText(count, model.get("view").count_text);
+    },
+    traits: ["search", "view"],
+  };
+  const rows = rowsView(model, send);
+  const views = [headerView(model, send), filterView(model, send), searchView, columnHeads(model, send), rows, detailView(model)];
+  const panel = h("div", { class: "tc-cache", testid: "tc-cache" }, ...views.map(({ node }) => node));
+  panel.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, select, textarea");
+    if (event.key === "/" && !typing) {
+      event.preventDefault();
+      event.stopPropagation();
+      search.focus();
+    }
+    if (event.key === "Escape" && event.target === search) {
+      event.stopPropagation();
+      search.value = "";
+      send({ search: "" });
+      rows.node.focus();
+    }
+    if (event.key === "ArrowDown" && event.target === search) {
+      event.preventDefault();
+      rows.node.focus();
+    }
+  });
+  el.append(panel);
+  const cleanups = views.map(({ traits, update }) => follow(model, traits, update));
+  cleanups.push(rows.clean, () => clearTimeout(timer), watchTheme(() => {
+    const theme = readTheme();
+    (el.closest(".trtcal-root") ?? panel).classList.toggle("trtcal-dark", theme === "dark");
+    if (model.get("theme") !== theme) send({ theme });
+  }));
+  // The view is attached to the page after this: then its root is known and the rows have a height.
+  const frame = requestAnimationFrame(() => {
+    el.closest(".trtcal-root")?.classList.toggle("trtcal-dark", readTheme() === "dark");
+    el.closest(".trtcal-root")?.setAttribute("data-lm-suppress-shortcuts", "true");
+    rows.update();
+  });
+  cleanups.push(() => cancelAnimationFrame(frame));
+  return () => cleanups.forEach((clean) => clean());
+}
+
+export default { render };

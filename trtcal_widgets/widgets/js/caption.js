@@ -1,0 +1,14 @@
+// A panel's title and its "what am I seeing".
+
+function render({ model, el }) {
+  const title = h("span", { class: "tc-panel-title" });
+  const note = h("span", { class: "tc-faint tc-caption-note", testid: `tc-note-${model.get("name")}` });
+  el.append(h("div", { class: "tc-panel-head" }, title, note, helpButton(model.get("help"), `tc-help-${model.get("name")}`)));
+  return follow(model, ["state"], () => {
+    setText(title, model.get("state").title ?? "");
+    setText(note, model.get("state").note ?? "");
+    note.title = model.get("state").note ?? "";
+  });
+}
+
+export default { render };
