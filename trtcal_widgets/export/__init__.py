@@ -1,0 +1,1 @@
+"""Writers: Q/DQ models, ported caches, and precision plans for other tools."""

@@ -1,0 +1,241 @@
+"""Which layers are quantised, with which scales, given the rows that there are: decided before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtcal_widgets.export.qdq_report import LeftNode, MissingScale
+from trtcal_widgets.export.qdq_scales import BAD_SCALES, Found, ScaleSource, joined_scale, shared_amax
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.export.qdq_placement import Placement, Site
+    from trtcal_widgets.export.qdq_weights import WeightScales
+    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.model.plan import PrecisionPlan
+
+__all__ = ["Decision", "TensorScale", "decide"]
+
+
+@dataclass(frozen=True, eq=False)
+class TensorScale:
+    """Scales of one pair: float32 of shape () or (channels,), their axis (-1: none), and where they are from."""
+
+    values: NDArray[np.float32]
+    axis: int
+    source: str
+
+
+@dataclass(eq=False)
+class Decision:
+    """What will be built.
+
+    Attributes
+    ----------
+    active
+        Node index -> its sites, all of which have a scale.
+    scales
+        (tensor, axis) -> scale.
+    axes
+        (node index, position) -> axis, -1 per tensor.
+    missing, kept, left
+        For the report.
+    used_rows
+        Rows that a scale of an active node comes from.
+    excluded
+        Node index -> why it is not active: ``"kept"``, ``"scale"``, ``"weight"``, ``"already"``, ``"not-selected"``,
+        ``"fused"``.
+    """
+
+    active: dict[int, tuple[Site, ...]] = field(default_factory=dict)
+    scales: dict[tuple[str, int], TensorScale] = field(default_factory=dict)
+    axes: dict[tuple[int, int], int] = field(default_factory=dict)
+    missing: list[MissingScale] = field(default_factory=list)
+    kept: list[LeftNode] = field(default_factory=list)
+    left: list[LeftNode] = field(default_factory=list)
+    used_rows: set[str] = field(default_factory=set)
+    excluded: dict[int, str] = field(default_factory=dict)
+
+
+class _Decider:
+    def __init__(
+        self,
+        graph: ModelGraph,
+        placement: Placement,
+        source: ScaleSource,
+        weights: WeightScales,
+    ) -> None:
+        self.graph = graph
+        self.placement = placement
+        self.source = source
+        self.weights = weights
+        self.result = Decision()
+        self._groups = {name: group for group in placement.concat_groups for name in group}
+        self._lacking: dict[str, tuple[Found, list[str]]] = {}
+        self._joined: dict[frozenset[str], Found] = {}
+
+    def node(self, index: int) -> bool:
+        """Find the scales of a node's inputs; False where one has none."""
+        complete = True
+        found: dict[tuple[str, int], TensorScale] = {}
+        for site in self.placement.sites[index]:
+            axis, scale = self._constant(site) if self._is_own(site) else (-1, self._activation(site))
+            if scale is None:
+                complete = False
+                continue
+            self.result.axes[index, site.position] = axis
+            found[site.tensor, axis] = scale
+        if complete:
+            self.result.scales.update(found)
+            self.result.active[index] = self.placement.sites[index]
+        else:
+            self.result.excluded[index] = "scale"
+        return complete
+
+    def _is_own(self, site: Site) -> bool:
+        return site.is_constant and site.rule != "concat"
+
+    def _constant(self, site: Site) -> tuple[int, TensorScale | None]:
+        node = self.graph.nodes[site.node]
+        axis = self.weights.axis(node, site.position)
+        values = self.weights.scales(site.tensor, axis)
+        if not isinstance(values, str):
+            values = _for_dtype(values, site.dtype)
+        if isinstance(values, str):
+            self.result.left.append(
+                LeftNode(node.name, node.op_type, f"its weight {site.tensor!r} cannot be quantised: {values}")
+            )
+            return axis, None
+        return axis, TensorScale(values, axis, "its own maxima")
+
+    def _activation(self, site: Site) -> TensorScale | None:
+        group = self._groups.get(site.tensor)
+        found = self.source.find(site.tensor, site.dtype) if group is None else self._join(group, site.dtype)
+        if found.usable:
+            return TensorScale(np.asarray(found.value, np.float32), -1, found.source)
+        node = self.graph.nodes[site.node].name
+        readers = self._lacking.setdefault(site.tensor, (found, []))[1]
+        if node not in readers:
+            readers.append(node)
+        return None
+
+    def _join(self, group: frozenset[str], dtype: str) -> Found:
+        if group not in self._joined:
+            constants = {}
+            for name in sorted(group):
+                if self.graph.tensors[name].kind.value in ("constant", "weight"):
+                    own = self.weights.scales(name, -1)
+                    constants[name] = float("nan") if isinstance(own, str) else float(own)
+            self._joined[group] = joined_scale(group, self.source, constants, self._outputs(group), dtype)
+        return self._joined[group]
+
+    def _outputs(self, group: frozenset[str]) -> frozenset[str]:
+        return frozenset(name for name in group if self.graph.op_type(name) == "Concat")
+
+    def finish(self) -> Decision:
+        for name, (found, readers) in self._lacking.items():
+            why = BAD_SCALES.get(found.problem, "there is no row for it")
+            layers = ", ".join(map(repr, readers[:3])) + (", …" if len(readers) > 3 else "")
+            self.result.missing.append(MissingScale(name, tuple(readers), f"{why}; {layers} stay in higher precision"))
+        self.result.used_rows = {
+            row for row in self.source.used if any(row in self._sources(tensor) for tensor, _ in self.result.scales)
+        }
+        return self.result
+
+    def _sources(self, tensor: str) -> frozenset[str]:
+        group = self._groups.get(tensor, frozenset((tensor,)))
+        return frozenset(name for member in group for name in self.graph.group_of(member)) | group
+
+
+def _for_dtype(values: NDArray[np.float32], dtype: str) -> NDArray[np.float32] | str:
+    """Return scales that the element type can hold, or why there are none."""
+    if dtype != "float16":
+        return values
+    halves = values.astype(np.float16).astype(np.float32)
+    # A scale that is too small for float16 would be 0; the smallest normal one clips nothing.
+    halves = np.maximum(halves, np.float32(np.finfo(np.float16).tiny))
+    return halves if np.isfinite(halves).all() else "its scale does not fit float16"
+
+
+def decide(
+    graph: ModelGraph,
+    placement: Placement,
+    rows: Mapping[str, float],
+    weights: WeightScales,
+    *,
+    plan: PrecisionPlan,
+    already: Collection[int] = (),
+    only: Collection[str] | None = None,
+) -> Decision:
+    """Decide what is built.
+
+    Parameters
+    ----------
+    graph, placement
+        The model's facts and its sites.
+    rows
+        Tensor name -> scale.
+    weights
+        The scales of its constants.
+    plan
+        Layers to keep and thresholds to set.
+    already
+        Nodes that are quantised in the model as given.
+    only
+        Names of the nodes that may be quantised; None for all.
+    """
+    source = ScaleSource(graph, rows, shared_amax(graph, plan.amax))
+    decider = _Decider(graph, placement, source, weights)
+    kept = {node.index for node in plan.nodes(graph)}
+    excluded = decider.result.excluded
+    for index in placement.sites:
+        node = graph.nodes[index]
+        if index in already:
+            excluded[index] = "already"
+        elif index in kept:
+            excluded[index] = "kept"
+            message = plan.reasons.get(node.name) or f"the plan keeps it in {plan.precision}"
+            decider.result.kept.append(LeftNode(node.name, node.op_type, message))
+        else:
+            decider.node(index)
+    _drop_lonely(graph, placement, decider.result)
+    if only is not None:
+        _select(graph, decider.result, only)
+    result = decider.finish()
+    result.left[:0] = [
+        LeftNode(graph.nodes[i].name, graph.nodes[i].op_type, why) for i, why in placement.left_alone.items()
+    ]
+    return result
+
+
+def _drop_lonely(graph: ModelGraph, placement: Placement, result: Decision) -> None:
+    """Leave the residual of an Add alone whose layer is not quantised: there is no INT8 kernel to add it in."""
+    for add, layer in placement.fused_into.items():
+        if add in result.active and layer not in result.active:
+            del result.active[add]
+            result.excluded[add] = "fused"
+            why = f"it is added by {graph.nodes[layer].name!r}, which stays in higher precision"
+            result.left.append(LeftNode(graph.nodes[add].name, "Add", why))
+    _prune(result)
+
+
+def _select(graph: ModelGraph, result: Decision, only: Collection[str]) -> None:
+    for index in [index for index in result.active if graph.nodes[index].name not in only]:
+        del result.active[index]
+        result.excluded[index] = "not-selected"
+    _prune(result)
+
+
+def _prune(result: Decision) -> None:
+    """Forget the scales that no active node reads through any more."""
+    needed = {
+        (site.tensor, result.axes[index, site.position]) for index, sites in result.active.items() for site in sites
+    }
+    for key in [key for key in result.scales if key not in needed]:
+        del result.scales[key]

@@ -1,0 +1,139 @@
+"""Models of older opsets brought to one that has the Q/DQ that is needed, with everything else kept.
+
+onnx's own converter does it, on a copy without the large weights; the weights, the metadata and the external data
+stay those of the model, byte for byte.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.errors import ExportError
+from trtcal_widgets.model.inference import skeleton
+from trtcal_widgets.model.kinds import is_default_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onnx import GraphProto, ModelProto, NodeProto
+
+    from trtcal_widgets.model.load import OnnxModel
+
+__all__ = ["HALF_OPSET", "PER_CHANNEL_OPSET", "upgraded"]
+
+PER_CHANNEL_OPSET = 13
+"""The first with one scale per channel (``axis``)."""
+
+HALF_OPSET = 19
+"""The first whose QuantizeLinear and DequantizeLinear take float16."""
+
+_IR_OF_OPSET = {13: 7, 19: 9}
+
+
+def upgraded(model: OnnxModel, opset: int) -> ModelProto:
+    """Return a copy of a model in at least this opset.
+
+    Parameters
+    ----------
+    model
+        The model; it is not changed.
+    opset
+        Version of the default domain that is needed.
+
+    Returns
+    -------
+    ModelProto
+        A copy, with references to external data as in the model.
+
+    Raises
+    ------
+    ExportError
+        If onnx cannot convert the model; says why and what to do.
+    """
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model.proto)
+    if model.graph.opset >= opset:
+        return copy
+    _refuse_old_subgraphs(model, opset)
+    converted = _convert(model, opset)
+    _take_nodes(copy, converted)
+    _check_names(model, copy)
+    copy.ir_version = max(copy.ir_version, _IR_OF_OPSET.get(opset, 7))
+    for entry in copy.opset_import:
+        if is_default_domain(entry.domain):
+            entry.version = opset
+    return copy
+
+
+def _convert(model: OnnxModel, opset: int) -> ModelProto:
+    import onnx
+
+    small = skeleton(model.proto, model.path.parent)
+    foreign = [entry for entry in small.opset_import if not is_default_domain(entry.domain)]
+    try:
+        return onnx.version_converter.convert_version(small, opset)
+    except (RuntimeError, ValueError, TypeError, onnx.checker.ValidationError) as error:
+        domains = f" (it has operators of {', '.join(e.domain for e in foreign)})" if foreign else ""
+        raise ExportError(
+            f"{model.path}: Q/DQ needs opset {opset}, the model has {model.graph.opset}, and onnx could not "
+            f"convert it{domains}: {_first_line(error)}. Export the model again with opset {opset} or later"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__).rstrip(".")
+
+
+def _take_nodes(copy: ModelProto, converted: ModelProto) -> None:
+    """Put the converted nodes into the copy, whose weights and metadata stay."""
+    made = {name for node in converted.graph.node for name in node.output}
+    # The large Constant nodes were inputs of what was converted.
+    constants = [node for node in copy.graph.node if node.op_type == "Constant" and node.output[0] not in made]
+    known = {tensor.name for tensor in copy.graph.initializer}
+    added = [tensor for tensor in converted.graph.initializer if tensor.name not in known]
+    nodes = [*constants, *converted.graph.node]
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    copy.graph.initializer.extend(added)
+
+
+def _check_names(model: OnnxModel, copy: ModelProto) -> None:
+    """Refuse a conversion that lost a tensor: the scales are found by name."""
+    made = {name for node in copy.graph.node for name in node.output}
+    lost = [name for node in model.graph.nodes for name in node.outputs if name and name not in made]
+    if lost:
+        raise ExportError(
+            f"{model.path}: onnx's conversion of opset {model.graph.opset} lost the tensor {lost[0]!r}; export the "
+            f"model again with opset {PER_CHANNEL_OPSET} or later"
+        )
+
+
+def _refuse_old_subgraphs(model: OnnxModel, opset: int) -> None:
+    """Refuse a model whose subgraphs hold operators that changed: onnx's converter leaves subgraphs as they are."""
+    import onnx
+
+    for node in _inner_nodes(model.proto.graph):
+        if not is_default_domain(node.domain):
+            continue
+        try:
+            versions = {
+                onnx.defs.get_schema(node.op_type, version).since_version for version in (model.graph.opset, opset)
+            }
+        except onnx.defs.SchemaError:
+            versions = {0, 1}
+        if len(versions) > 1:
+            raise ExportError(
+                f"{model.path}: Q/DQ needs opset {opset}, the model has {model.graph.opset}, and a {node.op_type} "
+                f"inside an If, Loop or Scan cannot be converted; export the model again with opset {opset} or later"
+            )
+
+
+def _inner_nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    for node in graph.node:
+        for attribute in node.attribute:
+            subgraphs = [attribute.g] if attribute.HasField("g") else []
+            for subgraph in (*subgraphs, *attribute.graphs):
+                yield from subgraph.node
+                yield from _inner_nodes(subgraph)
