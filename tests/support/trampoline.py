@@ -12,7 +12,8 @@ from typing import Any
 
 import tensorrt as trt
 
-_OLD = int(trt.__version__.split(".")[0]) < 10
+_MAJOR = int(trt.__version__.split(".")[0])
+_OLD = _MAJOR < 10
 _FIRST = 0 if _OLD else 4
 
 
@@ -89,8 +90,8 @@ class CppLegacyCalibrator(CppCalibrator):
 
 
 def cpp_log(logger: Any, severity: int, text: bytes) -> None:
-    """``nvinfer1::ILogger::log``."""
-    _method(logger, 0, None, ctypes.c_int32, ctypes.c_char_p)(severity, text)
+    """``nvinfer1::ILogger::log``; a logger is a versioned interface from TensorRT 11 on."""
+    _method(logger, 0 if _MAJOR < 11 else _FIRST, None, ctypes.c_int32, ctypes.c_char_p)(severity, text)
 
 
 class CppMonitor:

@@ -43,9 +43,8 @@ class BuildControl:
     """Buttons for a build that runs in another thread.
 
     Give it to :func:`~trtcal_widgets.trt.build` as ``control``, or to
-    :func:`~trtcal_widgets.trt.make_calibrator` as ``on_batch``. The build looks at the buttons before each
-    calibration batch, and, where TensorRT has a progress monitor, at each step of the build; while it is paused it
-    waits there.
+    :func:`~trtcal_widgets.trt.make_calibrator` as ``on_batch``. While paused, the build waits before the
+    next calibration batch. It can be cancelled there, and, where TensorRT has a progress monitor, at each step.
 
     Parameters
     ----------
@@ -79,10 +78,10 @@ class BuildControl:
         """
         if self._on_batch is not None:
             self._on_batch(index, batch)
-        self.wait(one_step=True)
+        self.wait()
 
     def pause(self) -> None:
-        """Hold the build at the next batch or step."""
+        """Hold the build at the next batch."""
         with self._changed:
             self._paused = True
             self._steps = 0
@@ -121,13 +120,8 @@ class BuildControl:
         """Whether a build waits at this moment."""
         return self._waiting > 0
 
-    def wait(self, *, one_step: bool = False) -> None:
-        """Wait while paused.
-
-        Parameters
-        ----------
-        one_step
-            Whether one :meth:`step` is enough to go on (a batch is a step, what comes after the batches is not).
+    def wait(self) -> None:
+        """Wait while paused; a :meth:`step` is used up.
 
         Raises
         ------
@@ -137,10 +131,10 @@ class BuildControl:
         with self._changed:
             self._waiting += 1
             try:
-                self._changed.wait_for(lambda: self._may_go(one_step=one_step))
+                self._changed.wait_for(lambda: self._cancelled or not self._paused or self._steps > 0)
             finally:
                 self._waiting -= 1
-            if one_step and self._paused and self._steps:
+            if self._paused and self._steps:
                 self._steps -= 1
         self.raise_if_cancelled()
 
@@ -148,9 +142,6 @@ class BuildControl:
         """Raise :class:`CancelledError` if :meth:`cancel` was called."""
         if self._cancelled:
             raise CancelledError("the TensorRT build was cancelled; no cache was written and no engine was made")
-
-    def _may_go(self, *, one_step: bool) -> bool:
-        return self._cancelled or not self._paused or (one_step and self._steps > 0)
 
 
 def make_monitor(

@@ -11,6 +11,8 @@ from trtcal_widgets.errors import CacheFormatError, DataError, EngineError, Usag
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.trt.cache_check import ALGORITHMS, CacheReport, check_cache
 from trtcal_widgets.trt.inputs import NetworkNames, arrange, inputs_of, network_tensors
+from trtcal_widgets.trt.memory import open_memory
+from trtcal_widgets.trt.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +54,6 @@ class CacheFile:
         self.stale = stale
         self.names = NetworkNames((), ())
         self.report: CacheReport | None = None
-        self.overrides: dict[str, float] = {}
         self._given = given
 
     def judge(self) -> CalibrationCache | None:
@@ -85,7 +86,7 @@ class CacheFile:
                 return None
             version = ".".join(self.version.split(".")[:3])
             cache = cache.with_header(algorithm=ALGORITHMS[self.algorithm], version=version)
-        return cache.with_scales(self.overrides, add_missing=True) if self.overrides else cache
+        return cache
 
     def keep(self, data: bytes) -> None:
         """Write what TensorRT made to the file, if there is to be one.
@@ -132,7 +133,7 @@ class DataFeed:
         self.served = 0
         self._memory = memory
         self._own_memory = memory is None
-        self._stage: Any = None
+        self._staging: Staging | None = None
         self._shapes: dict[str, tuple[tuple[int, ...], str]] = {}
         self._legacy = legacy
         self._histogram_path = histogram_path
@@ -200,7 +201,7 @@ class DataFeed:
         self._check_sizes(batch.index, dict(zip(names, arrays, strict=True)))
         if self.on_batch is not None:
             self.on_batch(batch.index, batch)
-        addresses = self._staging().put(dict(zip(names, arrays, strict=True)))
+        addresses = self._stage().put(dict(zip(names, arrays, strict=True)))
         self.served += 1
         return [addresses[name] for name in names]
 
@@ -215,14 +216,12 @@ class DataFeed:
                     "one, or use last='drop' if only the last one is short"
                 )
 
-    def _staging(self) -> Any:
-        from trtcal_widgets.trt.memory import BatchStage, open_memory
-
-        if self._stage is None:
-            if self._memory is None:
-                self._memory = open_memory()
-            self._stage = BatchStage(self._memory, "calibration batch")
-        return self._stage
+    def _stage(self) -> Staging:
+        if self._memory is None:
+            self._memory = open_memory()
+        if self._staging is None:
+            self._staging = Staging(self._memory)
+        return self._staging
 
     def read_cache(self) -> bytes | None:
         """Return the cache for TensorRT, if there is one that fits. A new build begins: start at the first batch."""
@@ -248,8 +247,10 @@ class DataFeed:
         return self._legacy[1]
 
     def close(self) -> None:
-        """Free the device memory that was opened here."""
-        self._stage = None
+        """Free what lies on the device."""
+        if self._staging is not None:
+            self._staging.free()
+            self._staging = None
         if self._own_memory and self._memory is not None:
             self._memory.close()
             self._memory = None

@@ -19,7 +19,7 @@ from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Self
 
@@ -75,6 +75,8 @@ class Guard:
     work: Work
     served: int = 0
     """Batches that TensorRT was given."""
+    before_batch: Callable[[int], object] | None = None
+    """Called with a batch's number when TensorRT asks for it; it may wait, and what it raises ends the calibration."""
     _failure: BaseException | None = None
     _made: bytes | None = None
 
@@ -128,6 +130,8 @@ class Guard:
         if self._failure is not None:
             return None
         try:
+            if self.before_batch is not None:
+                self.before_batch(self.served)
             addresses = _addresses(self.work.next_batch(names), names)
         except BaseException as error:  # noqa: BLE001 - as above
             self.fail(error)

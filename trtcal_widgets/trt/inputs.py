@@ -60,16 +60,16 @@ def inputs_of(network: Any) -> ModelGraph | None:
         pairs = {
             str(itensor.name): (NUMPY_NAMES.get(itensor.dtype.name, ""), tuple(itensor.shape)) for itensor in tensors
         }
-        return _graph("the TensorRT network", pairs)
+        return facts_of_inputs("the TensorRT network", pairs)
     if isinstance(network, dict | MappingProxyType):
-        return _graph("the network", network)
+        return facts_of_inputs("the network", network)
     raise UsageError(
         "network_inputs must be a TensorRT network, a ModelGraph, or a dict {name: (dtype, shape)}, not "
         f"{type(network).__name__}"
     )
 
 
-def _graph(name: str, pairs: Mapping[str, tuple[Any, Iterable[Any]]]) -> ModelGraph:
+def facts_of_inputs(name: str, pairs: Mapping[str, tuple[Any, Iterable[Any]]]) -> ModelGraph:
     tensors = {}
     for key, (dtype, shape) in pairs.items():
         dims = tuple(None if dim is None or int(dim) < 0 else int(dim) for dim in shape)

@@ -53,7 +53,7 @@ class LogBook:
         Whether verbose lines (thousands) are taken too.
     """
 
-    def __init__(self, sink: Callable[[LogLine], None] | None = None, *, verbose: bool = False) -> None:
+    def __init__(self, sink: Callable[[LogLine], object] | None = None, *, verbose: bool = False) -> None:
         self._sink = sink
         self._verbose = verbose
         self._lines: deque[LogLine] = deque(maxlen=_KEPT)
@@ -117,7 +117,7 @@ def _logger(trt: Any) -> Any:
 
 @contextmanager
 def capture(
-    trt: Any, sink: Callable[[LogLine], None] | None = None, *, verbose: bool = False
+    trt: Any, sink: Callable[[LogLine], object] | None = None, *, verbose: bool = False
 ) -> Iterator[tuple[Any, LogBook]]:
     """Collect what TensorRT logs while the block runs.
 

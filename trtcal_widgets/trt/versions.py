@@ -50,6 +50,8 @@ class Features:
         ``mark_unfused_tensors_as_debug_tensors``: the same without preventing any fusion (10.13 has it, 10.9 not).
     layer_metadata
         ``ILayer.metadata``: which ONNX node a layer comes from.
+    parser_node_names
+        ``ParserError.node_name``: which node the parser does not take.
     """
 
     version: str
@@ -59,6 +61,7 @@ class Features:
     debug_tensors: bool
     unfused_debug_tensors: bool
     layer_metadata: bool
+    parser_node_names: bool
 
 
 def load_tensorrt() -> ModuleType:
@@ -133,6 +136,7 @@ def features(trt: Any) -> Features:
         debug_tensors=hasattr(networks, "mark_debug") and hasattr(trt, "IDebugListener"),
         unfused_debug_tensors=hasattr(networks, "mark_unfused_tensors_as_debug_tensors"),
         layer_metadata=hasattr(layers, "metadata"),
+        parser_node_names=hasattr(trt.ParserError, "node_name"),
     )
 
 

@@ -399,6 +399,5 @@ def test_lives_as_long_as_it_is_used_and_frees_its_memory():
     cpp.get_batch("images")
     assert driver.used
     made.close()
-    assert driver.used, "memory that was given stays its owner's"
-    memory.close()
     assert not driver.used
+    assert not memory.closed, "memory that was given stays its owner's"

@@ -1,0 +1,162 @@
+"""Building an engine: one call from an ONNX file to bytes that know where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.model.load import load_graph
+from trtcal_widgets.trt.builder import Build, Request
+from trtcal_widgets.trt.control import BuildControl, Progress
+from trtcal_widgets.trt.log import capture
+from trtcal_widgets.trt.options import resolve
+from trtcal_widgets.trt.precision import check_plan
+from trtcal_widgets.trt.scales import Scales
+from trtcal_widgets.trt.versions import Features, features, load_tensorrt
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from trtcal_widgets.core.cache import CalibrationCache
+    from trtcal_widgets.trt.engine import Engine
+    from trtcal_widgets.trt.feed import Stale
+    from trtcal_widgets.trt.log import LogLine
+    from trtcal_widgets.trt.precision import PlanLike
+
+__all__ = ["build", "build_network"]
+
+
+def build(
+    model: str | os.PathLike[str],
+    *,
+    int8: bool = True,
+    calibrator: Any = None,
+    cache: CalibrationCache | str | os.PathLike[str] | None = None,
+    session: Any = None,
+    amax: Mapping[str, float] | None = None,
+    plan: PlanLike | None = None,
+    fp16: bool = False,
+    tf32: bool = True,
+    profiles: Any = None,
+    dla: int | None = None,
+    gpu_fallback: bool = True,
+    strongly_typed: bool | None = None,
+    workspace: int | None = None,
+    debug: bool | Sequence[str] = False,
+    stale: Stale = "error",
+    constraints: str = "obey",
+    before_fusion: bool = False,
+    progress: Callable[[Progress], object] | None = None,
+    log: Callable[[LogLine], object] | None = None,
+    verbose: bool = False,
+    control: BuildControl | None = None,
+) -> Engine:
+    """Build a TensorRT engine from an ONNX file.
+
+    Parameters
+    ----------
+    model
+        The ``.onnx`` file. One with QuantizeLinear nodes brings its own scales (the only way in TensorRT 11).
+    int8
+        Whether layers may run in INT8.
+    calibrator, cache, session
+        Where the scales come from, one of the three: a calibrator (:func:`make_calibrator`, or the user's own
+        instance of a TensorRT class), a calibration cache or its path, or a session.
+    amax
+        Tensor name -> threshold in real units: overrides rows of the cache or session; without either, the ranges are
+        set on the tensors (``set_dynamic_range``).
+    plan
+        Which nodes to keep out of INT8: an object with ``keep`` and ``precision`` (and ``amax``), such as a
+        ``PrecisionPlan``. Up to TensorRT 10.
+    fp16, tf32
+        Whether layers may run in FP16 and TF32 (which TensorRT allows unless told otherwise).
+    profiles
+        Shapes for dynamic inputs: ``{input: (min, opt, max)}`` or ``{input: shape}``, or a list of these. Left out,
+        the calibration batch is the largest one.
+    dla, gpu_fallback
+        DLA core, and whether layers that it cannot run go to the GPU.
+    strongly_typed
+        Whether the types come from the model alone; None: if it has Q/DQ, TensorRT can, and nothing speaks against.
+    workspace
+        Bytes of scratch memory that layers may use.
+    debug
+        Inner tensors that :func:`compare` can look at: True for all that no fusion swallows, or names. Where
+        TensorRT has no debug tensors (8.6), names become outputs, which prevents fusions across them.
+    stale
+        What becomes of a cache of another version, algorithm or model: see :func:`make_calibrator`.
+    constraints
+        ``"obey"``: fail where a layer of the plan cannot have its precision; ``"prefer"``: take another.
+    before_fusion
+        Whether the ``"entropy"`` and ``"legacy"`` calibrators run before fusion, so that every tensor has a row.
+    progress, log
+        Called with :class:`Progress` and :class:`LogLine` values, perhaps from TensorRT's own threads. What they raise
+        ends the build.
+    verbose
+        Whether TensorRT's verbose lines are taken too.
+    control
+        Buttons to pause, step and cancel with, from another thread.
+
+    Returns
+    -------
+    Engine
+        Its bytes, and what it was made from. ``.save(path)`` writes both.
+
+    Raises
+    ------
+    MissingDependencyError
+        If TensorRT is not installed.
+    UsageError
+        If what is asked for cannot be done with this TensorRT, this model or this device.
+    ModelError
+        If the file is no model, or TensorRT does not take it.
+    DeviceError
+        If there is no usable GPU, or its memory is full (says how large a batch would fit).
+    EngineError
+        If TensorRT refuses to build; has its reason.
+    CancelledError
+        If ``control`` said so.
+
+    Whatever the data source, ``progress`` or ``log`` raised is raised as it is; no cache is kept of a failed build.
+    """
+    trt = load_tensorrt()
+    has = features(trt)
+    path = Path(model)
+    graph = load_graph(path)
+    if plan is not None:
+        check_plan(plan, graph)
+    if constraints not in ("obey", "prefer"):
+        raise UsageError(f"constraints must be 'obey' or 'prefer', not {constraints!r}")
+    scales = Scales(calibrator, cache, session, {**getattr(plan, "amax", {}), **(amax or {})}, stale)
+    settings = resolve(
+        has, graph, int8=int8, fp16=fp16, tf32=tf32, scales_from=scales.given, plan=plan,
+        strongly_typed=strongly_typed, obey=constraints == "obey", before_fusion=before_fusion, dla=dla,
+        gpu_fallback=gpu_fallback, workspace=workspace,
+    )  # fmt: skip
+    request = Request(path, graph, settings, scales, plan, profiles, _debug(debug, has))
+    with capture(trt, log, verbose=verbose) as (logger, book):
+        return Build(trt, has, logger, book, request, progress or _ignore, control or BuildControl()).run()
+
+
+def build_network(trt: Any, request: Request, *, log: Callable[[LogLine], object] | None = None) -> Engine:
+    """Build what a request says, for callers that have one ready."""
+    with capture(trt, log) as (logger, book):
+        return Build(trt, features(trt), logger, book, request, _ignore, BuildControl()).run()
+
+
+def _ignore(_: Progress) -> None:
+    """Report to nobody."""
+
+
+def _debug(debug: bool | Sequence[str], has: Features) -> tuple[str, ...] | None:
+    if debug is False:
+        return None
+    if isinstance(debug, str):
+        raise UsageError(f"debug must be True or a list of tensor names: debug=[{debug!r}]")
+    if debug is True and not has.unfused_debug_tensors:
+        raise UsageError(
+            f"TensorRT {has.version} cannot mark all unfused tensors for debugging: name them, debug=['conv1', …]. "
+            "Marking a tensor may prevent a fusion"
+        )
+    return () if debug is True else tuple(debug)

@@ -1,0 +1,237 @@
+"""One run of TensorRT's builder: parse, mark, configure, attach the scales, build, and look for what went wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets._version import __version__
+from trtcal_widgets.errors import EngineError, MissingDependencyError, UsageError
+from trtcal_widgets.trt.capacity import advice
+from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
+from trtcal_widgets.trt.engine import FORMAT, Engine
+from trtcal_widgets.trt.feed import DataFeed
+from trtcal_widgets.trt.memory import open_memory
+from trtcal_widgets.trt.memory_driver import DeviceError, OutOfDeviceMemoryError
+from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs, parse
+from trtcal_widgets.trt.options import Settings, configure
+from trtcal_widgets.trt.precision import apply_plan
+from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_profiles, set_calibration_profile
+from trtcal_widgets.trt.scales import Scales, ScalesUsed, attach, calibration_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.trt.guard import Guard
+    from trtcal_widgets.trt.log import LogBook
+    from trtcal_widgets.trt.memory_driver import DeviceInfo, MemInfo
+    from trtcal_widgets.trt.precision import PlanLike
+    from trtcal_widgets.trt.versions import Features
+
+__all__ = ["Build", "Request"]
+
+_OUT_OF_MEMORY = ("out of memory", "outofmemory", "insufficient memory", "cudaerrormemoryallocation")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A build that was found possible.
+
+    Attributes
+    ----------
+    path, graph
+        The model.
+    settings, scales, plan, profiles
+        See :func:`trtcal_widgets.trt.build.build`.
+    debug
+        Tensors to mark: None for none, () for all that are not fused.
+    outputs
+        Tensors to mark as outputs.
+    """
+
+    path: Path
+    graph: ModelGraph
+    settings: Settings
+    scales: Scales = field(default_factory=Scales)
+    plan: PlanLike | None = None
+    profiles: Any = None
+    debug: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] = ()
+
+
+class Build:
+    """One run of the builder."""
+
+    def __init__(
+        self,
+        trt: Any,
+        has: Features,
+        logger: Any,
+        book: LogBook,
+        request: Request,
+        report: Callable[[Progress], object],
+        control: BuildControl,
+    ) -> None:
+        self.trt, self.has, self.logger, self.book = trt, has, logger, book
+        self.request, self.report, self.control = request, report, control
+        self.facts: dict[str, Any] = {}
+
+    def run(self) -> Engine:
+        """Build the engine."""
+        trt, request = self.trt, self.request
+        self.report(Progress("Parse"))
+        builder = create_builder(trt, self.logger, self.book)
+        parsed = parse(trt, builder, self.logger, request.path, strongly_typed=request.settings.strongly_typed)
+        network = parsed.network
+        self._mark(network)
+        config = builder.create_builder_config()
+        configure(trt, builder, config, request.settings)
+        if request.plan is not None and request.plan.keep:
+            self._keep(network, config, request.plan)
+        dla_for = None if request.settings.dla is None else request.graph
+        used = attach(trt, self.has, request.scales, network, config, dla_for)
+        try:
+            return self._build(builder, network, config, used)
+        finally:
+            if used.guard is not None:
+                used.guard.before_batch = None
+                if used.owned:
+                    used.guard.close()
+
+    def _keep(self, network: Any, config: Any, plan: PlanLike) -> None:
+        flags = self.trt.BuilderFlag
+        obey = self.request.settings.obey
+        config.set_flag(flags.OBEY_PRECISION_CONSTRAINTS if obey else flags.PREFER_PRECISION_CONSTRAINTS)
+        applied = apply_plan(self.trt, network, plan, self.request.graph)
+        self.facts["plan"] = {
+            "keep": list(plan.keep),
+            "precision": plan.precision,
+            "layers": {name: list(layers) for name, layers in applied.layers.items()},
+            "without_layer": list(applied.without_layer),
+        }
+
+    def _mark(self, network: Any) -> None:
+        request = self.request
+        missing = mark_outputs(network, request.outputs)
+        if request.debug is None:
+            return
+        if self.has.debug_tensors:
+            missing += mark_debug(network, request.debug or None)
+            kind = "marked" if request.debug else "unfused"
+        else:
+            missing += mark_outputs(network, request.debug)
+            kind = "outputs"
+        if request.debug and set(missing) >= set(request.debug):
+            raise UsageError(
+                f"TensorRT's network has none of the tensors to debug ({', '.join(map(repr, missing[:3]))}): they were "
+                "folded away, or the model calls them otherwise"
+            )
+        self.facts["debug"] = {"kind": kind, "names": list(request.debug), "missing": list(missing)}
+
+    def _build(self, builder: Any, network: Any, config: Any, used: ScalesUsed) -> Engine:
+        self._set_profiles(builder, network, config, used)
+        guard = used.guard
+        if guard is not None:
+            total = getattr(getattr(guard.work, "plan", None), "n_batches", None) or 0
+            guard.before_batch = lambda index: self._before_batch(index, total, guard)
+        raise_if_monitor_failed = _nothing
+        if self.has.progress_monitor:
+            config.progress_monitor, raise_if_monitor_failed = make_monitor(
+                self.trt, self.report, self.control.raise_if_cancelled
+            )
+        self.report(Progress("Build"))
+        self.control.raise_if_cancelled()
+        free = _free_memory()
+        memory = builder.build_serialized_network(network, config)
+        # What stopped the build comes before what TensorRT says of it: it may have built an engine all the same.
+        if guard is not None:
+            guard.raise_if_failed()
+        raise_if_monitor_failed()
+        self.book.raise_if_failed()
+        self.control.raise_if_cancelled()
+        if memory is None:
+            raise self._refused(used, free)
+        engine = Engine(bytes(memory), self._provenance(used), self.book.lines, guard.cache if guard else None)
+        self.report(Progress("Build", finished=True))
+        return engine
+
+    def _set_profiles(self, builder: Any, network: Any, config: Any, used: ScalesUsed) -> None:
+        inputs = dynamic_inputs(network)
+        shapes = calibration_shapes(used.guard, network) if inputs else {}
+        profiles, calibration = resolve_profiles(self.request.profiles, inputs, shapes)
+        add_profiles(builder, config, profiles, inputs)
+        self.facts["profiles"] = [profile.to_json() for profile in profiles]
+        if calibration is not None:
+            set_calibration_profile(builder, config, calibration, inputs)
+            self.facts["calibration_profile"] = calibration.to_json()
+
+    def _before_batch(self, index: int, total: int, guard: Guard) -> None:
+        self.report(Progress("Calibrate", done=index, total=total))
+        # A control that is the calibrator's on_batch as well waits there, with the batch loaded.
+        if not (isinstance(guard.work, DataFeed) and guard.work.on_batch is self.control):
+            self.control.wait()
+
+    def _refused(self, used: ScalesUsed, free: MemInfo | None) -> EngineError | OutOfDeviceMemoryError:
+        reason = self.book.last_errors()
+        name = self.request.graph.name
+        if not any(word in reason.lower() for word in _OUT_OF_MEMORY):
+            return EngineError(f"TensorRT {self.has.version} did not build {name}: {reason}")
+        size = used.facts.get("batch_size")
+        return OutOfDeviceMemoryError(
+            f"out of device memory while TensorRT built {name}. {advice(self.request.graph, size, free)}. "
+            f"TensorRT says: {reason}",
+            requested=0,
+            free=free.free if free else 0,
+            total=free.total if free else 0,
+        )
+
+    def _provenance(self, used: ScalesUsed) -> Mapping[str, Any]:
+        graph, device = self.request.graph, _device()
+        scales = dict(used.facts)
+        if used.guard is not None:
+            scales["batches"] = used.guard.served
+            if used.guard.cache is not None:
+                scales["cache_sha256"] = hashlib.sha256(used.guard.cache.to_bytes()).hexdigest()
+        warnings = [line.text for line in self.book.lines if line.severity not in ("info", "verbose")]
+        return MappingProxyType(
+            {
+                "format": FORMAT,
+                "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "made_by": f"trtcal_widgets {__version__}",
+                "model": {"file": graph.name, "sha256": graph.sha256, "opset": graph.opset},
+                "tensorrt": self.has.version,
+                "device": device
+                and {"name": device.name, "compute_capability": list(device.compute_capability),
+                     "driver": device.driver_version},
+                "settings": self.request.settings.to_json(),
+                "scales": scales,
+                **self.facts,
+                "warnings": warnings[:100],
+            }
+        )  # fmt: skip
+
+
+def _nothing() -> None:
+    """Nothing can have failed."""
+
+
+def _device() -> DeviceInfo | None:
+    """Return the GPU, where this package can ask it."""
+    try:
+        with open_memory() as memory:
+            return memory.device
+    except (MissingDependencyError, DeviceError):
+        return None
+
+
+def _free_memory() -> MemInfo | None:
+    try:
+        with open_memory() as memory:
+            return memory.mem_info()
+    except (MissingDependencyError, DeviceError):
+        return None

@@ -1,0 +1,307 @@
+"""An engine in use: loaded, with device buffers for its inputs and outputs."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trtcal_widgets.errors import DataError, EngineError, UsageError
+from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.trt.engine import Engine, deserialize
+from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
+from trtcal_widgets.trt.log import capture
+from trtcal_widgets.trt.memory import DeviceMemory, OutOfDeviceMemoryError, open_memory
+from trtcal_widgets.trt.network import start_failed
+from trtcal_widgets.trt.staging import Staging
+from trtcal_widgets.trt.versions import load_tensorrt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from trtcal_widgets.trt.log import LogLine
+
+__all__ = ["DeviceTensor", "Execution", "Latency", "to_host"]
+
+_ALIGNMENT = 256
+"""Bytes that a tensor's address is a multiple of."""
+
+
+class DeviceTensor(NamedTuple):
+    """A tensor on the device; it lasts until the next batch is run."""
+
+    name: str
+    ptr: int
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.size * _itemsize(self.dtype)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long the engine takes for one batch, in milliseconds, copies not included.
+
+    Attributes
+    ----------
+    median, p90, p99
+        Of all runs after the warm-up, measured on the host around execution and synchronisation.
+    runs
+        How many.
+    batch_size
+        Samples per batch.
+    """
+
+    median: float
+    p90: float
+    p99: float
+    runs: int
+    batch_size: int
+
+
+class Execution:
+    """Runs an engine. A context manager; it may be used from any thread, one at a time.
+
+    Parameters
+    ----------
+    engine
+        The engine.
+    memory
+        Device memory to work in; opened and closed here unless given.
+    log
+        Called with TensorRT's log lines.
+
+    Raises
+    ------
+    DeviceError
+        If there is no usable GPU.
+    EngineError
+        If the engine is of another TensorRT or kind of GPU, or damaged.
+    """
+
+    def __init__(
+        self, engine: Engine, *, memory: DeviceMemory | None = None, log: Callable[[LogLine], object] | None = None
+    ) -> None:
+        self.engine = engine
+        self._trt = load_tensorrt()
+        self._open = ExitStack()
+        try:
+            self.memory = memory or self._open.enter_context(open_memory())
+            self._logger, self.book = self._open.enter_context(capture(self._trt, log))
+            self._load()
+        except BaseException:
+            self._open.close()
+            raise
+
+    def _load(self) -> None:
+        trt = self._trt
+        with self.memory.current():
+            try:
+                runtime = trt.Runtime(self._logger)
+            except (TypeError, RuntimeError) as error:
+                raise start_failed("TensorRT could not start its runtime", self.book) from error
+            cuda_engine = deserialize(trt, runtime, self.engine, self.book, self.memory.device)
+            context = cuda_engine.create_execution_context()
+        if context is None:
+            raise self._failed("create an execution context: is the GPU's memory full?")
+        names = [str(cuda_engine.get_tensor_name(index)) for index in range(cuda_engine.num_io_tensors)]
+        is_input = {name: cuda_engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT for name in names}
+        dtypes = {name: NUMPY_NAMES.get(cuda_engine.get_tensor_dtype(name).name, "") for name in names}
+        strange = [name for name in names if not dtypes[name]]
+        if strange:
+            raise EngineError(f"{strange[0]!r} of this engine has a type that no array can hold")
+        on_host = [n for n in names if cuda_engine.get_tensor_location(n) == trt.TensorLocation.HOST]
+        if on_host:
+            raise EngineError(
+                f"{on_host[0]!r} of this engine is a shape tensor in host memory, which is not supported here; run it "
+                "with polygraphy or trtexec"
+            )
+        self.dtypes = dtypes
+        self.outputs = tuple(name for name in names if not is_input[name])
+        self.inputs = facts_of_inputs(
+            "the engine", {n: (dtypes[n], tuple(cuda_engine.get_tensor_shape(n))) for n in names if is_input[n]}
+        )
+        self.context, self._cuda_engine, self._runtime = context, cuda_engine, runtime
+        self._staging = Staging(self.memory)
+        self._stream = self.memory.new_stream()
+
+    def _failed(self, what: str) -> EngineError:
+        return EngineError(f"TensorRT could not {what}. It says: {self.book.last_errors()}")
+
+    @property
+    def stream(self) -> int:
+        """Handle of the stream that the engine runs on."""
+        return self._stream
+
+    def run_on_device(self, feeds: Mapping[str, NDArray[np.generic]]) -> tuple[DeviceTensor, ...]:
+        """Run one batch and leave everything on the device, complete.
+
+        Parameters
+        ----------
+        feeds
+            Input name -> array, as for :meth:`Runner.infer`.
+
+        Returns
+        -------
+        tuple of DeviceTensor
+            Inputs, then outputs. They are overwritten by the next batch.
+
+        Raises
+        ------
+        DataError
+            If a feed does not fit the engine.
+        OutOfDeviceMemoryError
+            If inputs and outputs do not fit on the device; says how large a batch would.
+        EngineError
+            If TensorRT fails.
+        """
+        arrays = check_feeds(self.inputs, feeds)
+        tensors = self._bind(arrays)
+        self._execute()
+        return tensors
+
+    def _bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> tuple[DeviceTensor, ...]:
+        for name, array in arrays.items():
+            if not self.context.set_input_shape(name, tuple(array.shape)):
+                raise DataError(self._bad_shape(name, array.shape))
+        unknown = self.context.infer_shapes()
+        if unknown:
+            raise self._failed(f"work out the shapes of {', '.join(map(repr, unknown))}")
+        shapes = {name: tuple(int(n) for n in self.context.get_tensor_shape(name)) for name in self.outputs}
+        for name, shape in shapes.items():
+            if -1 in shape:
+                raise EngineError(
+                    f"the shape of output {name!r} depends on the data {shape}, which is not supported here; run the "
+                    "engine with polygraphy or trtexec"
+                )
+        addresses = self._staging.put(arrays)
+        inputs = [DeviceTensor(n, addresses[n], tuple(a.shape), a.dtype.name) for n, a in arrays.items()]
+        tensors = (*inputs, *self._place_outputs(shapes, arrays))
+        for tensor in tensors:
+            if not self.context.set_tensor_address(tensor.name, tensor.ptr):
+                raise self._failed(f"take the address of {tensor.name!r}")
+        return tensors
+
+    def _place_outputs(
+        self, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.generic]]
+    ) -> list[DeviceTensor]:
+        placed = [DeviceTensor(name, 0, shape, self.dtypes[name]) for name, shape in shapes.items()]
+        room = [-(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT for tensor in placed]
+        starts = np.cumsum([0, *room])
+        try:
+            base = self._staging.room(int(starts[-1]))
+        except OutOfDeviceMemoryError as error:
+            samples = next((a.shape[0] for a in arrays.values() if a.ndim), 1)
+            fits = error.free * samples // max(error.requested, 1)
+            raise OutOfDeviceMemoryError(
+                f"{error}. The engine's {len(placed)} outputs for {samples} samples are kept there; at most {fits} "
+                "samples would fit into what is free",
+                requested=error.requested,
+                free=error.free,
+                total=error.total,
+            ) from error
+        return [t._replace(ptr=base + int(start)) for t, start in zip(placed, starts[:-1], strict=True)]
+
+    def _bad_shape(self, name: str, shape: tuple[int, ...]) -> str:
+        low, _, high = (tuple(dims) for dims in self._cuda_engine.get_tensor_profile_shape(name, 0))
+        return (
+            f"input {name!r} of shape {shape} is outside what the engine was built for, {low} to {high}: build it with "
+            "profiles= that hold this shape, or use another batch size"
+        )
+
+    def _execute(self) -> None:
+        with self.memory.current():
+            if not self.context.execute_async_v3(self._stream):
+                raise self._failed("run the engine")
+        self.memory.synchronize(self._stream)
+
+    def run(self, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[Any]]:
+        """Run one batch and return its outputs by name; bfloat16 comes as float32."""
+        tensors = self.run_on_device(feeds)
+        names = set(self.outputs)
+        return {tensor.name: to_host(self.memory, tensor) for tensor in tensors if tensor.name in names}
+
+    def latency(self, feeds: Mapping[str, NDArray[np.generic]], *, runs: int = 50, warmup: int = 10) -> Latency:
+        """Measure how long one batch takes, copies not included.
+
+        Parameters
+        ----------
+        feeds
+            The batch.
+        runs, warmup
+            How often it is run, and how often before that without being measured.
+        """
+        if runs < 1 or warmup < 0:
+            raise UsageError(f"runs must be at least 1 and warmup at least 0, not {runs} and {warmup}")
+        arrays = check_feeds(self.inputs, feeds)
+        self._bind(arrays)
+        for _ in range(warmup):
+            self._execute()
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            self._execute()
+            times.append((time.perf_counter() - start) * 1e3)
+        median, p90, p99 = (float(v) for v in np.percentile(times, [50, 90, 99]))
+        batch = next((int(array.shape[0]) for array in arrays.values() if array.ndim), 1)
+        return Latency(median, p90, p99, runs, batch)
+
+    def close(self) -> None:
+        """Free the engine, and the memory if it was opened here; a second call does nothing."""
+        # In this order: a context must not outlive its engine, nor the engine its runtime.
+        self.context = self._cuda_engine = self._runtime = None
+        self._staging.free()
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def to_host(memory: DeviceMemory, tensor: DeviceTensor, stream: int | None = None) -> NDArray[Any]:
+    """Copy a tensor from the device; bfloat16 comes as float32, whose upper half it is.
+
+    Parameters
+    ----------
+    memory
+        The memory that it lies in, or any of the same device.
+    tensor
+        The tensor.
+    stream
+        A stream that must have made it; waited for. None: it is complete.
+    """
+    as_bits = tensor.dtype == "bfloat16"
+    array = np.empty(tensor.shape, np.uint16 if as_bits else tensor.dtype)
+    if array.size:
+        with memory.current() as driver:
+            if stream is not None:
+                driver.synchronize(stream)
+            driver.copy_out(array, tensor.ptr, None)
+    return (array.astype(np.uint32) << 16).view(np.float32) if as_bits else array
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize

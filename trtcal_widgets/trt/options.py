@@ -1,0 +1,204 @@
+"""What a build is asked for, checked against what this TensorRT and this model can do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.trt.versions import no_calibrators
+
+if TYPE_CHECKING:
+    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.trt.precision import PlanLike
+    from trtcal_widgets.trt.versions import Features
+
+__all__ = ["Settings", "configure", "has_qdq", "resolve"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the builder is told.
+
+    Attributes
+    ----------
+    int8, fp16, tf32
+        Which arithmetic TensorRT may choose besides FP32. In a strongly typed network the model says, and
+        ``int8`` and ``fp16`` set nothing.
+    strongly_typed
+        Whether the types come from the model alone.
+    obey
+        Whether the build fails where a layer's precision cannot be had, instead of choosing another.
+    before_fusion
+        Whether ``"entropy"`` and ``"legacy"`` calibrate before layer fusion (so that every tensor has a row), as
+        ``"entropy2"`` and ``"minmax"`` always do.
+    dla, gpu_fallback
+        DLA core, and whether layers that DLA cannot run go to the GPU.
+    workspace
+        Bytes that layers may use as scratch memory; None: TensorRT's choice.
+    """
+
+    int8: bool = True
+    fp16: bool = False
+    tf32: bool = True
+    strongly_typed: bool = False
+    obey: bool = True
+    before_fusion: bool = False
+    dla: int | None = None
+    gpu_fallback: bool = True
+    workspace: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as plain values."""
+        return asdict(self)
+
+
+def has_qdq(graph: ModelGraph) -> bool:
+    """Whether a model brings its own scales, as QuantizeLinear and DequantizeLinear nodes."""
+    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in graph.nodes)
+
+
+def resolve(
+    has: Features,
+    graph: ModelGraph,
+    *,
+    int8: bool,
+    fp16: bool,
+    tf32: bool,
+    scales_from: str,
+    plan: PlanLike | None,
+    strongly_typed: bool | None,
+    obey: bool,
+    before_fusion: bool,
+    dla: int | None,
+    gpu_fallback: bool,
+    workspace: int | None,
+) -> Settings:
+    """Check what is asked for, and fill in what was left open.
+
+    Parameters
+    ----------
+    has
+        What this TensorRT has.
+    graph
+        The model.
+    scales_from
+        ``"calibrator"``, ``"cache"``, ``"session"``, ``"amax"``, or empty where no scales were given.
+    int8, fp16, tf32, plan, strongly_typed, obey, before_fusion, dla, gpu_fallback, workspace
+        As for :func:`trtcal_widgets.trt.build.build`.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be done, or cannot be meant; says what to do instead.
+    """
+    _check_numbers(dla, workspace)
+    qdq = has_qdq(graph)
+    if not has.calibrators:
+        _refuse_implicit(has, graph, scales_from, plan, fp16=fp16)
+        if strongly_typed is False:
+            raise UsageError(f"TensorRT {has.version} has strongly typed networks only: leave strongly_typed out")
+    if scales_from and not int8:
+        raise UsageError(f"{scales_from}= gives INT8 scales, and int8=False asks for none of them: leave one out")
+    if scales_from and qdq:
+        raise UsageError(
+            f"{graph.name} has its own scales (QuantizeLinear nodes), with which TensorRT uses no others: leave "
+            f"{scales_from}= out, or build the model without Q/DQ"
+        )
+    if int8 and not qdq and not scales_from:
+        raise UsageError(_no_scales(has, graph))
+    strong = _strongly_typed(has, graph, asked=strongly_typed, weak=_weak_reason(fp16, scales_from, plan), qdq=qdq)
+    half = fp16 or (plan is not None and bool(plan.keep) and plan.precision == "fp16")
+    return Settings(int8, half, tf32, strong, obey, before_fusion, dla, gpu_fallback, workspace)
+
+
+def _check_numbers(dla: int | None, workspace: int | None) -> None:
+    if dla is not None and (isinstance(dla, bool) or not isinstance(dla, int) or dla < 0):
+        raise UsageError(f"dla must be the number of a DLA core (0, 1, …) or None, not {dla!r}")
+    if workspace is not None and (isinstance(workspace, bool) or not isinstance(workspace, int) or workspace <= 0):
+        raise UsageError(f"workspace must be a number of bytes, such as 4 << 30 for 4 GiB, not {workspace!r}")
+
+
+def _refuse_implicit(has: Features, graph: ModelGraph, scales_from: str, plan: PlanLike | None, *, fp16: bool) -> None:
+    """Refuse what TensorRT 11 took out."""
+    subjects = {
+        "calibrator": "A calibrator",
+        "cache": "A calibration cache",
+        "session": "A session's scales",
+        "amax": "Dynamic ranges",
+    }
+    if scales_from:
+        raise no_calibrators(has.version, subjects[scales_from])
+    if plan is not None:
+        raise no_calibrators(has.version, "A plan of layer precisions")
+    if fp16:
+        raise UsageError(
+            f"fp16=True cannot be used with TensorRT {has.version}, which takes every type from the model: convert "
+            f"{graph.name} to FP16 first (NVIDIA ModelOpt's AutoCast, or onnxconverter-common)"
+        )
+
+
+def _no_scales(has: Features, graph: ModelGraph) -> str:
+    if not has.calibrators:
+        return str(no_calibrators(has.version, f"{graph.name}, which has no QuantizeLinear nodes,"))
+    return (
+        f"INT8 needs scales, and {graph.name} has none: pass calibrator=make_calibrator(data, batch_size=32), "
+        "cache='calibration.cache' or session=, or int8=False for a build without INT8"
+    )
+
+
+def _weak_reason(fp16: bool, scales_from: str, plan: PlanLike | None) -> str:
+    """Return the argument that only a weakly typed network knows; empty where there is none."""
+    if fp16:
+        return "fp16=True"
+    return f"{scales_from}=" if scales_from else "plan=" if plan is not None else ""
+
+
+def _strongly_typed(has: Features, graph: ModelGraph, *, asked: bool | None, weak: str, qdq: bool) -> bool:
+    if not has.calibrators:
+        return True
+    if asked is None:
+        return qdq and has.strongly_typed and not weak
+    if asked and not has.strongly_typed:
+        raise UsageError(f"TensorRT {has.version} has no strongly typed networks (they came with 10): leave it out")
+    if asked and weak:
+        raise UsageError(
+            f"strongly_typed=True takes every type from {graph.name} itself, so {weak} has no effect: leave one out"
+        )
+    return asked
+
+
+def configure(trt: Any, builder: Any, config: Any, settings: Settings) -> None:
+    """Tell a builder configuration the settings.
+
+    Raises
+    ------
+    UsageError
+        If the device has no such DLA core.
+    """
+    flags = trt.BuilderFlag
+    if not settings.strongly_typed:
+        if settings.int8:
+            config.set_flag(flags.INT8)
+        if settings.fp16:
+            config.set_flag(flags.FP16)
+    if not settings.tf32:
+        config.clear_flag(flags.TF32)
+    if settings.before_fusion:
+        config.set_quantization_flag(trt.QuantizationFlag.CALIBRATE_BEFORE_FUSION)
+    if settings.workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace)
+    if settings.dla is not None:
+        _use_dla(trt, builder, config, settings.dla)
+        if settings.gpu_fallback:
+            config.set_flag(flags.GPU_FALLBACK)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the engine can be inspected
+
+
+def _use_dla(trt: Any, builder: Any, config: Any, core: int) -> None:
+    cores = int(builder.num_DLA_cores)
+    if core >= cores:
+        there = f"only {cores}" if cores else "none (DLA is part of Jetson Xavier, Orin and Thor, and of DRIVE)"
+        raise UsageError(f"dla={core} asks for DLA core {core}; this device has {there}")
+    config.default_device_type = trt.DeviceType.DLA
+    config.DLA_core = core

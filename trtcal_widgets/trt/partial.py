@@ -1,0 +1,203 @@
+"""Partial caches: one model's rows used for another, and what DLA is missing. Pure: no TensorRT needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.core.format_text import quote
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.model.graph import TensorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trtcal_widgets.core.cache import CalibrationCache
+    from trtcal_widgets.model.graph import ModelGraph
+
+__all__ = ["DlaReport", "MergeReport", "check_dla", "merge_caches"]
+
+DLA_ALGORITHM = "EntropyCalibration2"
+"""The only calibrator whose caches DLA takes."""
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """What merging did.
+
+    Attributes
+    ----------
+    replaced
+        Name -> (scale before, scale after) of rows that changed.
+    same
+        Rows that both had with the same bits.
+    added
+        Rows that only the other cache had.
+    kept
+        Rows of the base that were not touched.
+    absent
+        Names that were asked for and that the other cache has no row for.
+    notes
+        What the user should know, in sentences.
+    """
+
+    replaced: Mapping[str, tuple[float, float]]
+    same: tuple[str, ...]
+    added: tuple[str, ...]
+    kept: tuple[str, ...]
+    absent: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the report in words."""
+        counts = (
+            f"{len(self.replaced)} rows replaced, {len(self.same)} the same in both, {len(self.added)} added, "
+            f"{len(self.kept)} kept as they were"
+        )
+        lines = [counts, *self.notes]
+        if self.absent:
+            lines.insert(1, f"no row to take for {_some(self.absent)}")
+        return "\n".join(lines)
+
+
+def merge_caches(
+    base: CalibrationCache, other: CalibrationCache, names: Iterable[str] | Mapping[str, str] | None = None
+) -> tuple[CalibrationCache, MergeReport]:
+    """Take rows of another cache into this one: a backbone's into that of a model which contains it, for instance.
+
+    Parameters
+    ----------
+    base
+        The cache that is changed (a copy of it). Its header and the order of its rows stay.
+    other
+        The cache that rows are taken from.
+    names
+        The rows to take: names, or ``{name in other: name in base}`` where the larger model calls them differently.
+        None takes every row of ``other``.
+
+    Returns
+    -------
+    (CalibrationCache, MergeReport)
+        The merged cache, new rows last, and what was done.
+
+    Raises
+    ------
+    UsageError
+        If nothing can be taken.
+    ExportError
+        If a scale to take is inf or NaN.
+    """
+    pairs = dict(names) if isinstance(names, Mapping) else {name: name for name in (names or other.scales)}
+    taken = {new: other.scales[old] for old, new in pairs.items() if old in other.scales}
+    absent = tuple(old for old in pairs if old not in other.scales)
+    if not taken:
+        raise UsageError(
+            f"{other.source} has none of the {len(pairs)} rows to take ({_some(absent)}); its own names begin with "
+            f"{_some(tuple(other.scales))}. Where names differ, pass {{name in it: name in {base.source}}}"
+        )
+    merged = base.with_scales(taken, add_missing=True)
+    report = MergeReport(
+        replaced={
+            n: (base.scales[n], merged.scales[n]) for n in taken if n in base.scales and _changed(n, base, merged)
+        },
+        same=tuple(n for n in taken if n in base.scales and not _changed(n, base, merged)),
+        added=tuple(n for n in taken if n not in base.scales),
+        kept=tuple(n for n in base.scales if n not in taken),
+        absent=absent,
+        notes=tuple(_notes(base, other)),
+    )
+    return merged, report
+
+
+def _changed(name: str, before: CalibrationCache, after: CalibrationCache) -> bool:
+    return before.hex(name) != after.hex(name)
+
+
+def _notes(base: CalibrationCache, other: CalibrationCache) -> Iterable[str]:
+    if base.algorithm != other.algorithm:
+        yield (
+            f"{base.source} is {base.algorithm} and {other.source} is {other.algorithm}: scales mean the same in both, "
+            f"and the header stays {base.header}"
+        )
+    yield (
+        "TensorRT does not calibrate when it takes a cache: tensors without a row have no scale, and it runs the "
+        "layers that need one in higher precision (it warns 'Missing scale and zero-point')."
+    )
+
+
+@dataclass(frozen=True)
+class DlaReport:
+    """Whether a cache is enough for DLA, which takes EntropyCalibration2 only and needs a scale on every tensor.
+
+    Attributes
+    ----------
+    missing
+        Inputs and activations without a row.
+    missing_constants
+        Constants without a row; TensorRT may fold them.
+    unusable
+        Name -> why its scale cannot be used.
+    algorithm
+        The cache's algorithm, where it is not the one that DLA takes; else empty.
+    """
+
+    missing: tuple[str, ...]
+    missing_constants: tuple[str, ...]
+    unusable: Mapping[str, str]
+    algorithm: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is in DLA's way."""
+        return not (self.missing or self.unusable or self.algorithm)
+
+    def __str__(self) -> str:
+        """Return the report in words."""
+        lines = []
+        if self.algorithm:
+            lines.append(f"DLA takes caches of {DLA_ALGORITHM} only; this one is {self.algorithm}: calibrate anew")
+        if self.missing:
+            lines.append(f"{len(self.missing)} tensors have no scale: {_some(self.missing)}. Their layers leave DLA")
+        if self.unusable:
+            first = [f"{quote(name)} ({why})" for name, why in list(self.unusable.items())[:3]]
+            lines.append(f"{len(self.unusable)} scales cannot be used: {', '.join(first)}")
+        if self.missing_constants:
+            lines.append(f"{len(self.missing_constants)} constants have no row: {_some(self.missing_constants)}")
+        return "\n".join(lines) or "every tensor that DLA needs has a scale"
+
+
+def check_dla(graph: ModelGraph, cache: CalibrationCache) -> DlaReport:
+    """Check that every tensor that DLA needs has a usable scale.
+
+    Parameters
+    ----------
+    graph
+        The model.
+    cache
+        Its calibration cache.
+    """
+    without = [name for name in graph.calibrated if name not in cache.scales]
+    constants = {name for name in without if graph.tensors[name].kind is TensorKind.CONSTANT}
+    return DlaReport(
+        missing=tuple(name for name in without if name not in constants),
+        missing_constants=tuple(name for name in without if name in constants),
+        unusable={n: w for n in graph.calibrated if n in cache.scales and (w := _why_unusable(cache.scales[n]))},
+        algorithm="" if cache.algorithm == DLA_ALGORITHM else cache.algorithm,
+    )
+
+
+def _why_unusable(scale: float) -> str:
+    if math.isnan(scale):
+        return "NaN"
+    if math.isinf(scale):
+        return "infinite: the tensor held an infinity"
+    if scale <= 0:
+        return "0: the tensor held only zeros" if scale == 0 else "negative"
+    return ""
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(map(quote, names[:limit])) + more
