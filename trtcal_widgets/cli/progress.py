@@ -11,9 +11,10 @@ from trtcal_widgets.presentation import count_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from trtcal_widgets.debug.runs import Control
     from trtcal_widgets.session import RunStatus
 
-__all__ = ["done_text", "show_progress"]
+__all__ = ["done_text", "show_progress", "show_work"]
 
 _LINES = 10
 """Plain lines per pass, so that a log stays readable."""
@@ -25,6 +26,18 @@ def show_progress() -> Iterator[Callable[[RunStatus], None]]:
     view = _Bar() if sys.stderr.isatty() else _Lines()
     try:
         yield view.show
+    finally:
+        view.close()
+
+
+@contextlib.contextmanager
+def show_work() -> Iterator[Control]:
+    """Give the control of a piece of work whose progress is shown."""
+    from trtcal_widgets.debug.runs import Control
+
+    view = _WorkBar() if sys.stderr.isatty() else _WorkLines()
+    try:
+        yield Control(view.show)
     finally:
         view.close()
 
@@ -78,6 +91,42 @@ class _Lines:
         name = f"{status.pass_name}: " if status.pass_name else ""
         left = f", {status.seconds_left:.1f} s left" if status.seconds_left and done != total else ""
         print(f"{name}batch {done:,}{f' of {total:,}' if total else ''}{left}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+
+class _WorkBar:
+    """One bar per kind of work."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._what = ""
+
+    def show(self, done: int, total: int, what: str) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None or what != self._what:
+            self.close()
+            self._bar, self._what = tqdm(total=total, desc=what, leave=False), what
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class _WorkLines:
+    """One line when a kind of work begins."""
+
+    def __init__(self) -> None:
+        self._what = ""
+
+    def show(self, done: int, total: int, what: str) -> None:
+        if what != self._what:
+            self._what = what
+            print(f"{what} ({total:,} steps)", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Nothing to put away."""

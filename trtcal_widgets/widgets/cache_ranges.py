@@ -30,7 +30,7 @@ MAX_POINTS = 3000
 """Points per file that are drawn at once."""
 
 _COLORS = {"A": ("#0072b2", "#56b4e9"), "B": ("#c24e00", "#ff8a3d"), "odd": ("#b42318", "#ff8a80")}
-_SYMBOLS = {"A": "circle", "B": "diamond-open"}
+_SYMBOLS = {"A": "circle", "B": "diamond"}
 _FAR = 6.0
 """Decades from the median beyond which a threshold is drawn at the edge: constants of 1e38 occur in real caches."""
 
@@ -68,7 +68,7 @@ class CacheRanges(FigureView):
             name = "±amax" if len(self._files) == 1 else f"{label} ±amax"
             traces += [
                 {"name": name, "mode": "markers", "marker": {"size": 5, "symbol": _SYMBOLS[label]}},
-                {"name": f"{name}, beyond the plot", "mode": "markers", "marker": {"size": 9}},
+                {"name": f"{name}, beyond the plot", "mode": "markers", "marker": {"size": 9}, "cliponaxis": False},
             ]
         ring = {"size": 14, "symbol": "circle-open", "line": {"width": 2.5}}
         traces.append({"name": "chosen", "mode": "markers", "marker": ring, "hoverinfo": "skip"})
@@ -106,6 +106,7 @@ class CacheRanges(FigureView):
         first, last = self._window
         self._drawn = []
         with self.filling():
+            self.figure.layout.xaxis.title.text = self._axis_title(first, last)
             for number, (label, column) in enumerate(self._files):
                 rows = np.flatnonzero(column.present)
                 rows = rows[(rows + 1 >= first) & (rows + 1 <= last)]
@@ -116,6 +117,12 @@ class CacheRanges(FigureView):
                 symbols = np.where(column.amax[self._drawn[-1]] <= 10**self._low, "triangle-down", "triangle-up")
                 self.figure.data[2 * number + 1].marker.symbol = symbols.tolist()
                 self.figure.data[2 * number + 1].showlegend = bool((~inside).any())
+
+    def _axis_title(self, first: float, last: float) -> str:
+        run = 2 * (min(last, len(self._facts.names)) - max(first, 0.0)) / MAX_POINTS
+        if run <= 2:
+            return "row, in the order of the file"
+        return f"row, in the order of the file: smallest and largest of each {run:.0f}; zoom in to see all"
 
     def _fill(self, number: int, label: str, column: Column, rows: NDArray[np.intp]) -> None:
         self._drawn.append(rows)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from trtcal_widgets.presentation import printable, shorten_middle, significant
+from trtcal_widgets.presentation import count_of, printable, shorten_middle, significant
 from trtcal_widgets.widgets.cache_order import ALL, SORTS, arrange
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class CacheTable(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is unt
     """Rows of a cache with search, filters and order. What it shows is set by the one who binds it.
 
     The browser changes ``search``, ``group``, ``sort``, ``descending``, ``selected``, ``version``, ``algorithm`` and
-    ``theme``; it reads ``summary``, ``verdict``, ``view`` and ``detail``.
+    ``theme``; it reads ``summary``, ``verdict``, ``view``,
+    ``selected_at`` and ``detail``.
     """
 
     _esm = _assets("common.js", "theme.js", "cache_table.js")
@@ -59,7 +60,8 @@ class CacheTable(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is unt
 
     summary = traitlets.Dict().tag(sync=True)
     verdict = traitlets.Dict({"kind": "", "text": ""}).tag(sync=True)
-    view = traitlets.Dict({"generation": 0, "total": 0, "rows": [], "selected_at": -1, "count_text": ""}).tag(sync=True)
+    view = traitlets.Dict({"generation": 0, "total": 0, "rows": [], "count_text": ""}).tag(sync=True)
+    selected_at = traitlets.Int(-1).tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
 
     def __init__(self, facts: CacheFacts, **traits: Any) -> None:
@@ -75,23 +77,25 @@ class CacheTable(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is unt
             self._facts, search=self.search, group=self.group, sort=self.sort, descending=self.descending
         )
         self._generation += 1
-        self._send_view()
+        total, of = len(self._order), len(self._facts.names)
+        with self.hold_sync():  # one message, so that the browser never sees the one without the other
+            self.selected_at = self._place_of_selected()
+            self.view = {
+                "generation": self._generation,
+                "total": total,
+                "rows": self.page(0),
+                "count_text": count_of(total, "row") if total == of else f"{total:,} of {count_of(of, 'row')}",
+            }
 
     def show_selected(self) -> None:
         """Show the exact numbers of the selected row, and where it is."""
-        self.detail = _detail(self._facts, self.selected) if self.selected >= 0 else {}
-        self._send_view()
+        with self.hold_sync():
+            self.detail = _detail(self._facts, self.selected) if self.selected >= 0 else {}
+            self.selected_at = self._place_of_selected()
 
-    def _send_view(self) -> None:
-        total, of = len(self._order), len(self._facts.names)
+    def _place_of_selected(self) -> int:
         found = (self._order == self.selected).nonzero()[0]
-        self.view = {
-            "generation": self._generation,
-            "total": total,
-            "rows": self.page(0),
-            "selected_at": int(found[0]) if len(found) else -1,
-            "count_text": f"{total:,} rows" if total == of else f"{total:,} of {of:,} rows",
-        }
+        return int(found[0]) if len(found) else -1
 
     def page(self, number: int) -> list[list[Any]]:
         """Return one page of the rows in their present order, as the browser takes them."""
@@ -105,9 +109,7 @@ class CacheTable(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is unt
             page = int(content["page"])
             self.send({"type": "rows", "generation": self._generation, "page": page, "rows": self.page(page)})
         elif content["type"] == "move" and len(self._order):
-            # JSON has no infinity: End arrives as null
-            to = content["to"] if isinstance(content["to"], int) else len(self._order) - 1
-            self.selected = int(self._order[min(max(to, 0), len(self._order) - 1)])
+            self.selected = int(self._order[min(max(int(content["to"]), 0), len(self._order) - 1)])
 
 
 def _row(facts: CacheFacts, row: int) -> list[Any]:

@@ -150,9 +150,9 @@ function rowsView(model, send) {
       ({ generation } = view());
       pages.clear();
       pages.set(0, view().rows);
-      if (view().selected_at < 0) body.scrollTop = 0;
+      if (model.get("selected_at") < 0) body.scrollTop = 0;
     }
-    reveal(view().selected_at);
+    reveal(model.get("selected_at"));
     draw();
   };
   const onRows = (message) => {
@@ -161,7 +161,8 @@ function rowsView(model, send) {
     draw();
   };
   const move = (step) => {
-    const { total, selected_at: at } = view();
+    const { total } = view();
+    const at = model.get("selected_at");
     if (total) model.send({ type: "move", to: Math.min(Math.max(at < 0 ? 0 : at + step, 0), total - 1), generation });
   };
   body.addEventListener("scroll", draw);
@@ -180,14 +181,16 @@ function rowsView(model, send) {
     model.off("msg:custom", onRows);
     resize.disconnect();
   };
-  return { node: body, update, traits: ["view"], clean };
+  return { node: body, update, traits: ["view", "selected_at"], clean };
 }
 
 function columnHeads(model, send) {
   const node = h("div", { class: "tc-cache-row tc-cache-heads", role: "row" });
   const update = () => {
-    const columns = model.get("summary").other ? [...COLUMNS, ...OTHER_COLUMNS] : COLUMNS;
-    node.replaceChildren(...columns.map(([key, text, className]) => {
+    const two = Boolean(model.get("summary").other);
+    const columns = two ? [...COLUMNS, ...OTHER_COLUMNS] : COLUMNS;
+    node.replaceChildren(...columns.map(([key, plain, className]) => {
+      const text = two && (plain === "±amax" || plain === "hex" || plain === "scale") ? `A ${plain}` : plain;
       const active = key && model.get("sort") === key;
       const arrow = active ? (model.get("descending") ? " ▾" : " ▴") : "";
       const label = `${text}${arrow}`;
