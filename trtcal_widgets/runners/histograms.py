@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["available_cores", "stream_histograms"]
 
-_PART = 1 << 20
+_PART = 1 << 19
 """Values from which on a tensor is counted in parts, so that one large tensor keeps every core busy."""
 
 
@@ -48,7 +48,7 @@ def stream_histograms(
     Parameters
     ----------
     stream
-        (name, array) pairs. At most ``2 * workers`` arrays are held at a time.
+        (name, array) pairs. At most ``4 * workers`` arrays are held at a time.
     bases
         Name -> range R to start from; a missing one (or 0) starts from the array's own largest finite |x|.
     executor
@@ -66,7 +66,7 @@ def stream_histograms(
         for name, array in stream:
             pending.append(_submit(name, array, bases.get(name, 0.0), executor, workers))
             del array  # the counting threads hold the only reference now
-            if len(pending) >= 2 * workers:
+            if len(pending) >= 4 * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
