@@ -1,23 +1,21 @@
 """What the core must agree with: naive loops written from the description of the algorithm, one value at a time.
 
-Nothing here imports the package. Integers are Python's and ratios of counts are divided once, so that a tie of the
-description is a tie here; sums are ``math.fsum``.
+Nothing here imports the package. Counting and the exact divergence use Python's integers and fractions, so that a tie
+of the description is a tie here; the curve over all candidates is the same loop compiled, because it is long.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from fractions import Fraction
 
 import numpy as np
+from numba import njit
 
 BINS = 2048
 LEVELS = 128
 FIRST = 128
-
-
-def float32(value):
-    return np.float32(value)
 
 
 def bin_of(value, bin_range):
@@ -25,45 +23,78 @@ def bin_of(value, bin_range):
     return min(int(np.abs(np.float32(value)) * np.float32(2048.0 / bin_range)), BINS - 1)
 
 
-def one_pass(batches, base=None):
+def finite_values(batch):
+    return [float(v) for v in np.asarray(batch, dtype=np.float32).ravel() if math.isfinite(v)]
+
+
+def merge_pairs(counts):
+    return [counts[2 * j] + counts[2 * j + 1] for j in range(BINS // 2)] + [0] * (BINS // 2)
+
+
+def one_pass(batches, base=0.0):
     """Count batch after batch as TensorRT does; return (R, counts).
 
     R is the largest |x| of the first batch that has one; a batch that exceeds R doubles it and merges neighbours
     before any of its values is counted.
     """
-    bin_range = base or 0.0
+    bin_range = base
     counts = [0] * BINS
     for batch in batches:
-        values = [float(v) for v in np.asarray(batch, dtype=np.float32).ravel() if math.isfinite(v)]
+        values = finite_values(batch)
         largest = max((abs(v) for v in values), default=0.0)
         if bin_range == 0.0:
             bin_range = largest
         while largest > bin_range:
             bin_range *= 2.0
-            counts = [counts[2 * j] + counts[2 * j + 1] for j in range(BINS // 2)] + [0] * (BINS // 2)
+            counts = merge_pairs(counts)
         for v in values:
             counts[bin_of(v, bin_range) if bin_range else 0] += 1
     return bin_range, counts
 
 
+@njit
 def entropy_curve(counts):
-    """KL(P_i || Q_i) for i = 128 .. 2048, by the definition; ``counts`` with bin 0 untouched."""
+    """KL(P || Q) for i = 128 .. 2048, arrays P and Q written out; ``counts`` (int64) with bin 0 untouched."""
+    h = counts.copy()
+    h[0] = h[1]
+    curve = np.full(BINS - FIRST + 1, np.inf)
+    for i in range(FIRST, BINS + 1):
+        p = h[:i].astype(np.float64)
+        p[i - 1] += h[i:].sum()
+        mass = np.zeros(LEVELS, np.int64)
+        occupied = np.zeros(LEVELS, np.int64)
+        for j in range(i):
+            if h[j]:
+                mass[LEVELS * j // i] += h[j]
+                occupied[LEVELS * j // i] += 1
+        q = np.zeros(i)
+        for j in range(i):
+            if h[j]:
+                q[j] = mass[LEVELS * j // i] / occupied[LEVELS * j // i]
+        if p.sum() == 0.0 or q.sum() == 0.0:
+            continue
+        p /= p.sum()
+        q /= q.sum()
+        divergence = 0.0
+        for j in range(i):
+            if p[j] > 0.0:
+                divergence += p[j] * np.log(p[j] / q[j]) if q[j] > 0.0 else np.inf
+        curve[i - FIRST] = divergence
+    return curve
+
+
+def exact_divergence(counts, i):
+    """KL(P || Q) of one candidate: ratios of integers divided once, terms summed without rounding."""
     h = [int(c) for c in counts]
     h[0] = h[1]
     total = sum(h)
-    return [_divergence(h, total, i) for i in range(FIRST, BINS + 1)]
-
-
-def _divergence(h, total, i):
     kept = sum(h[:i])
-    if total == 0 or kept == 0:
-        return math.inf
-    level_sum = [0] * LEVELS
-    level_count = [0] * LEVELS
+    mass = [0] * LEVELS
+    occupied = [0] * LEVELS
     for j in range(i):
         if h[j]:
-            level_sum[LEVELS * j // i] += h[j]
-            level_count[LEVELS * j // i] += 1
+            mass[LEVELS * j // i] += h[j]
+            occupied[LEVELS * j // i] += 1
     terms = []
     for j in range(i):
         p = h[j] + (total - kept if j == i - 1 else 0)
@@ -72,15 +103,22 @@ def _divergence(h, total, i):
         if h[j] == 0:
             return math.inf
         level = LEVELS * j // i
-        # P = p / total, Q = level_sum / level_count / kept; the ratio is divided once.
-        ratio = (p * level_count[level] * kept) / (level_sum[level] * total)
-        terms.append(p / total * math.log(ratio))
+        # P = p / total and Q = mass / occupied / kept
+        terms.append(p / total * math.log((p * occupied[level] * kept) / (mass[level] * total)))
     return math.fsum(terms)
 
 
-def last_minimum(curve):
-    smallest = min(curve)
-    return max(i for i, value in enumerate(curve) if value == smallest) + FIRST
+def entropy_pick(counts):
+    """The last i with the smallest divergence; 2048 where all are infinite.
+
+    The compiled loop's rounding is far below 1e-9, so the smallest is among the candidates so close to its minimum.
+    """
+    curve = entropy_curve(np.asarray(counts, np.int64))
+    if not math.isfinite(curve.min()):
+        return BINS
+    close = [int(i) + FIRST for i in np.flatnonzero(curve <= curve.min() + 1e-9)]
+    exact = {i: exact_divergence(counts, i) for i in close}
+    return max(i for i in close if exact[i] == min(exact.values()))
 
 
 def entropy_amax(bin_range, pick):
@@ -93,23 +131,37 @@ def scale_hex(amax):
     return f"{struct.unpack('>I', struct.pack('>f', np.float32(amax) / np.float32(127)))[0]:x}"
 
 
-def quantize_one(value, amax):
-    """Symmetric 8 bit with 127 steps: round half to even, clip; float64."""
+def fake_quantize(values, amax):
+    """Symmetric 8 bit with 127 steps in float64: round half to even, clip."""
     step = amax / 127.0
-    return float(np.clip(np.rint(value / step), -127, 127)) * step
+    return np.clip(np.rint(np.asarray(values, np.float64) / step), -127, 127) * step
 
 
-def spread_noise(counts, zeros, width, amax, per_bin=400):
-    """Mean squared errors (clipping, rounding) of |x| spread evenly over its bins, by the midpoint rule."""
-    mass = np.asarray(counts, np.float64).copy()
+def spread_noise(counts, zeros, amax):
+    """Exact clipped mass, clipping noise and rounding noise of values spread evenly over bins of width 1.
+
+    Sums over the values; ``amax`` in bins. The integral of (x - centre)^2 piece by piece, a piece being where a bin
+    and a level overlap.
+    """
+    step = Fraction(amax) / 127
+    mass = [int(c) for c in counts]
     mass[0] -= zeros
-    offsets = (np.arange(per_bin) + 0.5) / per_bin
-    clip = rounding = 0.0
-    step = amax / 127.0
-    for j in np.flatnonzero(mass):
-        x = (j + offsets) * width
-        error = (x - np.minimum(np.rint(x / step), 127) * step) ** 2
-        clip += mass[j] * float(error[x > amax].sum()) / per_bin
-        rounding += mass[j] * float(error[x <= amax].sum()) / per_bin
-    n = max(float(np.sum(counts)), 1.0)
-    return clip / n, rounding / n
+    beyond = clip = rounding = Fraction(0)
+    for j, m in enumerate(mass):
+        if not m:
+            continue
+        level = min(int(j / step + Fraction(1, 2)), 127)
+        left = Fraction(j)
+        while left < j + 1:
+            edge = Fraction(amax) if level == 127 else (level + Fraction(1, 2)) * step
+            right = min(edge, Fraction(j + 1)) if left < edge else Fraction(j + 1)
+            centre = level * step
+            part = m * ((right - centre) ** 3 - (left - centre) ** 3) / 3
+            if left >= Fraction(amax):
+                clip += part
+                beyond += m * (right - left)
+            else:
+                rounding += part
+            left = right
+            level = min(level + 1, 127)
+    return beyond, clip, rounding

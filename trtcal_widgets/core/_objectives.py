@@ -141,7 +141,10 @@ def kl_divergence(h: NDArray[np.float64], i: int) -> float:
             if p > 0.0:
                 if h[j] <= 0.0:
                     return np.inf
-                term = p / total * np.log(p * occupied / mass * (kept / total))
+                # Each rounded once, so that equal fractions are equal numbers and their logarithm is 0.
+                p /= total
+                q = mass / (occupied * kept)
+                term = p * np.log(p / q)
                 sum_ = divergence + term
                 if abs(divergence) >= abs(term):
                     lost += (divergence - sum_) + term
@@ -149,7 +152,7 @@ def kl_divergence(h: NDArray[np.float64], i: int) -> float:
                     lost += (term - sum_) + divergence
                 divergence = sum_
         left = right
-    return divergence + lost
+    return max(divergence + lost, 0.0)
 
 
 @compiled()
@@ -181,6 +184,23 @@ def _sum_of_edges(
     for level in range(whole, count):
         a += terms[level]
     return (a + b) + (c + d)
+
+
+@compiled()
+def _tails(mass: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return T, the mass beyond each bin edge, U, the integral of T from there on, and V, that of U; shape (n + 1, 3).
+
+    Twice V(a) is the integral of (x - a)^2 beyond a. Only positive numbers are added, so that the noise of the few
+    values beyond a high threshold is as exact as any other.
+    """
+    n = mass.size - 1
+    tails = np.zeros((n + 1, 3))
+    for j in range(n - 1, -1, -1):
+        t, u, v = tails[j + 1]
+        tails[j, 0] = t + mass[j]
+        tails[j, 1] = u + t + 0.5 * mass[j]
+        tails[j, 2] = v + u + 0.5 * t + mass[j] * (1.0 / 6.0)
+    return tails
 
 
 @compiled()
@@ -216,6 +236,7 @@ def quantization_noise(
         q1[j] = m0[j] - mass[j] * j
         q0[j] = below - j * (m0[j] - q2[j] * j)
         below += m0[j] + q2[j]
+    tails = _tails(mass)
     half_levels = np.linspace(0.5, N_LEVELS - 0.5, N_LEVELS)
     terms = np.empty(N_LEVELS)
     result = np.zeros((amax.size, 3))
@@ -237,7 +258,10 @@ def quantization_noise(
         e2 = m2[j] + h * (j * (j + d) + d * d * (1.0 / 3.0))
         centre = levels * step
         to_centre = e2 - 2.0 * centre * e1 + centre * centre * e0
-        result[c, 0] = m0[n] - e0
-        result[c, 1] = (m2[n] - e2) - 2.0 * a * (m1[n] - e1) + a * a * (m0[n] - e0)
+        if a < top:
+            t, u, v = tails[j + 1]
+            r = 1.0 - d
+            result[c, 0] = t + mass[j] * r
+            result[c, 1] = 2.0 * (v + r * (u + r * (0.5 * t + mass[j] * r * (1.0 / 6.0))))
         result[c, 2] = to_centre - 2.0 * step * _sum_of_edges(step, levels, half_levels, q0, q1, q2, terms)
     return result

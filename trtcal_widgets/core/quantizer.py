@@ -54,7 +54,7 @@ def quantize(array: Any, scale: float, *, q_min: int = -128) -> NDArray[np.int8]
             raise UsageError(f"a scale must be finite and greater than 0 (as float32) to quantise with, not {scale}")
         levels = np.asarray(array, dtype=np.float32) / step
     levels = np.clip(np.rint(levels), q_min, Q_MAX)
-    return np.asarray(np.nan_to_num(levels, copy=False).astype(np.int8))
+    return np.asarray(np.where(np.isnan(levels), 0.0, levels)).astype(np.int8)
 
 
 def dequantize(quantized: Any, scale: float) -> NDArray[np.float32]:
