@@ -52,22 +52,21 @@ def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]
     """
     graph = proto.graph
     stored = [t.name for t in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
-    inputs = [info.name for info in graph.input if info.name not in set(stored)]
+    held = frozenset(stored)
+    inputs = [info.name for info in graph.input if info.name not in held]  # old files list both
     reads = [_reads(node) for node in graph.node]
-    order = _topological_order(graph, reads, {*inputs, *stored}, path)
+    order = _topological_order(graph, reads, {*inputs, *held}, path)
     protos = [graph.node[i] for i in order]
     reads = [reads[i] for i in order]
     nodes = tuple(_node_info(index, node) for index, node in enumerate(protos))
     outputs = [info.name for info in graph.output]
-    _check_outputs(outputs, nodes, {*inputs, *stored}, path)
-    consumers: dict[str, list[int]] = {}
-    for index, names in enumerate(reads):
-        for name in names:
-            consumers.setdefault(name, []).append(index)
+    _check_outputs(outputs, nodes, {*inputs, *held}, path)
+    ends = frozenset(outputs)
+    consumers = _consumers(reads)
     constants = _constant_names(protos, reads, stored)
     kinds = {
         **dict.fromkeys(inputs, TensorKind.INPUT),
-        **constant_kinds(nodes, consumers, constants, outputs),
+        **constant_kinds(nodes, consumers, constants, ends),
     }
     producers = {name: node.index for node in nodes for name in node.outputs if name}
     tensors = {
@@ -77,12 +76,20 @@ def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]
             *types.get(name, UNKNOWN),
             producers.get(name, -1),
             tuple(consumers.get(name, ())),
-            name in set(outputs),
+            name in ends,
         )
         for name in _tensor_order(inputs, nodes, reads, producers, set(constants), outputs)
     }
     sharing = (node.index for node in nodes if _shares(node, protos[node.index]))
     return Structure(nodes, tensors, tuple(sharing))
+
+
+def _consumers(reads: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    consumers: dict[str, list[int]] = {}
+    for index, names in enumerate(reads):
+        for name in names:
+            consumers.setdefault(name, []).append(index)
+    return consumers
 
 
 def _node_info(index: int, node: NodeProto) -> NodeInfo:
