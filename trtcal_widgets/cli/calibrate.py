@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
 from trtcal_widgets.cli.outputs import check_output, is_scale_file, is_session_file
@@ -18,6 +18,8 @@ from trtcal_widgets.presentation import count_of, printable
 if TYPE_CHECKING:
     import argparse
 
+    from trtcal_widgets.data.base import Source
+    from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.session import CalibrationSession
 
 __all__ = ["COMMAND"]
@@ -81,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with CalibrationSession(
         arguments.model,
         source,
-        batch_size=arguments.batch_size or (None if source.prebatched else default_batch_size(graph)),
+        batch_size=_batch_size(arguments, source, graph),
         last=arguments.last,
         max_batches=arguments.batches,
         range_mode=arguments.range,
@@ -90,7 +92,13 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{printable(graph.name)}: {count_of(len(session.calibrated), 'tensor')}, {printable(source.describe())}")
         if not _complete(session):
             return _interrupted(session, arguments, output)
-        return _finish(session, arguments, output)
+        return _finish(session, source, arguments, output)
+
+
+def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph) -> int | None:
+    if arguments.batch_size is not None or source.prebatched:
+        return cast("int | None", arguments.batch_size)
+    return default_batch_size(graph)
 
 
 def _check_paths(arguments: argparse.Namespace, output: Path) -> None:
@@ -126,15 +134,18 @@ def _interrupted(session: CalibrationSession, arguments: argparse.Namespace, out
     return INTERRUPTED
 
 
-def _finish(session: CalibrationSession, arguments: argparse.Namespace, output: Path) -> int:
+def _finish(session: CalibrationSession, source: Source, arguments: argparse.Namespace, output: Path) -> int:
     cache = session.to_cache(version=arguments.trt_version)
     replaced = output.exists()
     cache.write(output)
     if session.status.dropped:
+        dropped = count_of(session.status.dropped, "sample")
         print(
-            f"{count_of(session.status.dropped, 'sample')} left out: they do not fill a batch, and TensorRT takes whole "
-            "batches only; --last pad or --last keep uses them"
+            f"{dropped} left out: they do not fill a batch, and TensorRT takes whole batches only; "
+            "--last pad or --last keep uses them"
         )
+    for path, reason in getattr(source, "skipped", ()):
+        print(f"skipped {printable(str(path))}: {printable(reason)}")
     warnings = list(warning_lines(session))
     if warnings:
         print("worth a look:")

@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import DataError, UsageError
-
 if TYPE_CHECKING:
     from trtcal_widgets.data.base import Source
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["add_data_arguments", "default_batch_size", "open_source"]
 
 _DEFAULT_BATCH = 32
-_IMAGE_OPTIONS = ("size", "resize", "mean", "std", "scale", "color", "layout")
+_IMAGE_OPTIONS = ("size", "resize", "short_side", "mean", "std", "scale", "color", "layout")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +22,21 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("images", "How images are fed: (pixel * scale - mean) / std.")
     group.add_argument("--size", type=_size, metavar="HxW", help="height and width; default: the model's")
     group.add_argument("--resize", choices=("stretch", "crop", "letterbox"), help="how images come to that size")
+    group.add_argument(
+        "--short-side", type=int, metavar="N", help="with --resize crop: scale the shorter side to this first"
+    )
     group.add_argument("--mean", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
     group.add_argument("--std", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
     group.add_argument("--scale", type=_fraction, metavar="FACTOR", help="such as 1/255 (the default) or 1")
     group.add_argument("--color", choices=("RGB", "BGR", "gray"), help="order of the channels; default: RGB")
     group.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of the axes; default: the model's")
+    group.add_argument(
+        "--skip-unreadable", action="store_true", help="leave out images that cannot be read, instead of stopping"
+    )
 
 
 def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> Source:
-    """Open DATA: a folder of images, an ``.npy`` or ``.npz`` file, or an IDX file.
+    """Open DATA: a folder of images or of TensorRT sample batches, an ``.npy`` or ``.npz`` file, or an IDX file.
 
     Raises
     ------
@@ -41,26 +45,18 @@ def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> So
     UsageError
         If an image option is given for data that is no images.
     """
-    from trtcal_widgets.data import ArrayBatches, IdxImages, ImageFolder
-    from trtcal_widgets.data.idx import looks_like_idx
+    from trtcal_widgets.data import as_source
+    from trtcal_widgets.data.batch_files import find_batch_files
 
     path = Path(data)
     given = {name: value for name in _IMAGE_OPTIONS if (value := getattr(options, name)) is not None}
-    if not path.exists():
-        raise DataError(f"There is no file or folder {data}: check the path of the calibration data.")
-    name = options.input
-    if path.is_dir():
-        return ImageFolder(path, name=name, **_folder_options(given, _image_input(graph, name)))
-    if looks_like_idx(path):
-        _refuse(given, ("size", "resize", "color"), "an IDX file, whose images are fed in their own size")
-        return IdxImages(path, name=name, **given)
-    if path.suffix.lower() in {".npy", ".npz"}:
-        _refuse(given, _IMAGE_OPTIONS, "arrays, which are fed as they are")
-        return ArrayBatches(path, name=name)
-    raise DataError(
-        f"{data} is neither a folder of images nor an .npy, .npz or IDX file. Save the model's inputs with "
-        "numpy.savez(path, input_name=array, …), the samples along the first axis."
-    )
+    if options.skip_unreadable:
+        given["on_error"] = "skip"
+    if path.is_dir() and not find_batch_files(path):
+        given = _folder_options(given, _image_input(graph, options.input))
+    if options.input is not None:
+        given["name"] = graph.tensor(options.input).name
+    return as_source(path, **given)
 
 
 def default_batch_size(graph: ModelGraph) -> int:
@@ -89,12 +85,6 @@ def _folder_options(given: dict[str, Any], tensor: TensorInfo | None) -> dict[st
     if channels == 1:
         given.setdefault("color", "gray")
     return given
-
-
-def _refuse(given: dict[str, Any], names: tuple[str, ...], what: str) -> None:
-    for name in names:
-        if name in given:
-            raise UsageError(f"--{name} does not go with {what}. Leave it out.")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,10 @@ class _Bar:
         if self._bar is None or status.pass_name != self._pass:
             self.close()
             self._pass = status.pass_name
-            self._bar = tqdm(total=status.n_batches, unit="batch", desc=status.pass_name or "calibrating", leave=True)
+            # A terminal that does not know its width says 0, at which tqdm draws nothing.
+            width = shutil.get_terminal_size().columns
+            what = status.pass_name or "calibrating"
+            self._bar = tqdm(total=status.n_batches, unit="batch", desc=what, ncols=width)
         if status.n_batches != self._bar.total:  # it may become known, or shrink, on the way
             self._bar.total = status.n_batches
         self._bar.update(_position(status) - self._bar.n)

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support.shared import shared_path
+from trtcal_widgets import sample
+from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.core.thresholds import METHODS
+from trtcal_widgets.session import CalibrationSession
+
+MODEL = sample.model_path()
+IMAGES = MODEL.with_name("calibration-images-idx3-ubyte.gz")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """60 of the sample's images as PNG files."""
+    from PIL import Image
+
+    from trtcal_widgets.data.idx import read_idx
+
+    where = tmp_path_factory.mktemp("images")
+    for i, image in enumerate(read_idx(IMAGES)[:60]):
+        Image.fromarray(image).save(where / f"img{i}.png")
+    return where
+
+
+def test_the_number_of_nvidias_own_table(trtcal, here):
+    done = trtcal("calibrate", MODEL, IMAGES, "-o", "lenet.cache", "--batch-size", "50")
+    assert done.code == 0, done.err
+    cache = CalibrationCache.read("lenet.cache")
+    assert cache.header == "TRT-101601-EntropyCalibration2"
+    # the row 'data' of the calibration table that NVIDIA published for its MNIST sample
+    published = CalibrationCache.read(shared_path("data/golden/CalibrationTablemnist"))
+    assert cache.hex("data") == published.hex("data") == "3c008912"
+    assert cache.hex("conv1") == cache.hex("pool1")
+    assert "wrote lenet.cache: TRT-101601-EntropyCalibration2, 10 rows, from 10 of 10 batches, 500 samples" in done.out
+
+
+def test_it_is_what_the_session_gives(trtcal, here):
+    argv = [
+        "--method",
+        "percentile:99.9",
+        "--batch-size",
+        "64",
+        "--batches",
+        "3",
+        "--range",
+        "two-pass",
+        "--last",
+        "keep",
+    ]
+    done = trtcal("calibrate", MODEL, IMAGES, *argv, "--trt-version", "8.6.1", "--session", "run.trtcal")
+    assert done.code == 0, done.err
+    with CalibrationSession(
+        MODEL,
+        sample.calibration_images(),
+        batch_size=64,
+        max_batches=3,
+        range_mode="two-pass",
+        last="keep",
+        method="percentile:99.9",
+    ) as session:
+        session.run()
+        expected = session.to_cache(version="8.6.1")
+    assert CalibrationCache.read("calibration.cache") == expected
+    with CalibrationSession.load("run.trtcal") as loaded:
+        assert loaded.to_cache(version="8.6.1") == expected
+        assert loaded.status.n_samples == 192
+
+
+def test_images_are_fed_as_the_model_wants_them(trtcal, here, folder):
+    done = trtcal("calibrate", MODEL, folder, "-o", "images.cache", "--batch-size", "20")
+    assert done.code == 0, done.err
+    assert "stretch to 28x28" in done.out
+    assert "gray NCHW" in done.out
+    trtcal("calibrate", MODEL, IMAGES, "-o", "idx.cache", "--batch-size", "20", "--batches", "3")
+    assert CalibrationCache.read("images.cache") == CalibrationCache.read("idx.cache")
+
+
+def test_image_options_arrive(trtcal, here, folder):
+    argv = [
+        "--mean",
+        "0.1307",
+        "--std",
+        "0.3081",
+        "--scale",
+        "1/255",
+        "--size",
+        "28",
+        "--color",
+        "gray",
+        "--layout",
+        "NCHW",
+    ]
+    assert trtcal("calibrate", MODEL, folder, "--batch-size", "60", *argv, "--method", "minmax").code == 0
+    data = CalibrationCache.read("calibration.cache").amax["data"]
+    assert data == pytest.approx((1 - 0.1307) / 0.3081, rel=1e-6)
+    assert CalibrationCache.read("calibration.cache").algorithm == "MinMaxCalibration"
+
+
+def test_arrays(trtcal, here):
+    rng = np.random.default_rng(0)
+    np.savez("inputs.npz", data=rng.random((9, 1, 28, 28), np.float32))
+    done = trtcal("calibrate", MODEL, "inputs.npz", "--batch-size", "4")
+    assert done.code == 0, done.err
+    assert "1 sample left out" in done.out
+    assert "--last pad" in done.out
+    np.save("inputs.npy", rng.random((9, 1, 28, 28), np.float32))
+    assert trtcal("calibrate", MODEL, "inputs.npy", "--batch-size", "4", "--input", "data").code == 0
+
+
+def test_replaced_and_refused(trtcal, here, folder):
+    argv = ["calibrate", MODEL, folder, "--batch-size", "60"]
+    assert "wrote calibration.cache" in trtcal(*argv).out
+    assert "replaced calibration.cache" in trtcal(*argv).out
+    precious = here / "model.onnx"
+    precious.write_bytes(b"\x08\x07")
+    for option in ("-o", "--session"):
+        refused = trtcal(*argv, option, precious)
+        assert refused.code == 2
+        assert "--force" in refused.err
+        assert precious.read_bytes() == b"\x08\x07"
+    assert trtcal(*argv, "-o", precious, "--force").code == 0
+    assert precious.read_text().startswith("TRT-")
+
+
+def test_an_unreadable_image_among_good_ones(trtcal, here, tmp_path_factory, folder):
+    mixed = tmp_path_factory.mktemp("mixed")
+    for path in folder.iterdir():
+        (mixed / path.name).write_bytes(path.read_bytes())
+    (mixed / "img7.png").write_bytes(b"not an image")
+    refused = trtcal("calibrate", MODEL, mixed, "--batch-size", "20")
+    assert refused.code == 2
+    assert "img7.png" in refused.err
+    assert not (here / "calibration.cache").exists()
+    done = trtcal("calibrate", MODEL, mixed, "--batch-size", "20", "--skip-unreadable")
+    assert done.code == 0
+    assert "skipped" in done.out
+    assert "img7.png" in done.out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([MODEL, "nowhere"], "nowhere"),
+        ([IMAGES, IMAGES], "is not an ONNX model"),
+        ([MODEL, MODEL], "cannot be used as calibration data"),
+        (["nothing.onnx", IMAGES], "nothing.onnx"),
+        ([MODEL, IMAGES, "--method", "magic"], "entropy, minmax"),
+        ([MODEL, IMAGES, "--method", "percentile:101"], "percentile"),
+        ([MODEL, IMAGES, "--trt-version", "11.0.0"], "Q/DQ"),
+        ([MODEL, IMAGES, "--trt-version", "ten"], "'ten'"),
+        ([MODEL, IMAGES, "--input", "dta"], "did you mean 'data'"),
+        ([MODEL, IMAGES, "--size", "28x28"], "size"),
+        ([MODEL, IMAGES, "--batch-size", "501"], "lower batch_size"),
+        ([MODEL, IMAGES, "--batch-size", "0"], "batch_size"),
+        ([MODEL, IMAGES, "--batches", "-1"], "max_batches"),
+        ([MODEL, IMAGES, "-o", "no/such/folder/x.cache"], "does not exist"),
+        ([MODEL, IMAGES, "--mean", "1,2,3"], "mean"),
+    ],
+)
+def test_what_cannot_be_meant_costs_no_run(trtcal, here, argv, words):
+    refused = trtcal("calibrate", *argv)
+    assert refused.code == 2
+    assert words in refused.err
+    assert refused.err.count("\n") == 1
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("argv", [["--size", "3x"], ["--mean", "a,b"], ["--scale", "1/0"], ["--last", "throw"]])
+def test_wrong_usage(trtcal, here, argv):
+    refused = trtcal("calibrate", MODEL, IMAGES, *argv)
+    assert refused.code == 2
+    assert argv[0] in refused.err
+
+
+def test_a_wrong_shape_leaves_the_old_cache(trtcal, here):
+    (here / "calibration.cache").write_text("TRT-8601-EntropyCalibration2\nx: 3f800000\n")
+    np.save("inputs.npy", np.zeros((8, 3, 28, 28), np.float32))
+    refused = trtcal("calibrate", MODEL, "inputs.npy", "--batch-size", "4")
+    assert refused.code == 2
+    assert "(4, 3, 28, 28)" in refused.err
+    assert (here / "calibration.cache").read_text() == "TRT-8601-EntropyCalibration2\nx: 3f800000\n"
+
+
+def test_suspicious_tensors_are_named(trtcal, here):
+    data = np.zeros((8, 1, 28, 28), np.float32)
+    data[0, 0, 0, 0] = np.nan
+    np.save("inputs.npy", data)
+    done = trtcal("calibrate", MODEL, "inputs.npy", "--batch-size", "4")
+    assert done.code == 0, done.err
+    assert "worth a look:" in done.out
+    assert "  data: " in done.out
+
+
+def test_the_methods_in_the_help_are_those_there_are(trtcal):
+    text = " ".join(trtcal("calibrate", "--help").out.split())
+    for name in METHODS:
+        assert name in text
+
+
+def test_plain_lines_where_there_is_no_terminal(shell, tmp_path):
+    done = shell("calibrate", MODEL, IMAGES, "-o", tmp_path / "x.cache", "--batch-size", "5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert 5 <= len(lines) <= 12, "ten lines for a hundred batches"
+    assert lines[-1] == "batch 100 of 100"
+    assert "\r" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+def test_a_bar_on_a_terminal(command, tmp_path):
+    import pty
+
+    leader, follower = pty.openpty()
+    argv = [*command, "calibrate", str(MODEL), str(IMAGES), "--batch-size", "50"]
+    process = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=follower, stdin=subprocess.DEVNULL)
+    os.close(follower)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:  # Linux: the other end was closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    assert b"10/10" in seen
+    assert b"\r" in seen
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is POSIX")
+@pytest.mark.parametrize("with_session", [False, True])
+def test_ctrl_c_says_what_is_left(command, tmp_path, with_session):
+    np.save(tmp_path / "inputs.npy", np.random.default_rng(0).random((20_000, 1, 28, 28), np.float32))
+    (tmp_path / "old.cache").write_text("TRT-8601-EntropyCalibration2\nx: 3f800000\n")
+    argv = [*command, "calibrate", str(MODEL), "inputs.npy", "-o", "old.cache", "--batch-size", "1"]
+    argv += ["--session", "kept.trtcal"] if with_session else []
+    process = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    assert first.startswith("batch "), first
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "stopped by Ctrl-C after" in err
+    assert "old.cache is as it was" in err
+    assert (tmp_path / "old.cache").read_text() == "TRT-8601-EntropyCalibration2\nx: 3f800000\n"
+    if with_session:
+        with CalibrationSession.load(tmp_path / "kept.trtcal") as session:
+            assert 1 <= session.status.recorded < 20_000
+            assert f"after {session.status.recorded:,} of 20,000 batches" in err
+    else:
+        assert "--session" in err
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["inputs.npy", "old.cache"]
