@@ -154,10 +154,9 @@ class CalibrationSession(Running, Choosing, Reading):
         return load_session(cls, path, model, source, options)
 
     def close(self) -> None:
-        """Free the model and the temporary file."""
+        """Free the model. What was recorded can still be looked at, changed and exported; a step opens it again."""
         if self.recorder is not None:
             self.recorder.close()
-        self.parts.store.close()
 
     def __enter__(self) -> Self:
         return self

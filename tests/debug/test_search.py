@@ -1,0 +1,101 @@
+"""The plan search on cases that were broken on purpose, so that what mends them is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from trtcal_widgets import CalibrationSession, sample
+from trtcal_widgets.debug import Control, Evaluation, Int8Simulation, PlanSearch, scale_candidates
+from trtcal_widgets.errors import CancelledError, SessionError, UsageError
+
+
+@pytest.fixture(scope="module")
+def session():
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as session:
+        session.run()
+    return session
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    return Evaluation(sample.test_images(), batch_size=100, max_batches=3)
+
+
+@pytest.fixture(scope="module")
+def broken(session):
+    """Scales with that of ip1's input far too small: almost everything is clipped."""
+    scales = dict(session.to_cache().scales)
+    return {**scales, **dict.fromkeys(session.group("flatten"), scales["flatten"] / 50)}
+
+
+def test_nothing_is_changed_where_int8_is_good_enough(session, evaluation):
+    result = PlanSearch(Int8Simulation(sample.model_path(), session), evaluation, target=0.99).run()
+    assert not result.plan
+    assert result.met
+    assert result.steps == ()
+
+
+def test_a_bad_scale_is_replaced_before_any_layer_is_given_up(session, broken, evaluation):
+    search = PlanSearch(
+        Int8Simulation(sample.model_path(), broken), evaluation, target=0.99, candidates=scale_candidates(session)
+    )
+    result = search.run()
+    assert result.before.value < 0.9 * result.fp32.value
+    assert result.met
+    assert result.plan.keep == ()
+    assert set(result.plan.amax) == {"flatten"}
+    assert search.ranking[0].node == "ip1"
+
+
+def test_without_other_scales_only_the_layer_at_fault_is_kept(broken, evaluation):
+    result = PlanSearch(Int8Simulation(sample.model_path(), broken), evaluation, target=0.99, precision="fp32").run()
+    assert result.met
+    assert result.plan.keep == ("ip1",)
+    assert result.plan.precision == "fp32"
+    assert "costs" in result.plan.reasons["ip1"]
+    assert result.after.value >= result.goal
+
+
+def test_the_rollback_gives_back_what_is_not_needed(session, evaluation):
+    scales = dict(session.to_cache().scales)
+    scales["data"] /= 60
+    scales["relu1"] /= 60
+    result = PlanSearch(Int8Simulation(sample.model_path(), scales), evaluation, target=0.995).run()
+    assert result.met
+    simulation = Int8Simulation(sample.model_path(), scales)
+    for node in result.plan.keep:
+        assert simulation.score(evaluation, result.plan.without([node])).value < result.goal
+
+
+def test_a_cancelled_search_goes_on_from_its_state(broken, evaluation, tmp_path, monkeypatch):
+    state = tmp_path / "state.json"
+    asked = []
+    original = Int8Simulation.score
+
+    def counting(self, evaluation, plan=None, *, control=None):
+        asked.append(plan.keep)
+        return original(self, evaluation, plan, control=control)
+
+    monkeypatch.setattr(Int8Simulation, "score", counting)
+    control = Control(lambda done, total, what: control.cancel() if what == "scoring the plan" else None)
+    with pytest.raises(CancelledError):
+        PlanSearch(
+            Int8Simulation(sample.model_path(), broken), evaluation, target=0.99, state=state, control=control
+        ).run()
+    assert asked[0] == ()
+    asked.clear()
+    result = PlanSearch(Int8Simulation(sample.model_path(), broken), evaluation, target=0.99, state=state).run()
+    assert result.met
+    assert () not in asked, "the score of the start was remembered"
+    with pytest.raises(SessionError, match="another search"):
+        PlanSearch(Int8Simulation(sample.model_path(), broken, plan=result.plan.with_amax({"data": 1.0})),
+                   Evaluation(sample.test_images(), batch_size=50), state=state)  # fmt: skip
+    state.write_text("{}")
+    with pytest.raises(SessionError, match="not the state"):
+        PlanSearch(Int8Simulation(sample.model_path(), broken), evaluation, state=state)
+
+
+@pytest.mark.parametrize("target", [0, 1.01, -1, float("nan")])
+def test_the_target_is_a_share(session, evaluation, target):
+    with pytest.raises(UsageError, match="share"):
+        PlanSearch(Int8Simulation(sample.model_path(), session), evaluation, target=target)

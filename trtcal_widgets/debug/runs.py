@@ -1,0 +1,167 @@
+"""Running versions of a model batch by batch, and keeping their tensors where there is room."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.errors import CancelledError, ModelError
+from trtcal_widgets.model.ort import failure, open_session
+from trtcal_widgets.model.tap import with_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+__all__ = ["Control", "TappedModel", "TensorStore"]
+
+
+class Control:
+    """Progress and cancelling of one long piece of work.
+
+    Parameters
+    ----------
+    progress
+        Called with (done, total, what): units done, units in all, and words for people.
+    """
+
+    def __init__(self, progress: Callable[[int, int, str], None] | None = None) -> None:
+        self._progress = progress
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the work at its next step; may be called from another thread."""
+        self._cancelled.set()
+
+    def report(self, done: int, total: int, what: str) -> None:
+        """Tell how far the work is.
+
+        Raises
+        ------
+        CancelledError
+            If it was cancelled.
+        """
+        if self._cancelled.is_set():
+            raise CancelledError(f"{what}: cancelled after {done} of {total}")
+        if self._progress is not None:
+            self._progress(done, total, what)
+
+
+class TappedModel:
+    """A model in ONNX Runtime of which chosen tensors are seen.
+
+    Parameters
+    ----------
+    proto
+        The model; not changed.
+    folder
+        Where its external data lie.
+    names
+        Tensors to return, in order.
+    name
+        For messages.
+    optimization
+        ``"off"`` for Q/DQ models: rounding is then exactly Q/DQ's, and no INT8 kernel of this CPU replaces it.
+    """
+
+    def __init__(
+        self,
+        proto: ModelProto,
+        folder: Path,
+        names: Sequence[str],
+        *,
+        name: str,
+        threads: int,
+        optimization: str = "off",
+    ) -> None:
+        self._names = list(names)
+        self._name = name
+        present = {info.name for info in proto.graph.output}
+        self._fed = {info.name for info in proto.graph.input}
+        extra = [n for n in self._names if n not in present and n not in self._fed]
+        self._session = open_session(
+            with_outputs(proto, extra), folder, name=name, threads=threads, optimization=optimization
+        )
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the tensors for one batch; inputs among them come back as they were fed."""
+        import onnxruntime as ort
+
+        options = ort.RunOptions()
+        options.log_severity_level = 4
+        asked = [n for n in self._names if n not in self._fed]
+        try:
+            values = self._session.run(asked, {n: feeds[n] for n in self._fed}, options) if asked else []
+        except Exception as error:
+            where, why = failure(error)
+            raise ModelError(f"{self._name}: {where} failed: {why}") from error
+        found = dict(zip(asked, values, strict=True))
+        return {n: feeds[n] if n in self._fed else found[n] for n in self._names}
+
+
+class TensorStore:
+    """Tensors of every batch in a temporary file, as long as they fit a budget.
+
+    Parameters
+    ----------
+    budget
+        Bytes; beyond it the store gives up (:attr:`complete` is False) and frees what it holds.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._file: Any = tempfile.TemporaryFile(prefix="trtcal-")  # noqa: SIM115 - closed by close()
+        self._close = weakref.finalize(self, self._file.close)
+        self._index: dict[tuple[int, str], tuple[int, np.dtype[Any], tuple[int, ...]]] = {}
+        self._end = 0
+        self.complete = True
+
+    def keep(self, batch: int, tensors: Iterable[tuple[str, NDArray[Any]]]) -> None:
+        """Keep the tensors of a batch, unless that would exceed the budget."""
+        for name, array in tensors:
+            if not self.complete or array.dtype == object or self._end + array.nbytes > self._budget:
+                self.complete = False
+                self._index.clear()
+                self._file.truncate(0)
+                return
+            flat = np.ascontiguousarray(array)
+            self._file.seek(self._end, os.SEEK_SET)
+            self._file.write(flat.tobytes())
+            self._index[batch, name] = (self._end, flat.dtype, flat.shape)
+            self._end += flat.nbytes
+
+    def holds(self, names: Iterable[str], batches: int) -> bool:
+        """Whether all of these tensors are here for that many batches."""
+        return self.complete and all((i, name) in self._index for name in names for i in range(batches))
+
+    def get(self, batch: int, name: str) -> NDArray[Any]:
+        """Return one tensor of one batch."""
+        offset, dtype, shape = self._index[batch, name]
+        self._file.seek(offset, os.SEEK_SET)
+        return np.frombuffer(self._file.read(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape)
+
+    def close(self) -> None:
+        """Delete the file."""
+        self.complete = False
+        self._index.clear()
+        self._close()
+
+
+def batched(sizes: Sequence[int], budget: int) -> Iterator[slice]:
+    """Yield slices of consecutive items whose sizes together stay within a budget, at least one item each."""
+    start, total = 0, 0
+    for i, size in enumerate(sizes):
+        if i > start and total + size > budget:
+            yield slice(start, i)
+            start, total = i, 0
+        total += size
+    if start < len(sizes):
+        yield slice(start, len(sizes))

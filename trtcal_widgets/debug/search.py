@@ -1,0 +1,318 @@
+"""The smallest change that brings accuracy back: better scales first, then layers in higher precision.
+
+The search is greedy with rollback. Every score it asks for is remembered, in a file if one is given, so that a
+cancelled search goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.core.files import write_atomic
+from trtcal_widgets.debug.evaluation import Evaluation, Score
+from trtcal_widgets.debug.runs import Control
+from trtcal_widgets.errors import SessionError, UsageError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from trtcal_widgets.debug.results import LayerResult
+    from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.model.plan import PrecisionPlan
+    from trtcal_widgets.session import CalibrationSession
+
+__all__ = ["PlanSearch", "SearchResult", "SearchStep", "scale_candidates"]
+
+METHODS = ("entropy", "minmax", "percentile:99.99", "percentile:99.9", "mse")
+"""Methods that are tried for the scales of the worst layers."""
+
+_FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
+"""Steps of the search for amax around the best method's value."""
+
+Candidates = Callable[[str], Mapping[str, float]]
+"""Tensor name -> label -> amax that may be tried."""
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """One thing that was tried.
+
+    Attributes
+    ----------
+    what
+        In words: ``"ip1 calibrated with minmax"``, ``"conv1 kept in FP16"``.
+    score
+        Of the outputs with it.
+    accepted
+        Whether the search went on with it.
+    """
+
+    what: str
+    score: Score
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search came to.
+
+    Attributes
+    ----------
+    plan
+        The plan: empty where INT8 was good enough.
+    fp32, before, after
+        Scores of FP32, of all-INT8, and with the plan.
+    goal
+        The value that :attr:`after` was to reach.
+    steps
+        Everything that was tried, in order.
+    """
+
+    plan: PrecisionPlan
+    fp32: Score
+    before: Score
+    after: Score
+    goal: float
+    steps: tuple[SearchStep, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether the plan reaches the goal."""
+        return self.after.value >= self.goal
+
+
+def scale_candidates(session: CalibrationSession, methods: Sequence[str] = METHODS) -> Candidates:
+    """Return what the search may try for a tensor: the thresholds that the session's methods pick."""
+
+    def candidates(name: str) -> Mapping[str, float]:
+        found = {str(method): session.amax(name, method) for method in methods}
+        return {label: amax for label, amax in found.items() if 0 < amax < math.inf}
+
+    return candidates
+
+
+class PlanSearch:
+    """Looks for the smallest plan that reaches a wanted accuracy.
+
+    Parameters
+    ----------
+    simulation
+        The model in INT8 as calibrated. Its own plan is where the search starts.
+    evaluation
+        The batches, and how outputs are judged.
+    target
+        Share of FP32's value to reach, 0 to 1 (0.99: "within 1 %").
+    precision
+        What kept layers are to run in.
+    candidates
+        Thresholds that may be tried, see :func:`scale_candidates`; None: scales stay as they are.
+    worst
+        For how many of the worst layers scales are improved.
+    state
+        A JSON file in which every score is remembered; a search that was cancelled goes on from it.
+    control
+        Progress and cancelling.
+
+    Raises
+    ------
+    UsageError
+        If the target is no share.
+    """
+
+    def __init__(
+        self,
+        simulation: Int8Simulation,
+        evaluation: Evaluation,
+        *,
+        target: float = 0.99,
+        precision: str = "fp16",
+        candidates: Candidates | None = None,
+        worst: int = 4,
+        state: str | os.PathLike[str] | None = None,
+        control: Control | None = None,
+    ) -> None:
+        if not 0 < target <= 1:
+            raise UsageError(f"target is a share of FP32's accuracy, greater than 0 and at most 1, not {target}")
+        self._simulation = simulation
+        self._evaluation = evaluation
+        self._target = target
+        self._start = replace(simulation.plan, precision=precision, model_sha256=simulation.graph.sha256)  # type: ignore[arg-type]
+        self._candidates = candidates
+        self._worst = worst
+        self._control = control or Control()
+        self._memory = _Memory(None if state is None else Path(state), simulation, evaluation)
+        self._steps: list[SearchStep] = []
+        self.ranking: list[LayerResult] = []
+
+    def run(self) -> SearchResult:
+        """Search, and return the plan with the scores that justify it.
+
+        Raises
+        ------
+        CancelledError
+            If the control was cancelled. With ``state`` the next search goes on from there.
+        """
+        self._steps = []
+        fp32 = self._simulation.reference_score(self._evaluation, control=self._control)
+        goal = self._target * fp32.value
+        before = self._score(self._start)
+        plan, score = self._start, before
+        if score.value < goal:
+            ranking = self.ranking = self._rank()
+            plan, score = self._improve_scales(plan, score, ranking, goal)
+            plan, score = self._keep_layers(plan, score, ranking, goal)
+            plan, score = self._roll_back(plan, score, goal)
+        return SearchResult(plan, fp32, before, score, goal, tuple(self._steps))
+
+    def _rank(self) -> list[LayerResult]:
+        found = self._simulation.isolated(self._evaluation, control=self._control)
+        return [layer for layer in found if layer.node not in self._start.keep]
+
+    def _score(self, plan: PrecisionPlan) -> Score:
+        known = self._memory.get(plan)
+        if known is None:
+            known = self._simulation.score(self._evaluation, plan, control=self._control)
+            self._memory.put(plan, known)
+        return known
+
+    def _try(self, plan: PrecisionPlan, score: Score, tried: PrecisionPlan, what: str) -> tuple[PrecisionPlan, Score]:
+        """Go on with ``tried`` if it scores better."""
+        new = self._score(tried)
+        better = _key(new) > _key(score)
+        self._steps.append(SearchStep(what, new, better))
+        return (tried, new) if better else (plan, score)
+
+    def _improve_scales(
+        self, plan: PrecisionPlan, score: Score, ranking: Sequence[LayerResult], goal: float
+    ) -> tuple[PrecisionPlan, Score]:
+        """Try other methods, then values around the best, for what flows into the worst layers."""
+        if self._candidates is None:
+            return plan, score
+        placed = self._simulation.placed
+        worst = dict.fromkeys(name for layer in ranking[: self._worst] for name in placed[layer.node])
+        names = [name for name in worst if name in self._simulation.quantized and name in self._simulation.scales]
+        for name in names:
+            for label, amax in self._candidates(name).items():
+                if score.value >= goal:
+                    return plan, score
+                plan, score = self._try(plan, score, _with_amax(plan, name, amax, label), f"{name} with {label}")
+        for name in names:
+            centre = plan.amax.get(name, self._simulation.scales[name] * 127.0)
+            for factor in _FACTORS:
+                if score.value >= goal:
+                    return plan, score
+                amax = centre * factor
+                label = f"amax {amax:.4g}"
+                plan, score = self._try(plan, score, _with_amax(plan, name, amax, label), f"{name} with {label}")
+        return plan, score
+
+    def _keep_layers(
+        self, plan: PrecisionPlan, score: Score, ranking: Sequence[LayerResult], goal: float
+    ) -> tuple[PrecisionPlan, Score]:
+        """Keep one layer after the other in higher precision, the most harmful first."""
+        for layer in ranking:
+            if score.value >= goal:
+                break
+            reason = f"alone in INT8 it costs {layer.loss:.4g} of {layer.score.measure}"
+            plan = plan.with_kept([layer.node], reason)
+            score = self._score(plan)
+            self._steps.append(SearchStep(f"{layer.node} kept in {plan.precision.upper()}", score, accepted=True))
+        return plan, score
+
+    def _roll_back(self, plan: PrecisionPlan, score: Score, goal: float) -> tuple[PrecisionPlan, Score]:
+        """Take back what the goal is met without: kept layers first, the last one first, then changed scales."""
+        if score.value < goal:
+            return plan, score
+        for node in reversed(plan.keep):
+            if node in self._start.keep:
+                continue
+            tried = plan.without([node])
+            new = self._score(tried)
+            enough = new.value >= goal
+            self._steps.append(SearchStep(f"{node} in INT8 again", new, enough))
+            if enough:
+                plan, score = tried, new
+        for name in [name for name in plan.amax if name not in self._start.amax]:
+            tried = _without_amax(plan, name)
+            new = self._score(tried)
+            enough = new.value >= goal
+            self._steps.append(SearchStep(f"{name} with its calibrated scale again", new, enough))
+            if enough:
+                plan, score = tried, new
+        return plan, score
+
+
+def _with_amax(plan: PrecisionPlan, name: str, amax: float, label: str) -> PrecisionPlan:
+    reasons = {**plan.reasons, name: f"scale of {label}"}
+    return replace(plan.with_amax({name: amax}), reasons=reasons)
+
+
+def _without_amax(plan: PrecisionPlan, name: str) -> PrecisionPlan:
+    reasons = {key: why for key, why in plan.reasons.items() if key != name}
+    return replace(plan, amax={key: amax for key, amax in plan.amax.items() if key != name}, reasons=reasons)
+
+
+def _key(score: Score) -> tuple[float, float]:
+    """Compare by the value that decides, then by closeness to FP32."""
+    sqnr = score.outputs.sqnr_db
+    return score.value, -math.inf if math.isnan(sqnr) else sqnr
+
+
+class _Memory:
+    """Scores by plan, in a JSON file where one is given."""
+
+    def __init__(self, path: Path | None, simulation: Int8Simulation, evaluation: Evaluation) -> None:
+        self._path = path
+        scales = sorted((name, float(scale)) for name, scale in simulation.scales.items())
+        self._subject = {
+            "model_sha256": simulation.graph.sha256,
+            "placement": simulation.placement,
+            "scales": _digest(scales),
+            "evaluation": evaluation.describe(),
+            "batches": evaluation.plan.n_batches,
+        }
+        self._scores: dict[str, dict[str, Any]] = {}
+        if path is not None and path.exists():
+            self._scores = self._read(path)
+
+    def _read(self, path: Path) -> dict[str, dict[str, Any]]:
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            subject, scores = data["subject"], data["scores"]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise SessionError(f"{path} is not the state of a plan search: {error}; give another file name") from error
+        if subject != self._subject:
+            raise SessionError(
+                f"{path} is the state of another search (other model, scales or evaluation data): "
+                "delete it, or give another file name"
+            )
+        return dict(scores)
+
+    def get(self, plan: PrecisionPlan) -> Score | None:
+        found = self._scores.get(_plan_key(plan))
+        if found is None:
+            return None
+        return Score(**{**found, "outputs": TensorComparison(**found["outputs"])})
+
+    def put(self, plan: PrecisionPlan, score: Score) -> None:
+        fields = {name: getattr(score, name) for name in ("n_samples", "top1", "top5", "custom")}
+        self._scores[_plan_key(plan)] = {**fields, "outputs": dict(vars(score.outputs))}
+        if self._path is not None:
+            write_atomic(self._path, json.dumps({"subject": self._subject, "scores": self._scores}, indent=1).encode())
+
+
+def _plan_key(plan: PrecisionPlan) -> str:
+    return json.dumps([sorted(plan.keep), sorted(plan.amax.items())])
+
+
+def _digest(value: Any) -> str:
+    import hashlib
+
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

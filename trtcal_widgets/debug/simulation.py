@@ -1,0 +1,356 @@
+"""FP32 and INT8 of one model side by side, simulated with Q/DQ nodes in ONNX Runtime on the CPU.
+
+The INT8 model runs unoptimised: every rounding is exactly Q/DQ's, and no INT8 kernel of the machine at hand blurs it.
+Tensors are compared as they stream by, so memory does not grow with the number of samples.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.core.histogram import Histogram, replay
+from trtcal_widgets.data.plan import NoSuchBatchError
+from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
+from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
+from trtcal_widgets.debug.runs import Control, TappedModel, TensorStore
+from trtcal_widgets.errors import DataError
+from trtcal_widgets.export.qdq import QdqBuilder
+from trtcal_widgets.export.qdq_placement import quantized_inputs
+from trtcal_widgets.export.qdq_scales import rows_of
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.load import OnnxModel, load_model
+from trtcal_widgets.model.partial import PartialModel, downstream_part
+from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.runners.feeds import check_feeds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from trtcal_widgets.data.base import Batch
+
+__all__ = ["Int8Simulation"]
+
+_PAIRS = 4000
+"""Points of a scatter of FP32 against INT8."""
+
+
+class Int8Simulation:
+    """A model in FP32 and in INT8 with given scales.
+
+    Parameters
+    ----------
+    model
+        Path of the FP32 ONNX file, or the loaded model.
+    scales
+        Tensor name -> scale (amax / 127); or a calibration cache, a table of ranges, or a session.
+    placement
+        Where Q/DQ goes: ``"recommended"`` or ``"weights-only-inputs"``,
+        see :func:`~trtcal_widgets.export.qdq.build_qdq`.
+    plan
+        Layers to leave in higher precision, and thresholds that replace those of ``scales``. Higher precision is
+        simulated as FP32: FP16's own rounding is some thousand times smaller than INT8's and not simulated.
+    threads
+        Cores to use; None for all.
+    force
+        Take scales although most of their names are not in the model.
+    store_bytes
+        How much of one evaluation's tensors may be kept on disk, so that a changed plan recomputes only what lies
+        downstream of the change.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | OnnxModel,
+        scales: Any,
+        *,
+        placement: str = "recommended",
+        plan: PrecisionPlan | None = None,
+        threads: int | None = None,
+        force: bool = False,
+        store_bytes: int = 1 << 30,
+    ) -> None:
+        self.model = model if isinstance(model, OnnxModel) else load_model(model)
+        self.graph = self.model.graph
+        self.scales = rows_of(scales)
+        self.placement = placement
+        self.plan = plan or PrecisionPlan(model_sha256=self.graph.sha256)
+        self.threads = threads or os.cpu_count() or 1
+        self._builder = QdqBuilder(self.model, self.scales, placement=placement, force=force)
+        self.report = self._builder.build(plan=self.plan).report
+        self.float_proto = self._builder.build(only=()).proto
+        self.dtypes = {t.name: t.dtype for t in self.graph.tensors.values()}
+        self._store_bytes = store_bytes
+        self._kept: _Kept | None = None
+        self.outputs = [t.name for t in self.graph.outputs]
+
+    def proto(self, plan: PrecisionPlan, only: frozenset[str] | None = None) -> ModelProto:
+        """Return the model with Q/DQ by a plan; ``only`` these nodes are quantised, where given."""
+        return self._builder.build(plan=plan, only=only).proto
+
+    @cached_property
+    def placed(self) -> Mapping[str, tuple[str, ...]]:
+        """Node name -> the activations that the placement quantises in front of it, weights not included."""
+        weights = (TensorKind.WEIGHT, TensorKind.CONSTANT)
+        return {
+            node: tuple(name for name in names if self.graph.tensor(name).kind not in weights)
+            for node, names in quantized_inputs(self.graph, self.placement).items()
+        }
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the nodes whose inputs are quantised by the placement, in graph order, kept ones included."""
+        return tuple(node.name for node in self.graph.nodes if node.name in self.placed)
+
+    def batches(self, evaluation: Evaluation) -> Iterator[tuple[Batch, dict[str, NDArray[Any]]]]:
+        """Yield every evaluation batch with its feeds, checked against the model."""
+        index = 0
+        while True:
+            try:
+                batch = evaluation.plan.load(index)
+            except NoSuchBatchError:
+                if index == 0:
+                    raise DataError(f"{evaluation.plan.source.describe()} gave no evaluation batch") from None
+                return
+            yield batch, check_feeds(self.graph, batch.feeds)
+            index += 1
+
+    def tapped(self, proto: ModelProto, names: Sequence[str], what: str, optimization: str = "off") -> TappedModel:
+        """Put a version of the model into ONNX Runtime, with these tensors to be seen."""
+        return TappedModel(
+            proto,
+            self.model.path.parent,
+            names,
+            name=f"{self.graph.name} ({what})",
+            threads=self.threads,
+            optimization=optimization,
+        )
+
+    def fp32(self, names: Iterable[str]) -> TappedModel:
+        """Return the FP32 model with these tensors to be seen."""
+        return self.tapped(self.float_proto, list(dict.fromkeys(names)), "FP32", "extended")
+
+    def compare(
+        self, evaluation: Evaluation, *, control: Control | None = None, names: Iterable[str] | None = None
+    ) -> ComparisonResult:
+        """Run both and compare every floating-point activation.
+
+        Parameters
+        ----------
+        evaluation
+            The batches, and how outputs are judged.
+        control
+            Progress and cancelling.
+        names
+            Tensors to compare; None for all floating-point activations.
+
+        Raises
+        ------
+        DataError, ModelError, EvaluationError
+            If a batch cannot be read, run or judged.
+        """
+        control = control or Control()
+        compared = list(names) if names is not None else self._activations()
+        asked = list(dict.fromkeys([*compared, *self.outputs]))
+        fp32 = self.fp32(asked)
+        int8 = self.tapped(self.proto(self.plan), asked, "INT8")
+        sums = {name: _Sums() for name in compared}
+        best, tested = Scorer(evaluation), Scorer(evaluation)
+        total = evaluation.plan.n_batches or 0
+        with ThreadPoolExecutor(self.threads) as pool:
+            for batch, feeds in self.batches(evaluation):
+                control.report(batch.index, total, "comparing FP32 with INT8")
+                reference, quantized = fp32.run(feeds), int8.run(feeds)
+                self.judge(best, reference, reference, batch)
+                self.judge(tested, quantized, reference, batch)
+                list(pool.map(lambda n, a=reference, b=quantized: sums[n].add(a.pop(n), b.pop(n)), compared))
+        control.report(total, total, "comparing FP32 with INT8")
+        results = {name: self._tensor_result(name, sums[name]) for name in compared}
+        return ComparisonResult(results, best.result(), tested.result())
+
+    def _activations(self) -> list[str]:
+        return [t.name for t in self.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION]
+
+    def judge(self, scorer: Scorer, outputs: Mapping[str, Any], reference: Mapping[str, Any], batch: Batch) -> None:
+        """Score one batch of outputs."""
+        scorer.add({n: outputs[n] for n in self.outputs}, {n: reference[n] for n in self.outputs}, batch)
+
+    def _tensor_result(self, name: str, sums: _Sums) -> TensorResult:
+        producer = self.graph.tensor(name).producer
+        quantized = name in self.quantized
+        amax = self.plan.amax.get(name, self.scales.get(name, math.nan) * 127.0) if quantized else math.nan
+        return TensorResult(
+            name=name,
+            op_type=self.graph.op_type(name),
+            node=self.graph.nodes[producer].name if producer >= 0 else "",
+            comparison=sums.comparison,
+            reference=replay(sums.reference) if sums.reference else Histogram.empty(),
+            tested=replay(sums.tested) if sums.tested else Histogram.empty(),
+            amax=amax,
+            quantized=quantized,
+        )
+
+    @cached_property
+    def quantized(self) -> frozenset[str]:
+        """Names of the tensors that have a Q/DQ pair in the INT8 model."""
+        return frozenset(entry.name for entry in self.report.quantized)
+
+    def detail(self, name: str, evaluation: Evaluation, *, max_batches: int = 8) -> TensorDetail:
+        """Look closer at one tensor: error histogram, and an even sample of value pairs.
+
+        Parameters
+        ----------
+        name
+            A floating-point activation.
+        evaluation
+            The batches.
+        max_batches
+            Use no more than the first so many: a picture needs no more.
+        """
+        fp32 = self.fp32([name])
+        int8 = self.tapped(self.proto(self.plan), [name], "INT8")
+        sums = _Sums()
+        errors: list[Histogram] = []
+        pairs: list[NDArray[np.float32]] = []
+        for batch, feeds in self.batches(evaluation):
+            if batch.index >= max_batches:
+                break
+            a, b = fp32.run(feeds)[name], int8.run(feeds)[name]
+            sums.add(a, b)
+            errors.append(Histogram.of(b - a, errors[0].base if errors else None))
+            every = max(1, a.size // (_PAIRS // 4))
+            pairs.append(np.stack([a.reshape(-1)[::every], b.reshape(-1)[::every]], axis=1).astype(np.float32))
+        result = self._tensor_result(name, sums)
+        shown = np.concatenate(pairs)
+        shown = shown[:: max(1, len(shown) // _PAIRS)]
+        return TensorDetail(name, sums.comparison, result.reference, result.tested, replay(errors), shown)
+
+    def score(
+        self, evaluation: Evaluation, plan: PrecisionPlan | None = None, *, control: Control | None = None
+    ) -> Score:
+        """Return the score of a plan (of :attr:`plan` unless another is given).
+
+        The first call keeps the tensors of its run on disk, as far as they fit; a call with another plan then
+        recomputes only what lies downstream of the difference.
+        """
+        control = control or Control()
+        plan = plan if plan is not None else self.plan
+        kept = self._keep(evaluation, control)
+        part = downstream_part(kept.proto, self.proto(plan), self.dtypes, self.outputs)
+        if part is None:
+            return kept.score(evaluation, self.outputs)
+        if kept.store.holds(part.inputs, kept.batches):
+            return self._score_part(part, kept, evaluation, control)
+        return self._score_whole(self.proto(plan), kept, evaluation, control)
+
+    def reference_score(self, evaluation: Evaluation, *, control: Control | None = None) -> Score:
+        """Return FP32's score."""
+        kept = self._keep(evaluation, control or Control())
+        scorer = Scorer(evaluation)
+        for batch in kept.plan_batches(evaluation):
+            reference = kept.reference[batch.index]
+            scorer.add(reference, reference, batch)
+        return scorer.result()
+
+    def _keep(self, evaluation: Evaluation, control: Control) -> _Kept:
+        """Run FP32 and the present plan once over the evaluation, keeping outputs and, if they fit, all tensors."""
+        if self._kept is not None and self._kept.evaluation is evaluation:
+            return self._kept
+        proto = self.proto(self.plan)
+        made = [t.name for t in self.graph.tensors.values() if t.kind is TensorKind.ACTIVATION]
+        wanted = list(dict.fromkeys([*made, *self.outputs]))
+        kept = _Kept(evaluation, proto, TensorStore(self._store_bytes))
+        fp32 = self.fp32(self.outputs)
+        tapped = self.tapped(proto, wanted, "INT8")
+        plain: TappedModel | None = None
+        total = evaluation.plan.n_batches or 0
+        for batch, feeds in self.batches(evaluation):
+            control.report(batch.index, total, "running FP32 and INT8")
+            kept.reference.append(fp32.run(feeds))
+            if kept.store.complete:
+                values = tapped.run(feeds)
+                kept.store.keep(batch.index, [*feeds.items(), *values.items()])
+            else:
+                plain = plain or self.tapped(proto, self.outputs, "INT8")
+                values = plain.run(feeds)
+            kept.outputs.append({n: values[n] for n in self.outputs})
+        self._kept = kept
+        return kept
+
+    def _score_part(self, part: PartialModel, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
+        tapped = self.tapped(part.proto, part.outputs, "what the plan changes")
+        scorer = Scorer(evaluation)
+        for batch in kept.plan_batches(evaluation):
+            control.report(batch.index, kept.batches, "scoring the plan")
+            values = tapped.run({n: kept.store.get(batch.index, n) for n in part.inputs})
+            scorer.add({**kept.outputs[batch.index], **values}, kept.reference[batch.index], batch)
+        return scorer.result()
+
+    def _score_whole(self, proto: ModelProto, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
+        tapped = self.tapped(proto, self.outputs, "the plan")
+        scorer = Scorer(evaluation)
+        for batch, feeds in self.batches(evaluation):
+            control.report(batch.index, kept.batches, "scoring the plan")
+            scorer.add(tapped.run(feeds), kept.reference[batch.index], batch)
+        return scorer.result()
+
+    def isolated(
+        self, evaluation: Evaluation, layers: Iterable[str] | None = None, *, control: Control | None = None
+    ) -> list[LayerResult]:
+        """Return what each layer alone in INT8 does, worst first; see :func:`~.ranking.rank_layers`."""
+        from trtcal_widgets.debug.ranking import rank_layers
+
+        return rank_layers(self, evaluation, layers, control=control)
+
+
+@dataclass
+class _Sums:
+    """What is summed up for one tensor."""
+
+    comparison: TensorComparison = field(default_factory=TensorComparison)
+    reference: list[Histogram] = field(default_factory=list)
+    tested: list[Histogram] = field(default_factory=list)
+
+    def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
+        base = self.reference[0].base if self.reference else None
+        here = Histogram.of(a, base)
+        there = Histogram.of(b, here.base or None)
+        self.comparison += TensorComparison.of(a, b)
+        self.reference = [replay([*self.reference, here])]
+        self.tested = [replay([*self.tested, there])]
+
+
+@dataclass
+class _Kept:
+    """One run of FP32 and of a plan over an evaluation."""
+
+    evaluation: Evaluation
+    proto: ModelProto
+    store: TensorStore
+    reference: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    outputs: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+
+    @property
+    def batches(self) -> int:
+        return len(self.outputs)
+
+    def plan_batches(self, evaluation: Evaluation) -> Iterator[Batch]:
+        for index in range(self.batches):
+            yield evaluation.plan.load(index)
+
+    def score(self, evaluation: Evaluation, names: Sequence[str]) -> Score:
+        scorer = Scorer(evaluation)
+        for batch in self.plan_batches(evaluation):
+            values = self.outputs[batch.index]
+            scorer.add({n: values[n] for n in names}, self.reference[batch.index], batch)
+        return scorer.result()
