@@ -45,6 +45,6 @@ class Command:
 
 def commands() -> tuple[Command, ...]:
     """Return all commands in the order of the help. A new command is one more module and one more line here."""
-    from trtcal_widgets.cli import calibrate, convert, debug, demo, diff, show
+    from trtcal_widgets.cli import calibrate, convert, debug, demo, diff, report, show
 
-    return (calibrate.COMMAND, show.COMMAND, diff.COMMAND, convert.COMMAND, debug.COMMAND, demo.COMMAND)
+    return (calibrate.COMMAND, show.COMMAND, diff.COMMAND, convert.COMMAND, port.COMMAND, debug.COMMAND, report.COMMAND, demo.COMMAND)
