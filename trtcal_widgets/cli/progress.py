@@ -66,10 +66,10 @@ class _Bar:
         if self._bar is None or status.pass_name != self._pass:
             self.close()
             self._pass = status.pass_name
-            # A terminal that does not know its width says 0, at which tqdm draws nothing.
-            width = shutil.get_terminal_size().columns
+            # A terminal that does not know its size says 0 x 0, in which tqdm draws nothing.
+            width, height = shutil.get_terminal_size()
             what = status.pass_name or "calibrating"
-            self._bar = tqdm(total=status.n_batches, unit="batch", desc=what, ncols=width)
+            self._bar = tqdm(total=status.n_batches, unit="batch", desc=what, ncols=width, nrows=height)
         if status.n_batches != self._bar.total:  # it may become known, or shrink, on the way
             self._bar.total = status.n_batches
         self._bar.update(_position(status) - self._bar.n)

@@ -1,0 +1,87 @@
+"""Write docs/cli.md from the parser of trtcal, so that the page and the command never disagree.
+
+    python tools/write_cli_docs.py
+
+A test compares the page with what this writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trtcal_widgets.cli.app import build_parser
+from trtcal_widgets.cli.registry import Command, commands
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+
+INTRODUCTION = """\
+# trtcal: the command line
+
+The same code as the notebook, without a notebook. `python -m trtcal_widgets` is the same command.
+<!-- Written by tools/write_cli_docs.py from the parser. Do not edit: run it again. -->
+
+| command | what it does |
+| --- | --- |
+{table}
+
+## In general
+
+- **Exit codes**: 0 done; 1 `diff` found a difference; 2 wrong usage or an error; 130 stopped with Ctrl-C.
+- **Errors** are one message on stderr that says what to do. `--debug` shows the Python traceback as well.
+- **Files** are replaced in one step: a full disk or a power cut leaves the old file. Calibrating again replaces a
+  cache without asking; any other kind of file at the output path is left alone unless `--force` is given.
+- **Progress** goes to stderr: a bar on a terminal, a few plain lines elsewhere. Results go to stdout.
+- **Ctrl-C** stops after the batch at hand and writes no cache, because a cache of part of the data looks like a whole
+  one. With `--session FILE` the batches that are done are kept.
+- **Names** of tensors are shown on one line; control characters appear as escapes such as `\\x1b`.
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    parsers = _parsers(build_parser())
+    rows = "\n".join(f"| [`trtcal {c.name}`](#trtcal-{c.name}) | {c.summary} |" for c in commands())
+    sections = [_section(command, parsers[command.name]) for command in commands()]
+    return "\n".join([INTRODUCTION.format(table=rows), *sections])
+
+
+def _parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (found,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001 - no public way
+    return dict(found.choices)
+
+
+def _section(command: Command, parser: argparse.ArgumentParser) -> str:
+    lines = [f"## trtcal {command.name}", "", " ".join(command.description.split()), ""]
+    if command.examples:
+        lines += ["```", *command.examples, "```", ""]
+    lines += ["| argument | meaning |", "| --- | --- |"]
+    # The help and --debug are the same everywhere.
+    actions = [a for a in parser._actions if not {"--help", "--debug"} & set(a.option_strings)]  # noqa: SLF001
+    actions.sort(key=lambda action: bool(action.option_strings))
+    lines += [f"| {_usage(action)} | {_meaning(action)} |" for action in actions]
+    return "\n".join([*lines, ""])
+
+
+def _usage(action: argparse.Action) -> str:
+    """Return ``-o CACHE, --output CACHE`` or ``--last drop|pad|keep``."""
+    value = ""
+    if action.choices is not None:
+        value = "|".join(map(str, action.choices))
+    elif action.nargs != 0:
+        value = str(action.metavar or action.dest)
+    names = ", ".join(action.option_strings)
+    text = f"{names} {value}".strip() if names else value
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _meaning(action: argparse.Action) -> str:
+    text = (action.help or "") % {**vars(action), "prog": "trtcal"}
+    required = " (required)" if action.required and action.option_strings else ""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;") + required
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(render(), encoding="utf-8")
+    print(f"wrote {PAGE}")
