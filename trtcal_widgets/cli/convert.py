@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.outputs import check_output, is_scale_file
+from trtcal_widgets.cli.qdq import add_qdq_arguments, check_only_qdq, convert_to_qdq
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.core.cache import KNOWN_ALGORITHMS, CalibrationCache
 from trtcal_widgets.core.files import write_atomic
@@ -35,10 +36,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         required=True,
-        choices=CONVERT_TARGETS,
+        choices=(*CONVERT_TARGETS, "qdq"),
         help=(
             "cache: TensorRT's own; ranges: <name>:<amax> text; ort: ONNX Runtime's <name> <amax> text; "
-            "json: {name: [min, max]}; flatbuffers: what ONNX Runtime's TensorRT provider reads"
+            "json: {name: [min, max]}; flatbuffers: what ONNX Runtime's TensorRT provider reads; "
+            "qdq: an ONNX model with explicit quantisation, the only road to TensorRT 11 (needs --model)"
         ),
     )
     parser.add_argument("--trt-version", metavar="VERSION", help="TensorRT version for the header of a cache")
@@ -48,10 +50,18 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out rows whose amax is negative, infinite or not a number, instead of refusing them",
     )
-    parser.add_argument("--force", action="store_true", help="replace OUT even where it is FILE itself or no such file")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace OUT even where it is FILE itself or no such file; with --to qdq: take another model's scales",
+    )
+    add_qdq_arguments(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.to == "qdq":
+        return convert_to_qdq(arguments)
+    check_only_qdq(arguments)
     output = Path(arguments.output)
     table = read_scale_file(arguments.file)
     if not arguments.force and output.exists() and os.path.samefile(arguments.file, output):  # noqa: PTH121 - links
@@ -92,12 +102,16 @@ def _refuse_unusable(table: CalibrationCache | ScaleTable, arguments: argparse.N
 
 COMMAND = Command(
     name="convert",
-    summary="turn a cache into ranges, JSON or an ONNX Runtime table, and back",
-    description="Read a file of scales or ranges in any known format and write it in another.",
+    summary="turn a cache into ranges, JSON, an ONNX Runtime table or a Q/DQ model, and back",
+    description=(
+        "Read a file of scales or ranges in any known format and write it in another, or, with its model, write the "
+        "model with QuantizeLinear and DequantizeLinear, which TensorRT 11 needs."
+    ),
     add_arguments=_arguments,
     run=_run,
     examples=(
         "trtcal convert calibration.cache -o ranges.txt --to ranges",
         "trtcal convert ranges.txt -o calibration.cache --to cache --trt-version 8.6.1",
+        "trtcal convert calibration.cache --model model.onnx --to qdq -o model.qdq.onnx",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,8 +44,19 @@ class Command:
     examples: tuple[str, ...] = ()
 
 
-def commands() -> tuple[Command, ...]:
-    """Return all commands in the order of the help. A new command is one more module and one more line here."""
-    from trtcal_widgets.cli import calibrate, convert, debug, demo, diff, report, show
+_MODULES = (
+    "calibrate",
+    "show",
+    "diff",
+    "convert",
+    "port",
+    "debug",
+    "report",
+    "demo",
+)
+"""Modules of this package with a ``COMMAND``, in the order of the help. A new command is one more line here."""
 
-    return (calibrate.COMMAND, show.COMMAND, diff.COMMAND, convert.COMMAND, port.COMMAND, debug.COMMAND, report.COMMAND, demo.COMMAND)
+
+def commands() -> tuple[Command, ...]:
+    """Return all commands in the order of the help."""
+    return tuple(import_module(f"trtcal_widgets.cli.{name}").COMMAND for name in _MODULES)
