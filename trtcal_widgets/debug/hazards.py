@@ -88,5 +88,5 @@ def _not_checked(facts: Facts) -> Hazard:
         tensors=(),
         nodes=(),
         message=f"Not looked at: {'; '.join(facts.unchecked)}.",
-        mend="Pass the model's path, or a session with its model and data, to have these checked too.",
+        mend="find_hazards(session) with the model and data at hand looks at these too; --model gives the weights.",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trtcal_widgets.core.files import write_atomic
 from trtcal_widgets.core.palette import METHOD_STYLES
 from trtcal_widgets.debug.hazards import find_hazards
-from trtcal_widgets.debug.report_facts import cache_facts, facts_part, headline, reproduce_part, tiles
+from trtcal_widgets.debug.report_facts import facts_part, headline, reproduce_part, tiles
 from trtcal_widgets.debug.report_html import Html, join, tag
 from trtcal_widgets.debug.report_page import choices_part, hazards_part, histograms_part, overview_part, worst_of
 from trtcal_widgets.debug.report_sections import (
@@ -22,7 +22,9 @@ from trtcal_widgets.debug.report_sections import (
     plan_section,
     ranking_section,
 )
+from trtcal_widgets.debug.report_svg import layers_svg
 from trtcal_widgets.debug.report_tables import section_body, tensor_table
+from trtcal_widgets.debug.results import ComparisonResult
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.presentation import printable
 
@@ -121,14 +123,14 @@ def render_report(
     plan = getattr(evaluation_result, "plan", None) if plan is None else plan
     results = [
         *(accuracy_section(evaluation_result) if evaluation_result is not None else ()),
-        *(errors_section(evaluation_result, n_worst)),
         *(ranking_section(ranking, n_worst) if ranking is not None else ()),
         *(plan_section(plan) if plan is not None else ()),
         *(_section(given) for given in sections),
     ]
     heading = title or f"INT8 calibration of {printable(session.graph.name)}"
     when = (date or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M %Z").strip()
-    parts = list(_parts(session, found, results, n_worst))
+    parts = [*_error_parts(evaluation_result, n_worst), *_parts(session, found, results, n_worst)]
+    parts.sort(key=lambda part: part[0] != "result-1")  # accuracy first, errors behind it
     nav = tag("nav", *(tag("a", text, href=f"#{anchor}") for anchor, text, _ in parts), aria_label="Contents")
     header = tag("header", tag("h1", heading), headline(session, when), tiles(session, found, evaluation_result), nav)
     body = [tag("section", tag("h2", text, id=anchor), content) for anchor, text, content in parts]
@@ -142,6 +144,16 @@ def _section(given: ReportSection | AsReportSection) -> ReportSection:
     if isinstance(given, AsReportSection):
         return given.report_section()
     raise UsageError(f"a section of a report is a ReportSection, not {type(given).__name__}")
+
+
+def _error_parts(evaluation_result: Any, n_worst: int) -> Iterator[tuple[str, str, Html]]:
+    """Yield INT8 against FP32 in graph order and the worst tensors, where tensors were compared."""
+    if isinstance(evaluation_result, ComparisonResult):
+        points = [(t.name, t.sqnr_db) for t in evaluation_result.tensors.values()]
+        plot = tag("div", layers_svg(points), class_="scroll", tabindex=0, role="region", aria_label="SQNR by tensor")
+        for section in errors_section(evaluation_result, n_worst):
+            intro = tag("p", "SQNR in dB in graph order, all layers in INT8: where it falls, accuracy is lost.")
+            yield "errors", section.title, join([intro, plot, section_body(section)])
 
 
 def _parts(
@@ -169,7 +181,7 @@ def _parts(
             histograms_part(session, worst),
         ])  # fmt: skip
     yield "choices", "Decisions made by hand", choices_part(session)
-    yield "facts", "What was calibrated", join([facts_part(session), cache_facts(session)])
+    yield "facts", "What was calibrated", facts_part(session)
     if counted:
         table = tensor_table(rows, label="All tensors")
         yield "all", "All tensors", tag("details", tag("summary", f"Show all {len(rows):,} rows"), table)

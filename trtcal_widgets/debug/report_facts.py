@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets._version import __version__
 from trtcal_widgets.core.cache import DEFAULT_VERSION
+from trtcal_widgets.debug.hazards_types import SEVERITIES
 from trtcal_widgets.debug.report_html import Html, join, tag
 from trtcal_widgets.debug.report_page import worst_of
 from trtcal_widgets.debug.report_sections import scores_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.hazards_types import Hazard
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["cache_facts", "facts_part", "headline", "reproduce_part", "tiles"]
+__all__ = ["facts_part", "headline", "reproduce_part", "tiles"]
 
 _RANGE_MODES = {
     "tensorrt": "one pass; the range starts at the first batch and doubles, as TensorRT's does",
@@ -31,8 +32,13 @@ _RANGE_MODES = {
 
 
 def headline(session: CalibrationSession, when: str) -> Html:
-    """Return the line below the title."""
-    return tag("p", f"{counted_text(session)} · {session.state.method.label} · {when}", class_="lead")
+    """Return the lines below the title: which data, which model, which file comes of it."""
+    graph = session.graph
+    cache = _cache(session)
+    header = "" if isinstance(cache, TrtcalError) else f" · {cache.header}"
+    first = f"{counted_text(session)} · {session.state.method.label} · {session.range_mode} range{header} · {when}"
+    second = f"opset {graph.opset} · {printable(session.runner_name)} · trtcal_widgets {__version__} · sha256 "
+    return join([tag("p", first, class_="lead"), tag("p", second, tag("code", graph.sha256), class_="lead")])
 
 
 def counted(session: CalibrationSession) -> int:
@@ -57,15 +63,23 @@ def tiles(session: CalibrationSession, hazards: Sequence[Hazard], evaluation_res
     calibrated = frozenset(session.calibrated)
     rows = [row for row in session.table() if row.name in calibrated]
     worst = worst_of(rows, 1)
-    severe, warnings = (sum(h.severity == s for h in hazards) for s in ("severe", "warning"))
     shown = [*_accuracy_tile(evaluation_result)]
     shown.append((f"{len(rows):,}", "tensors with a threshold"))
     if worst:
         shown.append((f"{significant(worst[0].sqnr_db)} dB", f"lowest SQNR: {printable(worst[0].name)}"))
-    shown.append((f"{severe:,} severe, {warnings:,} to look at", f"of {count_of(len(hazards), 'hazard')} found"))
+    shown.append(_hazard_tile(hazards))
     if session.state.choices:
         shown.append((f"{len(session.state.choices):,}", "thresholds chosen by hand"))
     return tag("div", *(tag("div", tag("b", b), tag("span", text), class_="tile") for b, text in shown), class_="tiles")
+
+
+def _hazard_tile(hazards: Sequence[Hazard]) -> tuple[str, str]:
+    severe, warnings, notes = (sum(h.severity == s for h in hazards) for s in SEVERITIES)
+    if severe:
+        return f"{severe:,} severe", f"hazards; {count_of(warnings, 'warning')}, {count_of(notes, 'note')} besides"
+    if warnings:
+        return count_of(warnings, "warning"), f"no severe hazard; {count_of(notes, 'note')}"
+    return "no warning", f"no severe hazard; {count_of(notes, 'note')}"
 
 
 def _accuracy_tile(result: Any) -> list[tuple[str, str]]:
@@ -93,8 +107,9 @@ def facts_part(session: CalibrationSession) -> Html:
     of_all = f" of {total:,}" if total is not None and total != status.recorded else ""
     return facts_list(
         [
+            *_cache_facts(session),
             ("model", printable(graph.name)),
-            ("sha256", tag("code", graph.sha256)),
+            ("model sha256", tag("code", graph.sha256)),
             ("made by", printable(graph.metadata.get("producer", ""))),
             ("opset", printable(graph.metadata.get("opsets", "")) or str(graph.opset)),
             ("inputs", ", ".join(f"{printable(t.name)} {t.dtype}{_shape(t.shape)}" for t in graph.inputs)),
@@ -123,19 +138,16 @@ def _cache(session: CalibrationSession) -> CalibrationCache | TrtcalError:
         return error
 
 
-def cache_facts(session: CalibrationSession) -> Html:
+def _cache_facts(session: CalibrationSession) -> list[tuple[str, Html | str]]:
     """Return what the calibration cache of these choices is, so that a file at hand can be told to be this one."""
     cache = _cache(session)
     if isinstance(cache, TrtcalError):
-        return tag("p", f"These choices cannot be written as a TensorRT cache: {printable(str(cache))}")
+        return [("cache", f"none: {printable(str(cache))}")]
     digest = hashlib.sha256(cache.to_bytes()).hexdigest()
-    return facts_list(
-        [
-            ("cache header", tag("code", cache.header)),
-            ("cache", f"{len(cache.scales):,} rows; sha256 of the file for TensorRT {DEFAULT_VERSION}:"),
-            ("cache sha256", tag("code", digest)),
-        ]
-    )
+    return [
+        ("cache", join([tag("code", cache.header), f", {len(cache.scales):,} rows (for TensorRT {DEFAULT_VERSION})"])),
+        ("cache sha256", tag("code", digest)),
+    ]
 
 
 def reproduce_part(session: CalibrationSession) -> Html:

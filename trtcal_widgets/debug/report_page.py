@@ -122,22 +122,23 @@ def _card(session: CalibrationSession, row: TensorRow) -> Html:
         tag("h3", name_of(row.name)),
         tag("p", facts, class_="faint"),
         histogram_svg(session.histogram(row.name), marks, row.name),
-        tag("ul", *(_legend_entry(session, row.name, m) for m in marks), class_="legend"),
+        _legend(session, row.name, marks),
         class_="card",
     )
 
 
-def _legend_entry(session: CalibrationSession, name: str, mark: Mark) -> Html:
+def _legend(session: CalibrationSession, name: str, marks: Sequence[Mark]) -> Html:
+    columns = ("threshold", "±amax", "SQNR dB", "clipped %")
+    head = tag("tr", *(tag("th", c, scope="col", class_="num" if k else None) for k, c in enumerate(columns)))
+    rows = [tag("tr", *_legend_cells(session, name, m), class_="chosen" if m.chosen else None) for m in marks]
+    return tag("table", tag("thead", head), tag("tbody", *rows), class_="legend")
+
+
+def _legend_cells(session: CalibrationSession, name: str, mark: Mark) -> list[Html]:
     cost = session.cost(name, mark.amax)
-    text = f"{significant(cost.sqnr_db)} dB · {significant(100 * cost.clipped_fraction)} % clipped"
-    return tag(
-        "li",
-        swatch(mark.label),
-        tag("span", f"{mark.label}{' ✓' if mark.chosen else ''}"),
-        tag("span", significant(mark.amax)),
-        tag("span", text, class_="cost"),
-        class_="chosen" if mark.chosen else None,
-    )
+    numbers = (mark.amax, cost.sqnr_db, 100 * cost.clipped_fraction)
+    label = tag("td", swatch(mark.label), f" {mark.label}{' ✓' if mark.chosen else ''}")
+    return [label, *(tag("td", significant(v, 2 if v < 0.1 else 3), class_="num") for v in numbers)]
 
 
 def choices_part(session: CalibrationSession) -> Html:

@@ -19,6 +19,7 @@ __all__ = [
     "AsReportSection",
     "Cell",
     "Name",
+    "Precise",
     "ReportSection",
     "accuracy_section",
     "errors_section",
@@ -32,6 +33,19 @@ class Name(str):
     """A tensor's or node's name in a cell: set in its own type, and never markup."""
 
     __slots__ = ()
+
+
+class Precise(float):
+    """A number of which more than three digits matter, such as an accuracy."""
+
+    __slots__ = ("digits",)
+    digits: int
+
+    def __new__(cls, value: float, digits: int = 4) -> Precise:
+        """Take a number and how many significant digits to show."""
+        made = super().__new__(cls, value)
+        made.digits = digits
+        return made
 
 
 Cell = Name | str | int | float
@@ -158,7 +172,13 @@ def _scores(scores: Mapping[str, Score]) -> ReportSection:
     shown = [(title, values) for title, values in measures if not all(math.isnan(v) for v in values)]
     columns = ("", "samples", *(title for title, _ in shown), "output SQNR dB", "output cosine")
     rows = tuple(
-        (label, score.n_samples, *(values[k] for _, values in shown), score.outputs.sqnr_db, score.outputs.cosine)
+        (
+            label,
+            score.n_samples,
+            *(Precise(values[k]) for _, values in shown),
+            score.outputs.sqnr_db,
+            Precise(score.outputs.cosine, 5),
+        )
         for k, (label, score) in enumerate(scores.items())
     )
     notes = tuple(
@@ -201,7 +221,7 @@ def _error_row(t: TensorResult) -> tuple[Cell, ...]:
     clipped = 100 * t.clipped_fraction
     quantised = "yes" if t.quantized else "no"
     return (
-        Name(t.name), t.op_type, quantised, t.sqnr_db, t.cosine, c.mean_error, c.max_error, t.kl, clipped
+        Name(t.name), t.op_type, quantised, t.sqnr_db, Precise(t.cosine, 5), c.mean_error, c.max_error, t.kl, clipped
     )  # fmt: skip
 
 
@@ -229,13 +249,13 @@ def ranking_section(ranking: Any, n_worst: int) -> tuple[ReportSection, ...]:
     if not layers or not all(isinstance(layer, LayerResult) for layer in layers):
         raise UsageError(f"ranking is LayerResults or a ReportSection, not {type(ranking).__name__}")
     shown = sorted(layers, key=lambda layer: (-layer.loss, _low(layer.output_sqnr_db)))[:n_worst]
-    columns = ("layer", "operator", "first output", "loss", "SQNR of its output dB", "SQNR of the model's outputs dB")
-    rows = tuple((Name(x.node), x.op_type, Name(x.tensor), x.loss, x.own_sqnr_db, x.output_sqnr_db) for x in shown)
     measure = shown[0].score.measure
-    intro = (
-        f"One layer in INT8 at a time, all others in FP32. Loss is in {measure}; "
-        f"the {len(shown)} worst of {len(layers):,}."
+    factor, unit = (100.0, "points of top-1") if measure == "top-1" else (1.0, measure)
+    columns = ("layer", "operator", "first output", f"loss, {unit}", "own SQNR dB", "SQNR dB at the outputs")
+    rows = tuple(
+        (Name(x.node), x.op_type, Name(x.tensor), factor * x.loss, x.own_sqnr_db, x.output_sqnr_db) for x in shown
     )
+    intro = f"One layer in INT8 at a time, all others in FP32: the {len(shown)} worst of {len(layers):,}."
     return (ReportSection("What each layer alone costs", columns, rows, intro),)
 
 

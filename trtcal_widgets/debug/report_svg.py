@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.histogram import Histogram
 
-__all__ = ["Mark", "RangeBar", "css_class", "histogram_svg", "overview_svg", "swatch"]
+__all__ = ["Mark", "RangeBar", "css_class", "histogram_svg", "layers_svg", "overview_svg", "swatch"]
 
 DASHES = {"solid": "", "dash": "6 4", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "12 4"}
 """Plotly's dash names, which the palette uses, as SVG dash arrays."""
@@ -104,8 +104,8 @@ def histogram_svg(histogram: Histogram, marks: Sequence[Mark], name: str) -> Htm
     ]
     parts.append(tag("path", d=_steps(counts, left, width - right, floor, y), class_="bars"))
     chosen = next((m.amax for m in marks if m.chosen), 0.0)
-    if 0 < chosen < end:
-        box = {"x": _n(x(chosen)), "y": top, "width": _n(width - right - x(chosen)), "height": floor - top}
+    if 0 < chosen < histogram.amax:
+        box = {"x": _n(x(chosen)), "y": top, "width": _n(x(histogram.amax) - x(chosen)), "height": floor - top}
         parts.append(tag("rect", class_="clipped", **box))
     parts.append(_line(left, floor, width - right, floor, class_="axis"))
     parts += [
@@ -194,7 +194,7 @@ def overview_svg(bars: Sequence[RangeBar]) -> Html:
     slot = (width - left - right) / max(len(bars), 1)
     parts += [_bar(bar, left + (k + 0.5) * slot, slot, y, 10.0**high, top) for k, bar in enumerate(bars)]
     parts.append(_line(left, floor, width - right, floor, class_="axis"))
-    parts.append(_x_names(bars, left, slot, floor))
+    parts.append(_x_names([bar.name for bar in bars], left, slot, floor))
     label = f"Ranges of {len(bars)} tensors in graph order"
     return tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="plot overview", role="img", aria_label=label)
 
@@ -238,14 +238,53 @@ def _bar_text(bar: RangeBar) -> str:
     )
 
 
-def _x_names(bars: Sequence[RangeBar], left: float, slot: float, floor: float) -> Html:
-    if len(bars) <= 14:
+def _x_names(names: Sequence[str], left: float, slot: float, floor: float) -> Html:
+    if len(names) <= 14:
         fits = max(int(slot / 6.5), 4)
         return join(
-            _text(left + (k + 0.5) * slot, floor + 16, shorten_middle(printable(bar.name), fits))
-            for k, bar in enumerate(bars)
+            _text(left + (k + 0.5) * slot, floor + 16, shorten_middle(printable(name), fits))
+            for k, name in enumerate(names)
         )
-    step = next(s for s in (5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10**6) if len(bars) / s <= 14)
-    ticks = [_text(left + (k - 0.5) * slot, floor + 16, str(k)) for k in range(step, len(bars) + 1, step)]
-    middle = left + slot * len(bars) / 2
+    step = next(s for s in (5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10**6) if len(names) / s <= 14)
+    ticks = [_text(left + (k - 0.5) * slot, floor + 16, str(k)) for k in range(step, len(names) + 1, step)]
+    middle = left + slot * len(names) / 2
     return join([*ticks, _text(middle, floor + 31, "tensor in graph order", class_="faint")])
+
+
+def layers_svg(points: Sequence[tuple[str, float]]) -> Html:
+    """Return SQNR in dB of tensors in graph order: where the line falls, accuracy is lost.
+
+    Parameters
+    ----------
+    points
+        (name, SQNR in dB); what is not finite is left out.
+    """
+    width, height, left, right, top, bottom = 1100, 220, 44, 8, 12, 34
+    known = [(k, name, v) for k, (name, v) in enumerate(points) if math.isfinite(v)]
+    high = max(10.0 * math.ceil(max((v for _, _, v in known), default=10.0) / 10.0), 10.0)
+    low = min(0.0, 10.0 * math.floor(min((v for _, _, v in known), default=0.0) / 10.0))
+    slot = (width - left - right) / max(len(points), 1)
+
+    def y(value: float) -> float:
+        return top + (height - top - bottom) * (high - value) / (high - low)
+
+    parts: list[Html | None] = []
+    for k in range(round((high - low) / 10.0) + 1):
+        at = y(low + 10.0 * k)
+        parts.append(_line(left, at, width - right, at, class_="grid"))
+        parts.append(_text(left - 6, at + 4, f"{low + 10.0 * k:g}", "end"))
+    places = [(left + (k + 0.5) * slot, y(v)) for k, _, v in known]
+    if places:
+        parts.append(tag("path", d="M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in places), class_="curve"))
+    radius = min(max(slot * 0.3, 1.2), 4.0)
+    parts += [
+        tag(
+            "g",
+            tag("title", f"{printable(name)}\n{significant(v)} dB"),
+            tag("circle", cx=_n(px), cy=_n(py), r=_n(radius)),
+        )
+        for (_, name, v), (px, py) in zip(known, places, strict=True)
+    ]
+    parts.append(_x_names([name for name, _ in points], left, slot, height - bottom))
+    label = f"SQNR of {len(points)} tensors in graph order"
+    return tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="plot overview", role="img", aria_label=label)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.debug.report_html import Html, join, name_of, tag
-from trtcal_widgets.debug.report_sections import Name
+from trtcal_widgets.debug.report_sections import Name, Precise
 from trtcal_widgets.presentation import significant
 
 if TYPE_CHECKING:
@@ -39,14 +39,15 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, label:
 
 def _cell(value: Cell) -> Html:
     if isinstance(value, Name):
-        return tag("td", name_of(value))
+        return tag("td", name_of(value), class_="names")
     if isinstance(value, str):
         return tag("td", value, class_="text" if len(value) > 24 else None)
     if isinstance(value, float):
         if math.isnan(value):
             return tag("td", _DASH, class_="num", data_v="")
-        sort = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value) or repr(value)
-        shown = {math.inf: "∞", -math.inf: "−∞"}.get(value) or significant(value)  # noqa: RUF001 - a minus sign
+        sort = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value) or repr(float(value))
+        digits = value.digits if isinstance(value, Precise) else 3
+        shown = {math.inf: "∞", -math.inf: "−∞"}.get(value) or significant(value, digits)  # noqa: RUF001 - a minus sign
         return tag("td", shown, class_="num", data_v=sort, title=sort)
     return tag("td", f"{value:,}", class_="num", data_v=value)
 
