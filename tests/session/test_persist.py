@@ -129,7 +129,7 @@ def test_other_files_are_refused(tmp_path, content):
         CalibrationSession.load(tmp_path / "nothing")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.floats(0, 1), value=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_file_raises_our_error_or_loads(saved, tmp_path, position, value, cut):
     path, _ = saved

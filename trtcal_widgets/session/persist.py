@@ -1,8 +1,8 @@
 """A session in one file: a zip of JSON and numpy arrays, readable with nothing else. No pickle.
 
 ``session.json`` holds the graph, the intent and where the data came from; ``records.npy`` one fixed-size record per
-batch and tensor (see :data:`~trtcal_widgets.session.store.RECORD`), ``counts.bin`` the compressed counts they point
-to; ``constants.npy`` and ``constants.bin`` the same for constants.
+batch and tensor (see :data:`~trtcal_widgets.session.store.RECORD`), ``records.bin`` the counts that they point to;
+``constants.npy`` and ``constants.bin`` the same for constants.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -39,6 +41,12 @@ __all__ = ["FORMAT_VERSION", "load_session", "save_session"]
 FORMAT = "trtcal_widgets session"
 FORMAT_VERSION = 1
 
+_DAMAGE = (
+    *(OSError, EOFError, KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What zipfile, json and numpy raise for bytes that are not what they should be (NotImplementedError is a RuntimeError)."""
+
 
 def save_session(session: CalibrationSession, path: str | os.PathLike[str]) -> None:
     """Write a session; the old file stays where that fails."""
@@ -46,7 +54,7 @@ def save_session(session: CalibrationSession, path: str | os.PathLike[str]) -> N
     try:
         constants.append(session.parts.constants)
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr("session.json", json.dumps(_facts(session), ensure_ascii=True, indent=1))
             for stem, store in (("records", session.parts.store), ("constants", constants)):
                 archive.writestr(f"{stem}.npy", _npy(store.records()))
@@ -119,7 +127,7 @@ def load_session(
         raise
     except FileNotFoundError:
         raise SessionError(f"{shown}: there is no such file. Check the path.") from None
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
+    except _DAMAGE as error:
         raise SessionError(
             f"{shown}: this is not a saved session, or it is damaged ({type(error).__name__}: {error}). "
             "Save the session again, or record it anew"

@@ -1,7 +1,7 @@
 """The histograms of every batch, kept in a temporary file so that memory does not grow with batches.
 
-Per batch and tensor there is one fixed-size record (extremes, tallies, where the counts are) in memory and one small
-compressed block of counts in the file: any subset of the batches can be combined again without running the model.
+Per batch and tensor there is one fixed-size record (extremes, tallies, where the counts are) in memory and one block of
+counts in the file: any subset of the batches can be combined again without running the model.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 import threading
 import weakref
-import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -28,6 +27,7 @@ RECORD = np.dtype(
     [
         ("present", "u1"),
         ("itemsize", "u1"),
+        ("first", "<i8"),
         ("doublings", "<i4"),
         ("base", "<f8"),
         ("minimum", "<f8"),
@@ -43,7 +43,8 @@ RECORD = np.dtype(
         ("length", "<i8"),
     ]
 )
-"""One tensor in one batch; ``offset`` and ``length`` say where its compressed counts are."""
+"""One tensor in one batch. ``first`` is the count of bin 0, which holds the zeros and is often far larger than the
+others; ``offset`` and ``length`` say where those are, ``itemsize`` of how many bytes each."""
 
 _COPY = 1 << 20
 
@@ -110,7 +111,7 @@ class BatchStore:
         return Histogram(
             base=float(record["base"]),
             doublings=int(record["doublings"]),
-            counts=_decode(block, int(record["itemsize"])),
+            counts=_decode(block, int(record["itemsize"]), int(record["first"])),
             edge=int(record["edge"]),
             zeros=int(record["zeros"]),
             nans=int(record["nans"]),
@@ -170,24 +171,28 @@ class BatchStore:
 
 
 def _encode(counts: NDArray[np.int64]) -> tuple[int, bytes]:
-    """Pack counts into the smallest unsigned type that holds them, compressed."""
-    largest = int(counts.max(initial=0))
-    itemsize = next(size for size in (1, 2, 4, 8) if largest < 1 << (8 * size))
-    return itemsize, zlib.compress(counts.astype(f"<u{itemsize}").tobytes(), 1)
+    """Pack the counts behind bin 0 into the smallest unsigned type that holds them; nothing where they are all 0."""
+    largest = int(counts[1:].max(initial=0))
+    itemsize = next(size for size in (0, 1, 2, 4, 8) if largest < 1 << (8 * size))
+    return itemsize, counts[1:].astype(f"<u{itemsize}").tobytes() if itemsize else b""
 
 
-def _decode(block: bytes, itemsize: int) -> NDArray[np.int64]:
-    try:
-        packed = zlib.decompressobj().decompress(block, N_BINS * itemsize + 1)
-        return np.frombuffer(packed, f"<u{itemsize}", N_BINS).astype(np.int64)
-    except (zlib.error, ValueError, TypeError) as error:
-        raise SessionError(f"the kept counts of a batch are damaged ({error})") from error
+def _decode(block: bytes, itemsize: int, first: int) -> NDArray[np.int64]:
+    counts = np.zeros(N_BINS, np.int64)
+    counts[0] = first
+    if itemsize:
+        try:
+            counts[1:] = np.frombuffer(block, f"<u{itemsize}", N_BINS - 1)
+        except (ValueError, TypeError) as error:
+            raise SessionError(f"the kept counts of a batch are damaged ({error})") from error
+    return counts
 
 
 def _record(h: Histogram, itemsize: int, offset: int, length: int) -> tuple[float, ...]:
     return (
         1,
         itemsize,
+        h.counts[0],
         h.doublings,
         h.base,
         h.minimum,
