@@ -77,4 +77,5 @@ def test_jupyterlab_is_opened_on_the_notebook(trtcal, here, monkeypatch):
     assert trtcal("demo").code == 3
     (argv,) = calls
     assert argv[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert argv[-1] == str(here / NOTEBOOK)
+    assert f"--ServerApp.root_dir={here}" in argv
+    assert argv[-1].endswith(f"/lab/tree/{NOTEBOOK}")

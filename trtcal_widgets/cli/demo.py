@@ -85,7 +85,9 @@ def _require_jupyterlab() -> None:
 
 def _open(notebook: Path) -> int:
     """Run JupyterLab until the user ends it, and return its exit code."""
-    command = [sys.executable, "-m", "jupyterlab", str(notebook)]
+    # As its start page, not as a file to open: then the address that it prints leads to the notebook as well.
+    start = f"--LabApp.default_url=/lab/tree/{notebook.name}"
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebook.parent}", start]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         # Containers run as root, where JupyterLab would refuse to start.
         command.insert(3, "--allow-root")
