@@ -1,0 +1,449 @@
+"""Debugging as an object with a state: run, keep layers, try thresholds, look for a plan. No toolkit is in here.
+
+Slow methods are synchronous and may be called from a worker thread; one works at a time, the others wait. The state is
+frozen, and subscribers hear of each change once. The session stays the only place where thresholds live.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from trtcal_widgets.debug.controller_state import Basis, DebugState, Trial, basis_of, differences
+from trtcal_widgets.debug.evaluation import Evaluation, Score
+from trtcal_widgets.debug.hazards import find_hazards
+from trtcal_widgets.debug.runs import Control
+from trtcal_widgets.debug.search import METHODS, PlanSearch, SearchResult, scale_candidates
+from trtcal_widgets.debug.simulation import Int8Simulation
+from trtcal_widgets.errors import CancelledError, ModelError, SessionError, TrtcalError, UsageError
+from trtcal_widgets.model.load import OnnxModel, load_model
+from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.session import CalibrationSession, Choice
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from trtcal_widgets.debug.results import TensorDetail
+
+__all__ = ["AccuracyDebugging"]
+
+_KEPT_DETAILS = 24
+_TELL_EVERY = 0.1
+"""Seconds between two messages about progress."""
+
+_SCALES = frozenset({"position", "excluded", "method", "choices"})
+"""What of a session's state the scales follow from."""
+
+
+class AccuracyDebugging:
+    """Where a session's scales lose accuracy, and a plan against it.
+
+    Parameters
+    ----------
+    session
+        The calibrated session. Its thresholds are used as they are when :meth:`run` is called; when they change
+        later, :attr:`state` says that the results are out of date.
+    evaluation
+        The batches, and how outputs are judged.
+    model
+        The session's ONNX model, where the session was loaded without one: its path, or the loaded model.
+    placement, threads
+        As for :class:`~trtcal_widgets.debug.simulation.Int8Simulation`.
+
+    Raises
+    ------
+    UsageError
+        If there is no model, or what was given is no session or no evaluation.
+    ModelError
+        If the model is not the one that the session was calibrated with.
+    """
+
+    def __init__(
+        self,
+        session: CalibrationSession,
+        evaluation: Evaluation,
+        model: str | os.PathLike[str] | OnnxModel | None = None,
+        *,
+        placement: str = "recommended",
+        threads: int | None = None,
+    ) -> None:
+        _check(session, evaluation)
+        self.session = session
+        self.evaluation = evaluation
+        self.model = _model_of(session, model)
+        self.placement = placement
+        self._threads = threads
+        self._state = DebugState(plan=PrecisionPlan(model_sha256=self.model.graph.sha256))
+        self._simulation: Int8Simulation | None = None
+        self._basis: Basis | None = None
+        self._scores: dict[str, Score] = {}
+        self._past: list[PrecisionPlan] = []
+        self._future: list[PrecisionPlan] = []
+        self._subscribers: list[Callable[[frozenset[str]], None]] = []
+        self._lock = threading.RLock()
+        self._slow = threading.Lock()
+        self._control: Control | None = None
+        self._superseded: Control | None = None
+        self._unsubscribe = session.subscribe(self._session_changed)
+
+    # ---- state ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> DebugState:
+        """Where the work stands and what it found: frozen."""
+        return self._state
+
+    @property
+    def simulation(self) -> Int8Simulation | None:
+        """What the results were made with; None before the first run."""
+        return self._simulation
+
+    def subscribe(self, callback: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Have ``callback(changed)`` called once per change, with names of fields of :class:`DebugState`.
+
+        Calls may come from the thread that works. Returns a function that ends the subscription.
+        """
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def _commit(self, **change: Any) -> None:
+        with self._lock:
+            change["can_undo"], change["can_redo"] = bool(self._past), bool(self._future)
+            changed = {name for name, value in change.items() if value is not getattr(self._state, name)}
+            if changed:
+                self._state = replace(self._state, **change, revision=self._state.revision + 1)
+        if changed:
+            for subscriber in tuple(self._subscribers):
+                subscriber(frozenset(changed))
+
+    def _session_changed(self, changed: frozenset[str]) -> None:
+        if changed & _SCALES and self._basis is not None:
+            stale = differences(self._basis, basis_of(self.session))
+            if stale != self._state.stale:
+                self._commit(stale=stale)
+
+    # ---- slow work --------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Compare FP32 with INT8, rank the layers, score the plan if there is one, look for hazards.
+
+        Results are in :attr:`state` as soon as there are some. The old ones stay where it is cancelled or fails
+        before that.
+
+        Raises
+        ------
+        SessionError
+            If no batch is counted yet: there are no scales.
+        CancelledError, DataError, ModelError, EvaluationError
+            As it ended; :attr:`state` says the same.
+        """
+        with self._working("run") as control:
+            basis = basis_of(self.session)
+            scales = self._scales()
+            simulation = Int8Simulation(self.model, scales, placement=self.placement, threads=self._threads)
+            comparison = simulation.compare(self.evaluation, control=control)
+            with self._lock:
+                self._simulation, self._basis, self._scores = simulation, basis, {}
+            nothing: Any = MappingProxyType({})
+            stale = differences(basis, basis_of(self.session))
+            self._commit(
+                comparison=comparison, ranking=None, hazards=None, planned=None, stale=stale, trials=nothing,
+                details=nothing, search=None,
+            )  # fmt: skip
+            self._commit(ranking=tuple(simulation.isolated(self.evaluation, control=control)))
+            self._score_now(simulation, control)
+            control.report(0, 0, "looking for hazards")
+            self._commit(hazards=find_hazards(self.model, self.session, channel_batches=2))
+
+    def score_plan(self) -> Score | None:
+        """Score the plan of the moment, from what lies downstream of its difference to all-INT8.
+
+        Returns None for a plan that changes nothing, and where another change of the plan came in between.
+        """
+        simulation = self._ready()
+        if self._known_score() is not None or not self._state.plan:
+            self._commit(planned=self._known_score())
+            return self._state.planned
+        with self._working("plan") as control:
+            self._score_now(simulation, control)
+        return self._state.planned
+
+    def find_plan(
+        self, target: float = 0.99, *, precision: Literal["fp16", "fp32"] = "fp16", scales: bool = True
+    ) -> SearchResult:
+        """Look for the smallest plan that reaches a share of FP32's accuracy; it replaces the plan of the moment.
+
+        Parameters
+        ----------
+        target
+            Share of FP32's value, 0 to 1.
+        precision
+            What kept layers run in.
+        scales
+            Whether other thresholds are tried before layers are kept.
+        """
+        simulation = self._ready()
+        candidates = scale_candidates(self.session) if scales else None
+        with self._working("search") as control:
+            search = PlanSearch(
+                simulation, self.evaluation, target=target, precision=precision, candidates=candidates, control=control
+            )
+            result = search.run()
+            self._scores[_key(result.plan)] = result.after
+            self._replace_plan(result.plan, search=result)
+        return result
+
+    def try_methods(self, name: str, methods: Sequence[str] = METHODS) -> tuple[Trial, ...]:
+        """Score what each method's threshold for a tensor would give, everything else as it is.
+
+        Raises
+        ------
+        UsageError
+            If nothing in the INT8 model is quantised with this tensor's scale.
+        """
+        simulation = self._ready()
+        names = self.quantized_with(name)
+        if not names:
+            raise UsageError(f"{name!r} is not quantised in this model, so its threshold changes nothing")
+        with self._working("trial") as control:
+            trials = []
+            for method in methods:
+                amax = self.session.amax(name, method)
+                if not 0 < amax < float("inf"):
+                    continue
+                plan = self._state.plan.with_amax(dict.fromkeys(names, amax))
+                trials.append(Trial(method, amax, simulation.score(self.evaluation, plan, control=control)))
+            self._commit(trials=MappingProxyType({**self._state.trials, name: tuple(trials)}))
+        return tuple(trials)
+
+    def look_at(self, name: str) -> TensorDetail:
+        """Look closer at a tensor: its errors, and pairs of values."""
+        simulation = self._ready()
+        known = self._state.details.get(name)
+        if known is not None:
+            return known
+        with self._slow:
+            detail = simulation.detail(name, self.evaluation)
+        if simulation is self._simulation:
+            kept = dict(list(self._state.details.items())[1 - _KEPT_DETAILS :])
+            self._commit(details=MappingProxyType({**kept, name: detail}))
+        return detail
+
+    def cancel(self) -> None:
+        """Stop the work that is under way at its next step; may be called from another thread."""
+        control = self._control
+        if control is not None:
+            control.cancel()
+
+    # ---- deciding: fast; whoever asks for it has the plan scored afterwards -----------------------------------
+
+    def keep(self, nodes: str | Iterable[str], kept: bool = True) -> None:
+        """Keep layers in higher precision, or quantise them again; :meth:`score_plan` then says what it gives.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such layer.
+        """
+        names = [nodes] if isinstance(nodes, str) else list(nodes)
+        known = {node.name for node in self.model.graph.nodes}
+        for name in names:
+            if name not in known:
+                raise ModelError(f"{self.model.graph.name} has no layer {name!r}")
+        plan = self._state.plan
+        self.set_plan(plan.with_kept(names, "kept by hand") if kept else plan.without(names))
+
+    def set_plan(self, plan: PrecisionPlan) -> None:
+        """Take another plan.
+
+        Raises
+        ------
+        ModelError
+            If it names layers that the model does not have.
+        """
+        plan.nodes(self.model.graph)
+        self._replace_plan(plan)
+
+    def undo(self) -> None:
+        """Go back to the plan before."""
+        if self._past:
+            self._future.append(self._state.plan)
+            self._show_plan(self._past.pop())
+
+    def redo(self) -> None:
+        """Take the plan again that was taken back last."""
+        if self._future:
+            self._past.append(self._state.plan)
+            self._show_plan(self._future.pop())
+
+    def use_method(self, name: str, method: str) -> None:
+        """Choose a method for a tensor in the session. The results are out of date then, until :meth:`run`."""
+        self.session.choose(name, method=method)
+        gone = self.session.group(name)
+        plan = self._state.plan
+        if set(gone) & set(plan.amax):
+            self._replace_plan(_without_amax(plan, gone))
+
+    def adopt_scales(self) -> None:
+        """Move the plan's thresholds into the session, where the explorer shows them and caches are written from."""
+        plan = self._state.plan
+        moved = {self.session.group(name)[0]: Choice(amax=amax) for name, amax in plan.amax.items()}
+        if moved:
+            self.session.update(choices={**self.session.state.choices, **moved})
+            self._replace_plan(_without_amax(plan, plan.amax))
+
+    def quantized_with(self, name: str) -> tuple[str, ...]:
+        """Return the tensors that the INT8 model quantises with this tensor's scale."""
+        simulation = self._simulation
+        return () if simulation is None else tuple(n for n in self.session.group(name) if n in simulation.quantized)
+
+    def close(self) -> None:
+        """Stop listening to the session, and stop what is under way."""
+        self._unsubscribe()
+        self.cancel()
+
+    # ---- parts ------------------------------------------------------------------------------------------------
+
+    def _ready(self) -> Int8Simulation:
+        if self._simulation is None:
+            raise SessionError("nothing is compared yet: run() first")
+        return self._simulation
+
+    def _scales(self) -> dict[str, float]:
+        session = self.session
+        if not any(i not in session.state.excluded for i in range(session.state.position)):
+            raise SessionError(
+                "no calibration batch is counted yet, so there are no scales: run the session first "
+                "(session.run(), or play in the explorer)"
+            )
+        names = session.row_names()
+        return {name: session.scale(name) for name in names if session.histogram(name).n_values or session.choice(name)}
+
+    def _replace_plan(self, plan: PrecisionPlan, **change: Any) -> None:
+        if plan != self._state.plan:
+            self._past.append(self._state.plan)
+            self._future.clear()
+        self._show_plan(plan, **change)
+
+    def _show_plan(self, plan: PrecisionPlan, **change: Any) -> None:
+        """Take a plan; a score of another one that is under way is of no use any more."""
+        control = self._control
+        if control is not None and self._state.work == "plan":
+            self._superseded = control
+            control.cancel()
+        self._commit(plan=plan, planned=self._scores.get(_key(plan)) if plan else None, **change)
+
+    def _known_score(self) -> Score | None:
+        plan = self._state.plan
+        return self._scores.get(_key(plan)) if plan else None
+
+    def _score_now(self, simulation: Int8Simulation, control: Control) -> None:
+        plan = self._state.plan
+        if not plan:
+            return
+        score = simulation.score(self.evaluation, plan, control=control)
+        self._scores[_key(plan)] = score
+        if self._state.plan == plan:
+            self._commit(planned=score)
+
+    @contextmanager
+    def _working(self, work: str) -> Iterator[Control]:
+        """Hold the place of the one slow piece of work, tell how far it is, and how it ended."""
+        with self._slow:
+            clock = _Clock()
+            control = Control(lambda done, total, what: self._progress(clock, done, total, what))
+            self._control = control
+            self._commit(phase="running", work=work, done=0, total=0, what="", seconds_left=None, message="")
+            end: dict[str, Any] = {"phase": "finished"}
+            try:
+                yield control
+            except CancelledError as error:
+                if control is self._superseded:
+                    return
+                end = {"phase": "cancelled", "message": f"{error}. What was complete before is kept."}
+                raise
+            except TrtcalError as error:
+                end = {"phase": "failed", "message": str(error)}
+                raise
+            except Exception as error:
+                end = {"phase": "failed", "message": f"{type(error).__name__}: {error}"}
+                raise
+            finally:
+                self._control = self._superseded = None
+                self._commit(**end, seconds_left=None)
+
+    def _progress(self, clock: _Clock, done: int, total: int, what: str) -> None:
+        if clock.is_time(what, done == total):
+            self._commit(done=done, total=total, what=what, seconds_left=clock.left(done, total))
+
+
+class _Clock:
+    """Estimates from the part that is done, and keeps progress messages few."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._began = self._told = 0.0
+
+    def is_time(self, what: str, last: bool) -> bool:
+        """Whether to tell now: a new stage, its end, or some time after the last message."""
+        now = time.monotonic()
+        new = what != self._what
+        if new:
+            self._what, self._began = what, now
+        if not (new or last or now - self._told >= _TELL_EVERY):
+            return False
+        self._told = now
+        return True
+
+    def left(self, done: int, total: int) -> float | None:
+        """Seconds until this stage is done."""
+        return (time.monotonic() - self._began) / done * (total - done) if 0 < done <= total else None
+
+
+def _check(session: Any, evaluation: Any) -> None:
+    if not isinstance(session, CalibrationSession):
+        raise UsageError(
+            f"the first argument is a CalibrationSession, not {type(session).__name__}: "
+            'CalibrationSession("model.onnx", images, batch_size=32)'
+        )
+    if not isinstance(evaluation, Evaluation):
+        raise UsageError(
+            f"the second argument is an Evaluation, not {type(evaluation).__name__}: "
+            "Evaluation(test_images, batch_size=100, labels=labels)"
+        )
+
+
+def _model_of(session: CalibrationSession, given: Any) -> OnnxModel:
+    model: Any = given
+    if given is None:
+        model = None if session.recorder is None else getattr(session.recorder.runner, "model", None)
+    elif not isinstance(given, OnnxModel):
+        model = load_model(given)
+    if not isinstance(model, OnnxModel):
+        raise UsageError("this session has no ONNX model at hand: pass its path, model='model.onnx'")
+    if model.graph.sha256 != session.graph.sha256:
+        raise ModelError(f"{model.graph.name} is not the model that the session was calibrated with: the files differ")
+    return model
+
+
+def _key(plan: PrecisionPlan) -> str:
+    return repr((sorted(plan.keep), sorted(plan.amax.items())))
+
+
+def _without_amax(plan: PrecisionPlan, names: Iterable[str]) -> PrecisionPlan:
+    gone = frozenset(names)
+    return replace(
+        plan,
+        amax=MappingProxyType({n: v for n, v in plan.amax.items() if n not in gone}),
+        reasons=MappingProxyType({n: why for n, why in plan.reasons.items() if n not in gone}),
+    )
