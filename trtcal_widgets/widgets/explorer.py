@@ -103,6 +103,8 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and beside it a picture for where there is no kernel behind it."""
+        for view in self.views.plots:
+            view.figure.send_whole()
         bundle = super()._repr_mimebundle_(**kwargs)
         picture = _picture(self.session)
         if bundle is not None and picture is not None:

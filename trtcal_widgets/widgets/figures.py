@@ -5,8 +5,8 @@ Plotly is imported when the first plot is made. Sizes are fixed by the layout; w
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.widgets.palette import THEMES
@@ -33,8 +33,6 @@ def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: 
     static
         Whether zooming is switched off.
     """
-    import plotly.graph_objects as go
-
     axis = {"zeroline": False, "showline": True, "mirror": False, "ticks": "outside", "ticklen": 3, "fixedrange": static}
     axes = {key: {**axis, **value} for key, value in layout.items() if key[1:5] == "axis"}
     common = {
@@ -49,10 +47,38 @@ def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: 
         "hoverlabel": {"align": "left", "font": {"family": FONT, "size": 12}},
         "dragmode": False if static else "zoom",
     }
-    figure = go.FigureWidget(traces, {**common, **layout, **axes})
+    figure = _figure_class()(traces, {**common, **layout, **axes})
     _configure(figure, displayModeBar=False, responsive=True, scrollZoom=False, doubleClick="autosize")
     figure.add_class("tc-figure")
     return figure
+
+
+@cache
+def _figure_class() -> Any:
+    """Make the class when the first plot is made: importing Plotly takes a second."""
+    from copy import deepcopy
+
+    import plotly.graph_objects as go
+
+    class Figure(go.FigureWidget):  # type: ignore[misc] # plotly has no types
+        """A FigureWidget whose state is up to date whenever it is read.
+
+        FigureWidget makes its state once and sends changes behind it as messages. A page that is opened later, or
+        that was still loading Plotly's script when the messages came, would show the figure as it was first made.
+        """
+
+        def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
+            if getattr(self, "_layout_obj", None) is not None:
+                values = self._trait_values
+                values["_widget_layout"] = deepcopy(self._layout_obj._props)
+                values["_widget_data"] = deepcopy(self._data)
+            return super().get_state(key, drop_defaults)
+
+        def send_whole(self) -> None:
+            """Send the figure as it is now, for a view that is about to be made."""
+            self.send_state(["_widget_layout", "_widget_data"])
+
+    return Figure
 
 
 def make_draggable(figure: Any) -> None:
@@ -107,6 +133,3 @@ class FigureView:
 
     def recolor(self, theme: Theme) -> None:
         """Colour the traces; called within :meth:`filling`."""
-
-
-Callback = Callable[..., None]

@@ -129,7 +129,7 @@ class OverviewView(FigureView):
                 bar.marker.color, bar.marker.line.color = colors.histogram, colors.histogram_line
         for k in _AMAX:
             mark = self.figure.data[k]
-            (mark.line if self._many else mark.marker.line).color = colors.text
+            (mark.line if self._many else mark.marker).color = colors.text
         for k in _MINE:
             self.figure.data[k].marker.color = style_of("mine").color(theme)
             self.figure.data[k].marker.line.color = colors.hover
@@ -148,7 +148,7 @@ def _traces(*, many: bool) -> list[dict[str, Any]]:
         bar: dict[str, Any] = {"type": "scatter", "mode": "lines", "fill": "tozeroy", "line": {"shape": "hvh", "width": 0.6}}
         amax: dict[str, Any] = {"type": "scatter", "mode": "lines", "line": {"shape": "hvh", "width": 1.2}}
     else:
-        bar = {"type": "bar", "width": 0.62, "marker": {"line": {"width": 1}}}
+        bar = {"type": "bar", "width": 0.62, "textposition": "none", "marker": {"line": {"width": 1}}}
         amax = {"type": "scatter", "mode": "markers",
                 "marker": {"symbol": "line-ew-open", "size": 18, "line": {"width": 2.2}}}  # fmt: skip
     quiet = {"hoverinfo": "skip", "y": []}
@@ -165,7 +165,7 @@ def _traces(*, many: bool) -> list[dict[str, Any]]:
 
 
 def _layout() -> dict[str, Any]:
-    side = {"type": "log", "exponentformat": "power", "minor": {"ticks": ""}}
+    side = {"type": "log", "tickformat": "~g"}
     return {
         "margin": {"l": 58, "r": 8, "t": 6, "b": 34},
         "hovermode": "x",
@@ -173,8 +173,8 @@ def _layout() -> dict[str, Any]:
         "barmode": "overlay",
         "bargap": 0.3,
         "xaxis": {"anchor": "y2", "showgrid": False, "range": [-0.6, 0.4], "title": {"standoff": 2}, "tickangle": 0},
-        "yaxis": {**side, "domain": [0.53, 1], "range": [-2, 1], "title": {"text": "positive", "standoff": 4}},
-        "yaxis2": {**side, "domain": [0, 0.47], "range": [1, -2], "title": {"text": "negative", "standoff": 4}, "anchor": "x"},
+        "yaxis": {**side, "domain": [0.55, 1], "range": [-2, 1], "title": {"text": "positive", "standoff": 4}},
+        "yaxis2": {**side, "domain": [0, 0.45], "range": [1, -2], "title": {"text": "negative", "standoff": 4}, "anchor": "x"},
         "shapes": [{"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
                     "line": {"width": 0}, "layer": "below"}],
     }  # fmt: skip

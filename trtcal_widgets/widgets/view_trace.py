@@ -91,6 +91,7 @@ def _layout() -> dict[str, Any]:
     return {
         "margin": {"l": 58, "r": 10, "t": 26, "b": 34},
         "hovermode": "closest",
+        "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "xaxis": {"title": {"text": "batches counted", "standoff": 2}, "showgrid": False, "rangemode": "tozero"},
         "yaxis": {"title": {"text": "amax", "standoff": 4}, "nticks": 6},

@@ -22,7 +22,18 @@ function headerView(model, send) {
   const row = h("div", { class: "tc-cache-fit" }, h("label", { class: "tc-label" }, h("span", { text: "Would TensorRT" }), version, versions),
     h("label", { class: "tc-label" }, h("span", { text: "take it with" }), algorithm, h("span", { text: "?" })), verdict);
   const remarks = h("ul", { class: "tc-cache-remarks", testid: "tc-cache-remarks" });
-  version.addEventListener("change", () => send({ version: version.value }));
+  const sendVersion = () => send({ version: version.value });
+  version.addEventListener("change", sendVersion);
+  version.addEventListener("input", () => {
+    // A choice from the list is complete at once.
+    if (model.get("summary").versions.includes(version.value)) sendVersion();
+  });
+  version.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // JupyterLab would take it for "edit the cell"
+    event.stopPropagation();
+    sendVersion();
+  });
   algorithm.addEventListener("change", () => send({ algorithm: algorithm.value }));
   const update = () => {
     const summary = model.get("summary");

@@ -102,11 +102,9 @@ const HEAD_TAIL = 14;
 
 /** A name whose middle gives way when there is no room: the head shrinks, the tail stays. Whole on hover. */
 function nameParts(node, shown, whole) {
-  const cut = Math.max(shown.length - HEAD_TAIL, Math.ceil(shown.length / 2));
-  node.replaceChildren(
-    h("span", { class: "tc-name-head", text: shown.slice(0, cut) }),
-    h("span", { class: "tc-name-tail", text: shown.slice(cut) }),
-  );
+  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
+  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
+  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
   node.title = whole ?? shown;
 }
 

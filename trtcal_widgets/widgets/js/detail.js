@@ -27,12 +27,12 @@ function render({ model, el }) {
     h("div", { class: "tc-detail" },
       h("div", { class: "tc-detail-top" },
         h("div", { class: "tc-detail-what" }, h("div", { class: "tc-detail-name" }, name, copy), facts),
+        h("div", { class: "tc-detail-axis" }, h("span", { class: "tc-segments", role: "group", "aria-label": "Counts axis" }, log, linear), helpButton(model.get("help"), "tc-help-histogram")),
         h("div", { class: "tc-detail-do" },
           h("label", { class: "tc-label" }, h("span", { text: "method" }), method),
           h("label", { class: "tc-label" }, h("span", { text: "amax" }), amax), reset)),
       notes,
-      h("div", { class: "tc-detail-legend" }, chips,
-        h("span", { class: "tc-segments", role: "group", "aria-label": "Counts axis" }, log, linear), helpButton(model.get("help"), "tc-help-histogram"))));
+      h("div", { class: "tc-detail-legend" }, chips)));
 
   const chipOf = (mark, editable) => {
     const node = h("button", { type: "button", class: "tc-method", testid: `tc-mark-${mark.kind}`, title: mark.title,

@@ -17,14 +17,13 @@ function render({ model, el }) {
   cancel.classList.add("tc-cancel");
   const message = h("div", { class: "tc-message", testid: "tc-message", role: "status" });
   const strip = h("div", { class: "tc-strip", role: "group", "aria-label": "Batches: largest |x| of the chosen tensor; press space to leave one out", testid: "tc-strip" });
-  const caption = h("span", { class: "tc-faint tc-strip-caption", testid: "tc-strip-caption" });
   const thumbs = h("canvas", { class: "tc-thumbs", height: 34, width: 10, role: "img", testid: "tc-thumbs" });
   el.append(
     h("div", { class: "tc-stepper", testid: "tc-stepper" },
       h("div", { class: "tc-transport", role: "toolbar", "aria-label": "Run control" }, first, back, play, forward, last),
       slider, text, cancel, helpButton(model.get("help"), "tc-help-stepper")),
     message,
-    h("div", { class: "tc-batches" }, caption, strip, thumbs),
+    h("div", { class: "tc-batches" }, strip, thumbs),
   );
   let bars = [];
 
@@ -105,17 +104,15 @@ function render({ model, el }) {
     play.disabled = !state.running && state.at_end;
     slider.disabled = state.running || state.slider_max === 0;
     slider.max = state.slider_max;
-    if (document.activeElement !== slider || state.running) slider.value = state.position;
-    else slider.value = state.position;
+    slider.value = state.position;
     slider.style.setProperty("--tc-fill", `${state.slider_max ? (100 * state.position) / state.slider_max : 0}%`);
     slider.setAttribute("aria-valuetext", state.text);
     setText(text, state.text);
     text.title = state.text;
     cancel.style.visibility = state.running ? "visible" : "hidden";
-    setText(message, state.message);
-    message.title = state.message;
+    setText(message, state.message || state.caption);
+    message.title = message.textContent;
     message.dataset.kind = state.message_kind;
-    setText(caption, state.caption);
     drawBars(state);
   };
   const stopState = follow(model, ["state"], update);

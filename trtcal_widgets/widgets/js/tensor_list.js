@@ -63,7 +63,8 @@ function render({ model, el }) {
   el.append(h("div", { class: "tc-list" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "tensors" }), count, helpButton(model.get("help"), "tc-help-list")),
     search,
-    h("div", { class: "tc-list-tools" }, sort, direction, op),
+    h("div", { class: "tc-list-tools" }, h("label", { class: "tc-label" }, h("span", { text: "sort" }), sort), direction),
+    h("div", { class: "tc-list-tools" }, op),
     h("div", { class: "tc-list-chips" }, chip("mine", "mine", "Only tensors that you chose for"), chip("odd", "suspicious", "Only tensors with something odd about them"),
       chip("cached", "in the cache", "Only tensors that get a row in the calibration cache (no weights)")),
     body));
