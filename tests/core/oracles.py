@@ -89,22 +89,19 @@ def exact_divergence(counts, i):
     h[0] = h[1]
     total = sum(h)
     kept = sum(h[:i])
-    mass = [0] * LEVELS
-    occupied = [0] * LEVELS
+    if h[i - 1] == 0 and total > kept:
+        return math.inf
+    levels = {}
     for j in range(i):
         if h[j]:
-            mass[LEVELS * j // i] += h[j]
-            occupied[LEVELS * j // i] += 1
+            levels.setdefault(LEVELS * j // i, []).append(h[j])
     terms = []
     for j in range(i):
-        p = h[j] + (total - kept if j == i - 1 else 0)
-        if p == 0:
-            continue
-        if h[j] == 0:
-            return math.inf
-        level = LEVELS * j // i
-        # P = p / total and Q = mass / occupied / kept
-        terms.append(p / total * math.log((p * occupied[level] * kept) / (mass[level] * total)))
+        if h[j]:
+            p = h[j] + (total - kept if j == i - 1 else 0)
+            level = levels[LEVELS * j // i]
+            # P = p / total and Q = sum / number / kept
+            terms.append(p / total * math.log((p * len(level) * kept) / (sum(level) * total)))
     return math.fsum(terms)
 
 

@@ -147,14 +147,39 @@ def test_the_threshold_next_to_the_largest_float_is_finite():
     assert curve.amax == largest
 
 
-@pytest.mark.parametrize("h", [3, 5, 7, 11, 13, 1 << 40])
-@pytest.mark.parametrize("g", [1, 2])
-def test_where_clipping_makes_p_equal_q_the_divergence_is_exactly_0(h, g):
-    """Two bins of h and one of g in the last level, h - g clipped: P and Q are both a third each."""
+@pytest.mark.parametrize("h", [*range(3, 40), 1 << 40])
+@pytest.mark.parametrize("occupied", [3, 5, 7])
+def test_where_clipping_makes_p_equal_q_the_divergence_is_exactly_0(h, occupied):
+    """The last level has bins of h and, at its end, one of 1; h - 1 are clipped: P and Q are both uniform."""
+    i = 128 * 8
     counts = np.zeros(N_BINS)
-    counts[381:384] = h, h, g
-    counts[900] = h - g
-    assert _objectives.kl_divergence(counts, 384) == 0.0
+    counts[i - occupied : i] = h
+    counts[i - 1] = 1
+    counts[i + 100] = h - 1
+    assert oracles.exact_divergence(counts, i) == 0.0
+    assert _objectives.kl_divergence(counts, i) == 0.0
+
+
+def test_a_divergence_below_the_rounding_is_not_negative():
+    """Counts that differ by one in 10**9: less than 1e-18 is lost, and float64 rounds that to either side of 0."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        counts = np.zeros(N_BINS)
+        counts[-4:] = int(rng.integers(1 << 30, 1 << 45)) + rng.integers(0, 3, 4)
+        assert 0.0 <= _objectives.kl_divergence(counts, N_BINS) < 1e-15
+
+
+def test_the_same_terms_in_another_order_are_the_same_sum():
+    """Neighbours that share a level of 12 bins or one of 16, but not both; the pairs change places."""
+    in_twelve, in_sixteen = [(79, 80), (127, 128)], [(203, 204), (299, 300)]
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        counts = np.zeros(N_BINS)
+        drawn = rng.integers(1, 1000, (2, 2))
+        for places, values in ((in_twelve, drawn), (in_sixteen, drawn[::-1])):
+            for pair, value in zip(places, values, strict=True):
+                counts[list(pair)] = value
+        assert _objectives.kl_divergence(counts, 128 * 12) == _objectives.kl_divergence(counts, 128 * 16)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "relu", "lattice", "equal"])

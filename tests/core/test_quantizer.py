@@ -255,6 +255,15 @@ def test_amax_0_clips_everything_and_the_largest_value_clips_nothing():
         assert (cost.clipped_fraction, cost.clip_noise) == (0.0, 0.0)
 
 
+def test_the_largest_value_of_a_grown_range_clips_nothing():
+    """It lies inside a bin, whose spread reaches further than any value."""
+    histogram = Histogram.of(np.float32([1.0, 3.14159, -3.1]), 1.0)
+    assert histogram.amax < histogram.range
+    cost = NoiseModel(histogram).cost(histogram.amax)
+    assert (cost.clipped_fraction, cost.clip_noise) == (0.0, 0.0)
+    assert NoiseModel(histogram).cost(float(np.nextafter(histogram.amax, 0.0))).clip_noise > 0.0
+
+
 def test_an_endless_amax_rounds_everything_to_0():
     histogram = Histogram.of(rng().standard_normal(5000).astype(np.float32))
     for amax in (1e20, 1e300, math.inf):
