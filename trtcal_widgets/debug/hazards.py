@@ -61,8 +61,8 @@ def find_hazards(
     Returns
     -------
     tuple of Hazard
-        Severe ones first; within a severity in the order of the checks, the worst tensors of a check first. A last note of kind
-        ``not-checked`` says what could not be looked at. Nothing found is no proof that INT8 is harmless.
+        Severe ones first; within a severity in the order of the checks, the worst tensors of a check first. A last
+        note of kind ``not-checked`` says what could not be looked at. Nothing found is no proof that INT8 is harmless.
 
     Raises
     ------

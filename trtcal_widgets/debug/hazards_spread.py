@@ -62,7 +62,7 @@ def _activation(facts: Facts, name: str, channels: NDArray[np.float64], amax: fl
     if not starved.size:
         return
     silent = int(np.count_nonzero(starved * _HALF_STEP < amax))
-    lost = f"; {silent} of them round to 0 altogether" if silent else ""
+    lost = f"; {silent} of them {'rounds' if silent == 1 else 'round'} to 0 altogether" if silent else ""
     dead = len(channels) - alive.size
     apart = f" ({dead} more are dead.)" if dead else ""
     node = producer(facts.graph, name)
@@ -78,14 +78,14 @@ def _activation(facts: Facts, name: str, channels: NDArray[np.float64], amax: fl
             message=(
                 f"{named(name)} has one threshold, {significant(amax)}, for {count_of(alive.size, 'channel')} whose "
                 f"largest values go from {significant(alive.min())} to {significant(alive.max())}. "
-                f"{count_of(starved.size, 'channel stays', 'channels stay')} below 1/{facts.limits.channel_ratio:g} of the "
-                f"threshold: less than {significant(127 / facts.limits.channel_ratio)} of 127 levels for such a "
-                f"channel{lost}.{apart}"
+                f"{count_of(starved.size, 'channel stays', 'channels stay')} below 1/{facts.limits.channel_ratio:g} "
+                f"of the threshold: less than {significant(127 / facts.limits.channel_ratio)} of 127 levels for such "
+                f"a channel{lost}.{apart}"
             ),
             mend=(
-                "Even the channels out in the model before calibrating (cross-layer equalisation: scale a channel here, "
-                "divide it out of the next layer's weights), or keep the layers that read this tensor in FP16. Small "
-                "channels that matter little need nothing: compare FP32 with INT8 first."
+                "Even the channels out in the model before calibrating (cross-layer equalisation: scale a channel "
+                "here and divide it out of the next layer's weights), or keep the layers that read this tensor in "
+                "FP16. Small channels that matter little need nothing: compare FP32 with INT8 first."
             ),
         ),
     )

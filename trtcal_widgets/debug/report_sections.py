@@ -15,6 +15,8 @@ from trtcal_widgets.presentation import count_of, significant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from typing_extensions import Self
+
 __all__ = [
     "AsReportSection",
     "Cell",
@@ -41,7 +43,7 @@ class Precise(float):
     __slots__ = ("digits",)
     digits: int
 
-    def __new__(cls, value: float, digits: int = 4) -> Precise:
+    def __new__(cls, value: float, digits: int = 4) -> Self:
         """Take a number and how many significant digits to show."""
         made = super().__new__(cls, value)
         made.digits = digits
@@ -171,7 +173,7 @@ def _scores(scores: Mapping[str, Score]) -> ReportSection:
     ]
     shown = [(title, values) for title, values in measures if not all(math.isnan(v) for v in values)]
     columns = ("", "samples", *(title for title, _ in shown), "output SQNR dB", "output cosine")
-    rows = tuple(
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             label,
             score.n_samples,

@@ -277,14 +277,9 @@ def layers_svg(points: Sequence[tuple[str, float]]) -> Html:
     if places:
         parts.append(tag("path", d="M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in places), class_="curve"))
     radius = min(max(slot * 0.3, 1.2), 4.0)
-    parts += [
-        tag(
-            "g",
-            tag("title", f"{printable(name)}\n{significant(v)} dB"),
-            tag("circle", cx=_n(px), cy=_n(py), r=_n(radius)),
-        )
-        for (_, name, v), (px, py) in zip(known, places, strict=True)
-    ]
+    for (_, name, v), (px, py) in zip(known, places, strict=True):
+        hover = tag("title", f"{printable(name)}\n{significant(v)} dB")
+        parts.append(tag("g", hover, tag("circle", cx=_n(px), cy=_n(py), r=_n(radius))))
     parts.append(_x_names([name for name, _ in points], left, slot, height - bottom))
     label = f"SQNR of {len(points)} tensors in graph order"
     return tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="plot overview", role="img", aria_label=label)

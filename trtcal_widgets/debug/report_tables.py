@@ -13,12 +13,26 @@ from trtcal_widgets.presentation import significant
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from typing_extensions import Self
+
     from trtcal_widgets.debug.report_sections import Cell, ReportSection
     from trtcal_widgets.session.state import TensorRow
 
 __all__ = ["facts_list", "section_body", "table_html", "tensor_table"]
 
 _DASH = "–"  # noqa: RUF001 - the dash that stands for "no number"
+
+
+class _Noted(Name):
+    """A name with a remark below it."""
+
+    __slots__ = ("note",)
+    note: str
+
+    def __new__(cls, name: str, note: str) -> Self:
+        made = super().__new__(cls, name)
+        made.note = note
+        return made
 
 
 def table_html(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, label: str) -> Html:
@@ -38,8 +52,10 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, label:
 
 
 def _cell(value: Cell) -> Html:
+    if isinstance(value, _Noted):
+        return tag("td", name_of(value), tag("small", value.note) if value.note else None)
     if isinstance(value, Name):
-        return tag("td", name_of(value), class_="names")
+        return tag("td", name_of(value))
     if isinstance(value, str):
         return tag("td", value, class_="text" if len(value) > 24 else None)
     if isinstance(value, float):
@@ -52,7 +68,7 @@ def _cell(value: Cell) -> Html:
     return tag("td", f"{value:,}", class_="num", data_v=value)
 
 
-TENSOR_COLUMNS = ("tensor", "made by", "method", "±amax", "max |x|", "clipped %", "SQNR dB", "scale (hex)", "odd")
+TENSOR_COLUMNS = ("tensor", "made by", "method", "±amax", "max |x|", "clipped %", "SQNR dB", "scale (hex)")
 
 
 def tensor_table(rows: Iterable[TensorRow], *, label: str) -> Html:
@@ -63,7 +79,7 @@ def tensor_table(rows: Iterable[TensorRow], *, label: str) -> Html:
 def _tensor_cells(row: TensorRow) -> tuple[Cell, ...]:
     known = row.amax >= 0
     return (
-        Name(row.name),
+        _Noted(row.name, "; ".join(row.suspicious)),
         row.op_type,
         row.method if known else "",
         row.amax,
@@ -71,7 +87,6 @@ def _tensor_cells(row: TensorRow) -> tuple[Cell, ...]:
         100 * row.clipped_fraction,
         row.sqnr_db,
         scale_to_hex(float(scale_of_amax(row.amax))) if known else "",
-        "; ".join(row.suspicious),
     )
 
 
