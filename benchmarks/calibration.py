@@ -82,6 +82,9 @@ class Reader:
     def get_next(self):
         return next(self.feeds, None)
 
+    def __iter__(self):
+        return self.feeds
+
 
 def contender(mode: str, path: Path, images: np.ndarray):
     """Return a function that does the whole job once (the model loaded anew, as a user would)."""

@@ -45,7 +45,7 @@ _DAMAGE = (
     *(OSError, EOFError, KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What zipfile, json and numpy raise for bytes that are not what they should be (NotImplementedError is a RuntimeError)."""
+"""What zipfile, json and numpy raise for damaged bytes (NotImplementedError is a RuntimeError)."""
 
 
 def save_session(session: CalibrationSession, path: str | os.PathLike[str]) -> None:

@@ -133,3 +133,18 @@ class Reading(SessionBase):
         for name in wanted:
             self._leader(name)
         return tuple(dict.fromkeys(wanted))
+
+    def to_torch_quantizers(self, rows: str | Iterable[str] = "activations") -> dict[str, float]:
+        """Return tensor name -> amax, to start quantisation-aware training from these ranges.
+
+        pytorch-quantization's and ModelOpt's ``TensorQuantizer`` take the value as ``quantizer.amax = amax``; which
+        quantizer belongs to which ONNX tensor is known to whoever exported the model. Tensors without a usable range
+        (no data, all zero) are left out.
+
+        Parameters
+        ----------
+        rows
+            As for :meth:`to_cache`.
+        """
+        found = {name: self.amax(name) for name in self.row_names(rows)}
+        return {name: amax for name, amax in found.items() if 0 < amax < float("inf")}

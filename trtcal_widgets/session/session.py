@@ -131,6 +131,16 @@ class CalibrationSession(Running, Choosing, Reading):
 
         save_session(self, path)
 
+    def report(self, path: str | os.PathLike[str], **sections: Any) -> None:
+        """Write one self-contained HTML file to hand to a colleague.
+
+        See :func:`trtcal_widgets.debug.report.write_report`.
+        ``sections`` adds what debugging found: ``evaluation_result=``, ``ranking=``, ``plan=``, ``hazards=``, ….
+        """
+        from trtcal_widgets.debug.report import write_report
+
+        write_report(self, path, **sections)
+
     @classmethod
     def load(
         cls,
