@@ -10,6 +10,9 @@ import numpy as np
 from trtcal_widgets.trt.memory import DeviceMemory
 from trtcal_widgets.trt.memory_driver import DeviceInfo, DriverCallError, MemInfo
 
+_ALIGNMENT = 256
+"""What cuMemAlloc gives, and TensorRT asks for."""
+
 
 class HostDriver:
     """The calls of :class:`trtcal_widgets.trt.memory_driver.Driver`; ``capacity`` bytes can be allocated."""
@@ -41,7 +44,9 @@ class HostDriver:
     def alloc(self, nbytes: int) -> int:
         if nbytes > self.capacity - self.used:
             raise DriverCallError("cuMemAlloc", 2, "CUDA_ERROR_OUT_OF_MEMORY")
-        block = np.zeros(nbytes, np.uint8)
+        room = np.zeros(nbytes + _ALIGNMENT, np.uint8)
+        start = -room.ctypes.data % _ALIGNMENT
+        block = room[start : start + nbytes]
         self.blocks[block.ctypes.data] = block
         return block.ctypes.data
 

@@ -1,3 +1,78 @@
-"""TensorRT: calibrators, engines, and FP32 activations from the GPU. TensorRT is imported when it is used."""
+"""TensorRT: calibrators, engines, and FP32 activations from the GPU.
+
+>>> from trtcal_widgets import trt
+>>> calibrator = trt.make_calibrator(images, batch_size=32, cache="calibration.cache")     # doctest: +SKIP
+>>> engine = trt.build("model.onnx", calibrator=calibrator)                              # doctest: +SKIP
+>>> print(trt.compare(engine, "model.onnx", images, batch_size=32))                        # doctest: +SKIP
+
+TensorRT, CUDA and ONNX are imported when something here is used, not before.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trtcal_widgets.trt.building import build
+    from trtcal_widgets.trt.cache_check import CacheReport, check_cache
+    from trtcal_widgets.trt.calibrator import guard_calibrator, make_calibrator
+    from trtcal_widgets.trt.comparing import EngineComparison, compare
+    from trtcal_widgets.trt.control import BuildControl, Progress
+    from trtcal_widgets.trt.engine import Engine
+    from trtcal_widgets.trt.execution import Execution
+    from trtcal_widgets.trt.log import LogLine
+    from trtcal_widgets.trt.memory import open_memory
+    from trtcal_widgets.trt.partial import DlaReport, MergeReport, check_dla, merge_caches
+    from trtcal_widgets.trt.runner import TensorRTRunner
+    from trtcal_widgets.trt.versions import Features, features, load_tensorrt
+
+__all__ = [
+    "BuildControl",
+    "CacheReport",
+    "DlaReport",
+    "Engine",
+    "EngineComparison",
+    "Execution",
+    "Features",
+    "LogLine",
+    "MergeReport",
+    "Progress",
+    "TensorRTRunner",
+    "build",
+    "check_cache",
+    "check_dla",
+    "compare",
+    "features",
+    "guard_calibrator",
+    "load_tensorrt",
+    "make_calibrator",
+    "merge_caches",
+    "open_memory",
+]
+
+_MODULES = {
+    "building": ("build",),
+    "cache_check": ("CacheReport", "check_cache"),
+    "calibrator": ("guard_calibrator", "make_calibrator"),
+    "comparing": ("EngineComparison", "compare"),
+    "control": ("BuildControl", "Progress"),
+    "engine": ("Engine",),
+    "execution": ("Execution",),
+    "log": ("LogLine",),
+    "memory": ("open_memory",),
+    "partial": ("DlaReport", "MergeReport", "check_dla", "merge_caches"),
+    "runner": ("TensorRTRunner",),
+    "versions": ("Features", "features", "load_tensorrt"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,8 +23,8 @@ class Use(NamedTuple):
     name
         The attribute.
     kind
-        ``"class"``, ``"value"`` (of an enumeration, or a module's), ``"property"``, ``"method"`` (called by us), or
-        ``"callback"`` (overridden by us, called by TensorRT).
+        ``"class"``, ``"value"`` (of an enumeration, or a module's), ``"property"``, ``"method"`` (called by us),
+        ``"callback"`` (overridden by us, called by TensorRT), or ``"inherited"`` (left as TensorRT has it).
     parameters
         Of methods and callbacks, without ``self``.
     feature
@@ -82,7 +82,7 @@ def _calibrator(owner: str) -> list[Use]:
         Use(owner, "get_batch", "callback", ("names",), _IMPLICIT),
         Use(owner, "read_calibration_cache", "callback", (), _IMPLICIT),
         Use(owner, "write_calibration_cache", "callback", ("cache",), _IMPLICIT),
-        Use(owner, "get_algorithm", "method", (), _IMPLICIT),
+        Use(owner, "get_algorithm", "inherited", (), _IMPLICIT),
     ]
 
 

@@ -20,7 +20,7 @@ from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs,
 from trtcal_widgets.trt.options import Settings, configure
 from trtcal_widgets.trt.precision import apply_plan
 from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_profiles, set_calibration_profile
-from trtcal_widgets.trt.scales import Scales, ScalesUsed, attach, calibration_shapes
+from trtcal_widgets.trt.scales import Scales, ScalesUsed, attach, batch_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ class Request:
     path, graph
         The model.
     settings, scales, plan, profiles
-        See :func:`trtcal_widgets.trt.build.build`.
+        See :func:`trtcal_widgets.trt.build`.
     debug
         Tensors to mark: None for none, () for all that are not fused.
     outputs
@@ -111,7 +111,7 @@ class Build:
         self.facts["plan"] = {
             "keep": list(plan.keep),
             "precision": plan.precision,
-            "layers": {name: list(layers) for name, layers in applied.layers.items()},
+            "layers": {name: list(own) for name, own in applied.set_on.items()},
             "without_layer": list(applied.without_layer),
         }
 
@@ -162,10 +162,11 @@ class Build:
 
     def _set_profiles(self, builder: Any, network: Any, config: Any, used: ScalesUsed) -> None:
         inputs = dynamic_inputs(network)
-        shapes = calibration_shapes(used.guard, network) if inputs else {}
-        profiles, calibration = resolve_profiles(self.request.profiles, inputs, shapes)
+        shapes = batch_shapes(self.request.scales, used.guard, network) if inputs else {}
+        calibrates = self.request.scales.given == "calibrator"
+        profiles, calibration = resolve_profiles(self.request.profiles, inputs, shapes, calibrates=calibrates)
         add_profiles(builder, config, profiles, inputs)
-        self.facts["profiles"] = [profile.to_json() for profile in profiles]
+        self.facts["profiles"] = [one.to_json() for one in profiles]
         if calibration is not None:
             set_calibration_profile(builder, config, calibration, inputs)
             self.facts["calibration_profile"] = calibration.to_json()

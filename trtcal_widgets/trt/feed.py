@@ -148,8 +148,9 @@ class DataFeed:
         """
         self.inputs = inputs_of(network)
         if isinstance(network, ModelGraph):
-            wanted = network.calibrated
-            self.cache.names = NetworkNames(wanted, tuple(name for name in network.tensors if name not in wanted))
+            graph = network
+            wanted = graph.calibrated
+            self.cache.names = NetworkNames(wanted, tuple(name for name in graph.tensors if name not in wanted))
         elif hasattr(network, "num_layers"):
             self.cache.names = network_tensors(network)
         self.cache.judge()

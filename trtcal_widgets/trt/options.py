@@ -85,7 +85,7 @@ def resolve(
     scales_from
         ``"calibrator"``, ``"cache"``, ``"session"``, ``"amax"``, or empty where no scales were given.
     int8, fp16, tf32, plan, strongly_typed, obey, before_fusion, dla, gpu_fallback, workspace
-        As for :func:`trtcal_widgets.trt.build.build`.
+        As for :func:`trtcal_widgets.trt.build`.
 
     Raises
     ------

@@ -43,13 +43,13 @@ class PlanApplied:
 
     Attributes
     ----------
-    layers
+    set_on
         Node name -> TensorRT's layers that were set.
     without_layer
         Nodes of the model for which the network has no layer: TensorRT's parser folded them away.
     """
 
-    layers: Mapping[str, tuple[str, ...]]
+    set_on: Mapping[str, tuple[str, ...]]
     without_layer: tuple[str, ...]
 
 
@@ -108,8 +108,8 @@ def apply_plan(trt: Any, network: Any, plan: PlanLike, graph: ModelGraph) -> Pla
             f"not one of the plan's {len(plan.keep)} nodes has a layer in TensorRT's network ({plan.keep[0]!r} …). "
             "Their layers cannot be told apart by name: give the model's nodes names of their own, and plan anew"
         )
-    layers = {name: tuple(own) for name, own in found.items() if own}
-    return PlanApplied(layers, tuple(name for name, own in found.items() if not own))
+    set_on = {name: tuple(own) for name, own in found.items() if own}
+    return PlanApplied(set_on, tuple(name for name, own in found.items() if not own))
 
 
 def _nodes_of(layer: Any, made_by: Mapping[str, str]) -> Iterator[str]:
@@ -167,7 +167,8 @@ def set_ranges(network: Any, amax: Mapping[str, float]) -> tuple[str, ...]:
         scale_of_amax(value)  # refuses what cannot be an amax
         if name not in by_name:
             raise UsageError(f"amax names {name!r}, {_not_there(name, by_name)}")
-        if not by_name[name].set_dynamic_range(-float(value), float(value)):
+        itensor = by_name[name]
+        if not itensor.set_dynamic_range(-float(value), float(value)):
             raise EngineError(f"TensorRT refused the range ±{value:g} for {name!r}")
     return tuple(name for name, itensor in by_name.items() if _is_ranged(itensor) and name not in amax)
 

@@ -65,7 +65,7 @@ def dynamic_inputs(network: Any) -> tuple[DynamicInput, ...]:
 
 
 def resolve_profiles(
-    given: Any, inputs: Sequence[DynamicInput], calibration: Mapping[str, Shape]
+    given: Any, inputs: Sequence[DynamicInput], batch: Mapping[str, Shape], *, calibrates: bool
 ) -> tuple[tuple[Profile, ...], Profile | None]:
     """Work out the profiles of a build.
 
@@ -75,14 +75,16 @@ def resolve_profiles(
         What the user passed: None, ``{input: shape}`` or ``{input: (min, opt, max)}``, or a list of these.
     inputs
         The dynamic inputs of the network.
-    calibration
-        Input name -> shape of a calibration batch; empty where nothing is calibrated.
+    batch
+        Input name -> shape in a calibration batch; empty where there is none, or it is not known.
+    calibrates
+        Whether TensorRT will be given such batches.
 
     Returns
     -------
     (profiles, calibration profile)
-        Without profiles from the user, the calibration batch's shape is the best and largest one, and any smaller
-        batch is allowed. The calibration profile is None where there is nothing dynamic or nothing to calibrate.
+        Without profiles from the user, that batch's shape is the best and largest one, and any smaller batch is
+        allowed. The calibration profile is None where there is nothing dynamic or nothing to calibrate.
 
     Raises
     ------
@@ -93,14 +95,14 @@ def resolve_profiles(
         if given:
             raise UsageError("profiles were given, but every input of this network has a fixed shape: leave them out")
         return (), None
-    shapes = {name: shape for name, shape in calibration.items() if name in {i.name for i in inputs}}
+    shapes = {name: shape for name, shape in batch.items() if name in {i.name for i in inputs}}
     if given is None:
         _need_all(inputs, shapes, "is dynamic")
         profiles: tuple[Profile, ...] = (Profile({i.name: _from_batch(i, shapes[i.name]) for i in inputs}),)
     else:
         listed = [given] if isinstance(given, Mapping) else list(given)
         profiles = tuple(_profile(one, inputs) for one in listed)
-    if not shapes:
+    if not (calibrates and shapes):
         return profiles, None
     _need_all(inputs, shapes, "has no calibration batch")
     return profiles, Profile({i.name: Range(*[_checked(i, shapes[i.name])] * 3) for i in inputs})
@@ -176,7 +178,7 @@ def add_profiles(builder: Any, config: Any, profiles: Sequence[Profile], inputs:
             raise EngineError(f"TensorRT refused the profile {one.to_json()}")
 
 
-def set_calibration_profile(builder: Any, config: Any, profile: Profile, inputs: Sequence[DynamicInput]) -> None:
+def set_calibration_profile(builder: Any, config: Any, one: Profile, inputs: Sequence[DynamicInput]) -> None:
     """Set the shapes that the network is calibrated with.
 
     Raises
@@ -184,8 +186,8 @@ def set_calibration_profile(builder: Any, config: Any, profile: Profile, inputs:
     EngineError
         If TensorRT refuses them.
     """
-    if not config.set_calibration_profile(_made(builder, profile, inputs)):
-        raise EngineError(f"TensorRT refused the calibration profile {profile.to_json()}")
+    if not config.set_calibration_profile(_made(builder, one, inputs)):
+        raise EngineError(f"TensorRT refused the calibration profile {one.to_json()}")
 
 
 def _made(builder: Any, one: Profile, inputs: Sequence[DynamicInput]) -> Any:

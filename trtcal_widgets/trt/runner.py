@@ -10,8 +10,8 @@ from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.runners.feeds import check_feeds
-from trtcal_widgets.trt.build import build_network
 from trtcal_widgets.trt.builder import Request
+from trtcal_widgets.trt.building import build_network
 from trtcal_widgets.trt.execution import DeviceTensor, Execution, to_host
 from trtcal_widgets.trt.memory import open_memory
 from trtcal_widgets.trt.options import Settings, has_qdq

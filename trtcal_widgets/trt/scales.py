@@ -12,7 +12,7 @@ from trtcal_widgets.errors import UsageError
 from trtcal_widgets.trt.cache_check import ALGORITHMS
 from trtcal_widgets.trt.calibrator import guard_calibrator, make_calibrator
 from trtcal_widgets.trt.feed import DataFeed, Stale
-from trtcal_widgets.trt.inputs import arrange, network_tensors
+from trtcal_widgets.trt.inputs import arrange, inputs_of, network_tensors
 from trtcal_widgets.trt.partial import check_dla
 from trtcal_widgets.trt.precision import set_ranges
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.guard import Guard
     from trtcal_widgets.trt.versions import Features
 
-__all__ = ["Scales", "ScalesUsed", "attach", "calibration_shapes"]
+__all__ = ["Scales", "ScalesUsed", "attach", "batch_shapes"]
 
 
 @dataclass(frozen=True)
@@ -185,16 +185,22 @@ def _facts(given: str, guard: Guard, scales: Scales) -> dict[str, Any]:
     return facts
 
 
-def calibration_shapes(guard: Guard | None, network: Any) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the first calibration batch; empty where there is none, or a user's own class hides it.
+def batch_shapes(scales: Scales, guard: Guard | None, network: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the first calibration batch, the calibrator's or the session's.
+
+    Returns
+    -------
+    dict
+        Empty where there is no data, or a user's own class hides it.
 
     Raises
     ------
     DataError
-        If the first batch cannot be read or does not fit the network.
+        If the batch cannot be read or does not fit the network.
     """
-    if guard is None or not isinstance(guard.work, DataFeed) or guard.work.plan is None:
+    plan = getattr(guard.work if guard is not None else None, "plan", None) or getattr(scales.session, "plan", None)
+    if plan is None:
         return {}
     names = [str(network.get_input(index).name) for index in range(network.num_inputs)]
-    arrays = arrange(guard.work.plan.load(0), names, guard.work.inputs)
+    arrays = arrange(plan.load(0), names, inputs_of(network))
     return {name: tuple(array.shape) for name, array in zip(names, arrays, strict=True)}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.trt.memory import BatchStage
+from trtcal_widgets.trt.memory import BatchStage, OutOfDeviceMemoryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from trtcal_widgets.trt.memory import DeviceMemory
+    from trtcal_widgets.trt.memory import DeviceBuffer, DeviceMemory
 
 __all__ = ["Staging"]
 
@@ -32,7 +33,8 @@ class Staging:
         self._memory = memory
         self._name = f"staging {next(_numbers)}"
         self._batches = BatchStage(memory, self._name)
-        self._used: set[str] = set()
+        self._staged = False
+        self._room: DeviceBuffer | None = None
 
     def put(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
         """Copy a batch to the device in one piece and return each array's address there.
@@ -42,7 +44,7 @@ class Staging:
         OutOfDeviceMemoryError
             If it does not fit; says how large a batch would.
         """
-        self._used.add(self._name)
+        self._staged = True
         return self._batches.put(arrays)
 
     def room(self, nbytes: int) -> int:
@@ -53,15 +55,24 @@ class Staging:
         OutOfDeviceMemoryError
             If there is not so much.
         """
-        name = f"{self._name} outputs"
-        self._used.add(name)
-        return self._memory.reserve(name, nbytes).ptr
+        if self._room is None or self._room.nbytes < nbytes:
+            if self._room is not None:
+                self._room.free()
+                self._room = None
+            self._room = self._memory.alloc(nbytes)
+        return self._room.ptr
 
     def free(self) -> None:
         """Free the buffers; a second call does nothing."""
-        if not self._memory.closed:
-            for name in self._used:
-                # Asked for no bytes, reserve returns the buffer as it is.
-                self._memory.reserve(name, 0).free()
-                self._memory.reserve_pinned(name, 0).free()
-        self._used.clear()
+        if self._memory.closed:
+            return
+        if self._room is not None:
+            self._room.free()
+            self._room = None
+        if self._staged:
+            self._staged = False
+            # Asked for no bytes, reserve returns the buffer as it is. Where it has none (the device was too full for
+            # it), there is nothing to free.
+            with suppress(OutOfDeviceMemoryError):
+                self._memory.reserve(self._name, 0).free()
+                self._memory.reserve_pinned(self._name, 0).free()

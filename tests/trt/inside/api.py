@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import tensorrt as trt
 
 from tests.support.shared import shared_path
+from tests.support.trt_fake import FEATURES
 from trtcal_widgets.trt import api
 from trtcal_widgets.trt.control import make_monitor
 from trtcal_widgets.trt.debugging import make_listener
@@ -47,7 +48,7 @@ def signatures(function) -> list[list[str]]:
     return lists
 
 
-METHODS = [use for use in api.USES if use.kind in ("method", "callback")]
+METHODS = [use for use in api.USES if use.kind in ("method", "callback", "inherited")]
 
 
 @pytest.mark.parametrize("use", METHODS, ids=lambda use: f"{use.owner}.{use.name}")
@@ -104,3 +105,7 @@ def test_is_the_release_that_was_asked_for():
     assert load_tensorrt() is trt
     assert os.environ["TRTCAL_BINDINGS"].startswith(".".join(trt.__version__.split(".")[:3]))
     assert HAS.version == trt.__version__
+
+def test_the_stand_in_has_the_features_of_this_release():
+    assert FEATURES[os.environ["TRTCAL_BINDINGS"]] == replace(HAS, version=os.environ["TRTCAL_BINDINGS"])
+

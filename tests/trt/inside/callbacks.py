@@ -145,7 +145,7 @@ def test_a_receiver_that_raises_is_not_lost():
 
 @pytest.mark.skipif(HAS.calibrators, reason="this release has calibrators")
 def test_without_calibrators_the_error_names_the_way():
-    with pytest.raises(UsageError, match="trtcal convert .*--to qdq") as caught:
+    with pytest.raises(UsageError, match=r"trtcal convert .*--to qdq") as caught:
         make_calibrator([[0.0]], batch_size=1)
     assert trt.__version__ in str(caught.value)
     assert "tensorrt<11" in str(caught.value)

@@ -1,0 +1,36 @@
+"""Fixtures: a machine with a stand-in for TensorRT whose device memory is host memory."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.support.trt_fake import Machine, make_fake
+from tests.support.trt_host_driver import HostDriver
+from trtcal_widgets.trt import memory as memory_module
+from trtcal_widgets.trt.memory import DeviceMemory
+
+
+@pytest.fixture
+def driver() -> HostDriver:
+    return HostDriver()
+
+
+@pytest.fixture
+def plug(monkeypatch, driver):
+    """Return a function that makes ``import tensorrt`` give the stand-in of a release."""
+
+    def put_in(release: str) -> Machine:
+        monkeypatch.setattr(memory_module, "_open_driver", lambda prefer, device: driver)
+        machine = Machine(release, DeviceMemory(HostDriver()))
+        monkeypatch.setitem(sys.modules, "tensorrt", make_fake(machine))
+        return machine
+
+    return put_in
+
+
+@pytest.fixture
+def machine(plug) -> Machine:
+    """The stand-in of the newest release that has calibrators."""
+    return plug("10.16.1.11")

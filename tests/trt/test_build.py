@@ -1,0 +1,456 @@
+"""Building with a stand-in that makes the calls which TensorRT's documentation describes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from trtcal_widgets import sample
+from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.errors import CacheFormatError, CancelledError, DataError, EngineError, ModelError, UsageError
+from trtcal_widgets.trt.building import build
+from trtcal_widgets.trt.calibrator import make_calibrator
+from trtcal_widgets.trt.control import BuildControl, Progress
+from trtcal_widgets.trt.memory_driver import DeviceError, OutOfDeviceMemoryError
+
+LENET = sample.model_path()
+IMAGES = np.random.default_rng(3).standard_normal((20, 1, 28, 28)).astype(np.float32)
+FOUR = {"data": (4, 1, 28, 28)}
+ROWS = ("data", "conv1", "pool1", "conv2", "pool2", "flatten", "ip1", "relu1", "ip2", "prob")
+
+
+@dataclass(frozen=True)
+class Plan:
+    keep: tuple[str, ...] = ()
+    precision: str = "fp16"
+    amax: dict[str, float] = field(default_factory=dict)
+
+
+def lenet_cache(version="10.16.1", algorithm="EntropyCalibration2", rows=ROWS) -> CalibrationCache:
+    return CalibrationCache.build(dict.fromkeys(rows, 0.25), version=version, algorithm=algorithm)
+
+
+def calibrator(**options):
+    options.setdefault("batch_size", 8)
+    return make_calibrator(options.pop("source", IMAGES), **options)
+
+
+def test_calibrates_builds_and_says_what_it_was_made_from(machine, tmp_path):
+    path = tmp_path / "calibration.cache"
+    seen = []
+    with calibrator(cache=path) as made:
+        engine = build(LENET, calibrator=made, progress=seen.append)
+    (spec,) = machine.built
+    assert spec["flags"] == ["INT8", "TF32"]
+    assert spec["profiles"][0]["data"] == ((1, 1, 28, 28), (8, 1, 28, 28), (8, 1, 28, 28))
+    assert set(map(tuple, spec["calibration_profile"]["data"])) == {(8, 1, 28, 28)}
+    fed = np.concatenate([feeds["data"] for feeds in machine.calibrated_with])
+    np.testing.assert_array_equal(fed, IMAGES[:16])
+    assert path.read_bytes() == engine.cache.to_bytes()
+    assert set(engine.cache.scales) == set(ROWS)
+    facts = engine.provenance
+    assert facts["model"]["sha256"] == onnx_hash()
+    assert facts["tensorrt"] == "10.16.1.11"
+    assert facts["device"]["name"] == "Host GPU"
+    assert facts["scales"]["from"] == "calibrator"
+    assert facts["scales"]["batches"] == 2
+    assert facts["scales"]["left_out_samples"] == 4
+    assert facts["scales"]["algorithm"] == "EntropyCalibration2"
+    calibrated = [(p.done, p.total) for p in seen if p.phase == "Calibrate"]
+    assert calibrated[:2] == [(0, 2), (1, 2)]
+    assert {p.phase for p in seen} >= {"Parse", "Calibrate", "Build", "Building"}
+    assert seen[-1] == Progress("Build", finished=True)
+    json.dumps(dict(facts), allow_nan=False)
+
+
+def onnx_hash() -> str:
+    import hashlib
+
+    return hashlib.sha256(LENET.read_bytes()).hexdigest()
+
+
+def test_a_second_build_uses_the_cache_and_no_data(machine, tmp_path):
+    path = tmp_path / "calibration.cache"
+    build(LENET, calibrator=calibrator(cache=path))
+    machine.calibrated_with.clear()
+    engine = build(LENET, calibrator=calibrator(cache=path))
+    assert not machine.calibrated_with
+    assert engine.cache is None
+    assert engine.provenance["scales"]["batches"] == 0
+
+
+@pytest.mark.parametrize("batch", [0, 1])
+def test_a_failing_source_stops_the_build_with_its_exception_and_keeps_no_cache(machine, tmp_path, batch):
+    path = tmp_path / "calibration.cache"
+
+    def source():
+        for index in range(3):
+            if index == batch:
+                raise OSError("disk gone")
+            yield IMAGES[:4]
+
+    with pytest.raises(DataError, match="disk gone"):
+        build(LENET, calibrator=calibrator(source=source, batch_size=None, cache=path), profiles=FOUR)
+    assert not path.exists()
+
+
+def test_an_exception_of_on_batch_comes_out_as_itself(machine, tmp_path):
+    class OddError(Exception):
+        pass
+
+    def on_batch(index, batch):
+        if index == 1:
+            raise OddError("no")
+
+    path = tmp_path / "calibration.cache"
+    with pytest.raises(OddError):
+        build(LENET, calibrator=calibrator(on_batch=on_batch, cache=path))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("where", ["progress", "log"])
+def test_an_exception_of_progress_or_log_stops_the_build(machine, where):
+    def broken(event):
+        if not (isinstance(event, Progress) and event.phase == "Parse"):
+            raise ZeroDivisionError("panel")
+
+    with pytest.raises(ZeroDivisionError, match="panel"):
+        build(LENET, cache=lenet_cache(), profiles=FOUR, **{where: broken})
+
+
+def test_stepping_pausing_and_cancelling_a_build_in_another_thread(machine, tmp_path):
+    control = BuildControl(paused=True)
+    turns = threading.Semaphore(0)
+    outcome = []
+
+    def report(progress):
+        if progress.phase == "Calibrate":
+            turns.release()
+
+    def run():
+        try:
+            build(LENET, calibrator=calibrator(batch_size=4, cache=tmp_path / "c"), control=control, progress=report)
+        except CancelledError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert turns.acquire(timeout=60)  # asks for the first batch, and waits
+    assert not machine.calibrated_with
+    control.step()
+    assert turns.acquire(timeout=60)  # asks for the second
+    assert len(machine.calibrated_with) == 1
+    control.resume()
+    assert turns.acquire(timeout=60)
+    control.cancel()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert len(outcome) == 1
+    assert not (tmp_path / "c").exists()
+    assert not machine.built or len(machine.calibrated_with) < 5
+
+
+def test_cancelling_during_the_build_itself(machine):
+    control = BuildControl()
+
+    def report(progress):
+        if progress.phase == "Building":
+            control.cancel()
+
+    with pytest.raises(CancelledError):
+        build(LENET, cache=lenet_cache(), profiles=FOUR, control=control, progress=report)
+
+
+def test_one_control_as_on_batch_and_control_waits_once_per_batch(machine):
+    control = BuildControl(paused=True)
+    for _ in range(3):  # two batches, and the question that ends them
+        control.step()
+    thread = threading.Thread(
+        target=build, args=(LENET,), kwargs={"calibrator": calibrator(on_batch=control), "control": control}
+    )
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert len(machine.calibrated_with) == 2
+
+
+def test_log_lines_come_as_they_are_logged_and_stay_with_the_engine(machine):
+    seen = []
+    engine = build(LENET, cache=lenet_cache(), profiles=FOUR, log=seen.append)
+    assert [line.text for line in seen] == ["Building"]
+    assert list(engine.log) == seen
+    loud = build(LENET, cache=lenet_cache(), profiles=FOUR, verbose=True)
+    assert [line.severity for line in loud.log] == ["info", "verbose"]
+
+
+def test_a_cache_of_another_release_is_reported_before_it_is_used(machine, tmp_path):
+    path = tmp_path / "old.cache"
+    lenet_cache(version="8.6.1").write(path)
+    with pytest.raises(CacheFormatError, match=r"8\.6\.1"):
+        build(LENET, cache=path)
+    assert not machine.built
+    engine = build(LENET, cache=path, stale="use", profiles=FOUR)
+    assert machine.built[0]["scales"]["conv1"] == 0.25
+    assert "8.6.1" in engine.provenance["scales"]["cache_report"]
+
+
+def test_a_cache_of_another_model_is_reported_before_it_is_used(machine):
+    with pytest.raises(CacheFormatError, match="another model"):
+        build(LENET, cache=lenet_cache(rows=("encoder.0", "encoder.1", "data")))
+
+
+def test_a_minmax_cache_is_given_with_the_class_that_reads_it(machine):
+    engine = build(LENET, cache=lenet_cache(algorithm="MinMaxCalibration"), profiles=FOUR)
+    assert engine.provenance["scales"]["class"] == "IInt8MinMaxCalibrator"
+    assert machine.built[0]["scales"]["conv1"] == 0.25
+
+
+def test_a_session_gives_its_scales(machine):
+    from trtcal_widgets.session import CalibrationSession
+
+    with CalibrationSession(LENET, IMAGES, batch_size=10) as session:
+        session.run()
+        build(LENET, session=session)
+        expected = session.to_cache(version="10.16.1")
+    assert machine.built[0]["scales"] == dict(expected.scales)
+    assert machine.built[0]["profiles"][0]["data"] == ((1, 1, 28, 28), (10, 1, 28, 28), (10, 1, 28, 28))
+    assert machine.built[0]["calibration_profile"] is None
+
+
+def test_amax_overrides_rows_of_a_cache(machine):
+    build(LENET, cache=lenet_cache(), amax={"conv2": 127.0}, profiles=FOUR)
+    assert machine.built[0]["scales"]["conv2"] == 1.0
+    assert machine.built[0]["scales"]["conv1"] == 0.25
+
+
+def test_amax_alone_sets_the_ranges_of_tensors(machine):
+    engine = build(LENET, amax={"data": 127.0, "conv1": 254.0}, profiles=FOUR)
+    assert machine.built[0]["scales"] == {"data": 1.0, "conv1": 2.0}
+    assert "prob" in engine.provenance["scales"]["tensors_without"]
+
+
+def test_a_plan_sets_precisions_of_the_layers_that_its_nodes_became(machine):
+    engine = build(LENET, cache=lenet_cache(), plan=Plan(("conv1", "ip2"), "fp16", {"conv2": 127.0}), profiles=FOUR)
+    (spec,) = machine.built
+    assert spec["precisions"] == {"conv1": ["HALF", {0: "HALF"}], "ip2": ["HALF", {0: "HALF"}]}
+    assert spec["flags"] == ["FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS", "TF32"]
+    assert spec["scales"]["conv2"] == 1.0
+    assert engine.provenance["plan"]["layers"] == {"conv1": ["conv1"], "ip2": ["ip2"]}
+
+
+def test_a_plan_in_fp32_that_only_prefers(machine):
+    build(LENET, cache=lenet_cache(), plan=Plan(("relu1",), "fp32"), constraints="prefer", profiles=FOUR)
+    (spec,) = machine.built
+    assert spec["precisions"] == {"relu1": ["FLOAT", {0: "FLOAT"}]}
+    assert spec["flags"] == ["INT8", "PREFER_PRECISION_CONSTRAINTS", "TF32"]
+
+
+def test_settings_reach_the_builder(machine):
+    machine.dla_cores = 2
+    options = {"fp16": True, "tf32": False, "dla": 1, "workspace": 1 << 20, "before_fusion": True}
+    build(LENET, cache=lenet_cache(), profiles=FOUR, **options)
+    (spec,) = machine.built
+    assert spec["flags"] == ["FP16", "GPU_FALLBACK", "INT8"]
+    assert spec["dla"] == [1, "DLA"]
+    assert spec["pools"] == {"WORKSPACE": 1 << 20}
+    assert spec["quantization_flags"] == ["CALIBRATE_BEFORE_FUSION"]
+
+
+def test_dla_is_told_what_it_lacks(machine):
+    machine.dla_cores = 1
+    engine = build(LENET, cache=lenet_cache(rows=ROWS[:-2]), dla=0, profiles=FOUR)
+    assert "2 tensors have no scale" in engine.provenance["scales"]["dla"]
+    with pytest.raises(UsageError, match="EntropyCalibration2 only"):
+        build(LENET, cache=lenet_cache(algorithm="MinMaxCalibration"), dla=0)
+
+
+def test_without_int8_nothing_is_calibrated(machine):
+    build(LENET, int8=False, fp16=True, profiles={"data": ((1, 1, 28, 28), (4, 1, 28, 28), (8, 1, 28, 28))})
+    assert machine.built[0]["flags"] == ["FP16", "TF32"]
+
+
+@pytest.fixture
+def qdq_model(tmp_path):
+    """x -> QuantizeLinear -> DequantizeLinear -> Relu -> y."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "quantize"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], "dequantize"),
+        helper.make_node("Relu", ["d"], ["y"], "relu"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "qdq",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor("s", TensorProto.FLOAT, [], [0.1]), helper.make_tensor("z", TensorProto.INT8, [], [0])],
+    )
+    path = tmp_path / "model.qdq.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize(("release", "strong"), [("8.6.1", False), ("10.16.1.11", True), ("11.4.0.106", True)])
+def test_a_model_with_qdq_is_strongly_typed_where_that_exists(plug, qdq_model, release, strong):
+    machine = plug(release)
+    engine = build(qdq_model)
+    (spec,) = machine.built
+    assert spec["strongly_typed"] is strong
+    assert spec["flags"] == (["TF32"] if strong else ["INT8", "TF32"])
+    assert engine.provenance["settings"]["strongly_typed"] is strong
+
+
+def test_a_model_with_qdq_takes_no_other_scales(machine, qdq_model):
+    with pytest.raises(UsageError, match="has its own scales"):
+        build(qdq_model, cache=lenet_cache())
+
+
+@pytest.mark.parametrize(
+    ("options", "subject"),
+    [
+        ({"cache": lenet_cache()}, "A calibration cache"),
+        ({"calibrator": object()}, "A calibrator"),
+        ({"session": object()}, "A session's scales"),
+        ({"amax": {"data": 1.0}}, "Dynamic ranges"),
+        ({"int8": False, "plan": Plan(("conv1",))}, "A plan of layer precisions"),
+        ({}, "lenet.onnx"),
+    ],
+)
+def test_on_11_everything_that_went_names_the_way_to_qdq(plug, options, subject):
+    plug("11.4.0.106")
+    with pytest.raises(UsageError, match=r"trtcal convert .*--to qdq") as caught:
+        build(LENET, **options)
+    assert str(caught.value).startswith(subject)
+
+
+def test_on_11_make_calibrator_names_the_way_to_qdq(plug):
+    plug("11.4.0.106")
+    with pytest.raises(UsageError, match=r"trtcal convert .*--to qdq"):
+        make_calibrator(IMAGES, batch_size=4)
+
+
+def test_on_8_6_there_is_no_monitor_and_the_build_works_all_the_same(plug):
+    machine = plug("8.6.1")
+    seen = []
+    build(LENET, calibrator=calibrator(), progress=seen.append)
+    assert {p.phase for p in seen} == {"Parse", "Calibrate", "Build"}
+    assert machine.built
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({}, "make_calibrator"),
+        ({"int8": False, "cache": lenet_cache()}, "leave one out"),
+        ({"cache": lenet_cache(), "session": object()}, "cache and session"),
+        ({"cache": lenet_cache(), "strongly_typed": True}, "cache="),
+        ({"cache": lenet_cache(), "dla": 0}, "none (DLA is part of Jetson"),
+        ({"cache": lenet_cache(), "dla": -1}, "DLA core"),
+        ({"cache": lenet_cache(), "workspace": "4GiB"}, "4 << 30"),
+        ({"cache": lenet_cache(), "constraints": "maybe"}, "'prefer'"),
+        ({"cache": lenet_cache(), "amax": {"conv9": 1.0}}, "did you mean 'conv"),
+        ({"cache": lenet_cache(), "amax": {"conv1": -1.0}}, "amax must be"),
+        ({"cache": lenet_cache(), "plan": Plan(("conv9",))}, "Did you mean 'conv"),
+        ({"cache": lenet_cache(), "plan": Plan(("conv1",), "int4")}, "'fp16' or 'fp32'"),
+        ({"cache": lenet_cache(), "debug": "conv1"}, "debug=['conv1']"),
+        ({"cache": lenet_cache(), "debug": ["nothing"]}, "none of the tensors"),
+        ({"calibrator": object()}, "derive it from"),
+        ({"cache": lenet_cache(), "profiles": {"image": (1, 1, 28, 28)}}, "no dynamic input"),
+        ({"cache": lenet_cache(), "profiles": {"data": (1, 3, 28, 28)}}, "does not fit"),
+        ({"cache": lenet_cache(), "profiles": {"data": ((8, 1, 28, 28), (4, 1, 28, 28), (8, 1, 28, 28))}}, "decrease"),
+        ({"cache": lenet_cache(), "profiles": {"data": 4}}, "cannot be read"),
+        ({"cache": lenet_cache()}, "is dynamic. Pass profiles={'data': ((1, 1, 28, 28), (8,"),
+    ],
+)
+def test_what_cannot_be_meant_says_what_to_do(machine, options, says):
+    with pytest.raises(UsageError) as caught:
+        build(LENET, **options)
+    assert says in str(caught.value)
+    assert not machine.built
+
+
+def test_amax_with_a_calibrator_says_how_to_do_both(machine):
+    with pytest.raises(UsageError, match=r"cache=engine\.cache"):
+        build(LENET, calibrator=calibrator(), amax={"conv1": 1.0})
+
+
+@pytest.mark.parametrize(("code", "says"), [(35, "driver is too old"), (100, "no NVIDIA GPU"), (7, "nvidia-smi")])
+def test_no_driver_or_an_old_one(machine, code, says):
+    machine.cuda_error = code
+    with pytest.raises(DeviceError, match=says):
+        build(LENET, cache=lenet_cache())
+
+
+def test_what_the_parser_does_not_take_is_named(machine):
+    machine.parser_error = "No importer registered for op: Frobnicate"
+    with pytest.raises(ModelError, match=r"Frobnicate node 'odd': No importer"):
+        build(LENET, cache=lenet_cache())
+
+
+def test_on_8_6_the_parsers_error_has_the_nodes_number(plug):
+    machine = plug("8.6.1")
+    machine.parser_error = "No importer"
+    with pytest.raises(ModelError, match="node 3: No importer"):
+        build(LENET, cache=lenet_cache(version="8.6.1"))
+
+
+def test_a_refused_build_quotes_tensorrt(machine):
+    machine.build_error = "Error Code 10: Could not find any implementation for node conv1."
+    with pytest.raises(EngineError, match="Could not find any implementation"):
+        build(LENET, cache=lenet_cache(), profiles=FOUR)
+
+
+def test_a_full_device_says_how_large_a_batch_would_fit(machine, driver):
+    machine.build_error = "Error Code 2: OutOfMemory (no further information)"
+    driver.capacity = 10 * (1 << 20)
+    with pytest.raises(OutOfDeviceMemoryError, match="this batch has 8 samples") as caught:
+        build(LENET, calibrator=calibrator())
+    # LeNet's activations of one sample, by hand: 784 + 11520 + 2880 + 3200 + 800 + 800 + 500 + 500 + 10 + 10 floats
+    assert f"up to {10 * (1 << 20) // (21004 * 4)} should fit" in str(caught.value)
+
+
+def test_a_missing_model_is_named_before_anything_starts(machine):
+    with pytest.raises(ModelError, match="nowhere"):
+        build("nowhere.onnx", cache=lenet_cache())
+
+
+def test_device_memory_is_given_back(machine, driver):
+    with calibrator() as made:
+        build(LENET, calibrator=made)
+    assert not driver.blocks
+
+
+def test_a_users_own_calibrator_is_taken(machine):
+    import tensorrt as trt
+
+    memory = machine.memory
+    buffer = memory.alloc(IMAGES[:4].nbytes)
+
+    class Own(trt.IInt8EntropyCalibrator2):
+        left = 2
+
+        def get_batch_size(self):
+            return 4
+
+        def get_batch(self, names):
+            if not self.left:
+                return None
+            self.left -= 1
+            memory.upload(buffer, IMAGES[:4])
+            return [buffer.ptr]
+
+        def read_calibration_cache(self):
+            return None
+
+        def write_calibration_cache(self, cache):
+            self.kept = bytes(cache)
+
+    own = Own()
+    engine = build(LENET, calibrator=own, profiles=FOUR)
+    assert own.kept == engine.cache.to_bytes()
+    assert engine.provenance["scales"]["batches"] == 2

@@ -1,0 +1,31 @@
+"""What ``trtcal_widgets.trt`` offers, and what it does not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from trtcal_widgets import trt
+
+
+def test_offers_what_it_says():
+    for name in trt.__all__:
+        assert getattr(trt, name).__name__ == name
+    assert set(trt.__all__) == set(trt._HOMES) <= set(dir(trt))
+    assert not {module for module in trt._MODULES if module in trt.__all__}, "a module would hide a function"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'builder_of_things'"):
+        _ = trt.builder_of_things
+
+
+def test_importing_it_imports_nothing_heavy():
+    code = (
+        "import sys, trtcal_widgets.trt; "
+        "print([m for m in ('numpy', 'onnx', 'tensorrt', 'cuda', 'pycuda', 'onnxruntime') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
