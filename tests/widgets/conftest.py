@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from trtcal_widgets.widgets.executors import SameThreadExecutor
+from trtcal_widgets.widgets.explorer import CalibrationExplorer
+
+from tests.widgets.synthetic import synthetic_session
+
+
+@pytest.fixture
+def make_explorer():
+    made = []
+
+    def make(session=None, **options):
+        session = session or synthetic_session(12, batches=4)
+        explorer = CalibrationExplorer(session, executor=options.pop("executor", SameThreadExecutor()), **options)
+        made.append((explorer, session))
+        return explorer
+
+    yield make
+    for explorer, session in made:
+        explorer.close()
+        session.close()
+
+
+@pytest.fixture
+def explorer(make_explorer):
+    explorer = make_explorer()
+    explorer.session.step()
+    explorer.session.step()
+    return explorer

@@ -1,0 +1,403 @@
+"""The explorer without a browser: messages in, session out, and what is sent back."""
+
+from __future__ import annotations
+
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from trtcal_widgets import CalibrationCache, CalibrationSession
+from trtcal_widgets.errors import DataError, UsageError
+from trtcal_widgets.widgets.explorer import CalibrationExplorer
+from trtcal_widgets.widgets.traffic import count_traffic
+
+from tests.widgets.front_end import click_overview, drag_line, resize_echo, send
+from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
+
+
+def updates(session):
+    heard = []
+    session.subscribe(heard.append)
+    return heard
+
+
+def notice(explorer):
+    return explorer.views.shell.state["notice"]
+
+
+def test_a_drop_is_one_update_and_one_rendering(explorer):
+    session = explorer.session
+    heard, renders = updates(session), explorer.binding.renders
+    drag_line(explorer, 0.0123456789)
+    assert heard == [frozenset({"choices"})]
+    assert explorer.binding.renders == renders + 1
+    assert session.amax(session.state.selected) == float(np.float32(0.0123456789))
+    assert session.choice(session.state.selected).amax == 0.0123456789
+
+
+def test_the_echo_of_our_own_drawing_is_no_update(explorer):
+    drag_line(explorer, 0.02)
+    heard = updates(explorer.session)
+    shape = explorer.views.histogram.figure.layout.shapes[0]
+    drag_line(explorer, shape.x0)
+    resize_echo(explorer)
+    assert heard == []
+
+
+def test_a_line_that_was_dragged_by_one_end_is_straight_again(explorer):
+    drag_line(explorer, 0.02, tilted=True)
+    shape = explorer.views.histogram.figure.layout.shapes[0]
+    assert shape.x0 == shape.x1 == explorer.session.amax(explorer.session.state.selected)
+    assert shape.y1 > 1e9  # far beyond the plot again: its end cannot be caught
+
+
+@pytest.mark.parametrize("x", [0.0, -1.0, math.nan, math.inf, 1e39])
+def test_a_drop_that_cannot_be_is_refused_and_the_line_goes_back(explorer, x):
+    before = explorer.session.amax(explorer.session.state.selected)
+    heard = updates(explorer.session)
+    drag_line(explorer, x)
+    shape = explorer.views.histogram.figure.layout.shapes[0]
+    assert heard == []
+    assert shape.x0 == shape.x1 == before
+    if not math.isnan(x):
+        assert "amax" in notice(explorer)
+
+
+def test_typing_an_amax_keeps_every_bit(explorer):
+    send(explorer.views.detail, type="choose", amax="0.0100000001490116")
+    assert explorer.session.choice(explorer.session.state.selected).amax == 0.0100000001490116
+    assert float(explorer.views.detail.state["amax"]) == explorer.session.amax(explorer.session.state.selected)
+
+
+@pytest.mark.parametrize("text", ["", "0,5", "abc", "nan", "-1", "0", "inf", "1e400"])
+def test_an_amax_that_is_none_is_refused_with_the_fix(explorer, text):
+    heard = updates(explorer.session)
+    send(explorer.views.detail, type="choose", amax=text)
+    assert heard == []
+    assert notice(explorer)
+    send(explorer.views.shell, type="dismiss")
+    assert notice(explorer) == ""
+
+
+def test_choosing_moves_the_group(make_explorer):
+    names = ["in", "conv", "pool"]
+    explorer = make_explorer(synthetic_session(names=names, groups=(("conv", "pool"),)))
+    explorer.session.step()
+    send(explorer.views.tensors, type="select", index=2)
+    send(explorer.views.detail, type="choose", method="minmax")
+    assert explorer.session.amax("conv") == explorer.session.amax("pool")
+    assert [row.method for row in explorer.session.table()] == ["entropy", "minmax", "minmax"]
+    rows = explorer.views.tensors.rows
+    assert [rows["method_names"][k] for k in rows["method"]] == ["entropy", "minmax", "minmax"]
+    send(explorer.views.detail, type="reset")
+    assert not explorer.session.is_mine("conv")
+
+
+def test_undo_and_redo(explorer):
+    selected = explorer.session.state.selected
+    before = explorer.session.amax(selected)
+    drag_line(explorer, 0.5)
+    assert explorer.views.shell.state["can_undo"]
+    send(explorer.views.shell, type="undo")
+    assert explorer.session.amax(selected) == before
+    send(explorer.views.shell, type="redo")
+    assert explorer.session.amax(selected) == 0.5
+
+
+def test_a_method_for_all(explorer):
+    drag_line(explorer, 0.5)
+    send(explorer.views.shell, type="choose_all", method="percentile:99.9")
+    assert {row.method for row in explorer.session.table()} == {"p99.9"}
+    assert explorer.views.shell.state["mine"] == 0
+    # A fifth method has its own line.
+    assert [m["key"] for m in explorer.views.detail.state["marks"]][-1] == "percentile:99.9"
+
+
+def test_run_control(make_explorer):
+    explorer = make_explorer()
+    session, stepper = explorer.session, explorer.views.stepper
+    assert stepper.state["text"].startswith("batch 0 of 4")
+    assert "Nothing is counted yet" in stepper.state["message"]
+    send(stepper, type="forward")
+    send(stepper, type="forward")
+    assert session.state.position == 2
+    send(stepper, type="back")
+    assert (session.state.position, session.status.recorded) == (1, 2)
+    send(stepper, type="last")
+    assert session.state.position == 4
+    assert stepper.state["message_kind"] == "ok"
+    assert stepper.state["at_end"]
+    send(stepper, type="forward")
+    assert session.state.position == 4
+    send(stepper, type="first")
+    assert session.state.position == 0
+    send(stepper, type="seek", position=3)
+    assert session.state.position == 3
+    send(stepper, type="play")
+    assert session.state.position == 4
+
+
+def test_leaving_a_batch_out_runs_no_model(explorer):
+    send(explorer.views.stepper, type="exclude", batch=1)
+    assert explorer.session.state.excluded == {1}
+    assert explorer.views.stepper.state["excluded"] == [1]
+    assert "1 left out" in explorer.views.stepper.state["text"]
+    send(explorer.views.stepper, type="include", batch=1)
+    assert explorer.session.state.excluded == frozenset()
+    assert explorer.session.status.recorded == 2
+
+
+def test_pictures_come_with_the_batch(explorer):
+    thumbs = explorer.views.stepper.thumbs
+    assert thumbs["count"] == 4
+    assert len(explorer.views.stepper.pixels) == thumbs["width"] * thumbs["height"] * 4
+    assert "images" in explorer.views.stepper.state["text"]
+
+
+def test_a_click_on_the_overview_selects(explorer):
+    click_overview(explorer, 5)
+    assert explorer.session.state.selected == explorer.session.calibrated[5]
+    click_overview(explorer, 99)
+    assert explorer.session.state.selected == explorer.session.calibrated[5]
+
+
+def test_axes_stay_unless_the_range_grows(explorer):
+    layout = explorer.views.histogram.figure.layout
+    explorer.session.back()
+    before = layout.xaxis.range, layout.yaxis.range
+    explorer.session.seek(2)
+    explorer.session.back()
+    assert (layout.xaxis.range, layout.yaxis.range[0]) == (before[0], before[1][0])
+    zoomed = (0.1 * layout.xaxis.range[1], 0.5 * layout.xaxis.range[1])
+    layout.xaxis.range = zoomed
+    drag_line(explorer, zoomed[1] * 0.9)
+    assert layout.xaxis.range == zoomed
+
+
+def test_the_theme_reaches_the_plots(explorer):
+    figure = explorer.views.histogram.figure
+    light = figure.layout.font.color
+    explorer.views.shell.set_state({"theme": "dark"})
+    assert figure.layout.font.color != light
+    assert figure.layout.shapes[0].line.color == "#f9fafb"
+
+
+def test_two_explorers_of_one_session_show_the_same(make_explorer):
+    first = make_explorer(synthetic_session(5))
+    second = make_explorer(first.session)
+    first.session.step()
+    drag_line(first, 0.25)
+    assert second.views.detail.state == first.views.detail.state
+    assert second.views.histogram.figure.layout.shapes[0].x0 == 0.25
+
+
+RUBBISH = [
+    None, 3, "undo", [], {}, {"type": None}, {"type": "rm"}, {"type": ["undo"]}, {"type": "undo", "x": 1},
+    {"type": "select"}, {"type": "select", "index": "1"}, {"type": "select", "index": True}, {"type": "select", "index": 1.0},
+    {"type": "select", "index": 10**9}, {"type": "select", "index": -1}, {"type": "seek", "position": -5},
+    {"type": "seek", "position": 10**6}, {"type": "exclude", "batch": 10**6}, {"type": "choose", "method": "<script>"},
+    {"type": "choose", "method": "entropy", "amax": "1"}, {"type": "choose_all", "method": ""}, {"type": "counts", "scale": "x"},
+    {"type": "select_name", "name": "not there"}, {"type": "choose", "amax": "9" * 100_000}, {"type": "_start"},
+    {"type": "export_write"}, {"type": "export_preview", "open": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", RUBBISH, ids=lambda c: repr(c)[:40])
+def test_rubbish_from_the_front_end_changes_nothing(explorer, content):
+    state, status = explorer.session.state, explorer.session.status
+    heard = updates(explorer.session)
+    for panel in explorer.views.panels:
+        panel._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+    assert (explorer.session.state, explorer.session.status, heard) == (state, status, [])
+    send(explorer.views.stepper, type="back")  # and it still works
+    assert explorer.session.state.position == 1
+
+
+NASTY = ["in", "<script>alert(1)</script>", 'a"b\'c&amp;', "two\nlines", "\u202egnp.exe", "</div>", "日本語", "x" * 3000, "a/b:0 [1]"]
+
+
+def test_names_are_text_whatever_they_hold(make_explorer):
+    session = synthetic_session(names=NASTY)
+    explorer = make_explorer(session)
+    session.step()
+    for index, name in enumerate(NASTY):
+        send(explorer.views.tensors, type="select", index=index)
+        assert session.state.selected == name
+        assert explorer.views.detail.state["name"] == name
+    shown = explorer.views.tensors.columns["names"]
+    assert all(text.isprintable() for text in shown)
+    labels = explorer.views.overview.figure.data[0].text
+    assert not any("<" in label or "\n" in label or "\u202e" in label for label in labels)
+    assert max(map(len, labels)) < 400
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros(50, np.float32), "every value is 0"),
+        (np.full(50, np.nan, np.float32), "NaN"),
+        (np.array([1.0, np.nan, np.inf], np.float32), "infinite"),
+        (np.zeros(0, np.float32), "no values"),
+        (np.full(50, 2.5, np.float32), "every value is the same"),
+    ],
+    ids=["zero", "nan", "some", "empty", "constant"],
+)
+def test_a_tensor_with_odd_values_is_explained(make_explorer, values, said):
+    session = synthetic_session(names=["in", "odd", "out"], special={"odd": values})
+    explorer = make_explorer(session)
+    session.step()
+    send(explorer.views.tensors, type="select", index=1)
+    assert any(said in note for note in explorer.views.detail.state["notes"])
+    assert notice(explorer) == ""
+    assert session.state.selected == "odd"
+
+
+def test_a_failing_batch_is_shown_with_what_to_do(make_explorer):
+    class Failing(MadeUpRunner):
+        def infer(self, feeds):
+            if self._batch == 1:
+                raise DataError("image cat.jpg cannot be read: mend or remove it")
+            return super().infer(feeds)
+
+    session = CalibrationSession(
+        Failing(chain_graph(["in", "out"])), {"in": np.zeros((8, 1, 10, 10), np.float32)}, batch_size=4
+    )
+    explorer = make_explorer(session)
+    send(explorer.views.stepper, type="play")
+    state = explorer.views.stepper.state
+    assert state["phase"] == "failed"
+    assert "cat.jpg" in state["message"]
+    assert state["message_kind"] == "error"
+    assert session.status.recorded == 1
+    assert notice(explorer) == ""
+
+
+def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(MadeUpRunner):
+        def infer(self, feeds):
+            inside.set()
+            assert go_on.wait(20)
+            return super().infer(feeds)
+
+    session = CalibrationSession(
+        Slow(chain_graph(["in", "out"])), {"in": np.zeros((12, 1, 10, 10), np.float32)}, batch_size=4
+    )
+    with ThreadPoolExecutor(1) as pool:
+        explorer = make_explorer(session, executor=pool)
+        send(explorer.views.stepper, type="play")
+        assert inside.wait(20)
+        assert explorer.views.stepper.state["running"]
+        send(explorer.views.stepper, type="play")  # a second run is not started
+        send(explorer.views.stepper, type="cancel")
+        go_on.set()
+    assert session.status.phase == "cancelled"
+    assert session.status.recorded == 1
+    assert explorer.views.stepper.state["phase"] == "cancelled"
+
+
+def test_export_writes_a_cache_and_asks_before_replacing(explorer, tmp_path):
+    path = tmp_path / "calibration.cache"
+    fields = {"algorithm": "", "version": "8.6.1", "rows": "tensorrt", "path": str(path)}
+    send(explorer.views.export, type="export_write", replace=False, **fields)
+    cache = CalibrationCache.read(path)
+    assert cache.header == "TRT-8601-EntropyCalibration2"
+    assert cache.to_bytes() == explorer.session.to_cache(version="8.6.1").to_bytes()
+    assert explorer.views.export.state["exists"]
+    assert explorer.views.export.state["result_kind"] == "ok"
+    drag_line(explorer, 0.5)
+    send(explorer.views.export, type="export_write", replace=False, **fields)
+    assert "exists already" in explorer.views.export.state["result"]
+    assert CalibrationCache.read(path).to_bytes() == cache.to_bytes()
+    send(explorer.views.export, type="export_write", replace=True, **fields)
+    assert CalibrationCache.read(path).amax[explorer.session.state.selected] == pytest.approx(0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"version": "11.0"}, "11"), ({"version": "x"}, "version"), ({"path": " "}, "name"), ({"rows": "none"}, "rows"), ({"path": "/"}, "folder"), ({"algorithm": "Nope"}, "Nope")],
+)  # fmt: skip
+def test_an_export_that_cannot_be_says_why(explorer, tmp_path, change, said):
+    fields = {"algorithm": "", "version": "8.6.1", "rows": "tensorrt", "path": str(tmp_path / "c"), **change}
+    send(explorer.views.export, type="export_write", replace=False, **fields)
+    state = explorer.views.export.state
+    assert state["result_kind"] == "error"
+    assert said in state["result"]
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_preview_is_made_only_while_it_is_open(explorer):
+    assert explorer.views.export.state["preview"] == ""
+    send(explorer.views.export, type="export_preview", open=True)
+    assert explorer.views.export.state["preview"].splitlines()[0] == "TRT-101601-EntropyCalibration2"
+    assert len(explorer.views.export.state["preview"].splitlines()) == 13
+
+
+def test_three_thousand_tensors_cost_little_to_look_at(make_explorer):
+    explorer = make_explorer(synthetic_session(3000, batches=2))
+    explorer.session.step()
+    with count_traffic() as selecting:
+        send(explorer.views.tensors, type="select", index=1500)
+    drag_line(explorer, 0.4)  # the list learns the word "mine"
+    with count_traffic() as dropping:
+        drag_line(explorer, 0.5)
+    assert explorer.views.tensors.patch["index"] == [1500]
+    assert explorer.views.tensors.rows["amax"][1500] == 0.5
+    assert selecting.bytes < 60_000
+    assert dropping.bytes < 60_000
+    assert explorer.bytes_of_state()["ListPanel"] < 400_000
+
+
+def test_a_saved_session_without_its_model_can_be_explored(make_explorer, tmp_path):
+    session = synthetic_session(6)
+    session.run()
+    session.save(tmp_path / "s.trtcal")
+    explorer = make_explorer(CalibrationSession.load(tmp_path / "s.trtcal"))
+    assert "without its model" in explorer.views.stepper.state["message"]
+    send(explorer.views.stepper, type="back")
+    assert explorer.session.state.position == 3
+    send(explorer.views.stepper, type="last")
+    assert explorer.session.state.position == 4
+    drag_line(explorer, 0.5)
+    assert explorer.session.amax(explorer.session.state.selected) == 0.5
+    session.close()
+
+
+def test_arguments_are_checked(explorer):
+    with pytest.raises(UsageError, match="CalibrationSession"):
+        CalibrationExplorer("model.onnx")
+    with pytest.raises(TypeError, match="colour"):
+        CalibrationExplorer(explorer.session, colour="red")
+
+
+def test_a_closed_explorer_hears_nothing_more(explorer):
+    explorer.close()
+    renders = explorer.binding.renders
+    explorer.session.back()
+    assert explorer.binding.renders == renders
+
+
+def test_more_panels_can_be_added(explorer):
+    import ipywidgets
+
+    panel = ipywidgets.Label("later")
+    explorer.add_panel(panel)
+    assert explorer.children[-1] is panel
+
+
+def test_a_figure_that_is_read_later_is_up_to_date(explorer):
+    drag_line(explorer, 0.5)
+    state = explorer.views.histogram.figure.get_state()
+    assert state["_widget_layout"]["shapes"][0]["x0"] == 0.5
+
+
+def test_the_display_has_a_picture_for_a_notebook_without_kernel(explorer):
+    bundle = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    import base64
+
+    assert base64.b64decode(bundle["image/png"])[:8] == b"\x89PNG\r\n\x1a\n"
