@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.debug.hazards_channels import WeightRanges, channel_axes, channel_ranges, weight_ranges
-from trtcal_widgets.errors import DataError, UsageError
+from trtcal_widgets.errors import TrtcalError, UsageError
 from trtcal_widgets.model.graph import ModelGraph, TensorKind
 from trtcal_widgets.presentation import printable
 
@@ -198,6 +198,6 @@ def _channels(
         return {}
     try:
         return channel_ranges(recorder.runner, (recorder.plan.load(i).feeds for i in batches))
-    except DataError as error:  # an iterator that is used up, a folder that is gone: the rest can still be found
-        unchecked.append(f"activations per channel: a batch could not be read again ({error})")
+    except TrtcalError as error:  # an iterator used up, a closed session, a folder gone: the rest can still be found
+        unchecked.append(f"activations per channel: a batch could not be run again ({error})")
         return {}
