@@ -6,10 +6,13 @@ import sys
 
 import pytest
 
-from tests.support.trt_fake import Machine, make_fake
+from tests.support.trt_fake import make_fake
+from tests.support.trt_fake_base import Machine
 from tests.support.trt_host_driver import HostDriver
+from trtcal_widgets.errors import MissingDependencyError
 from trtcal_widgets.trt import memory as memory_module
 from trtcal_widgets.trt.memory import DeviceMemory
+from trtcal_widgets.trt.memory_driver import DeviceError
 
 
 @pytest.fixture
@@ -28,6 +31,19 @@ def plug(monkeypatch, driver):
         return machine
 
     return put_in
+
+
+@pytest.fixture
+def gpu_machine(monkeypatch):
+    """The same stand-in on a machine with a GPU: its device memory is the GPU's."""
+    try:
+        memory = memory_module.open_memory()
+    except (DeviceError, MissingDependencyError) as error:
+        pytest.skip(f"needs a GPU: {error}")
+    with memory:
+        machine = Machine("10.16.1.11", memory)
+        monkeypatch.setitem(sys.modules, "tensorrt", make_fake(machine))
+        yield machine
 
 
 @pytest.fixture

@@ -275,6 +275,28 @@ def test_without_int8_nothing_is_calibrated(machine):
     assert machine.built[0]["flags"] == ["FP16", "TF32"]
 
 
+@pytest.mark.parametrize(("release", "taken_as"), [("8.6.1", "int32"), ("10.16.1.11", "int64")])
+def test_token_ids_arrive_as_the_network_takes_them(plug, tmp_path, release, taken_as):
+    """TensorRT's parser makes int64 inputs int32 up to 9: other bytes would be read as other tokens."""
+    machine = plug(release)
+    table = np.random.default_rng(1).standard_normal((30, 4)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "ids"], ["rows"], "look up"), helper.make_node("Relu", ["rows"], ["y"])],
+        "tokens",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["N", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3, 4])],
+        [helper.make_tensor("table", TensorProto.FLOAT, table.shape, table)],
+    )
+    path = tmp_path / "tokens.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    ids = np.random.default_rng(2).integers(0, 30, (8, 3))
+    engine = build(path, calibrator=calibrator(source=ids, batch_size=4))
+    fed = [feeds["ids"] for feeds in machine.calibrated_with]
+    assert {x.dtype.name for x in fed} == {taken_as}
+    np.testing.assert_array_equal(np.concatenate(fed), ids)
+    assert engine.cache.amax["y"] == pytest.approx(float(table[ids].max()), rel=1e-6)
+
+
 @pytest.fixture
 def qdq_model(tmp_path):
     """x -> QuantizeLinear -> DequantizeLinear -> Relu -> y."""
