@@ -84,7 +84,7 @@ def _not_checked(facts: Facts) -> Hazard:
     return Hazard(
         kind="not-checked",
         severity="note",
-        basis="inferred",
+        basis="graph",
         tensors=(),
         nodes=(),
         message=f"Not looked at: {'; '.join(facts.unchecked)}.",

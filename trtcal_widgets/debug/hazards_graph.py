@@ -45,7 +45,7 @@ def _already(quantised: Sequence[NodeInfo]) -> Hazard:
     return Hazard(
         kind="already-quantised",
         severity="severe",
-        basis="inferred",
+        basis="graph",
         tensors=tuple(name for node in quantised for name in node.outputs[:1]),
         nodes=_names(quantised),
         message=(
@@ -62,7 +62,7 @@ def _custom(custom: Sequence[NodeInfo]) -> Hazard:
     return Hazard(
         kind="custom-domain",
         severity="note",
-        basis="inferred",
+        basis="graph",
         tensors=tuple(name for node in custom for name in node.outputs if name),
         nodes=_names(custom),
         message=(

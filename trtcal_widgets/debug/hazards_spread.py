@@ -146,9 +146,12 @@ def _outputs(facts: Facts, weight: WeightRanges) -> Iterator[Hazard]:
         nodes=(node.name,),
         message=(
             f"The {len(weight.outputs)} output channels of {named(weight.name)} have largest weights from "
-            f"{significant(float(alive.min()))} to {significant(float(alive.max()))}, as a folded batch "
-            "normalisation leaves them. TensorRT's per-channel weight scales take that; tools with one scale per "
-            f"weight tensor do not, and the channels of {named(node.outputs[0])} probably differ as much."
+            f"{significant(float(alive.min()))} to {significant(float(alive.max()))}; the channels of "
+            f"{named(node.outputs[0])} may differ as much."
         ),
-        mend="Quantise weights per channel; look for a channel-spread hazard on the output.",
+        mend=(
+            "Nothing where weights have a scale per channel, as TensorRT's have; folded batch normalisations leave "
+            "such weights. Tools with one scale per weight tensor lose the small channels. Look for a hazard of the "
+            "output's channels."
+        ),
     )

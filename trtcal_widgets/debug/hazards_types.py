@@ -16,8 +16,9 @@ Severity = Literal["severe", "warning", "note"]
 """``severe``: INT8 will lose what this tensor carries, or the scale cannot be used. ``warning``: look at it first when
 accuracy drops. ``note``: often harmless, worth knowing."""
 
-Basis = Literal["measured", "inferred"]
-"""``measured``: from values that the model gave. ``inferred``: from the graph alone; the values may turn out tame."""
+Basis = Literal["measured", "graph", "inferred"]
+"""``measured``: from values that the model gave. ``graph``: a fact of the graph. ``inferred``: a pattern in the graph;
+the values may turn out tame."""
 
 SEVERITIES: tuple[Severity, ...] = ("severe", "warning", "note")
 """From bad to harmless: the order in which hazards are returned."""
@@ -32,7 +33,7 @@ class Hazard:
     kind
         What it is, one word per check: ``concat-ranges``, ``attention-mask``, …; ``docs/hazards.md`` explains each.
     severity, basis
-        How bad it is, and whether it was measured or inferred from the graph.
+        How bad it is, and how it is known.
     tensors, nodes
         Names of the tensors and nodes it is about, the decisive one first; empty where it is about the data.
     message

@@ -183,12 +183,12 @@ def _disagreement(facts: Facts, row: TensorRow) -> Hazard:
         nodes=_made_by(facts, row.name),
         message=(
             f"For {named(row.name)} minmax says {significant(row.minmax_amax)} and entropy {significant(row.entropy)}, "
-            f"{significant(ratio)} times less: few values are that large. With minmax the others share "
-            f"{max(round(127 / ratio), 1)} of 127 levels; with entropy the large ones are cut off. Which is worse, "
-            "only accuracy tells."
+            f"{significant(ratio)} times less. With minmax all smaller values share {max(round(127 / ratio), 1)} of "
+            "127 levels; with entropy the few larger ones are cut off."
         ),
         mend=(
-            "Look at its histogram. If the large values come from odd samples, exclude these; if they carry meaning "
-            "(outlier channels of a transformer, confident scores), keep the layer in FP16 or choose minmax."
+            "Which is worse, only accuracy tells. Look at the histogram: if the large values come from odd samples, "
+            "exclude these; if they carry meaning (outlier channels of a transformer, confident scores), keep the "
+            "layer in FP16 or choose minmax."
         ),
     )

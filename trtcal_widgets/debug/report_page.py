@@ -67,8 +67,8 @@ def hazards_part(hazards: Sequence[Hazard]) -> Html:
 
 def _hazard_box(kind: str, same: Sequence[Hazard]) -> Html:
     first = same[0]
-    basis = "" if all(h.basis == "measured" for h in same) else " · inferred from the graph, not measured"
-    badge = tag("span", f"{first.severity}{basis if kind != 'not-checked' else ''}", class_="badge")
+    basis = " · inferred from the graph, not measured" if any(h.basis == "inferred" for h in same) else ""
+    badge = tag("span", f"{first.severity}{basis}", class_="badge")
     times = f" ({len(same):,})" if len(same) > 1 else ""
     title = tag("h3", f"{_KIND_TITLES.get(kind, kind)}{times}", badge)
     shown, more = same[:_SHOWN_PER_KIND], same[_SHOWN_PER_KIND:]
@@ -89,8 +89,10 @@ def overview_part(session: CalibrationSession, rows: Sequence[TensorRow]) -> Htm
         if r.has_data
     ]
     methods = dict.fromkeys(bar.method for bar in bars)
-    keys = tag("ul", *(tag("li", swatch(m), f"threshold: {m}") for m in methods), class_="keys")
-    plot = tag("div", overview_svg(bars), class_="scroll", tabindex=0, role="region", aria_label="Overview")
+    svg = overview_svg(bars)
+    beyond = tag("li", "▲ larger than the axis") if 'class="beyond"' in svg else None
+    keys = tag("ul", *(tag("li", swatch(m), f"threshold: {m}") for m in methods), beyond, class_="keys")
+    plot = tag("div", svg, class_="scroll", tabindex=0, role="region", aria_label="Overview")
     return join(
         [
             tag(
