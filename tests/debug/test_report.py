@@ -89,7 +89,7 @@ def hostile_session():
     nodes = []
     for i, name in enumerate(HOSTILE[1:]):
         nodes.append(NodeInfo(i, f"node {name}", "Relu", "", (tensors[-1].name,), (name,)))
-        tensors.append(TensorInfo(name, TensorKind.ACTIVATION, "float32", ("N", 4), i, (i + 1,), i == 3))
+        tensors.append(TensorInfo(name, TensorKind.ACTIVATION, "float32", ("N\u202e", "<4>"), i, (i + 1,), i == 3))
     tensors[-1] = TensorInfo(HOSTILE[-1], TensorKind.ACTIVATION, "float32", ("N", 4), 3, (), is_output=True)
     graph = ModelGraph(
         "</h1><script>alert(2)</script>.onnx",
@@ -292,12 +292,13 @@ def test_scores_by_label_and_a_search(lenet):
 def test_anybodys_table(lenet):
     class Own:
         def report_section(self):
-            return ReportSection("Latency", ("engine", "ms"), ((Name("int8 <b>"), 1.25), ("fp16", float("nan"))))
+            return ReportSection("Latency", ("engine", "ms"), ((Name("int8 <b>"), 1.25), ("fp\u202e16", float("nan"))))
 
     page = Page(render_report(lenet, sections=[Own()], date=DATE))
     shown = "".join(page.text)
     assert "Latency" in shown
     assert "int8 <b>" in shown
+    assert "fp\\u202e16" in shown
     assert "1.25" in shown
 
 

@@ -47,12 +47,18 @@ def _attribute(key: str, value: object) -> str:
     if value is None or value is False:
         return ""
     shown = key.rstrip("_").replace("_", "-") if key != "viewBox" else key
-    return f" {shown}" if value is True else f' {shown}="{html.escape(str(value))}"'
+    return f" {shown}" if value is True else f' {shown}="{html.escape(_clean(str(value)))}"'
 
 
 def join(parts: Iterable[Content]) -> Html:
     """Return parts behind each other, text escaped."""
-    return Html("".join(p if isinstance(p, Html) else html.escape(str(p), quote=False) for p in parts if p is not None))
+    given = (part for part in parts if part is not None)
+    return Html("".join(p if isinstance(p, Html) else html.escape(_clean(str(p)), quote=False) for p in given))
+
+
+def _clean(text: str) -> str:
+    """Write control characters as escapes, lines kept: no text may turn the direction of what stands beside it."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def name_of(name: str) -> Html:
