@@ -17,18 +17,22 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.formats import read_scale_file
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data import ArrayBatches, IdxImages, ImageFolder, IterableBatches
+    from trtcal_widgets.debug.evaluation import Evaluation
     from trtcal_widgets.errors import TrtcalError
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.widgets.cache_viewer import CacheViewer
+    from trtcal_widgets.widgets.debugger import AccuracyDebugger
     from trtcal_widgets.widgets.explorer import CalibrationExplorer
 
 _HOMES = {
+    "AccuracyDebugger": "trtcal_widgets.widgets.debugger",
     "ArrayBatches": "trtcal_widgets.data",
     "CacheViewer": "trtcal_widgets.widgets.cache_viewer",
     "CalibrationCache": "trtcal_widgets.core.cache",
     "CalibrationExplorer": "trtcal_widgets.widgets.explorer",
     "CalibrationSession": "trtcal_widgets.session",
+    "Evaluation": "trtcal_widgets.debug.evaluation",
     "Histogram": "trtcal_widgets.core.histogram",
     "IdxImages": "trtcal_widgets.data",
     "ImageFolder": "trtcal_widgets.data",
@@ -40,11 +44,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "AccuracyDebugger",
     "ArrayBatches",
     "CacheViewer",
     "CalibrationCache",
     "CalibrationExplorer",
     "CalibrationSession",
+    "Evaluation",
     "Histogram",
     "IdxImages",
     "ImageFolder",

@@ -149,7 +149,7 @@ class AccuracyDebugging:
         """
         with self._working("run") as control:
             basis = basis_of(self.session)
-            scales = self._scales()
+            scales = self.scales()
             simulation = Int8Simulation(self.model, scales, placement=self.placement, threads=self._threads)
             comparison = simulation.compare(self.evaluation, control=control)
             with self._lock:
@@ -319,7 +319,14 @@ class AccuracyDebugging:
             raise SessionError("nothing is compared yet: run() first")
         return self._simulation
 
-    def _scales(self) -> dict[str, float]:
+    def scales(self) -> dict[str, float]:
+        """Return the session's scales of now, by tensor.
+
+        Raises
+        ------
+        SessionError
+            If no batch is counted yet.
+        """
         session = self.session
         if not any(i not in session.state.excluded for i in range(session.state.position)):
             raise SessionError(
