@@ -172,7 +172,7 @@ def _scores(scores: Mapping[str, Score]) -> ReportSection:
         )
     ]
     shown = [(title, values) for title, values in measures if not all(math.isnan(v) for v in values)]
-    columns = ("", "samples", *(title for title, _ in shown), "output SQNR dB", "output cosine")
+    columns = ("model in", "samples", *(title for title, _ in shown), "output SQNR dB", "output cosine")
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             label,
