@@ -123,6 +123,7 @@ class CacheViewer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is untyp
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Give a picture along, for where no widget can be shown: a saved notebook without a kernel, a web page."""
+        self.ranges.figure.send_whole()
         bundle = super()._repr_mimebundle_(**kwargs)
         if isinstance(bundle, dict):
             bundle["text/plain"] = repr(self)

@@ -6,7 +6,7 @@ const PAGE = 100;
 const KEPT_PAGES = 60;
 const TYPING_PAUSE = 150;
 const FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9 };
-const COLUMNS = [["file", "#", "tc-c-place"], ["name", "tensor", "tc-c-name"], ["amax", "±amax", "tc-c-number"], ["", "scale", "tc-c-number"], ["", "hex", "tc-c-hex"]];
+const COLUMNS = [["file", "#", "tc-c-place"], ["name", "tensor", "tc-c-name"], ["amax", "±amax", "tc-c-number"], ["", "scale", "tc-c-number tc-c-scale"], ["", "hex", "tc-c-hex"]];
 const OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number"]];
 
 function headerView(model, send) {
@@ -132,7 +132,7 @@ function rowsView(model, send) {
     row.addEventListener("click", () => send({ selected: index }));
     const name = h("span", { class: "tc-name tc-c-name", role: "gridcell" });
     nameParts(name, data[FIELD.name]);
-    row.append(cell("tc-c-place", data[FIELD.place]), name, cell("tc-c-number", data[FIELD.amax]), cell("tc-c-number", data[FIELD.scale]), cell("tc-c-hex", data[FIELD.hex]));
+    row.append(cell("tc-c-place", data[FIELD.place]), name, cell("tc-c-number", data[FIELD.amax]), cell("tc-c-number tc-c-scale", data[FIELD.scale]), cell("tc-c-hex", data[FIELD.hex]));
     if (data.length > FIELD.other) {
       row.append(cell("tc-c-number", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number", data[FIELD.ratio]));
     }
