@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.errors import ModelError
 from trtcal_widgets.export.port_weights import Weights, folded_weights, layer_weights
+from trtcal_widgets.model.folding import computed_constants
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
@@ -30,8 +32,7 @@ __all__ = ["Side", "Step"]
 
 _NOTHING = frozenset({"Identity", "Dropout"})
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
-_SMALL = 4096
-"""Constants up to this many elements are compared by value wherever they are read."""
+_FOLDED = frozenset({"float32", "float16", "float64", "int32", "int64", "bool"})
 
 _PARAMETERS: dict[str, tuple[str, ...]] = {
     "Clip": ("min", "max"),
@@ -132,6 +133,7 @@ class _Reader:
         self.defaults: dict[str, dict[str, Any]] = {}
 
     def read(self) -> None:
+        self._fold()
         taken: set[int] = set()
         for node in self.graph.nodes:
             outputs = [name for name in node.outputs if name]
@@ -145,6 +147,21 @@ class _Reader:
         for tensor in self.graph.tensors.values():
             if tensor.kind is TensorKind.CONSTANT and tensor.is_float and tensor.name in self.side.model.constants:
                 self.side.constants.setdefault(self._digest(tensor.name), []).append(tensor.name)
+
+    def _fold(self) -> None:
+        """Hash what one exporter stores and another one computes from stored constants."""
+        tensors, stored = self.graph.tensors, self.side.model.constants
+        computed = dict.fromkeys(
+            name
+            for node in self.graph.nodes
+            if not self._fixed(filter(None, node.outputs))
+            for name in node.inputs
+            if name and tensors[name].kind in _FIXED and name not in stored and tensors[name].dtype in _FOLDED
+        )
+        try:
+            self.digests.update((name, digest(array)) for name, array in computed_constants(self.side.model, computed))
+        except ModelError:
+            self.digests.clear()  # ONNX Runtime does not know an operator: they are told by their shapes
 
     def _fixed(self, names: Iterable[str]) -> bool:
         return all(self.graph.tensors[name].kind in _FIXED for name in names)
@@ -243,7 +260,7 @@ class _Reader:
         return repr(sorted((name, _text(value)) for name, value in kept.items()))
 
     def _digest(self, name: str) -> str:
-        """Return a hash of a constant's values; a large one that is computed from others is told by its shape."""
+        """Return a hash of a constant's values; its shape where they cannot be computed."""
         if name not in self.digests:
             tensor = self.graph.tensors[name]
             if name in self.side.model.constants:

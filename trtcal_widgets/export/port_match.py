@@ -126,14 +126,14 @@ class _Matcher:
         tokens = [self._token(name, old=old) for name in step.inputs]
         if not tokens or not all(tokens) or any(self._token(name, old=old) for name in step.outputs):
             return ""
-        return repr((step.op, step.key, step.shapes, _ordered(step, tokens)))
+        return repr((step.op, step.key, step.constants, _ordered(step, tokens)))
 
     def _from_outputs(self, step: Step, *, old: bool) -> str:
         tokens = [self._token(name, old=old) for name in step.outputs]
         read = [self._token(name, old=old) for name in step.inputs]
         if not all(tokens) or all(read):
             return ""
-        return repr((step.op, step.key, step.shapes, tokens, len(read)))
+        return repr((step.op, step.key, step.constants, tokens, len(read)))
 
     def constants(self) -> None:
         for code, names in self.new.constants.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import NodeInfo
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["Weights", "folded_weights", "layer_weights", "same_weights"]
+__all__ = ["Identity", "Weights", "folded_weights", "layer_weights", "same_weights"]
 
 _TOLERANCE = 2e-3
 """Folding in another order, or in half precision, moves fingerprints by less than this share of the largest."""
@@ -47,17 +46,32 @@ class Weights:
     rows: NDArray[np.float32]
     gain: NDArray[np.float32]
 
-    @cached_property
-    def digest(self) -> str:
-        """Hash of the weights with what is folded in."""
+    def identity(self) -> Identity:
+        """Return what the weights are told by; the weights themselves need not be kept."""
         folded = np.ascontiguousarray(self.rows * self.gain[:, None])
-        return hashlib.sha1(folded.data, usedforsecurity=False).hexdigest()
+        mixer = np.random.default_rng(2048).standard_normal(folded.shape[1:], np.float32)
+        code = hashlib.sha1(folded.data, usedforsecurity=False).hexdigest()
+        return Identity(self.op, self.shape, code, np.asarray(folded @ mixer))
 
-    @cached_property
-    def fingerprint(self) -> NDArray[np.float32]:
-        """One number per channel that hardly moves where the weights hardly move."""
-        mixer = np.random.default_rng(2048).standard_normal(self.rows.shape[1:], np.float32)
-        return np.asarray((self.rows @ mixer) * self.gain, np.float32)
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """What the weights of a layer are told by.
+
+    Attributes
+    ----------
+    op, shape
+        As in :class:`Weights`.
+    digest
+        Hash of the weights with what is folded in.
+    fingerprint
+        Float32, shape (channels,): numbers that hardly move where the weights hardly move.
+    """
+
+    op: str
+    shape: tuple[int, ...]
+    digest: str
+    fingerprint: NDArray[np.float32]
 
 
 def layer_weights(model: OnnxModel, node: NodeInfo, attributes: dict[str, Any]) -> Weights | None:
@@ -116,7 +130,7 @@ def folded_weights(model: OnnxModel, layer: Weights, node: NodeInfo, data: str) 
     return None
 
 
-def same_weights(one: Weights, other: Weights) -> bool:
+def same_weights(one: Identity, other: Identity) -> bool:
     """Whether two layers have the same weights, up to rounding."""
     if one.op != other.op or one.shape != other.shape:
         return False

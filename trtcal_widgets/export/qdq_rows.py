@@ -68,7 +68,6 @@ def unused_rows(
     decision: Decision,
 ) -> tuple[UnusedRow, ...]:
     """Say of each row that no pair was made from, in the order of the rows, why."""
-    used = decision.used_rows | {name for name, _ in decision.scales if name in rows}
     readers: dict[str, list[int]] = {}
     for index, sites in placement.sites.items():
         for site in sites:
@@ -80,7 +79,7 @@ def unused_rows(
             found.append(UnusedRow(name, scale, "synthetic", f"TensorRT made the name up: {match.synthetic[name]}"))
         elif name not in graph.tensors:
             found.append(UnusedRow(name, scale, "orphan", f"{graph.name} has no tensor of this name"))
-        elif name not in used or bad_scale(scale):
+        elif name not in decision.used_rows:
             reason, message = _why(name, scale, graph, readers.get(name, []), decision)
             found.append(UnusedRow(name, scale, reason, message))
     return tuple(found)
@@ -89,7 +88,7 @@ def unused_rows(
 def _why(
     name: str, scale: float, graph: ModelGraph, readers: list[int], decision: Decision
 ) -> tuple[UnusedReason, str]:
-    problem = bad_scale(scale)
+    problem = bad_scale(scale, graph.tensors[name].dtype)
     kind = graph.tensors[name].kind
     if kind is TensorKind.WEIGHT or (kind is TensorKind.CONSTANT and readers):
         return "weight", "a constant: it is quantised with its own maxima, not with a calibrated scale"
@@ -98,6 +97,8 @@ def _why(
     if not readers:
         return "not-an-input", _not_an_input(name, graph)
     mates = [other for other in graph.group_of(name) if (other, -1) in decision.scales]
+    if mates and any(decision.scales[other, -1].source.startswith("amax of the plan") for other in mates):
+        return "overridden", "the plan sets another threshold"
     if mates:
         return "shared", f"{mates[0]!r}, which shares its scale, is quantised by a row of its own"
     return _left(readers, graph, decision)
