@@ -59,9 +59,11 @@ def jupyterlab(root: Path, home: Path):
         "JUPYTER_PLATFORM_DIRS": "1",
     }
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+        "--ServerApp.port_retries=0",
         "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
-        "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True",
+        "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}",
+        "--LabApp.expose_app_in_browser=True",
     ]  # fmt: skip
     log = (home / "lab.log").open("w")
     process = subprocess.Popen(command, env=env, cwd=root, stdout=log, stderr=subprocess.STDOUT)
@@ -106,7 +108,8 @@ class NotebookPage:
 
     def __init__(self, page, url: str, name: str, *, theme: str = "light") -> None:
         self.page = page
-        page.goto(f"{url}/lab/tree/{name}")
+        # A workspace of its own: JupyterLab would open the notebooks of the test before as well.
+        page.goto(f"{url}/lab/workspaces/{Path(name).stem}/tree/{name}")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=90_000)
         page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=90_000)
         if theme == "dark":
@@ -119,7 +122,7 @@ class NotebookPage:
         self.page.wait_for_selector(f"body[data-jp-theme-light={wanted}]", state="attached", timeout=30_000)
 
     def command(self, name: str, arguments: dict | None = None) -> None:
-        """Run a command of JupyterLab (the application is exposed to the page for tests by ``--expose-app-in-browser``)."""
+        """Run a command of JupyterLab, which ``expose_app_in_browser`` lets the page reach."""
         # The promise is not waited for: "run all" keeps it until the last cell has run.
         self.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a); }", [name, arguments or {}])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import TrtcalError, UsageError
@@ -19,10 +19,11 @@ from trtcal_widgets.widgets.executors import Marshal
 from trtcal_widgets.widgets.export_form import ExportForm, write_cache
 from trtcal_widgets.widgets.pictures import Pictures
 from trtcal_widgets.widgets.rendering import Screen, render
+from trtcal_widgets.widgets.runs import Runs
 from trtcal_widgets.widgets.snapshot import EVERYTHING, Snapshot, build_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor, Future
 
     from trtcal_widgets.session import CalibrationSession
@@ -32,20 +33,8 @@ __all__ = ["Binding"]
 
 _log = logging.getLogger(__name__)
 
-_REPLAY_PAUSE = 0.15
-"""Seconds between batches when those that are recorded already are played."""
-
 _TABLE_SHARE = 4.0
 """During a run the table is made anew after so many times the time that it took."""
-
-
-@dataclass
-class _Work:
-    """The slow work that is under way: its generation, and how to stop it."""
-
-    generation: int = 0
-    running: bool = False
-    stop: threading.Event | None = None
 
 
 class Binding:
@@ -68,7 +57,7 @@ class Binding:
         self._views = views
         self._executor = executor
         self._marshal = Marshal()
-        self._work = _Work()
+        self._runs = Runs(session, executor, self._marshal, self._run_ended)
         self._lock = threading.Lock()
         self._pending: set[str] = set()
         self._scheduled = False
@@ -128,10 +117,10 @@ class Binding:
             action(*arguments)
         except TrtcalError as error:
             self._tell(str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
             _log.exception("the explorer could not do what it was asked")
             self._tell(
-                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details. "
+                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log says more. "
                 "Your session is unharmed: save it with session.save(path)."
             )
 
@@ -157,47 +146,34 @@ class Binding:
         self._session.update(position=0)
 
     def _on_back(self) -> None:
-        if not self._work.running:
+        if not self._runs.running:
             self._session.back()
 
     def _on_forward(self) -> None:
-        if self._work.running or (self._snapshot is not None and self._snapshot.run.at_end):
+        if self._runs.running or (self._snapshot is not None and self._snapshot.run.at_end):
             return
         if self._session.state.position < self._session.status.recorded:
             self._session.step()
         else:
-            self._start(lambda _stop: self._session.step())
+            self._runs.start(self._session.step)
 
     def _on_last(self) -> None:
         if self._session.plan is None:
             self._session.update(position=self._session.status.recorded)
         else:
-            self._start(lambda _stop: self._session.run())
+            self._runs.start(self._session.run)
 
     def _on_play(self) -> None:
-        self._start(self._play)
-
-    def _play(self, stop: threading.Event) -> None:
-        """Count batch after batch; those that are recorded already at a speed that can be followed."""
-        session = self._session
-        while session.state.position < session.status.recorded:
-            if stop.is_set():
-                return
-            session.step()
-            stop.wait(_REPLAY_PAUSE)
-        if session.plan is not None and not stop.is_set():
-            session.run()
+        self._runs.start(self._runs.play)
 
     def _on_seek(self, position: int) -> None:
         if position <= self._session.status.recorded:
             self._session.update(position=position)
         else:
-            self._start(lambda _stop: self._session.seek(position))
+            self._runs.start(lambda: self._session.seek(position))
 
     def _on_cancel(self) -> None:
-        if self._work.stop is not None:
-            self._work.stop.set()
-        self._session.cancel()
+        self._runs.cancel()
 
     def _on_exclude(self, batch: int) -> None:
         self._session.exclude(batch)
@@ -241,7 +217,7 @@ class Binding:
     # ---- the screen's own state -------------------------------------------------------------------------------
 
     def _on_dismiss(self) -> None:
-        """Close the message: :meth:`_act` has done it."""
+        """Close the message: that is done before any action."""
 
     def _on_counts(self, scale: str) -> None:
         if scale not in ("log", "linear"):
@@ -254,37 +230,28 @@ class Binding:
         self._redraw_screen()
 
     def _on_export_set(self, **fields: str) -> None:
-        self._screen = replace(self._screen, form=replace(self._screen.form, result="", result_kind="", **fields))
+        self._screen = replace(
+            self._screen, form=replace(_filled(self._screen.form, fields), result="", result_kind="")
+        )
         self._redraw_screen()
 
     def _on_export_write(self, replace: bool, **fields: str) -> None:
-        from dataclasses import replace as changed
-
-        form = changed(self._screen.form, **fields)
+        form = _filled(self._screen.form, fields)
         try:
-            form = changed(form, result=write_cache(self._session, form, replace=replace), result_kind="ok")
+            done = write_cache(self._session, form, replace=replace)
         except TrtcalError as error:
-            form = changed(form, result=str(error), result_kind="error")
-        self._screen = changed(self._screen, form=form)
+            self._show_export(form, str(error), "error")
+        else:
+            self._show_export(form, done, "ok")
+
+    def _show_export(self, form: ExportForm, result: str, kind: str) -> None:
+        self._screen = replace(self._screen, form=replace(form, result=result, result_kind=kind))
         self._redraw_screen()
 
     # ---- slow work --------------------------------------------------------------------------------------------
 
-    def _start(self, work: Callable[[threading.Event], object]) -> None:
-        """Run something slow; one thing at a time."""
-        if self._work.running:
-            return
-        stop = threading.Event()
-        generation = self._work.generation + 1
-        self._work = _Work(generation, running=True, stop=stop)
-        future = self._executor.submit(work, stop)
-        future.add_done_callback(lambda done: self._marshal(lambda: self._finished(generation, done)))
-
-    def _finished(self, generation: int, future: Future[object]) -> None:
-        if generation != self._work.generation or self._closed:
-            return
-        self._work.running = False
-        error = future.exception() if not future.cancelled() else None
+    def _run_ended(self, error: BaseException | None) -> None:
+        """Show how a run ended; why a batch failed is in the session's status already."""
         if error is not None and self._session.status.phase != "failed":
             self._tell(str(error) or type(error).__name__)
         self._changed(frozenset({"status"}))
@@ -313,9 +280,7 @@ class Binding:
         if with_table and self._stale_table:
             changed |= {"data"}
         before = self._snapshot
-        snapshot = build_snapshot(
-            self._session, changed, before, with_table=with_table, unit=self._pictures.unit
-        )
+        snapshot = build_snapshot(self._session, changed, before, with_table=with_table, unit=self._pictures.unit)
         took = time.monotonic() - now
         if with_table:
             self._next_table = time.monotonic() + _TABLE_SHARE * took
@@ -346,8 +311,17 @@ class Binding:
         """End the subscription; work that is under way is stopped after its batch."""
         self._closed = True
         self._unsubscribe()
-        if self._work.running:
-            self._on_cancel()
+        self._runs.close()
+
+
+def _filled(form: ExportForm, fields: Mapping[str, str]) -> ExportForm:
+    return replace(
+        form,
+        algorithm=fields["algorithm"],
+        version=fields["version"],
+        rows=fields["rows"],
+        path=fields["path"],
+    )
 
 
 def _number(text: str) -> float:

@@ -62,8 +62,7 @@ def parse_event(content: Any) -> Event | None:
         return None
     values = {key: value for key, value in content.items() if key != "type"}
     fits = any(
-        values.keys() == form.keys() and all(_is(values[key], wanted) for key, wanted in form.items())
-        for form in forms
+        values.keys() == form.keys() and all(_is(values[key], wanted) for key, wanted in form.items()) for form in forms
     )
     return Event(str(kind), MappingProxyType(values)) if fits else None
 

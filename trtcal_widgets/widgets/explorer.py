@@ -80,21 +80,26 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
             )
         self.session = session
         self.views = _make_views(len(session.calibrated))
-        super().__init__([*_arranged(self.views), *panels])
+        self._shown: tuple[ipywidgets.Widget, ...] = (*_arranged(self.views), *panels)
+        super().__init__(self._shown)
         self.add_class("trtcal-root")
         self._own_executor = default_executor() if executor is None else None
-        self.binding = Binding(session, self.views, executor or self._own_executor, ExportForm(path=str(export_path)))
+        used = executor or self._own_executor
+        assert used is not None
+        self.binding = Binding(session, self.views, used, ExportForm(path=str(export_path)))
 
     def add_panel(self, panel: ipywidgets.Widget) -> None:
         """Show another widget below the export panel."""
-        self.children = (*self.children, panel)
+        self._shown = (*self._shown, panel)
+        self.children = self._shown
 
     def close(self) -> None:
         """End the explorer; the session stays."""
         if hasattr(self, "binding"):
             self.binding.close()
-        if getattr(self, "_own_executor", None) is not None:
-            self._own_executor.shutdown(wait=False)
+        own: Executor | None = getattr(self, "_own_executor", None)
+        if own is not None:
+            own.shutdown(wait=False)
         super().close()
 
     def bytes_of_state(self) -> dict[str, int]:
@@ -129,7 +134,7 @@ def _picture(session: CalibrationSession) -> str | None:
         from trtcal_widgets.widgets.static import explorer_picture
 
         return b64encode(explorer_picture(session)).decode("ascii")
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the widget is shown
         _log.exception("the static picture of the explorer could not be made; the widget itself is not affected")
         return None
 

@@ -33,7 +33,14 @@ def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: 
     static
         Whether zooming is switched off.
     """
-    axis = {"zeroline": False, "showline": True, "mirror": False, "ticks": "outside", "ticklen": 3, "fixedrange": static}
+    axis = {
+        "zeroline": False,
+        "showline": True,
+        "mirror": False,
+        "ticks": "outside",
+        "ticklen": 3,
+        "fixedrange": static,
+    }
     axes = {key: {**axis, **value} for key, value in layout.items() if key[1:5] == "axis"}
     common = {
         "template": None,
@@ -70,7 +77,7 @@ def _figure_class() -> Any:
         def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
             if getattr(self, "_layout_obj", None) is not None:
                 values = self._trait_values
-                values["_widget_layout"] = deepcopy(self._layout_obj._props)
+                values["_widget_layout"] = deepcopy(self._layout_obj._props)  # noqa: SLF001 - see above
                 values["_widget_data"] = deepcopy(self._data)
             return super().get_state(key, drop_defaults)
 
@@ -87,7 +94,7 @@ def make_draggable(figure: Any) -> None:
 
 
 def _configure(figure: Any, **options: Any) -> None:
-    """Set options of Plotly.js. FigureWidget offers no public way; this is the only place that knows the private one."""
+    """Set options of Plotly.js. FigureWidget has no public way; only this helper knows the private one."""
     figure._config = {**figure._config, **options}  # noqa: SLF001 - see above
 
 

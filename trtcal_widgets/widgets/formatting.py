@@ -6,8 +6,22 @@ import math
 import unicodedata
 from typing import Any
 
-__all__ = ["duration", "exact", "json_number", "percent", "plot_text", "printable", "round_for_row", "significant"]
+__all__ = [
+    "NO_NUMBER",
+    "duration",
+    "exact",
+    "json_number",
+    "percent",
+    "plot_text",
+    "printable",
+    "round_for_row",
+    "significant",
+]
 
+NO_NUMBER = "\u2013"
+"""Stands where there is no number: a dash."""
+
+_MINUS = "\u2212"
 _CUT = 60
 _FEW_SECONDS = 10.0
 
@@ -15,16 +29,16 @@ _FEW_SECONDS = 10.0
 def significant(value: float, digits: int = 3) -> str:
     """Three significant digits, ``0.0123`` or ``1.23e-7``; a dash for nan, ∞ for inf."""
     if math.isnan(value):
-        return "–"
+        return NO_NUMBER
     if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
+        return "∞" if value > 0 else f"{_MINUS}∞"
     if value == 0:
         return "0"
     exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     if -4 <= exponent < digits + 2:
-        return f"{value:.{max(digits - 1 - exponent, 0)}f}".replace("-", "−")
+        return f"{value:.{max(digits - 1 - exponent, 0)}f}".replace("-", _MINUS)
     mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
-    return f"{mantissa}e{int(power)}".replace("-", "−")
+    return f"{mantissa}e{int(power)}".replace("-", _MINUS)
 
 
 def exact(value: float) -> str:
@@ -35,7 +49,7 @@ def exact(value: float) -> str:
 def percent(fraction: float) -> str:
     """``0.0234 %``: three significant digits."""
     text = significant(100.0 * fraction)
-    return text if text == "–" else f"{text} %"
+    return text if text == NO_NUMBER else f"{text} %"
 
 
 def duration(seconds: float) -> str:

@@ -139,4 +139,3 @@ class CaptionPanel(Panel):
 
     def __init__(self, name: str, title: str) -> None:
         super().__init__(name=name, help=HELP[name].as_state(), state={"title": title, "note": ""})
-

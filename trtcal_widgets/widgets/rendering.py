@@ -169,7 +169,9 @@ def _mark_title(label: str, amax: float, *, chosen: bool) -> str:
 
 
 def _overview_note(snapshot: Snapshot) -> str:
-    odd = sum(1 for row, cached in zip(snapshot.rows, snapshot.columns.cached, strict=True) if cached and row.suspicious)
+    odd = sum(
+        1 for row, cached in zip(snapshot.rows, snapshot.columns.cached, strict=True) if cached and row.suspicious
+    )
     n = len(snapshot.overview.places)
     return f"{n:,} tensors" + (f" · {odd:,} suspicious" if odd else "")
 

@@ -11,7 +11,7 @@ import numpy as np
 from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.core.thresholds import METHODS, Method
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.widgets.formatting import exact, percent, printable, significant
+from trtcal_widgets.widgets.formatting import NO_NUMBER, exact, percent, printable, significant
 from trtcal_widgets.widgets.palette import MINE
 from trtcal_widgets.widgets.snapshot_run import method_options
 
@@ -184,7 +184,7 @@ def _facts(session: CalibrationSession, row: TensorRow) -> str:
 
 
 def _notes(row: TensorRow, histogram: Histogram, *, position: int) -> tuple[str, ...]:
-    """What to say about this tensor before its numbers, in words."""
+    """Return what to say about this tensor before its numbers, in words."""
     notes = list(row.suspicious)
     if not row.has_data:
         notes.append(
@@ -199,9 +199,7 @@ def _notes(row: TensorRow, histogram: Histogram, *, position: int) -> tuple[str,
     return tuple(notes)
 
 
-def _marks(
-    session: CalibrationSession, row: TensorRow, method: Method, mine_amax: float | None
-) -> tuple[Mark, ...]:
+def _marks(session: CalibrationSession, row: TensorRow, method: Method, mine_amax: float | None) -> tuple[Mark, ...]:
     """Return the methods' thresholds and, last, the user's own."""
     if not row.has_data:
         return ()
@@ -249,9 +247,9 @@ def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> t
     nan = math.nan
     known = row.has_data
     scale = float(scale_of_amax(amax)) if math.isfinite(row.amax) else nan
-    hexes = scale_to_hex(scale) if math.isfinite(scale) else "–"
+    hexes = scale_to_hex(scale) if math.isfinite(scale) else NO_NUMBER
     sqnr = cost.sqnr_db if known else nan
-    span = f"{significant(row.minimum)} … {significant(row.maximum)}" if known else "–"
+    span = f"{significant(row.minimum)} … {significant(row.maximum)}" if known else NO_NUMBER
 
     def number(key: str, label: str, value: float, help_text: str) -> Number:
         return Number(key, label, significant(value), exact(value), help_text)
@@ -270,7 +268,7 @@ def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> t
         Number(
             "clipped",
             "clipped",
-            percent(cost.clipped_fraction) if known else "–",
+            percent(cost.clipped_fraction) if known else NO_NUMBER,
             exact(cost.clipped_fraction),
             "Share of the values beyond the threshold.",
         ),
@@ -285,7 +283,7 @@ def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> t
         Number(
             "zeros",
             "zeros",
-            percent(row.zeros_fraction) if known else "–",
+            percent(row.zeros_fraction) if known else NO_NUMBER,
             exact(row.zeros_fraction),
             "Share of the values that are exactly 0; they quantise without error.",
         ),

@@ -118,7 +118,7 @@ def build_run(session: CalibrationSession, unit: str = "samples") -> Run:
 
 def _progress_text(session: CalibrationSession, status: RunStatus, position: int, unit: str) -> str:
     """``batch 3 of 10 · 150 of 500 images · 2.1 s left (4 dropped)``."""
-    if status.phase == "running" and status.pass_name == "range pass":
+    if status.phase == "running" and status.pass_name == "range pass":  # noqa: S105 - no password
         total = f" of {status.n_batches}" if status.n_batches is not None else ""
         return f"finding ranges: batch {status.pass_done}{total} · pass 1 of 2"
     total = f" of {status.n_batches:,}" if status.n_batches is not None else ""
@@ -147,22 +147,19 @@ def _message(session: CalibrationSession, status: RunStatus, unit: str, *, can_r
     """Return what to say below the progress, and whether it is ``info``, ``ok`` or ``error``."""
     if status.phase == "failed":
         return f"Stopped: {status.message} Mend the cause and press ▶ to go on.", "error"
-    if status.phase == "cancelled":
-        return status.message or "Cancelled. What is recorded stays; press ▶ to go on.", "info"
-    if status.phase == "running":
-        return "Running. Everything here can be used meanwhile.", "info"
+    if status.phase == "finished" and can_record and session.state.position >= status.recorded:
+        return f"Finished: all {status.recorded} batches are counted.", "ok"
+    words = {
+        "cancelled": status.message or "Cancelled. What is recorded stays; press ▶ to go on.",
+        "running": "Running. Everything here can be used meanwhile.",
+        "ready": _before_the_first(session, status, unit),
+    }
     if not can_record:
         return (
             f"A saved session of {status.recorded} batches, without its model: look, choose and export as you like. "
             "Load it with model= and source= to record more."
         ), "info"
-    if status.phase == "ready":
-        return _before_the_first(session, status, unit), "info"
-    if status.phase == "finished" and session.state.position >= status.recorded:
-        return f"Finished: all {status.recorded} batches are counted.", "ok"
-    if status.message:
-        return status.message, "info"
-    return "", "info"
+    return words.get(status.phase, status.message), "info"
 
 
 def _before_the_first(session: CalibrationSession, status: RunStatus, unit: str) -> str:

@@ -112,7 +112,7 @@ class Overview:
 def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
     """Return the ranges of all tensors that get a row in the cache."""
     places = np.flatnonzero(np.array(columns.cached, dtype=bool)).astype(np.int32)
-    shown = [rows[i] for i in places]
+    shown = [rows[i] for i in places.tolist()]
     maximum = np.array([row.maximum for row in shown], np.float32)
     minimum = np.array([row.minimum for row in shown], np.float32)
     amax = np.array([row.amax for row in shown], np.float32)

@@ -124,7 +124,9 @@ class HistogramView(FigureView):
     def _draw_marks(self, detail: Detail) -> None:
         marks = detail.marks[:_SLOTS]
         top = self._y_top
-        places = lanes([mark.amax / self._x_end if self._x_end else 0.0 for mark in marks], [len(m.label) for m in marks])
+        places = lanes(
+            [mark.amax / self._x_end if self._x_end else 0.0 for mark in marks], [len(m.label) for m in marks]
+        )
         for k in range(_SLOTS):
             trace, note = self.figure.data[_FIRST_MARK + k], self.figure.layout.annotations[k]
             mark = marks[k] if k < len(marks) else None
@@ -221,7 +223,9 @@ def _y_top(largest: float, counts: CountsScale) -> float:
     if counts == "log":
         return float(10.0 ** math.ceil(math.log10(largest) + 0.05))
     power = 10.0 ** math.floor(math.log10(largest))
-    return float(next(step * power for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if step * power >= 1.04 * largest))
+    return float(
+        next(step * power for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if step * power >= 1.04 * largest)
+    )
 
 
 def _finite_ends(detail: Detail) -> list[float]:
@@ -260,11 +264,13 @@ def _layout() -> dict[str, Any]:
         "hovermode": "closest",
         "hoverdistance": 12,
         "xaxis": {"range": [0, 1], "anchor": "y2", "title": {"text": "|x|", "standoff": 4}, "showgrid": False},
-        "yaxis": {"type": "log", "range": [-0.3, 1], "domain": [0.36, 1], "title": {"text": "counts (log)", "standoff": 6},
+        "yaxis": {"type": "log", "range": [-0.3, 1], "domain": [0.36, 1],
+                  "title": {"text": "counts (log)", "standoff": 6},
                   "exponentformat": "SI", "nticks": 6},
         "yaxis2": {"domain": [0, 0.29], "title": {"text": "objective", "standoff": 6}, "tickformat": "~g", "nticks": 4,
                    "anchor": "x"},
-        "shapes": [{"type": "line", "xref": "x", "yref": "y", "x0": 0, "x1": 0, "y0": 1e-12, "y1": 1e24, "visible": False,
+        "shapes": [{"type": "line", "xref": "x", "yref": "y", "x0": 0, "x1": 0, "y0": 1e-12, "y1": 1e24,
+                    "visible": False,
                     "line": {"width": 3.5}, "layer": "above"}],
         "annotations": [dict(note) for _ in range(_SLOTS)] + [empty],
     }  # fmt: skip

@@ -145,7 +145,12 @@ def _short(label: str) -> str:
 
 def _traces(*, many: bool) -> list[dict[str, Any]]:
     if many:
-        bar: dict[str, Any] = {"type": "scatter", "mode": "lines", "fill": "tozeroy", "line": {"shape": "hvh", "width": 0.6}}
+        bar: dict[str, Any] = {
+            "type": "scatter",
+            "mode": "lines",
+            "fill": "tozeroy",
+            "line": {"shape": "hvh", "width": 0.6},
+        }
         amax: dict[str, Any] = {"type": "scatter", "mode": "lines", "line": {"shape": "hvh", "width": 1.2}}
     else:
         bar = {"type": "bar", "width": 0.62, "textposition": "none", "marker": {"line": {"width": 1}}}
@@ -156,7 +161,7 @@ def _traces(*, many: bool) -> list[dict[str, Any]]:
     top, bottom = {"yaxis": "y"}, {"yaxis": "y2"}
     return [
         {**bar, **top, "y": [], "hovertemplate": "%{text}<br>largest %{y:.3g}<extra></extra>"},
-        {**bar, **bottom, "y": [], "hovertemplate": "%{text}<br>smallest −%{y:.3g}<extra></extra>"},
+        {**bar, **bottom, "y": [], "hovertemplate": "%{text}<br>smallest \u2212%{y:.3g}<extra></extra>"},
         {**amax, **quiet, **top},
         {**amax, **quiet, **bottom},
         {**mine, **quiet, **top, "x": []},
@@ -174,7 +179,8 @@ def _layout() -> dict[str, Any]:
         "bargap": 0.3,
         "xaxis": {"anchor": "y2", "showgrid": False, "range": [-0.6, 0.4], "title": {"standoff": 2}, "tickangle": 0},
         "yaxis": {**side, "domain": [0.55, 1], "range": [-2, 1], "title": {"text": "positive", "standoff": 4}},
-        "yaxis2": {**side, "domain": [0, 0.45], "range": [1, -2], "title": {"text": "negative", "standoff": 4}, "anchor": "x"},
+        "yaxis2": {**side, "domain": [0, 0.45], "range": [1, -2], "anchor": "x",
+                   "title": {"text": "negative", "standoff": 4}},
         "shapes": [{"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
                     "line": {"width": 0}, "layer": "below"}],
     }  # fmt: skip

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.ui.lab import CHROMIUM_FLAGS, chromium_path, jupyterlab
+
+ARTEFACTS = Path(__file__).parents[2] / ".ci" / "artefacts"
+
+
+def _need(found, what: str):
+    if not found:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{what} is missing, and in CI it must be there")
+        pytest.skip(f"needs {what}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """Where screenshots are kept."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    return ARTEFACTS
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """JupyterLab, started once: its address and the folder that it serves."""
+    _need(importlib.util.find_spec("jupyterlab"), "jupyterlab")
+    root, home = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("home")
+    with jupyterlab(root, home) as url:
+        yield url, root
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    _need(importlib.util.find_spec("playwright"), "playwright")
+    path = _need(chromium_path(), "a system Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page of 1280 pixels; what the page reports as an error fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert not errors

@@ -1,0 +1,80 @@
+"""The explorer on a page: where things are, and what a user does with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+_PLACES = """(to) => {
+  const plots = [...document.querySelectorAll('.js-plotly-plot')];
+  const plot = plots.find((p) => p._fullLayout?.shapes?.[0]?.type === 'line');
+  const box = plot.getBoundingClientRect();
+  const { xaxis, yaxis, shapes } = plot._fullLayout;
+  const place = (value) => box.left + xaxis._offset + xaxis.l2p(value);
+  return { line: place(shapes[0].x0), to: place(to), y: box.top + yaxis._offset + 0.6 * yaxis._length,
+           unit: 1 / (xaxis.l2p(1) - xaxis.l2p(0)) };
+}"""
+
+
+class ExplorerPage:
+    """An explorer that is on the page."""
+
+    def __init__(self, page) -> None:
+        self.page = page
+        page.get_by_test_id("tc-explorer").wait_for()
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.tc-figure .js-plotly-plot, .js-plotly-plot.tc-figure')].length >= 3"
+            " && [...document.querySelectorAll('.js-plotly-plot')].every((p) => p._fullLayout && p.querySelector('.main-svg'))"
+        )
+
+    def press(self, testid: str) -> None:
+        self.page.get_by_test_id(testid).click()
+
+    def text(self, testid: str) -> str:
+        return self.page.get_by_test_id(testid).inner_text()
+
+    def wait_text(self, testid: str, part: str) -> None:
+        self.page.wait_for_function(
+            "([id, part]) => document.querySelector(`[data-testid=${id}]`)?.textContent.includes(part)",
+            arg=[testid, part],
+        )
+
+    def select(self, name: str) -> None:
+        self.page.locator(f'[data-testid=tc-row]:has([title="{name}"])').click()
+        self.page.wait_for_function(
+            "(name) => document.querySelector('[data-testid=tc-tensor-name]').title === name", arg=name
+        )
+
+    def drag_line(self, to: float) -> float:
+        """Drag the chosen line to a value; returns the width of a pixel in the value's unit."""
+        places = self.page.evaluate(_PLACES, to)
+        mouse, y = self.page.mouse, places["y"]
+        mouse.move(places["line"], y)
+        mouse.down()
+        mouse.move((places["line"] + places["to"]) / 2, y + 4, steps=5)
+        mouse.move(places["to"], y, steps=5)
+        mouse.up()
+        return places["unit"]
+
+    def line_at(self, value: float) -> None:
+        """Wait until the line is drawn at a value."""
+        self.page.wait_for_function(
+            """(value) => [...document.querySelectorAll('.js-plotly-plot')].some((p) =>
+                 p._fullLayout?.shapes?.[0]?.type === 'line' && Math.abs(p._fullLayout.shapes[0].x0 - value) <= 1e-9 * value)""",
+            arg=value,
+        )
+
+    def settle(self) -> None:
+        """Wait until two frames in a row draw the same numbers and plots."""
+        self.page.wait_for_function(
+            """() => {
+              const text = document.querySelector('[data-testid=tc-explorer]').textContent;
+              const same = window.__tcSeen === text; window.__tcSeen = text; return same;
+            }""",
+            polling=150,
+        )
+
+
+def read_log(path: Path) -> list[dict]:
+    """What the kernel wrote down: one line per change of the session."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

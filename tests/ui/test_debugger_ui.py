@@ -1,0 +1,161 @@
+"""AccuracyDebugger in JupyterLab: what a user does with it, in both themes, beside the explorer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ui.lab import CHROMIUM_FLAGS, NotebookPage, chromium_path, jupyterlab, write_notebook
+
+pytestmark = [pytest.mark.ui, pytest.mark.slow]
+
+SHOTS = Path(__file__).resolve().parents[2] / ".ci" / "artefacts"
+
+CASE = """\
+import numpy as np
+from tests.support.rescaled import write_rescaled
+from trtcal_widgets import AccuracyDebugger, CalibrationExplorer, CalibrationSession, Evaluation, sample
+write_rescaled("rescaled.onnx")
+session = CalibrationSession("rescaled.onnx", sample.calibration_images(), batch_size=50)
+session.run()
+evaluation = Evaluation(sample.test_images(), batch_size=100)
+"""
+FAILING = """\
+def evaluate(outputs, batch):
+    if batch.index == 3:
+        raise KeyError("my <b>measure</b> is broken")
+    return 1.0
+
+AccuracyDebugger(session, Evaluation(sample.test_images(), batch_size=100, evaluate=evaluate))
+"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    if chromium_path() is None:
+        pytest.skip("no Chromium or Chrome on this machine")
+    root = tmp_path_factory.mktemp("debugger")
+    there = f"import sys\nsys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})\n"
+    write_notebook(root / "debugger.ipynb", [there + CASE, "debugger = AccuracyDebugger(session, evaluation)\ndebugger"])
+    write_notebook(root / "failing.ipynb", [there + CASE, FAILING])
+    both = ["AccuracyDebugger(session, evaluation)", "CalibrationExplorer(session)"]
+    write_notebook(root / "both.ipynb", [there + CASE, *both])
+    with jupyterlab(root, tmp_path_factory.mktemp("home")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+def by(page, testid):
+    return page.locator(f"[data-testid='{testid}']")
+
+
+def open_notebook(browser, url, name, theme="light", size=(1280, 1500)):
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    notebook = NotebookPage(page, url, name, theme=theme)
+    notebook.run_all()
+    return page
+
+
+def shot(page, name):
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.mouse.move(2, 2)
+    by(page, "tc-debugger").first.screenshot(path=SHOTS / f"debugger_{name}.png")
+
+
+def run(page):
+    from playwright.sync_api import expect
+
+    by(page, "tc-dbg-run").first.click()
+    expect(by(page, "tc-dbg-status").first).to_contain_text("compared", timeout=120_000)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_finding_and_mending_with_the_mouse_and_the_keyboard(url, browser, theme):
+    from playwright.sync_api import expect
+
+    page = open_notebook(browser, url, "debugger.ipynb", theme)
+    root = by(page, "tc-debugger")
+    expect(root).to_be_visible(timeout=60_000)
+    expect(by(page, "tc-dbg-status")).to_contain_text("Run takes 10 batches")
+    expect(by(page, "tc-dbg-layers-empty")).to_contain_text("Press run")
+    shot(page, f"before_{theme}")
+
+    run(page)
+    expect(by(page, "tc-dbg-layer")).to_have_count(4)
+    worst = by(page, "tc-dbg-layer").first
+    expect(worst).to_contain_text("conv2")
+    worst.click()
+    expect(by(page, "tc-dbg-tensor")).to_have_text("pool1")
+    expect(by(page, "tc-dbg-int8-within")).to_have_text("no")
+    page.wait_for_function("() => [...document.querySelectorAll('.tc-dbg-plots .js-plotly-plot')].at(-1)?.data?.[1]?.x?.length > 1000")
+    shot(page, f"found_{theme}")
+
+    # the keyboard keeps the layer, and what that gives is measured
+    by(page, "tc-dbg-rows").focus()
+    page.keyboard.press(" ")
+    expect(by(page, "tc-dbg-plan-within")).to_have_text("yes", timeout=60_000)
+    expect(by(page, "tc-dbg-plan")).to_contain_text("keep 1 layer in FP16 (conv2)")
+    page.keyboard.press("z")
+    expect(by(page, "tc-dbg-plan-within")).to_have_text("–")
+    by(page, "tc-dbg-find").click()
+    expect(by(page, "tc-dbg-plan")).to_contain_text("It reaches the goal", timeout=120_000)
+    by(page, "tc-dbg-export-kind").select_option("trtexec")
+    expect(by(page, "tc-dbg-export-text")).to_contain_text("--layerPrecisions=conv2:fp16")
+    shot(page, f"mended_{theme}")
+
+    assert page.evaluate("() => document.querySelector('[data-testid=tc-debugger]').scrollWidth <= document.querySelector('[data-testid=tc-debugger]').clientWidth")
+    assert not page.errors
+    page.close()
+
+
+def test_an_evaluate_that_raises_is_shown_with_its_traceback(url, browser):
+    from playwright.sync_api import expect
+
+    page = open_notebook(browser, url, "failing.ipynb")
+    by(page, "tc-dbg-run").click()
+    failure = by(page, "tc-dbg-failure")
+    expect(failure).to_contain_text("KeyError", timeout=60_000)
+    expect(failure).to_contain_text("my <b>measure</b> is broken")
+    expect(by(page, "tc-dbg-run")).to_be_enabled()
+    shot(page, "failed")
+    assert not page.errors
+    page.close()
+
+
+def test_linked_with_the_explorer_through_the_session(url, browser):
+    from playwright.sync_api import expect
+
+    page = open_notebook(browser, url, "both.ipynb", size=(1280, 2700))
+    run(page)
+    # a tensor that is chosen here is chosen there, and the other way round
+    by(page, "tc-dbg-layer").filter(has_text="ip2").click()
+    explorer = by(page, "tc-explorer")
+    expect(explorer.locator("[data-testid=tc-row][aria-selected=true]")).to_contain_text("relu1")
+    explorer.locator("[data-testid=tc-row]", has_text="pool1").first.click()
+    expect(by(page, "tc-dbg-tensor")).to_have_text("pool1")
+    expect(page.locator("[data-testid=tc-dbg-layer][aria-selected=true]")).to_contain_text("conv2")
+    # a threshold that changes there puts the results here out of date; undoing it makes them good again
+    explorer.locator("button.tc-method", has_text="minmax").first.click()
+    expect(by(page, "tc-dbg-stale")).to_contain_text("another threshold for")
+    shot(page, "stale")
+    by(page, "tc-undo").click()
+    expect(by(page, "tc-dbg-stale")).to_be_hidden()
+    explorer.locator("button.tc-method", has_text="minmax").first.click()
+    before = by(page, "tc-dbg-int8-top1").inner_text()
+    by(page, "tc-dbg-refresh").click()
+    expect(by(page, "tc-dbg-stale")).to_be_hidden(timeout=60_000)
+    expect(by(page, "tc-dbg-int8-top1")).not_to_have_text(before, timeout=60_000)
+    assert not page.errors
+    page.close()

@@ -1,0 +1,145 @@
+"""The explorer in JupyterLab, used with mouse and keyboard."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.explorer_page import ExplorerPage, read_log
+from tests.ui.lab import NotebookPage, write_notebook
+from trtcal_widgets import CalibrationCache
+
+pytestmark = [pytest.mark.ui, pytest.mark.slow]
+
+CELLS = [
+    """import json
+from trtcal_widgets import CalibrationExplorer, CalibrationSession, sample
+
+session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50)
+
+def note(changed):
+    line = {"changed": sorted(changed), "selected": session.state.selected, "position": session.state.position,
+            "excluded": sorted(session.state.excluded), "amax": session.amax(session.state.selected)}
+    with open(LOG, "a") as log:
+        print(json.dumps(line), file=log)
+
+session.subscribe(note)
+explorer = CalibrationExplorer(session)
+explorer"""
+]
+
+
+@pytest.fixture
+def opened(lab, page, request):
+    """A notebook with an explorer, run; and the file in which its kernel notes every change."""
+    url, root = lab
+    name = request.node.name.partition("[")[0]
+    log = root / f"{name}.jsonl"
+    log.unlink(missing_ok=True)
+    write_notebook(root / f"{name}.ipynb", [f"LOG = {str(log)!r}", *CELLS])
+    notebook = NotebookPage(page, url, f"{name}.ipynb")
+    notebook.run_all()
+    return notebook, ExplorerPage(page), log
+
+
+def test_a_user_steps_drags_undoes_excludes_and_exports(opened, lab, artefacts):
+    notebook, explorer, log = opened
+    page = explorer.page
+    explorer.settle()
+    page.screenshot(path=artefacts / "explorer-1280-light-ready.png")
+    assert "Nothing is counted yet" in explorer.text("tc-message")
+
+    explorer.press("tc-forward")
+    explorer.wait_text("tc-progress", "batch 1 of 10")
+    explorer.press("tc-forward")
+    explorer.wait_text("tc-progress", "100 of 500 images")
+    explorer.select("conv1")
+    before = read_log(log)[-1]["amax"]
+
+    n = len(read_log(log))
+    pixel = explorer.drag_line(2.4)
+    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
+    dropped = float(page.get_by_test_id("tc-amax").input_value())
+    explorer.line_at(dropped)
+    explorer.settle()
+    heard = read_log(log)[n:]
+    assert [line["changed"] for line in heard] == [["choices"]], "a drop is exactly one update"
+    assert heard[0]["amax"] == dropped
+    assert abs(dropped - 2.4) <= 1.5 * pixel
+    page.screenshot(path=artefacts / "explorer-1280-light-dragged.png")
+
+    page.get_by_test_id("tc-explorer").focus()
+    page.keyboard.press("z")
+    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === ''")
+    explorer.line_at(before)
+    assert read_log(log)[-1]["amax"] == before
+
+    explorer.press("tc-batch-1")
+    page.wait_for_selector("[data-testid=tc-batch-1][data-state=out]")
+    assert read_log(log)[-1]["excluded"] == [1]
+
+    page.locator("[data-testid=tc-export-preview-box] summary").click()
+    explorer.wait_text("tc-export-preview", "TRT-101601-EntropyCalibration2")
+    explorer.press("tc-export-write")
+    explorer.wait_text("tc-export-result", "Wrote")
+    cache = CalibrationCache.read(lab[1] / "calibration.cache")
+    assert cache.amax["conv1"] == pytest.approx(read_log(log)[-1]["amax"], rel=1e-6)
+    explorer.wait_text("tc-export-write", "replace")
+    page.screenshot(path=artefacts / "explorer-1280-light-exported.png")
+
+
+def test_the_keyboard_is_enough(opened):
+    _, explorer, log = opened
+    page = explorer.page
+    cells = page.locator(".jp-Notebook .jp-CodeCell").count()
+    page.get_by_test_id("tc-explorer").focus()
+    page.keyboard.press("ArrowRight")
+    explorer.wait_text("tc-progress", "batch 1 of 10")
+    page.keyboard.press("ArrowRight")
+    explorer.wait_text("tc-progress", "batch 2 of 10")
+    page.keyboard.press("ArrowLeft")
+    explorer.wait_text("tc-progress", "batch 1 of 10")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.querySelector('[data-testid=tc-tensor-name]').title === 'conv1'")
+    page.keyboard.press("/")
+    page.keyboard.type("ip2")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('[data-testid=tc-tensor-name]').title === 'ip2'")
+    page.get_by_test_id("tc-amax").fill("3.25")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
+    assert read_log(log)[-1]["amax"] == 3.25
+    # JupyterLab's own keys (x cuts the cell, arrows change it) did not hear any of this.
+    page.get_by_test_id("tc-rows").focus()
+    for key in ("x", "d", "d", "a"):
+        page.keyboard.press(key)
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == cells
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_it_fits_and_follows_the_dark_theme(opened, artefacts, width):
+    notebook, explorer, _ = opened
+    page = explorer.page
+    page.set_viewport_size({"width": width, "height": 1400})
+    explorer.press("tc-play")
+    explorer.wait_text("tc-message", "Finished")
+    explorer.select("conv1")
+    explorer.drag_line(2.4)
+    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
+    explorer.settle()
+    page.screenshot(path=artefacts / f"explorer-{width}-light-finished.png")
+    notebook.set_theme("dark")
+    page.wait_for_selector("[data-testid=tc-explorer].trtcal-dark")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.js-plotly-plot')].every((p) => p._fullLayout.font.color === '#e6e8eb')"
+    )
+    explorer.settle()
+    page.screenshot(path=artefacts / f"explorer-{width}-dark-finished.png")
+    overflow = page.evaluate(
+        "() => [document.querySelector('.jp-WindowedPanel-outer, .jp-Notebook')].map((n) => n.scrollWidth - n.clientWidth)[0]"
+    )
+    assert overflow <= 0
+    root = page.evaluate(
+        "() => { const r = document.querySelector('.trtcal-root'); return r.scrollWidth - r.clientWidth; }"
+    )
+    assert root <= 0
+    notebook.set_theme("light")
