@@ -26,10 +26,10 @@ def significant(value: float, digits: int = 3) -> str:
         return str(float(value))
     if value == 0:
         return "0"
-    exponent = math.floor(math.log10(abs(value)))
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)  # after rounding: 0.9999 is 1.00, not 1.000
     if not -4 <= exponent < 5:
-        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
-        return f"{mantissa}e{int(power):+03d}"
+        return f"{mantissa}e{exponent:+03d}"
     return f"{value:.{max(digits - 1 - exponent, 0)}f}"
 
 

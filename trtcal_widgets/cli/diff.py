@@ -108,7 +108,7 @@ def _changed_lines(changed: list[RowChange], a: ScaleFile, b: ScaleFile) -> Iter
 def _ratio(change: RowChange) -> str:
     """Three digits, or the distance in float32 steps where three digits would say 1.00."""
     text = significant(change.ratio)
-    if text in {"1.00", "1.000"} or (text.startswith("0.999") and change.ulps < 1000):
+    if text == "1.00":
         return f"1 {'+' if change.scale_b > change.scale_a else '-'} {count_of(change.ulps, 'ulp')}"
     return text
 

@@ -127,7 +127,7 @@ class _WorkLines:
     def __init__(self) -> None:
         self._what = ""
 
-    def show(self, done: int, total: int, what: str) -> None:
+    def show(self, done: int, total: int, what: str) -> None:  # noqa: ARG002 - called as the bar is
         if what != self._what:
             self._what = what
             print(f"{what} ({total:,} steps)", file=sys.stderr, flush=True)
