@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,18 @@ def test_reader_that_has_had_enough(command, tmp_path):
     assert show.stderr.read() == b""
     show.stderr.close()
     assert show.wait(timeout=60) == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_output_to_a_full_disk(command):
+    path = shared_path("data/golden/CalibrationTablemnist")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, "show", str(path)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "fault in trtcal" not in done.stderr
 
 
 def test_terminal_without_unicode(shell):

@@ -89,6 +89,12 @@ def _guarded(arguments: argparse.Namespace) -> int:
             raise
         _complain(str(error))
         return FAILED
+    except OSError as error:  # the disk that the output goes to is full, say
+        if arguments.debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}. Free some space, or check the path and its permissions.")
+        return FAILED
     except Exception as error:
         if arguments.debug:
             raise
