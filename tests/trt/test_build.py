@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from trtcal_widgets import sample
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import CacheFormatError, CancelledError, DataError, EngineError, ModelError, UsageError
+from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.trt.building import build
 from trtcal_widgets.trt.calibrator import make_calibrator
 from trtcal_widgets.trt.control import BuildControl, Progress
@@ -23,13 +24,6 @@ LENET = sample.model_path()
 IMAGES = np.random.default_rng(3).standard_normal((20, 1, 28, 28)).astype(np.float32)
 FOUR = {"data": (4, 1, 28, 28)}
 ROWS = ("data", "conv1", "pool1", "conv2", "pool2", "flatten", "ip1", "relu1", "ip2", "prob")
-
-
-@dataclass(frozen=True)
-class Plan:
-    keep: tuple[str, ...] = ()
-    precision: str = "fp16"
-    amax: dict[str, float] = field(default_factory=dict)
 
 
 def lenet_cache(version="10.16.1", algorithm="EntropyCalibration2", rows=ROWS) -> CalibrationCache:
@@ -146,14 +140,24 @@ def test_stepping_pausing_and_cancelling_a_build_in_another_thread(machine, tmp_
     control.step()
     assert turns.acquire(timeout=60)  # asks for the second
     assert len(machine.calibrated_with) == 1
-    control.resume()
-    assert turns.acquire(timeout=60)
     control.cancel()
     thread.join(60)
     assert not thread.is_alive()
     assert len(outcome) == 1
+    assert len(machine.calibrated_with) == 1
     assert not (tmp_path / "c").exists()
-    assert not machine.built or len(machine.calibrated_with) < 5
+
+
+def test_cancelling_after_the_calibration_keeps_its_cache(machine, tmp_path):
+    control = BuildControl()
+
+    def report(progress):
+        if progress.phase == "Building" and progress.done == 2:
+            control.cancel()
+
+    with pytest.raises(CancelledError):
+        build(LENET, calibrator=calibrator(cache=tmp_path / "c"), control=control, progress=report)
+    assert len(CalibrationCache.read(tmp_path / "c").scales) == len(ROWS)
 
 
 def test_cancelling_during_the_build_itself(machine):
@@ -169,7 +173,7 @@ def test_cancelling_during_the_build_itself(machine):
 
 def test_one_control_as_on_batch_and_control_waits_once_per_batch(machine):
     control = BuildControl(paused=True)
-    for _ in range(3):  # two batches, and the question that ends them
+    for _ in range(2):
         control.step()
     thread = threading.Thread(
         target=build, args=(LENET,), kwargs={"calibrator": calibrator(on_batch=control), "control": control}
@@ -236,7 +240,9 @@ def test_amax_alone_sets_the_ranges_of_tensors(machine):
 
 
 def test_a_plan_sets_precisions_of_the_layers_that_its_nodes_became(machine):
-    engine = build(LENET, cache=lenet_cache(), plan=Plan(("conv1", "ip2"), "fp16", {"conv2": 127.0}), profiles=FOUR)
+    engine = build(
+        LENET, cache=lenet_cache(), plan=PrecisionPlan(("conv1", "ip2"), "fp16", {"conv2": 127.0}), profiles=FOUR
+    )
     (spec,) = machine.built
     assert spec["precisions"] == {"conv1": ["HALF", {0: "HALF"}], "ip2": ["HALF", {0: "HALF"}]}
     assert spec["flags"] == ["FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS", "TF32"]
@@ -245,7 +251,7 @@ def test_a_plan_sets_precisions_of_the_layers_that_its_nodes_became(machine):
 
 
 def test_a_plan_in_fp32_that_only_prefers(machine):
-    build(LENET, cache=lenet_cache(), plan=Plan(("relu1",), "fp32"), constraints="prefer", profiles=FOUR)
+    build(LENET, cache=lenet_cache(), plan=PrecisionPlan(("relu1",), "fp32"), constraints="prefer", profiles=FOUR)
     (spec,) = machine.built
     assert spec["precisions"] == {"relu1": ["FLOAT", {0: "FLOAT"}]}
     assert spec["flags"] == ["INT8", "PREFER_PRECISION_CONSTRAINTS", "TF32"]
@@ -337,9 +343,9 @@ def test_a_model_with_qdq_takes_no_other_scales(machine, qdq_model):
     [
         ({"cache": lenet_cache()}, "A calibration cache"),
         ({"calibrator": object()}, "A calibrator"),
-        ({"session": object()}, "A session's scales"),
+        ({"session": SimpleNamespace(to_cache=None)}, "A session's scales"),
         ({"amax": {"data": 1.0}}, "Dynamic ranges"),
-        ({"int8": False, "plan": Plan(("conv1",))}, "A plan of layer precisions"),
+        ({"int8": False, "plan": PrecisionPlan(("conv1",))}, "A plan of layer precisions"),
         ({}, "lenet.onnx"),
     ],
 )
@@ -369,7 +375,7 @@ def test_on_8_6_there_is_no_monitor_and_the_build_works_all_the_same(plug):
     [
         ({}, "make_calibrator"),
         ({"int8": False, "cache": lenet_cache()}, "leave one out"),
-        ({"cache": lenet_cache(), "session": object()}, "cache and session"),
+        ({"cache": lenet_cache(), "session": SimpleNamespace(to_cache=None)}, "cache and session"),
         ({"cache": lenet_cache(), "strongly_typed": True}, "cache="),
         ({"cache": lenet_cache(), "dla": 0}, "none (DLA is part of Jetson"),
         ({"cache": lenet_cache(), "dla": -1}, "DLA core"),
@@ -377,8 +383,12 @@ def test_on_8_6_there_is_no_monitor_and_the_build_works_all_the_same(plug):
         ({"cache": lenet_cache(), "constraints": "maybe"}, "'prefer'"),
         ({"cache": lenet_cache(), "amax": {"conv9": 1.0}}, "did you mean 'conv"),
         ({"cache": lenet_cache(), "amax": {"conv1": -1.0}}, "amax must be"),
-        ({"cache": lenet_cache(), "plan": Plan(("conv9",))}, "Did you mean 'conv"),
-        ({"cache": lenet_cache(), "plan": Plan(("conv1",), "int4")}, "'fp16' or 'fp32'"),
+        ({"cache": lenet_cache(), "plan": PrecisionPlan(("conv9",))}, "Did you mean 'conv"),
+        ({"cache": lenet_cache(), "plan": SimpleNamespace(keep=("conv1",), precision="int4")}, "'fp16' or 'fp32'"),
+        ({"cache": lenet_cache(), "amax": [1.0]}, "not a list"),
+        ({"cache": lenet_cache(), "amax": {"conv1": "1"}}, "amax of 'conv1' must be a number"),
+        ({"cache": lenet_cache(), "plan": {"keep": ["conv1"]}}, "PrecisionPlan"),
+        ({"session": "saved.npz"}, "CalibrationSession.load(path)"),
         ({"cache": lenet_cache(), "debug": "conv1"}, "debug=['conv1']"),
         ({"cache": lenet_cache(), "debug": ["nothing"]}, "none of the tensors"),
         ({"calibrator": object()}, "derive it from"),

@@ -83,6 +83,15 @@ def test_runs_batches_of_any_size_in_its_profile(engine):
             np.testing.assert_allclose(execution.run({"data": IMAGES[:size]})["prob"], expected, atol=1e-6)
 
 
+def test_an_engine_is_run_from_its_file(engine, tmp_path):
+    engine.save(tmp_path / "lenet.engine")
+    with Execution(tmp_path / "lenet.engine") as execution:
+        assert execution.engine.sha256 == engine.sha256
+        assert execution.run({"data": IMAGES})["prob"].shape == (8, 10)
+    with pytest.raises(UsageError, match="not a bytes"):
+        Execution(engine.data)
+
+
 def test_a_batch_outside_the_profile_says_what_fits(engine):
     with (
         Execution(engine) as execution,

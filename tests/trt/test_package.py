@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,13 @@ def test_offers_what_it_says():
         assert getattr(trt, name).__name__ == name
     assert set(trt.__all__) == set(trt._HOMES) <= set(dir(trt))
     assert not {module for module in trt._MODULES if module in trt.__all__}, "a module would hide a function"
+
+
+def test_the_documentation_names_what_there_is():
+    text = (Path(__file__).parents[2] / "docs" / "tensorrt.md").read_text()
+    named = set(re.findall(r"\btrt\.(\w+)", text))
+    assert named
+    assert named <= set(trt.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -60,6 +60,14 @@ def test_a_real_cache_into_itself_changes_no_byte():
     assert set(report.same) == set(finite)
 
 
+def test_caches_are_read_from_their_files(tmp_path):
+    CalibrationCache.build({"a": 1.0}).write(tmp_path / "a.cache")
+    CalibrationCache.build({"b": 2.0}).write(tmp_path / "b.cache")
+    merged, _ = merge_caches(tmp_path / "a.cache", str(tmp_path / "b.cache"))
+    assert dict(merged.scales) == {"a": 1.0, "b": 2.0}
+    assert not check_dla(load_graph(sample.model_path()), tmp_path / "a.cache").complete
+
+
 def test_nothing_to_take_says_what_there_is():
     with pytest.raises(UsageError, match="its own names begin with 'a'"):
         merge_caches(CalibrationCache.build({"x": 1.0}), CalibrationCache.build({"a": 1.0}), ["b"])

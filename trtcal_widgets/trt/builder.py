@@ -173,6 +173,8 @@ class Build:
 
     def _before_batch(self, index: int, total: int, guard: Guard) -> None:
         self.report(Progress("Calibrate", done=index, total=total))
+        if total and index >= total:
+            return  # TensorRT asks once more, to be told that there are no more
         # A control that is the calibrator's on_batch as well waits there, with the batch loaded.
         if not (isinstance(guard.work, DataFeed) and guard.work.on_batch is self.control):
             self.control.wait()

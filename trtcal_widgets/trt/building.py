@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
+from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.trt.builder import Build, Request
@@ -17,7 +19,7 @@ from trtcal_widgets.trt.versions import Features, features, load_tensorrt
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from trtcal_widgets.core.cache import CalibrationCache
     from trtcal_widgets.trt.engine import Engine
@@ -118,7 +120,8 @@ def build(
     CancelledError
         If ``control`` said so.
 
-    Whatever the data source, ``progress`` or ``log`` raised is raised as it is; no cache is kept of a failed build.
+    Whatever the data source, ``progress`` or ``log`` raised is raised as it is. No cache is kept of a calibration that
+    was not complete.
     """
     trt = load_tensorrt()
     has = features(trt)
@@ -128,7 +131,7 @@ def build(
         check_plan(plan, graph)
     if constraints not in ("obey", "prefer"):
         raise UsageError(f"constraints must be 'obey' or 'prefer', not {constraints!r}")
-    scales = Scales(calibrator, cache, session, {**getattr(plan, "amax", {}), **(amax or {})}, stale)
+    scales = Scales(calibrator, cache, session, _amax(plan, amax), stale)
     settings = resolve(
         has, graph, int8=int8, fp16=fp16, tf32=tf32, scales_from=scales.given, plan=plan,
         strongly_typed=strongly_typed, obey=constraints == "obey", before_fusion=before_fusion, dla=dla,
@@ -147,6 +150,18 @@ def build_network(trt: Any, request: Request, *, log: Callable[[LogLine], object
 
 def _ignore(_: Progress) -> None:
     """Report to nobody."""
+
+
+def _amax(plan: PlanLike | None, amax: Any) -> dict[str, float]:
+    """Return the plan's thresholds and the user's, which come last."""
+    if amax is not None and not isinstance(amax, Mapping):
+        raise UsageError(f"amax must be a dict of tensor name -> threshold, not a {type(amax).__name__}")
+    both = {**getattr(plan, "amax", {}), **(amax or {})}
+    for name, value in both.items():
+        if isinstance(value, bool) or not isinstance(value, SupportsFloat):
+            raise UsageError(f"amax of {name!r} must be a number in the tensor's own unit, not {value!r}")
+        scale_of_amax(float(value))  # refuses what cannot be an amax
+    return {name: float(value) for name, value in both.items()}
 
 
 def _debug(debug: bool | Sequence[str], has: Features) -> tuple[str, ...] | None:

@@ -108,6 +108,8 @@ def make_calibrator(
     legacy = check_legacy(quantile, regression_cutoff, algorithm)
     if histogram_cache is not None and algorithm != "legacy":
         raise UsageError(f"histogram_cache belongs to algorithm='legacy', not to {algorithm!r}")
+    if on_batch is not None and not callable(on_batch):
+        raise UsageError(f"on_batch must be a function of (index, batch), not {type(on_batch).__name__}")
     path, given = _cache_of(cache, source)
     file = CacheFile(path, given, algorithm=algorithm, version=has.version, stale=_stale(stale, source))
     feed = DataFeed(

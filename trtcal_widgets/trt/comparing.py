@@ -16,6 +16,7 @@ from trtcal_widgets.trt.execution import DeviceTensor, Execution, Latency, to_ho
 from trtcal_widgets.trt.versions import load_tensorrt
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
 
     import numpy as np
@@ -89,7 +90,7 @@ def _loss(found: TensorComparison) -> float:
 
 
 def compare(
-    engine: Engine,
+    engine: Engine | str | os.PathLike[str],
     session: Any,
     evaluation: Any,
     *,
@@ -103,7 +104,7 @@ def compare(
     Parameters
     ----------
     engine
-        The engine. Built with ``debug=``, its inner tensors are compared too.
+        The engine, or its path. Built with ``debug=``, its inner tensors are compared too.
     session
         Where FP32 comes from: a session with its model, a :class:`Runner`, or the path of the ONNX file. For an
         engine of a Q/DQ model that is the model without Q/DQ.

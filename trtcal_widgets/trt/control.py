@@ -141,7 +141,10 @@ class BuildControl:
     def raise_if_cancelled(self) -> None:
         """Raise :class:`CancelledError` if :meth:`cancel` was called."""
         if self._cancelled:
-            raise CancelledError("the TensorRT build was cancelled; no cache was written and no engine was made")
+            raise CancelledError(
+                "the TensorRT build was cancelled and no engine was made; a cache was written only if the "
+                "calibration was over"
+            )
 
 
 def make_monitor(

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.files import read_whole, write_atomic
-from trtcal_widgets.errors import EngineError
+from trtcal_widgets.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.log import LogBook, LogLine
     from trtcal_widgets.trt.memory_driver import DeviceInfo
 
-__all__ = ["FORMAT", "Engine", "deserialize"]
+__all__ = ["FORMAT", "Engine", "as_engine", "deserialize"]
 
 FORMAT = "trtcal-engine-1"
 """Value of ``"format"`` in the JSON beside an engine."""
@@ -123,6 +123,23 @@ class Engine:
                 f"({ours})"
             )
         return "; ".join(reasons)
+
+
+def as_engine(engine: Engine | str | os.PathLike[str]) -> Engine:
+    """Return an engine, read from its file where a path was given.
+
+    Raises
+    ------
+    EngineError
+        If the file cannot be read.
+    UsageError
+        If it is neither.
+    """
+    if isinstance(engine, Engine):
+        return engine
+    if isinstance(engine, str | os.PathLike):
+        return Engine.load(engine)
+    raise UsageError(f"an Engine (from build, or Engine.load) or its path is needed, not a {type(engine).__name__}")
 
 
 def deserialize(trt: Any, runtime: Any, engine: Engine, book: LogBook, device: DeviceInfo | None = None) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from trtcal_widgets.errors import DataError, EngineError, UsageError
 from trtcal_widgets.runners.feeds import check_feeds
-from trtcal_widgets.trt.engine import Engine, deserialize
+from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture
 from trtcal_widgets.trt.memory import DeviceMemory, OutOfDeviceMemoryError, open_memory
@@ -21,6 +21,7 @@ from trtcal_widgets.trt.staging import Staging
 from trtcal_widgets.trt.versions import load_tensorrt
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
@@ -81,7 +82,7 @@ class Execution:
     Parameters
     ----------
     engine
-        The engine.
+        The engine, or its path.
     memory
         Device memory to work in; opened and closed here unless given.
     log
@@ -96,9 +97,13 @@ class Execution:
     """
 
     def __init__(
-        self, engine: Engine, *, memory: DeviceMemory | None = None, log: Callable[[LogLine], object] | None = None
+        self,
+        engine: Engine | str | os.PathLike[str],
+        *,
+        memory: DeviceMemory | None = None,
+        log: Callable[[LogLine], object] | None = None,
     ) -> None:
-        self.engine = engine
+        self.engine = as_engine(engine)
         self._trt = load_tensorrt()
         self._open = ExitStack()
         try:
@@ -264,9 +269,13 @@ class Execution:
 
     def close(self) -> None:
         """Free the engine, and the memory if it was opened here; a second call does nothing."""
-        # In this order: a context must not outlive its engine, nor the engine its runtime.
-        self.context = self._cuda_engine = self._runtime = None
-        self._staging.free()
+        if not self.memory.closed:
+            with self.memory.current():
+                # In this order: a context must not outlive its engine, nor the engine its runtime.
+                self.context = None
+                self._cuda_engine = None
+                self._runtime = None
+            self._staging.free()
         self._open.close()
 
     def __enter__(self) -> Self:

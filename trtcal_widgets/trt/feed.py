@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.files import write_atomic
 from trtcal_widgets.data.plan import NoSuchBatchError
@@ -181,7 +183,7 @@ class DataFeed:
         Raises
         ------
         DataError
-            If a batch cannot be read, does not fit the network, or differs in size from the first one.
+            If a batch cannot be read, does not fit the network, holds NaN, or differs in size from the first one.
         OutOfDeviceMemoryError
             If a batch does not fit on the device; says how large one would.
         EngineError
@@ -199,16 +201,21 @@ class DataFeed:
                 raise
             return None
         arrays = arrange(batch, names, self.inputs)
-        self._check_sizes(batch.index, dict(zip(names, arrays, strict=True)))
+        self._check(batch.index, dict(zip(names, arrays, strict=True)))
         if self.on_batch is not None:
             self.on_batch(batch.index, batch)
         addresses = self._stage().put(dict(zip(names, arrays, strict=True)))
         self.served += 1
         return [addresses[name] for name in names]
 
-    def _check_sizes(self, index: int, arrays: dict[str, Any]) -> None:
-        """Refuse a batch of another size: TensorRT reads as many bytes as the calibration profile says."""
+    def _check(self, index: int, arrays: dict[str, Any]) -> None:
+        """Refuse a batch of another size (TensorRT reads as many bytes as the profile says), and NaN."""
         for name, array in arrays.items():
+            if array.dtype.kind == "f" and np.isnan(array).any():
+                raise DataError(
+                    f"batch {index}, input {name!r} holds NaN, from which TensorRT would make scales without a word. "
+                    "Look at how it is loaded and normalised"
+                )
             first = self._shapes.setdefault(name, (array.shape, array.dtype.name))
             if first != (array.shape, array.dtype.name):
                 raise DataError(

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.format_text import quote
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.graph import TensorKind
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
-    from trtcal_widgets.core.cache import CalibrationCache
     from trtcal_widgets.model.graph import ModelGraph
 
 __all__ = ["DlaReport", "MergeReport", "check_dla", "merge_caches"]
@@ -63,16 +64,18 @@ class MergeReport:
 
 
 def merge_caches(
-    base: CalibrationCache, other: CalibrationCache, names: Iterable[str] | Mapping[str, str] | None = None
+    base: CalibrationCache | str | os.PathLike[str],
+    other: CalibrationCache | str | os.PathLike[str],
+    names: Iterable[str] | Mapping[str, str] | None = None,
 ) -> tuple[CalibrationCache, MergeReport]:
     """Take rows of another cache into this one: a backbone's into that of a model which contains it, for instance.
 
     Parameters
     ----------
     base
-        The cache that is changed (a copy of it). Its header and the order of its rows stay.
+        The cache that is changed (a copy of it), or its path. Its header and the order of its rows stay.
     other
-        The cache that rows are taken from.
+        The cache that rows are taken from, or its path.
     names
         The rows to take: names, or ``{name in other: name in base}`` where the larger model calls them differently.
         None takes every row of ``other``.
@@ -89,6 +92,7 @@ def merge_caches(
     ExportError
         If a scale to take is inf or NaN.
     """
+    base, other = _read(base), _read(other)
     pairs = dict(names) if isinstance(names, Mapping) else {name: name for name in (names or other.scales)}
     taken = {new: other.scales[old] for old, new in pairs.items() if old in other.scales}
     absent = tuple(old for old in pairs if old not in other.scales)
@@ -109,6 +113,10 @@ def merge_caches(
         notes=tuple(_notes(base, other)),
     )
     return merged, report
+
+
+def _read(cache: CalibrationCache | str | os.PathLike[str]) -> CalibrationCache:
+    return cache if isinstance(cache, CalibrationCache) else CalibrationCache.read(cache)
 
 
 def _changed(name: str, before: CalibrationCache, after: CalibrationCache) -> bool:
@@ -168,7 +176,7 @@ class DlaReport:
         return "\n".join(lines) or "every tensor that DLA needs has a scale"
 
 
-def check_dla(graph: ModelGraph, cache: CalibrationCache) -> DlaReport:
+def check_dla(graph: ModelGraph, cache: CalibrationCache | str | os.PathLike[str]) -> DlaReport:
     """Check that every tensor that DLA needs has a usable scale.
 
     Parameters
@@ -176,8 +184,9 @@ def check_dla(graph: ModelGraph, cache: CalibrationCache) -> DlaReport:
     graph
         The model.
     cache
-        Its calibration cache.
+        Its calibration cache, or the path of one.
     """
+    cache = _read(cache)
     without = [name for name in graph.calibrated if name not in cache.scales]
     constants = {name for name in without if graph.tensors[name].kind is TensorKind.CONSTANT}
     return DlaReport(

@@ -61,6 +61,8 @@ def check_plan(plan: PlanLike, graph: ModelGraph) -> None:
     UsageError
         If it names nodes that the model does not have (with close names), or an unknown precision.
     """
+    if not (hasattr(plan, "keep") and hasattr(plan, "precision")):
+        raise UsageError(f"plan must be a PrecisionPlan, not a {type(plan).__name__}: PrecisionPlan(keep=('conv1',))")
     if plan.precision not in ("fp16", "fp32"):
         raise UsageError(f"the plan's precision must be 'fp16' or 'fp32', not {plan.precision!r}")
     names = {node.name for node in graph.nodes}

@@ -61,6 +61,11 @@ class Scales:
             If there are several.
         """
         names = [name for name in ("calibrator", "cache", "session") if getattr(self, name) is not None]
+        if self.session is not None and not hasattr(self.session, "to_cache"):
+            raise UsageError(
+                f"session must be a CalibrationSession, not a {type(self.session).__name__}; of a saved one: "
+                "CalibrationSession.load(path)"
+            )
         if len(names) > 1:
             raise UsageError(f"scales can come from one place only: {' and '.join(names)} were given")
         if names == ["calibrator"] and self.amax:

@@ -206,6 +206,7 @@ def test_a_cache_alone_needs_no_data_and_says_when_tensorrt_refuses_it(tmp_path)
         (IMAGES.transpose(0, 2, 3, 1), {"images": ("float32", (-1, 3, 4, 4))}, "NHWC"),
         ((IMAGES * 9).astype(np.int32), {"images": ("float32", (-1, 3, 4, 4))}, "int32"),
         ({"pictures": IMAGES}, None, "asks for input 'images'"),
+        (np.where(IMAGES > 2, np.nan, IMAGES).astype(np.float32), None, "holds NaN"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_named(source, network, says):
@@ -287,6 +288,7 @@ def test_legacy_numbers_and_histograms(tmp_path):
         ({"histogram_cache": "x"}, "belongs to algorithm='legacy'"),
         ({"cache": "nowhere/at/all.cache"}, "no folder"),
         ({"stale": "maybe"}, "'recalibrate'"),
+        ({"on_batch": 3}, "a function of (index, batch)"),
         ({"source": None, "batch_size": None}, "neither data"),
         ({"source": BatchPlan(as_source(IMAGES), 4, last="keep"), "batch_size": None}, "whole batches only"),
         ({"source": BatchPlan(as_source(IMAGES), 4), "batch_size": 2}, "batches of 4"),
