@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trtcal_widgets.debug.evaluation import Evaluation, Score
+    from trtcal_widgets.debug.hazards import Hazard, HazardLimits, find_hazards
+    from trtcal_widgets.debug.report import ReportSection, write_report
     from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
     from trtcal_widgets.debug.runs import Control
     from trtcal_widgets.debug.search import PlanSearch, SearchResult, SearchStep, scale_candidates
@@ -15,30 +17,40 @@ _HOMES = {
     "ComparisonResult": "results",
     "Control": "runs",
     "Evaluation": "evaluation",
+    "Hazard": "hazards",
+    "HazardLimits": "hazards",
     "Int8Simulation": "simulation",
     "LayerResult": "results",
     "PlanSearch": "search",
+    "ReportSection": "report",
     "Score": "evaluation",
     "SearchResult": "search",
     "SearchStep": "search",
     "TensorDetail": "results",
     "TensorResult": "results",
+    "find_hazards": "hazards",
     "scale_candidates": "search",
+    "write_report": "report",
 }
 
 __all__ = [
     "ComparisonResult",
     "Control",
     "Evaluation",
+    "Hazard",
+    "HazardLimits",
     "Int8Simulation",
     "LayerResult",
     "PlanSearch",
+    "ReportSection",
     "Score",
     "SearchResult",
     "SearchStep",
     "TensorDetail",
     "TensorResult",
+    "find_hazards",
     "scale_candidates",
+    "write_report",
 ]
 
 
