@@ -108,6 +108,21 @@ def test_an_exception_of_on_batch_comes_out_as_itself(machine, tmp_path):
     assert not path.exists()
 
 
+def test_a_calibrator_whose_build_failed_can_be_used_again(machine, tmp_path):
+    broken = [True]
+
+    def on_batch(index, batch):
+        if broken[0]:
+            raise KeyboardInterrupt
+
+    made = calibrator(on_batch=on_batch, cache=tmp_path / "c")
+    with pytest.raises(KeyboardInterrupt):
+        build(LENET, calibrator=made)
+    broken[0] = False
+    assert build(LENET, calibrator=made).provenance["scales"]["batches"] == 2
+    assert (tmp_path / "c").exists()
+
+
 @pytest.mark.parametrize("where", ["progress", "log"])
 def test_an_exception_of_progress_or_log_stops_the_build(machine, where):
     def broken(event):

@@ -103,6 +103,11 @@ class Guard:
         if self._failure is not None:
             raise self._failure
 
+    def begin(self) -> None:
+        """Forget an earlier run: its failure, its batches, its cache. :func:`trtcal_widgets.trt.build` does this."""
+        self._failure = self._made = None
+        self.served = 0
+
     def fail(self, error: BaseException) -> None:
         """Keep the first failure; the calibration ends and no cache is written."""
         self._failure = self._failure or error

@@ -125,7 +125,8 @@ def attach(
         facts = {"from": "amax", "amax": dict(scales.amax), "tensors_without": list(missing)}
         return ScalesUsed(None, owned=False, facts=facts)
     if given == "calibrator":
-        guard = guard_calibrator(trt, scales.calibrator)
+        guard: Guard = guard_calibrator(trt, scales.calibrator)
+        guard.begin()
         if isinstance(guard.work, DataFeed):
             guard.work.know(network)
     else:
