@@ -20,14 +20,14 @@ from trtcal_widgets.core.histogram import Histogram, replay
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
-from trtcal_widgets.debug.runs import Control, TappedModel, TensorStore
+from trtcal_widgets.debug.runs import Control, TappedModel
+from trtcal_widgets.debug.scoring import PlanScorer
 from trtcal_widgets.errors import DataError
 from trtcal_widgets.export.qdq import QdqBuilder
 from trtcal_widgets.export.qdq_placement import quantized_inputs
 from trtcal_widgets.export.qdq_scales import rows_of
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
-from trtcal_widgets.model.partial import PartialModel, downstream_part
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.runners.feeds import check_feeds
 
@@ -90,8 +90,7 @@ class Int8Simulation:
         self.report = self._builder.build(plan=self.plan).report
         self.float_proto = self._builder.build(only=()).proto
         self.dtypes = {t.name: t.dtype for t in self.graph.tensors.values()}
-        self._store_bytes = store_bytes
-        self._kept: _Kept | None = None
+        self._scorer = PlanScorer(self, store_bytes)
         self.outputs = [t.name for t in self.graph.outputs]
 
     def proto(self, plan: PrecisionPlan, only: frozenset[str] | None = None) -> ModelProto:
@@ -243,66 +242,11 @@ class Int8Simulation:
         The first call keeps the tensors of its run on disk, as far as they fit; a call with another plan then
         recomputes only what lies downstream of the difference.
         """
-        control = control or Control()
-        plan = plan if plan is not None else self.plan
-        kept = self._keep(evaluation, control)
-        part = downstream_part(kept.proto, self.proto(plan), self.dtypes, self.outputs)
-        if part is None:
-            return kept.score(evaluation, self.outputs)
-        if kept.store.holds(part.inputs, kept.batches):
-            return self._score_part(part, kept, evaluation, control)
-        return self._score_whole(self.proto(plan), kept, evaluation, control)
+        return self._scorer.score(evaluation, plan if plan is not None else self.plan, control or Control())
 
     def reference_score(self, evaluation: Evaluation, *, control: Control | None = None) -> Score:
         """Return FP32's score."""
-        kept = self._keep(evaluation, control or Control())
-        scorer = Scorer(evaluation)
-        for batch in kept.plan_batches(evaluation):
-            reference = kept.reference[batch.index]
-            scorer.add(reference, reference, batch)
-        return scorer.result()
-
-    def _keep(self, evaluation: Evaluation, control: Control) -> _Kept:
-        """Run FP32 and the present plan once over the evaluation, keeping outputs and, if they fit, all tensors."""
-        if self._kept is not None and self._kept.evaluation is evaluation:
-            return self._kept
-        proto = self.proto(self.plan)
-        made = [t.name for t in self.graph.tensors.values() if t.kind is TensorKind.ACTIVATION]
-        wanted = list(dict.fromkeys([*made, *self.outputs]))
-        kept = _Kept(evaluation, proto, TensorStore(self._store_bytes))
-        fp32 = self.fp32(self.outputs)
-        tapped = self.tapped(proto, wanted, "INT8")
-        plain: TappedModel | None = None
-        total = evaluation.plan.n_batches or 0
-        for batch, feeds in self.batches(evaluation):
-            control.report(batch.index, total, "running FP32 and INT8")
-            kept.reference.append(fp32.run(feeds))
-            if kept.store.complete:
-                values = tapped.run(feeds)
-                kept.store.keep(batch.index, [*feeds.items(), *values.items()])
-            else:
-                plain = plain or self.tapped(proto, self.outputs, "INT8")
-                values = plain.run(feeds)
-            kept.outputs.append({n: values[n] for n in self.outputs})
-        self._kept = kept
-        return kept
-
-    def _score_part(self, part: PartialModel, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
-        tapped = self.tapped(part.proto, part.outputs, "what the plan changes")
-        scorer = Scorer(evaluation)
-        for batch in kept.plan_batches(evaluation):
-            control.report(batch.index, kept.batches, "scoring the plan")
-            values = tapped.run({n: kept.store.get(batch.index, n) for n in part.inputs})
-            scorer.add({**kept.outputs[batch.index], **values}, kept.reference[batch.index], batch)
-        return scorer.result()
-
-    def _score_whole(self, proto: ModelProto, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
-        tapped = self.tapped(proto, self.outputs, "the plan")
-        scorer = Scorer(evaluation)
-        for batch, feeds in self.batches(evaluation):
-            control.report(batch.index, kept.batches, "scoring the plan")
-            scorer.add(tapped.run(feeds), kept.reference[batch.index], batch)
-        return scorer.result()
+        return self._scorer.reference_score(evaluation, control or Control())
 
     def isolated(
         self, evaluation: Evaluation, layers: Iterable[str] | None = None, *, control: Control | None = None
@@ -328,29 +272,3 @@ class _Sums:
         self.comparison += TensorComparison.of(a, b)
         self.reference = [replay([*self.reference, here])]
         self.tested = [replay([*self.tested, there])]
-
-
-@dataclass
-class _Kept:
-    """One run of FP32 and of a plan over an evaluation."""
-
-    evaluation: Evaluation
-    proto: ModelProto
-    store: TensorStore
-    reference: list[dict[str, NDArray[Any]]] = field(default_factory=list)
-    outputs: list[dict[str, NDArray[Any]]] = field(default_factory=list)
-
-    @property
-    def batches(self) -> int:
-        return len(self.outputs)
-
-    def plan_batches(self, evaluation: Evaluation) -> Iterator[Batch]:
-        for index in range(self.batches):
-            yield evaluation.plan.load(index)
-
-    def score(self, evaluation: Evaluation, names: Sequence[str]) -> Score:
-        scorer = Scorer(evaluation)
-        for batch in self.plan_batches(evaluation):
-            values = self.outputs[batch.index]
-            scorer.add({n: values[n] for n in names}, self.reference[batch.index], batch)
-        return scorer.result()

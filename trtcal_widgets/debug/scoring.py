@@ -1,0 +1,129 @@
+"""Scoring plans: one run is kept, and another plan recomputes only what it changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
+from trtcal_widgets.debug.runs import Control, TappedModel, TensorStore
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.partial import PartialModel, downstream_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from trtcal_widgets.data.base import Batch
+    from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.model.plan import PrecisionPlan
+
+__all__ = ["PlanScorer"]
+
+
+class PlanScorer:
+    """Scores plans of one simulation.
+
+    Parameters
+    ----------
+    simulation
+        The model and its scales.
+    store_bytes
+        How much of one evaluation's tensors may be kept on disk.
+    """
+
+    def __init__(self, simulation: Int8Simulation, store_bytes: int) -> None:
+        self._simulation = simulation
+        self._store_bytes = store_bytes
+        self._kept: _Kept | None = None
+
+    def score(self, evaluation: Evaluation, plan: PrecisionPlan, control: Control) -> Score:
+        """Return the score of a plan."""
+        kept = self._keep(evaluation, control)
+        part = downstream_part(
+            kept.proto, self._simulation.proto(plan), self._simulation.dtypes, self._simulation.outputs
+        )
+        if part is None:
+            return kept.score(evaluation, self._simulation.outputs)
+        if kept.store.holds(part.inputs, kept.batches):
+            return self._score_part(part, kept, evaluation, control)
+        return self._score_whole(self._simulation.proto(plan), kept, evaluation, control)
+
+    def reference_score(self, evaluation: Evaluation, control: Control) -> Score:
+        """Return FP32's score."""
+        kept = self._keep(evaluation, control)
+        scorer = Scorer(evaluation)
+        for batch in kept.plan_batches(evaluation):
+            reference = kept.reference[batch.index]
+            scorer.add(reference, reference, batch)
+        return scorer.result()
+
+    def _keep(self, evaluation: Evaluation, control: Control) -> _Kept:
+        """Run FP32 and the present plan once over the evaluation, keeping outputs and, if they fit, all tensors."""
+        if self._kept is not None and self._kept.evaluation is evaluation:
+            return self._kept
+        proto = self._simulation.proto(self._simulation.plan)
+        made = [t.name for t in self._simulation.graph.tensors.values() if t.kind is TensorKind.ACTIVATION]
+        wanted = list(dict.fromkeys([*made, *self._simulation.outputs]))
+        kept = _Kept(evaluation, proto, TensorStore(self._store_bytes))
+        fp32 = self._simulation.fp32(self._simulation.outputs)
+        tapped = self._simulation.tapped(proto, wanted, "INT8")
+        plain: TappedModel | None = None
+        total = evaluation.plan.n_batches or 0
+        for batch, feeds in self._simulation.batches(evaluation):
+            control.report(batch.index, total, "running FP32 and INT8")
+            kept.reference.append(fp32.run(feeds))
+            if kept.store.complete:
+                values = tapped.run(feeds)
+                kept.store.keep(batch.index, [*feeds.items(), *values.items()])
+            else:
+                plain = plain or self._simulation.tapped(proto, self._simulation.outputs, "INT8")
+                values = plain.run(feeds)
+            kept.outputs.append({n: values[n] for n in self._simulation.outputs})
+        self._kept = kept
+        return kept
+
+    def _score_part(self, part: PartialModel, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
+        tapped = self._simulation.tapped(part.proto, part.outputs, "what the plan changes")
+        scorer = Scorer(evaluation)
+        for batch in kept.plan_batches(evaluation):
+            control.report(batch.index, kept.batches, "scoring the plan")
+            values = tapped.run({n: kept.store.get(batch.index, n) for n in part.inputs})
+            scorer.add({**kept.outputs[batch.index], **values}, kept.reference[batch.index], batch)
+        return scorer.result()
+
+    def _score_whole(self, proto: ModelProto, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
+        tapped = self._simulation.tapped(proto, self._simulation.outputs, "the plan")
+        scorer = Scorer(evaluation)
+        for batch, feeds in self._simulation.batches(evaluation):
+            control.report(batch.index, kept.batches, "scoring the plan")
+            scorer.add(tapped.run(feeds), kept.reference[batch.index], batch)
+        return scorer.result()
+
+
+@dataclass
+class _Kept:
+    """One run of FP32 and of a plan over an evaluation."""
+
+    evaluation: Evaluation
+    proto: ModelProto
+    store: TensorStore
+    reference: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    outputs: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+
+    @property
+    def batches(self) -> int:
+        return len(self.outputs)
+
+    def plan_batches(self, evaluation: Evaluation) -> Iterator[Batch]:
+        for index in range(self.batches):
+            yield evaluation.plan.load(index)
+
+    def score(self, evaluation: Evaluation, names: Sequence[str]) -> Score:
+        scorer = Scorer(evaluation)
+        for batch in self.plan_batches(evaluation):
+            values = self.outputs[batch.index]
+            scorer.add({n: values[n] for n in names}, self.reference[batch.index], batch)
+        return scorer.result()
