@@ -150,7 +150,7 @@ def test_force_quantises_what_a_partly_quantised_model_left(tmp_path):
 
 
 def test_a_plan_of_another_model_is_refused():
-    with pytest.raises(ModelError, match="layer.*'nope'"):
+    with pytest.raises(ModelError, match=r"layer.*'nope'"):
         build_qdq(sample.model_path(), LENET, plan=PrecisionPlan(keep=("nope",)))
     with pytest.raises(ExportError, match="sets amax of 'nope'"):
         build_qdq(sample.model_path(), LENET, plan=PrecisionPlan(amax={"nope": 1.0}))

@@ -133,7 +133,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     with pytest.raises(ExportError, match="cannot be written"):
         result.write(tmp_path / "nowhere" / "q.onnx")
     (tmp_path / "w.bin").write_bytes(b"short")
-    with pytest.raises(ExportError, match="ended .* too early"):
+    with pytest.raises(ExportError, match=r"ended .* too early"):
         result.write(tmp_path / "q.onnx")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx", "w.bin"]
 
@@ -197,7 +197,7 @@ def test_subgraphs_are_left_as_they_are_and_listed(tmp_path):
 
 def test_an_old_operator_inside_a_subgraph_is_refused(tmp_path):
     path = with_loop(tmp_path, 12, node("Relu", ["c"], ["t"]))
-    with pytest.raises(ExportError, match="a Relu inside an If.*opset 13 or later"):
+    with pytest.raises(ExportError, match=r"a Relu inside an If.*opset 13 or later"):
         build_qdq(path, {"x": 0.1})
 
 

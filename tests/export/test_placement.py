@@ -145,6 +145,20 @@ def test_one_pair_per_tensor_and_kept_nodes_read_the_original(tmp_path):
     assert sum(n.op_type == "QuantizeLinear" for n in result.proto.graph.node) == 2
 
 
+def test_a_concat_whose_reader_is_kept_is_left_alone_too(tmp_path):
+    nodes = [node("Relu", ["x"], ["r"]), node("Concat", ["r", "x"], ["j"], axis=1, name="join")]
+    nodes += [node("Conv", ["j", "w"], ["y"], name="reader"), node("Conv", ["x", "v"], ["z"], name="other")]
+    stored = [const("w", np.ones((2, 8, 1, 1))), const("v", np.ones((2, 4, 1, 1)))]
+    path = graph(tmp_path, nodes, stored, outputs=("y", "z"))
+    scales = {"x": 0.1, "r": 0.2, "j": 0.3}
+    assert pair_inputs(checked(path, scales).proto)["j"] == ["*r", "*x"]
+    result = checked(path, scales, plan=PrecisionPlan(keep=("reader",)))
+    assert pair_inputs(result.proto)["j"] == ["r", "x"]
+    assert [(n.name, n.message) for n in result.report.left] == [
+        ("join", "what reads its output stays in higher precision")
+    ]
+
+
 def test_only_some_nodes(tmp_path):
     a, w = conv("x", "a", "first")
     b, v = conv("a", "y", "second")

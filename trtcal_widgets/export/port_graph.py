@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.errors import ModelError
-from trtcal_widgets.export.port_weights import Weights, folded_weights, layer_weights
+from trtcal_widgets.export.port_weights import Identity, Weights, folded_weights, layer_weights
 from trtcal_widgets.model.folding import computed_constants
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
@@ -71,12 +71,10 @@ class Step:
         Tensors that it reads and that depend on the input; aliases resolved.
     constants
         Digests of the constants that it reads.
-    shapes
-        Their shapes, as text.
     outputs
         Tensors that it writes.
     weights
-        The layer's weights with everything folded in, where it has some.
+        What tells the weights of a layer, with everything folded in.
     inner
         (operator, tensor) of what is folded into the layer, from the first one on.
     """
@@ -85,9 +83,8 @@ class Step:
     key: str
     inputs: tuple[str, ...]
     constants: tuple[str, ...]
-    shapes: tuple[str, ...]
     outputs: tuple[str, ...]
-    weights: Weights | None = None
+    weights: Identity | None = None
     inner: tuple[tuple[str, str], ...] = ()
 
 
@@ -188,7 +185,7 @@ class _Reader:
         layer = layer_weights(self.side.model, node, self._attributes(node))
         if layer is not None:
             return self._layer_step(node, layer, taken)
-        moving, constants, shapes, parameters = [], [], [], {}
+        moving, constants, parameters = [], [], {}
         names = _PARAMETERS.get(node.op_type, ())
         for position, name in enumerate(node.inputs):
             if not name:
@@ -199,10 +196,9 @@ class _Reader:
                 parameters[names[position - 1]] = _text(self.side.model.constants.read(name).reshape(-1).tolist())
             else:
                 constants.append(self._digest(name))
-                shapes.append(str(self.graph.tensors[name].shape))
         key = self._key({**self._attributes(node), **parameters})
         op = node.op_type if is_default_domain(node.domain) else f"{node.domain}::{node.op_type}"
-        return Step(op, key, tuple(moving), tuple(constants), tuple(shapes), tuple(filter(None, node.outputs)))
+        return Step(op, key, tuple(moving), tuple(constants), tuple(filter(None, node.outputs)))
 
     def _layer_step(self, node: NodeInfo, layer: Weights, taken: set[int]) -> Step:
         """Fold what follows the layer and only changes it by constants into it."""
@@ -221,9 +217,9 @@ class _Reader:
         if layer.op == "Linear":
             attributes = {}
         data = (self.side.root(node.inputs[0]),)
-        return Step(
-            layer.op, self._key(attributes), data, (layer.digest,), (str(layer.shape),), (names[-1],), layer, inner
-        )
+        weights = layer.identity()
+        constants = (weights.digest,)
+        return Step(weights.op, self._key(attributes), data, constants, (names[-1],), weights, inner)
 
     def _following(self, name: str) -> NodeInfo | None:
         tensor = self.graph.tensors[name]

@@ -215,13 +215,24 @@ def decide(
 
 
 def _drop_lonely(graph: ModelGraph, placement: Placement, result: Decision) -> None:
-    """Leave the residual of an Add alone whose layer is not quantised: there is no INT8 kernel to add it in."""
+    """Leave alone what only makes sense beside a quantised layer that is not quantised after all.
+
+    A residual is added in its layer's INT8 kernel; a Concat joins INT8 values for an INT8 reader.
+    """
     for add, layer in placement.fused_into.items():
         if add in result.active and layer not in result.active:
             del result.active[add]
             result.excluded[add] = "fused"
             why = f"it is added by {graph.nodes[layer].name!r}, which stays in higher precision"
             result.left.append(LeftNode(graph.nodes[add].name, "Add", why))
+    concats = [i for i in result.active if graph.nodes[i].op_type == "Concat"]
+    for index in reversed(concats):  # from the outputs: a Concat may be there for another one
+        node = graph.nodes[index]
+        read = {site.tensor for other, sites in result.active.items() if other != index for site in sites}
+        if read.isdisjoint(graph.group_of(node.outputs[0])):
+            del result.active[index]
+            result.excluded[index] = "fused"
+            result.left.append(LeftNode(node.name, "Concat", "what reads its output stays in higher precision"))
     _prune(result)
 
 

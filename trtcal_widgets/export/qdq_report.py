@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["LeftNode", "MissingScale", "QdqReport", "QuantizedTensor", "UnusedReason", "UnusedRow"]
 
 UnusedReason = Literal[
-    "orphan", "synthetic", "zero", "inf", "nan", "negative", "too-small", "weight", "not-an-input", "shared", "overridden",
-    "kept", "layer-left", "already-quantized", "not-selected",
+    "orphan", "synthetic", "zero", "inf", "nan", "negative", "too-small", "weight", "not-an-input", "shared",
+    "overridden", "kept", "layer-left", "already-quantized", "not-selected",
 ]  # fmt: skip
 
 
