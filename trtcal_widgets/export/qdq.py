@@ -21,6 +21,7 @@ from trtcal_widgets.export.qdq_placement import PLACEMENTS, check_placement, pla
 from trtcal_widgets.export.qdq_report import LeftNode, MissingScale, QdqReport, QuantizedTensor, UnusedRow
 from trtcal_widgets.export.qdq_rows import check_match, match_rows, unused_rows
 from trtcal_widgets.export.qdq_scales import rows_of
+from trtcal_widgets.export.qdq_untouched import foreign_nodes, quantized_before
 from trtcal_widgets.export.qdq_upgrade import HALF_OPSET, PER_CHANNEL_OPSET, upgraded
 from trtcal_widgets.export.qdq_weights import WeightScales
 from trtcal_widgets.export.qdq_write import write_model
@@ -51,9 +52,6 @@ __all__ = [
     "qdq_bytes",
     "quantized_inputs",
 ]
-
-_QUANTIZERS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
-_INTEGER_OPS = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +183,7 @@ class QdqBuilder:
 
     @cached_property
     def _already(self) -> Mapping[int, str]:
-        return _quantized_before(self.graph)
+        return quantized_before(self.graph)
 
     @property
     def _is_explicit(self) -> bool:
@@ -260,7 +258,7 @@ class QdqBuilder:
             unused=unused_rows(self._rows, self._match, self.graph, self._sites, decision),
             missing=tuple(decision.missing),
             kept=tuple(decision.kept),
-            left=(*decision.left, *_foreign(self.graph, self.model.proto)),
+            left=(*decision.left, *foreign_nodes(self.graph, self.model.proto)),
             already_quantized=tuple(self._already.values()),
             notes=notes,
         )
@@ -283,7 +281,7 @@ def _pairs(graph: ModelGraph, decision: Decision) -> list[Pair]:
 
 
 def _quantized(graph: ModelGraph, pair: Pair, names: tuple[str, str], decision: Decision) -> QuantizedTensor:
-    made_by = {output: node.name for output, _ in pair.readers for node in (_maker(graph, output),)}
+    made_by = {output: graph.nodes[graph.tensors[output].producer].name for output, _ in pair.readers}
     scale = pair.scale.astype(pair.dtype)
     return QuantizedTensor(
         name=pair.tensor,
@@ -296,38 +294,3 @@ def _quantized(graph: ModelGraph, pair: Pair, names: tuple[str, str], decision: 
         is_weight=graph.tensors[pair.tensor].kind.value in ("constant", "weight"),
         source=decision.scales[pair.tensor, pair.axis].source,
     )
-
-
-def _maker(graph: ModelGraph, output: str) -> Any:
-    return graph.nodes[graph.tensors[output].producer]
-
-
-def _quantized_before(graph: ModelGraph) -> dict[int, str]:
-    """Return the nodes that are quantised in the model as given: index -> name."""
-    found: dict[int, str] = {}
-    for node in graph.nodes:
-        if not is_default_domain(node.domain):
-            continue
-        producers = (graph.tensors[name].producer for name in node.inputs if name)
-        ops = {graph.nodes[index].op_type for index in producers if index >= 0}
-        if node.op_type in _INTEGER_OPS or (node.op_type not in _QUANTIZERS and ops & {"DequantizeLinear"}):
-            found[node.index] = node.name
-    return found
-
-
-def _foreign(graph: ModelGraph, proto: ModelProto) -> tuple[LeftNode, ...]:
-    """List the nodes that are left as they are because nothing is known about what they compute."""
-    left = [
-        LeftNode(node.name, node.op_type, f"an operator of the domain {node.domain!r}")
-        for node in graph.nodes
-        if not is_default_domain(node.domain)
-    ]
-    inner = {
-        node.output[0]: sum(len(a.g.node) for a in node.attribute if a.HasField("g"))
-        for node in proto.graph.node
-        if node.output and any(a.HasField("g") for a in node.attribute)
-    }
-    for output, count in inner.items():
-        node = _maker(graph, output)
-        left.append(LeftNode(node.name, node.op_type, f"the {count} nodes inside it are left as they are"))
-    return tuple(left)
