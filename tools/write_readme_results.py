@@ -1,6 +1,6 @@
 """Put the tables of benchmarks/results into the README, between its ``<!-- results: NAME -->`` and ``<!-- end -->`` lines.
 
-    python tools/write_readme_results.py [--check]
+python tools/write_readme_results.py [--check]
 """
 
 import re
