@@ -27,6 +27,9 @@ __all__ = ["BindingsDriver"]
 
 _STREAM_NON_BLOCKING = 1
 
+_OVERLAP_FROM = (9, 0)
+"""Compute capability from which launches can overlap."""
+
 
 class BindingsDriver:
     """``cuda.bindings.driver`` behind the :class:`~trtcal_widgets.trt.memory_driver.Driver` interface.
@@ -71,6 +74,7 @@ class BindingsDriver:
             )
         )
         name = bytes(self._call("cuDeviceGetName", 256, handle)).split(b"\0")[0].decode()
+        self._configs: dict[tuple[int, int, int], Any] = {}
         self.device = DeviceInfo(index, name, (major, minor), processors, version)
 
     def _call(self, function: str, *arguments: Any) -> Any:
@@ -161,11 +165,33 @@ class BindingsDriver:
     def get_kernel(self, module: Any, name: str) -> Any:
         return self._call("cuModuleGetFunction", module, name.encode())
 
-    def launch(self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int) -> None:
+    def launch(
+        self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int, *, overlap: bool = False
+    ) -> None:
         values = np.array(arguments, np.uint64)
         addresses = values.ctypes.data + 8 * np.arange(values.size, dtype=np.uint64)
-        shape = (grid, 1, 1, block, 1, 1)
-        self._call("cuLaunchKernel", kernel, *shape, 0, stream, addresses.ctypes.data, 0)
+        if overlap and self.device.compute_capability >= _OVERLAP_FROM:
+            config = self._overlapping(grid, block, stream)
+            self._call("cuLaunchKernelEx", config, kernel, addresses.ctypes.data, 0)
+        else:
+            shape = (grid, 1, 1, block, 1, 1)
+            self._call("cuLaunchKernel", kernel, *shape, 0, stream, addresses.ctypes.data, 0)
+
+    def _overlapping(self, grid: int, block: int, stream: int) -> Any:
+        """Return the configuration of a launch that may overlap with the one before it."""
+        key = grid, block, stream
+        if key not in self._configs:
+            attribute = self._api.CUlaunchAttribute()
+            attribute.id = self._api.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+            attribute.value.programmaticStreamSerializationAllowed = 1
+            config = self._api.CUlaunchConfig()
+            config.gridDimX, config.gridDimY, config.gridDimZ = grid, 1, 1
+            config.blockDimX, config.blockDimY, config.blockDimZ = block, 1, 1
+            config.hStream = self._api.CUstream(stream)
+            config.attrs = [attribute]
+            config.numAttrs = 1
+            self._configs[key] = config
+        return self._configs[key]
 
     def close(self) -> None:
         if self._primary is not None:

@@ -6,6 +6,7 @@ reused and what a full device means to the user is decided once, in :class:`~trt
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from trtcal_widgets.errors import TrtcalError
@@ -84,7 +85,8 @@ class MemInfo(NamedTuple):
     total: int
 
 
-class DeviceInfo(NamedTuple):
+@dataclass(frozen=True)
+class DeviceInfo:
     """What there is to know about the device before it is used."""
 
     index: int
@@ -171,8 +173,14 @@ class Driver(Protocol):
         """Return a kernel of a loaded module."""
         ...
 
-    def launch(self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int) -> None:
-        """Queue a kernel whose parameters are all 64-bit integers or pointers."""
+    def launch(
+        self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int, *, overlap: bool = False
+    ) -> None:
+        """Queue a kernel whose parameters are all 64-bit integers or pointers.
+
+        With ``overlap``, where binding and device can do it, its blocks may start while the kernel before it is
+        ending; it must wait for that one itself (``griddepcontrol.wait``) before it reads what others write.
+        """
         ...
 
     def close(self) -> None:

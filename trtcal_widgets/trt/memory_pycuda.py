@@ -179,7 +179,10 @@ class PyCudaDriver:
         with self._errors("cuModuleGetFunction"):
             return module.get_function(name)
 
-    def launch(self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int) -> None:
+    def launch(
+        self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int, *, overlap: bool = False
+    ) -> None:
+        del overlap  # PyCUDA has no launch attributes
         values = [np.uint64(a) for a in arguments]
         with self._errors("cuLaunchKernel"):
             kernel(*values, grid=(grid, 1), block=(block, 1, 1), stream=self._stream(stream))
