@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.lab import CHROMIUM_FLAGS, NotebookPage, chromium_path, jupyterlab, write_notebook
+from tests.ui.lab import NotebookPage, write_notebook
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 
@@ -31,41 +31,36 @@ AccuracyDebugger(session, Evaluation(sample.test_images(), batch_size=100, evalu
 """
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    if chromium_path() is None:
-        pytest.skip("no Chromium or Chrome on this machine")
-    root = tmp_path_factory.mktemp("debugger")
-    there = f"import sys\nsys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})\n"
-    write_notebook(root / "debugger.ipynb", [there + CASE, "debugger = AccuracyDebugger(session, evaluation)\ndebugger"])
-    write_notebook(root / "failing.ipynb", [there + CASE, FAILING])
-    both = ["AccuracyDebugger(session, evaluation)", "CalibrationExplorer(session)"]
-    write_notebook(root / "both.ipynb", [there + CASE, *both])
-    with jupyterlab(root, tmp_path_factory.mktemp("home")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
+THERE = f"import sys\nsys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})\n"
 
 
 def by(page, testid):
     return page.locator(f"[data-testid='{testid}']")
 
 
-def open_notebook(browser, url, name, theme="light", size=(1280, 1500)):
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    notebook = NotebookPage(page, url, name, theme=theme)
-    notebook.run_all()
-    return page
+@pytest.fixture
+def open_debugger(lab, browser):
+    """Open a notebook of one's own with the case and more cells; errors of the page fail the test."""
+    pages = []
+
+    def open_(name, *cells, theme="light", width=1280, height=2100, sidebar=False):
+        url, root = lab
+        write_notebook(root / f"{name}.ipynb", [THERE + CASE, *cells])
+        page = browser.new_page(viewport={"width": width, "height": height})
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        pages.append((page, errors))
+        notebook = NotebookPage(page, url, f"{name}.ipynb", theme=theme)
+        if not sidebar:
+            notebook.command("application:toggle-left-area")
+        notebook.run_all()
+        by(page, "tc-debugger").wait_for(timeout=60_000)
+        return page
+
+    yield open_
+    for page, errors in pages:
+        page.close()
+        assert not errors
 
 
 def shot(page, name):
@@ -82,12 +77,10 @@ def run(page):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_finding_and_mending_with_the_mouse_and_the_keyboard(url, browser, theme):
+def test_finding_and_mending_with_the_mouse_and_the_keyboard(open_debugger, theme):
     from playwright.sync_api import expect
 
-    page = open_notebook(browser, url, "debugger.ipynb", theme)
-    root = by(page, "tc-debugger")
-    expect(root).to_be_visible(timeout=60_000)
+    page = open_debugger(f"debugger-{theme}", "AccuracyDebugger(session, evaluation)", theme=theme)
     expect(by(page, "tc-dbg-status")).to_contain_text("Run takes 10 batches")
     expect(by(page, "tc-dbg-layers-empty")).to_contain_text("Press run")
     shot(page, f"before_{theme}")
@@ -116,28 +109,24 @@ def test_finding_and_mending_with_the_mouse_and_the_keyboard(url, browser, theme
     shot(page, f"mended_{theme}")
 
     assert page.evaluate("() => document.querySelector('[data-testid=tc-debugger]').scrollWidth <= document.querySelector('[data-testid=tc-debugger]').clientWidth")
-    assert not page.errors
-    page.close()
 
 
-def test_an_evaluate_that_raises_is_shown_with_its_traceback(url, browser):
+def test_an_evaluate_that_raises_is_shown_with_its_traceback(open_debugger):
     from playwright.sync_api import expect
 
-    page = open_notebook(browser, url, "failing.ipynb")
+    page = open_debugger("failing", FAILING)
     by(page, "tc-dbg-run").click()
     failure = by(page, "tc-dbg-failure")
     expect(failure).to_contain_text("KeyError", timeout=60_000)
     expect(failure).to_contain_text("my <b>measure</b> is broken")
     expect(by(page, "tc-dbg-run")).to_be_enabled()
     shot(page, "failed")
-    assert not page.errors
-    page.close()
 
 
-def test_linked_with_the_explorer_through_the_session(url, browser):
+def test_linked_with_the_explorer_through_the_session(open_debugger):
     from playwright.sync_api import expect
 
-    page = open_notebook(browser, url, "both.ipynb", size=(1280, 2700))
+    page = open_debugger("both", "AccuracyDebugger(session, evaluation)", "CalibrationExplorer(session)", height=2900, sidebar=True)
     run(page)
     # a tensor that is chosen here is chosen there, and the other way round
     by(page, "tc-dbg-layer").filter(has_text="ip2").click()
@@ -157,5 +146,3 @@ def test_linked_with_the_explorer_through_the_session(url, browser):
     by(page, "tc-dbg-refresh").click()
     expect(by(page, "tc-dbg-stale")).to_be_hidden(timeout=60_000)
     expect(by(page, "tc-dbg-int8-top1")).not_to_have_text(before, timeout=60_000)
-    assert not page.errors
-    page.close()

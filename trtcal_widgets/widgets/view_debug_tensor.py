@@ -59,7 +59,10 @@ class _TensorView(FigureView):
         """Show words in the middle of the plot; none for an empty text."""
         note = self.figure.layout.annotations[0]
         note.visible, note.text = bool(text), text
-        self.figure.layout.xaxis.showticklabels = self.figure.layout.yaxis.showticklabels = not text
+
+    def blank(self, empty: bool) -> None:
+        """Leave the axes without numbers where nothing is drawn."""
+        self.figure.layout.xaxis.showticklabels = self.figure.layout.yaxis.showticklabels = not empty
 
     def recolor(self, theme: Theme) -> None:
         """Colour everything anew."""
@@ -88,10 +91,12 @@ class ValuesView(_TensorView):
             max(plot.reference.amax, plot.tested.amax, plot.amax * 1.03 if plot.amax < 3 * plot.reference.amax else 0.0)
             or 1.0
         )
-        line.visible = plot.amax > 0
-        line.x, line.y = [plot.amax, plot.amax], [0.1, 10.0**top * 10]
+        line.visible = quantized = plot.amax > 0
+        # What is hidden travels as well, and JSON has no NaN.
+        line.x, line.y = ([plot.amax, plot.amax], [0.1, 10.0**top * 10]) if quantized else ([], [])
         _axes(self.figure, end * 1.02, top)
         self.say(plot.note or ("" if plot.reference.n_finite else "no finite value"))
+        self.blank(not plot.reference.n_finite)
 
     def recolor(self, theme: Theme) -> None:
         super().recolor(theme)
@@ -113,6 +118,7 @@ class ErrorView(_TensorView):
         _axes(self.figure, (plot.error.amax or 1.0) * 1.02, _log_top(plot.error))
         known = plot.error.n_values > 0
         self.say("" if known and plot.error.amax > 0 else "" if plot.note else "no difference" if known else "…")
+        self.blank(not known)
 
     def recolor(self, theme: Theme) -> None:
         super().recolor(theme)
@@ -150,6 +156,7 @@ class PairsView(_TensorView):
             axis.range = ends
             axis.autorangeoptions = {"minallowed": ends[0], "maxallowed": ends[1]}
         self.say("" if x.size or plot.note else "…")
+        self.blank(not x.size)
 
     def recolor(self, theme: Theme) -> None:
         super().recolor(theme)

@@ -123,8 +123,7 @@ function render({ model, el }) {
     auto.checked = state.auto;
     undo.disabled = !state.can_undo;
     redo.disabled = !state.can_redo;
-    cancel.style.visibility = state.running ? "visible" : "hidden";
-    progress.style.visibility = state.running ? "visible" : "hidden";
+    cancel.hidden = progress.hidden = !state.running;
     progress.dataset.known = String(state.percent !== null);
     bar.style.width = state.percent === null ? "30%" : `${state.percent}%`;
     if (state.percent !== null) progress.setAttribute("aria-valuenow", state.percent);
