@@ -132,10 +132,10 @@ def written_by_onnxruntime(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("ort")
     data = {
-        "images": (np.float32(0), np.float32(1)),
-        "a b:0": (np.float32(-1.25), np.float32(3.5)),
+        "images": (np.array(0, np.float32), np.array(1, np.float32)),
+        "a b:0": (np.array(-1.25, np.float32), np.array(3.5, np.float32)),
         "größe": (np.array([-0.5], np.float32), np.array([0.1], np.float32)),
-        "never positive": (np.float32(-3.5), np.float32(-0.25)),
+        "never positive": (np.array(-3.5, np.float32), np.array(-0.25, np.float32)),
     }
     write_calibration_table(TensorsData(CalibrationMethod.MinMax, data), str(folder))
     return folder
