@@ -92,7 +92,7 @@ def test_finding_and_mending_with_the_mouse_and_the_keyboard(open_debugger, them
     worst.click()
     expect(by(page, "tc-dbg-tensor")).to_have_text("pool1")
     expect(by(page, "tc-dbg-int8-within")).to_have_text("no")
-    page.wait_for_function("() => [...document.querySelectorAll('.tc-dbg-plots .js-plotly-plot')].at(-1)?.data?.[1]?.x?.length > 1000")
+    page.wait_for_function("() => [...document.querySelectorAll('.js-plotly-plot')].at(-1)?._fullData?.[5]?.x?.length > 1000")
     shot(page, f"found_{theme}")
 
     # the keyboard keeps the layer, and what that gives is measured

@@ -6,41 +6,37 @@ frozen, and subscribers hear of each change once. The session stays the only pla
 
 from __future__ import annotations
 
-import threading
-import time
-from contextlib import contextmanager
+import math
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.debug.controller_state import Basis, DebugState, Trial, basis_of, differences
+from trtcal_widgets.debug.controller_work import Worker
 from trtcal_widgets.debug.evaluation import Evaluation, Score
 from trtcal_widgets.debug.hazards import find_hazards
-from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.debug.search import METHODS, PlanSearch, SearchResult, scale_candidates
 from trtcal_widgets.debug.simulation import Int8Simulation
-from trtcal_widgets.errors import CancelledError, ModelError, SessionError, TrtcalError, UsageError
+from trtcal_widgets.errors import ModelError, SessionError, UsageError
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.session import CalibrationSession, Choice
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from trtcal_widgets.debug.results import TensorDetail
+    from trtcal_widgets.debug.runs import Control
 
 __all__ = ["AccuracyDebugging"]
 
 _KEPT_DETAILS = 24
-_TELL_EVERY = 0.1
-"""Seconds between two messages about progress."""
-
 _SCALES = frozenset({"position", "excluded", "method", "choices"})
 """What of a session's state the scales follow from."""
 
 
-class AccuracyDebugging:
+class AccuracyDebugging(Worker):
     """Where a session's scales lose accuracy, and a plan against it.
 
     Parameters
@@ -78,53 +74,18 @@ class AccuracyDebugging:
         self.model = _model_of(session, model)
         self.placement = placement
         self._threads = threads
-        self._state = DebugState(plan=PrecisionPlan(model_sha256=self.model.graph.sha256))
+        super().__init__(DebugState(plan=PrecisionPlan(model_sha256=self.model.graph.sha256)))
         self._simulation: Int8Simulation | None = None
         self._basis: Basis | None = None
         self._scores: dict[str, Score] = {}
-        self._past: list[PrecisionPlan] = []
-        self._future: list[PrecisionPlan] = []
-        self._subscribers: list[Callable[[frozenset[str]], None]] = []
-        self._lock = threading.RLock()
-        self._slow = threading.Lock()
-        self._control: Control | None = None
-        self._superseded: Control | None = None
         self._unsubscribe = session.subscribe(self._session_changed)
 
     # ---- state ------------------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> DebugState:
-        """Where the work stands and what it found: frozen."""
-        return self._state
-
-    @property
     def simulation(self) -> Int8Simulation | None:
         """What the results were made with; None before the first run."""
         return self._simulation
-
-    def subscribe(self, callback: Callable[[frozenset[str]], None]) -> Callable[[], None]:
-        """Have ``callback(changed)`` called once per change, with names of fields of :class:`DebugState`.
-
-        Calls may come from the thread that works. Returns a function that ends the subscription.
-        """
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._subscribers:
-                self._subscribers.remove(callback)
-
-        return unsubscribe
-
-    def _commit(self, **change: Any) -> None:
-        with self._lock:
-            change["can_undo"], change["can_redo"] = bool(self._past), bool(self._future)
-            changed = {name for name, value in change.items() if value is not getattr(self._state, name)}
-            if changed:
-                self._state = replace(self._state, **change, revision=self._state.revision + 1)
-        if changed:
-            for subscriber in tuple(self._subscribers):
-                subscriber(frozenset(changed))
 
     def _session_changed(self, changed: frozenset[str]) -> None:
         if changed & _SCALES and self._basis is not None:
@@ -216,13 +177,13 @@ class AccuracyDebugging:
         if not names:
             raise UsageError(f"{name!r} is not quantised in this model, so its threshold changes nothing")
         with self._working("trial") as control:
-            trials = []
+            trials: list[Trial] = []
             for method in methods:
                 amax = self.session.amax(name, method)
-                if not 0 < amax < float("inf"):
-                    continue
-                plan = self._state.plan.with_amax(dict.fromkeys(names, amax))
-                trials.append(Trial(method, amax, simulation.score(self.evaluation, plan, control=control)))
+                control.report(len(trials), len(methods), f"trying {method}")
+                if 0 < amax < math.inf:
+                    plan = self._state.plan.with_amax(dict.fromkeys(names, amax))
+                    trials.append(Trial(method, amax, simulation.score(self.evaluation, plan, control=control)))
             self._commit(trials=MappingProxyType({**self._state.trials, name: tuple(trials)}))
         return tuple(trials)
 
@@ -238,12 +199,6 @@ class AccuracyDebugging:
             kept = dict(list(self._state.details.items())[1 - _KEPT_DETAILS :])
             self._commit(details=MappingProxyType({**kept, name: detail}))
         return detail
-
-    def cancel(self) -> None:
-        """Stop the work that is under way at its next step; may be called from another thread."""
-        control = self._control
-        if control is not None:
-            control.cancel()
 
     # ---- deciding: fast; whoever asks for it has the plan scored afterwards -----------------------------------
 
@@ -340,7 +295,9 @@ class AccuracyDebugging:
         if plan != self._state.plan:
             self._past.append(self._state.plan)
             self._future.clear()
-        self._show_plan(plan, **change)
+            self._show_plan(plan, **change)
+        elif change:
+            self._commit(**change)
 
     def _show_plan(self, plan: PrecisionPlan, **change: Any) -> None:
         """Take a plan; a score of another one that is under way is of no use any more."""
@@ -362,59 +319,6 @@ class AccuracyDebugging:
         self._scores[_key(plan)] = score
         if self._state.plan == plan:
             self._commit(planned=score)
-
-    @contextmanager
-    def _working(self, work: str) -> Iterator[Control]:
-        """Hold the place of the one slow piece of work, tell how far it is, and how it ended."""
-        with self._slow:
-            clock = _Clock()
-            control = Control(lambda done, total, what: self._progress(clock, done, total, what))
-            self._control = control
-            self._commit(phase="running", work=work, done=0, total=0, what="", seconds_left=None, message="")
-            end: dict[str, Any] = {"phase": "finished"}
-            try:
-                yield control
-            except CancelledError as error:
-                if control is self._superseded:
-                    return
-                end = {"phase": "cancelled", "message": f"{error}. What was complete before is kept."}
-                raise
-            except TrtcalError as error:
-                end = {"phase": "failed", "message": str(error)}
-                raise
-            except Exception as error:
-                end = {"phase": "failed", "message": f"{type(error).__name__}: {error}"}
-                raise
-            finally:
-                self._control = self._superseded = None
-                self._commit(**end, seconds_left=None)
-
-    def _progress(self, clock: _Clock, done: int, total: int, what: str) -> None:
-        if clock.is_time(what, done == total):
-            self._commit(done=done, total=total, what=what, seconds_left=clock.left(done, total))
-
-
-class _Clock:
-    """Estimates from the part that is done, and keeps progress messages few."""
-
-    def __init__(self) -> None:
-        self._what = ""
-        self._began = self._told = 0.0
-
-    def is_time(self, what: str, last: bool) -> bool:
-        """Whether to tell now: a new stage, its end, or some time after the last message."""
-        now = time.monotonic()
-        new = what != self._what
-        if new:
-            self._what, self._began = what, now
-        if not (new or last or now - self._told >= _TELL_EVERY):
-            return False
-        self._told = now
-        return True
-
-    def left(self, done: int, total: int) -> float | None:
-        """Seconds until this stage is done."""
-        return (time.monotonic() - self._began) / done * (total - done) if 0 < done <= total else None
 
 
 def _check(session: Any, evaluation: Any) -> None:

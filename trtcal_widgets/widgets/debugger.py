@@ -21,7 +21,7 @@ from trtcal_widgets.widgets.debugger_rendering import DebugViews
 from trtcal_widgets.widgets.executors import default_executor
 from trtcal_widgets.widgets.panels import NumbersPanel
 from trtcal_widgets.widgets.view_debug_sqnr import SqnrView
-from trtcal_widgets.widgets.view_debug_tensor import ErrorView, PairsView, ValuesView
+from trtcal_widgets.widgets.view_debug_tensor import TensorView
 
 if TYPE_CHECKING:
     import os
@@ -100,10 +100,9 @@ class AccuracyDebugger(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has 
         super().__init__(_arranged(self.views))
         self.add_class("trtcal-root")
         self.add_class("trtcal-debug")
-        self._own_executor = default_executor() if executor is None else None
-        self.binding = DebugBinding(
-            self.debugging, self.views, executor or self._own_executor, target=target, auto=auto
-        )
+        self._own = executor is None
+        self._executor = default_executor() if executor is None else executor
+        self.binding = DebugBinding(self.debugging, self.views, self._executor, target=target, auto=auto)
 
     def run(self) -> None:
         """Run the comparison now and return when it is done: for notebooks that go on with the results."""
@@ -113,8 +112,8 @@ class AccuracyDebugger(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has 
         """End the debugger; the session stays."""
         if hasattr(self, "binding"):
             self.binding.close()
-        if getattr(self, "_own_executor", None) is not None:
-            self._own_executor.shutdown(wait=False)
+        if getattr(self, "_own", False):
+            self._executor.shutdown(wait=False)
         super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -136,7 +135,7 @@ def _picture(debugging: AccuracyDebugging) -> str | None:
         from trtcal_widgets.widgets.debugger_static import debugger_picture
 
         return b64encode(debugger_picture(debugging)).decode("ascii")
-    except Exception:
+    except Exception:  # the log has it; the widget is shown without it
         _log.exception("the static picture of the debugger could not be made; the widget itself is not affected")
         return None
 
@@ -150,9 +149,7 @@ def _make_views() -> DebugViews:
         layers=DebugLayersPanel(),
         sqnr=SqnrView(),
         detail=DebugDetailPanel(),
-        values=ValuesView(),
-        errors=ErrorView(),
-        pairs=PairsView(),
+        tensor=TensorView(),
         numbers=numbers,
         hazards=DebugHazardsPanel(),
         export=DebugExportPanel(),
@@ -160,12 +157,11 @@ def _make_views() -> DebugViews:
 
 
 def _arranged(views: DebugViews) -> list[ipywidgets.Widget]:
-    plots = _box(views.values.figure, views.errors.figure, views.pairs.figure, name="tc-dbg-plots")
     return [
         views.shell,
         _box(views.summary, views.layers, name="tc-dbg-top"),
         _box(views.sqnr.figure, name="tc-dbg-sqnr"),
-        _box(views.detail, plots, views.numbers, name="tc-dbg-tensor"),
+        _box(views.detail, views.tensor.figure, views.numbers, name="tc-dbg-tensor"),
         _box(views.hazards, views.export, name="tc-dbg-bottom"),
     ]
 

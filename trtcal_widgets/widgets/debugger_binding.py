@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from trtcal_widgets.errors import CancelledError, TrtcalError, UsageError
 from trtcal_widgets.widgets.debugger_events import parse_event
 from trtcal_widgets.widgets.debugger_export import KINDS, ExportForm, write_export
+from trtcal_widgets.widgets.debugger_layers import layer_of
 from trtcal_widgets.widgets.debugger_rendering import Drawn, render
-from trtcal_widgets.widgets.debugger_snapshot import DebugScreen, layer_of
+from trtcal_widgets.widgets.debugger_snapshot import DebugScreen
 from trtcal_widgets.widgets.events import Event
 from trtcal_widgets.widgets.executors import Marshal
 

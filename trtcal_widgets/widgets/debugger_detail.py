@@ -120,7 +120,7 @@ def build_tensor_plot(debugging: AccuracyDebugging, name: str) -> TensorPlot:
     return TensorPlot(name, result.reference, result.tested, detail.error, result.amax, fp32, int8, "")
 
 
-# ---- words and numbers ------------------------------------------------------------------------------------------------
+# ---- words and numbers -------------------------------------------------------------------------------------------
 
 
 def detail_state(debugging: AccuracyDebugging, name: str, layer: str) -> dict[str, Any]:

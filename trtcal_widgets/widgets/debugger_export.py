@@ -167,7 +167,7 @@ def _write_report(debugging: AccuracyDebugging, form: ExportForm, target: Path) 
     state = debugging.state
     write_report(
         debugging.session, target, evaluation_result=state.comparison, ranking=state.ranking,
-        plan=state.plan if state.plan else None, hazards=state.hazards,
+        plan=state.plan or None, hazards=state.hazards,
     )  # fmt: skip
     return ""
 

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.widgets.debugger_detail import build_sqnr_plot, build_tensor_plot, detail_state, number_cells
 from trtcal_widgets.widgets.debugger_export import export_state
-from trtcal_widgets.widgets.debugger_snapshot import (
-    DebugScreen,
-    hazards_state,
-    layer_columns,
-    layer_rows,
-    shell_state,
-    summary_state,
-)
+from trtcal_widgets.widgets.debugger_layers import hazards_state, layer_columns, layer_rows
+from trtcal_widgets.widgets.debugger_snapshot import DebugScreen, shell_state, summary_state
 
 if TYPE_CHECKING:
     from trtcal_widgets.debug.controller import AccuracyDebugging
@@ -30,7 +24,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.figures import FigureView
     from trtcal_widgets.widgets.panels import NumbersPanel, Panel
     from trtcal_widgets.widgets.view_debug_sqnr import SqnrView
-    from trtcal_widgets.widgets.view_debug_tensor import ErrorView, PairsView, ValuesView
+    from trtcal_widgets.widgets.view_debug_tensor import TensorView
 
 __all__ = ["DebugViews", "Drawn", "render"]
 
@@ -44,9 +38,7 @@ class DebugViews:
     layers: DebugLayersPanel
     sqnr: SqnrView
     detail: DebugDetailPanel
-    values: ValuesView
-    errors: ErrorView
-    pairs: PairsView
+    tensor: TensorView
     numbers: NumbersPanel
     hazards: DebugHazardsPanel
     export: DebugExportPanel
@@ -59,7 +51,7 @@ class DebugViews:
     @property
     def plots(self) -> tuple[FigureView, ...]:
         """All plots."""
-        return (self.sqnr, self.values, self.errors, self.pairs)
+        return (self.sqnr, self.tensor)
 
 
 @dataclass
@@ -85,9 +77,7 @@ def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen,
         drawn.tensor, drawn.plot = tensor, build_tensor_plot(debugging, selected)
     assert drawn.sqnr is not None
     views.sqnr.render(drawn.sqnr, selected)
-    views.values.render(drawn.plot)
-    views.errors.render(drawn.plot)
-    views.pairs.render(drawn.plot)
+    views.tensor.render(drawn.plot)
     views.detail.show(**detail_state(debugging, selected, screen.layer))
     views.numbers.show(numbers=number_cells(debugging, selected, screen.layer), members=[])
     views.hazards.show(**hazards_state(debugging))

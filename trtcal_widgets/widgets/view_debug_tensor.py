@@ -1,4 +1,7 @@
-"""One tensor in FP32 and INT8: both histograms, the errors, and pairs of values."""
+"""One tensor in FP32 and INT8: both histograms, the errors, and pairs of values, side by side in one figure.
+
+One figure and not three: every FigureWidget brings Plotly's whole script to the page again.
+"""
 
 from __future__ import annotations
 
@@ -18,29 +21,20 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.debugger_detail import TensorPlot
     from trtcal_widgets.widgets.palette import Theme
 
-__all__ = ["ErrorView", "PairsView", "ValuesView"]
+__all__ = ["TensorView"]
 
-_HEIGHT = 262
-_MARGIN = {"l": 54, "r": 12, "t": 26, "b": 36}
-_NOTE = {
-    "xref": "paper",
-    "yref": "paper",
-    "x": 0.5,
-    "y": 0.5,
-    "showarrow": False,
-    "visible": False,
-    "text": "",
-    "font": {"size": 12.5},
-}
+_FP32, _INT8, _AMAX, _ERROR, _DIAGONAL, _PAIRS, _CLIP = range(7)
+_DOMAINS = ((0.0, 0.37), (0.445, 0.69), (0.765, 1.0))
+_LOG_BOTTOM = -0.3
 
 
-class _TensorView(FigureView):
-    """What the three plots share: one tensor, and words where there is nothing to draw."""
+class TensorView(FigureView):
+    """The figure: |x| of both, |FP32 - INT8|, and FP32 against what the next layer reads in INT8."""
 
-    def __init__(self, traces: list[dict[str, Any]], layout: dict[str, Any]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._plot: TensorPlot | None = None
-        self.figure = new_figure(traces, {"margin": _MARGIN, "annotations": [dict(_NOTE)], **layout}, height=_HEIGHT)
+        self.figure = new_figure(_traces(), _layout(), height=264)
         self.apply_theme("light")
 
     def render(self, plot: TensorPlot) -> None:
@@ -49,145 +43,80 @@ class _TensorView(FigureView):
             return
         self._plot = plot
         with self.filling():
-            self.draw(plot)
+            self._draw_values(plot)
+            self._draw_errors(plot)
+            self._draw_pairs(plot)
 
-    def draw(self, plot: TensorPlot) -> None:
-        """Draw a tensor; called within :meth:`filling`."""
-        raise NotImplementedError
-
-    def say(self, text: str) -> None:
-        """Show words in the middle of the plot; none for an empty text."""
-        note = self.figure.layout.annotations[0]
-        note.visible, note.text = bool(text), text
-
-    def blank(self, empty: bool) -> None:
-        """Leave the axes without numbers where nothing is drawn."""
-        self.figure.layout.xaxis.showticklabels = self.figure.layout.yaxis.showticklabels = not empty
-
-    def recolor(self, theme: Theme) -> None:
-        """Colour everything anew."""
-        colors = THEMES[theme]
-        self.figure.layout.annotations[0].font.color = colors.faint
-        if self.figure.layout.legend.orientation is not None:
-            self.figure.layout.legend.font.color = colors.text
-
-
-class ValuesView(_TensorView):
-    """|x| in FP32 and in INT8 over each other, with the threshold."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            [_steps("FP32", "%{y:,.0f} values in FP32"), _steps("INT8, before its rounding", "%{y:,.0f} values in INT8"),
-             {"type": "scatter", "mode": "lines", "name": "±amax", "x": [], "y": [], "hoverinfo": "skip", "line": {"width": 2.5}}],
-            _histogram_layout("|x|", legend=True),
-        )  # fmt: skip
-
-    def draw(self, plot: TensorPlot) -> None:
-        fp32, int8, line = self.figure.data
+    def _draw_values(self, plot: TensorPlot) -> None:
+        fp32, int8, line = self.figure.data[_FP32], self.figure.data[_INT8], self.figure.data[_AMAX]
         _fill(fp32, plot.reference)
         _fill(int8, plot.tested)
         top = _log_top(plot.reference, plot.tested)
-        end = (
-            max(plot.reference.amax, plot.tested.amax, plot.amax * 1.03 if plot.amax < 3 * plot.reference.amax else 0.0)
-            or 1.0
-        )
+        largest = max(plot.reference.amax, plot.tested.amax)
+        # A threshold far beyond the values would squeeze them into a corner: it is left out of the picture.
+        end = max(largest, plot.amax) if plot.amax < 3 * largest else largest
         line.visible = quantized = plot.amax > 0
         # What is hidden travels as well, and JSON has no NaN.
-        line.x, line.y = ([plot.amax, plot.amax], [0.1, 10.0**top * 10]) if quantized else ([], [])
-        _axes(self.figure, end * 1.02, top)
-        self.say(plot.note or ("" if plot.reference.n_finite else "no finite value"))
-        self.blank(not plot.reference.n_finite)
+        line.x, line.y = ([plot.amax, plot.amax], [0.1, 10.0 ** (top + 1)]) if quantized else ([], [])
+        self._set_axes("", end, top)
+        known = plot.reference.n_finite > 0
+        self._say(0, plot.note or ("" if known else "no finite value"), known=known)
 
-    def recolor(self, theme: Theme) -> None:
-        super().recolor(theme)
-        colors = THEMES[theme]
-        fp32, int8, line = self.figure.data
-        fp32.fillcolor, fp32.line.color = colors.histogram, colors.histogram_line
-        int8.fillcolor, int8.line.color = INT8_FILL[theme], INT8[theme]
-        line.line.color = style_of(MINE).color(theme)
-
-
-class ErrorView(_TensorView):
-    """How large |FP32 - INT8| is."""
-
-    def __init__(self) -> None:
-        super().__init__([_steps("error", "%{y:,.0f} values")], _histogram_layout("|FP32 − INT8|", legend=False))
-
-    def draw(self, plot: TensorPlot) -> None:
-        _fill(self.figure.data[0], plot.error)
-        _axes(self.figure, (plot.error.amax or 1.0) * 1.02, _log_top(plot.error))
+    def _draw_errors(self, plot: TensorPlot) -> None:
+        _fill(self.figure.data[_ERROR], plot.error)
+        self._set_axes("2", plot.error.amax, _log_top(plot.error))
         known = plot.error.n_values > 0
-        self.say("" if known and plot.error.amax > 0 else "" if plot.note else "no difference" if known else "…")
-        self.blank(not known)
+        same = known and plot.error.amax == 0
+        self._say(1, "no difference" if same else "" if known or plot.note else "…", known=known and not same)
 
-    def recolor(self, theme: Theme) -> None:
-        super().recolor(theme)
-        self.figure.data[0].fillcolor, self.figure.data[0].line.color = ERROR_FILL[theme], ERROR[theme]
-
-
-class PairsView(_TensorView):
-    """FP32 against what the next layer reads in INT8, with the diagonal and the threshold."""
-
-    def __init__(self) -> None:
-        line = {"type": "scatter", "mode": "lines", "x": [], "y": [], "hoverinfo": "skip"}
-        super().__init__(
-            [{**line, "line": {"width": 1, "dash": "dot"}},
-             {"type": "scattergl", "mode": "markers", "x": [], "y": [], "marker": {"size": 3, "opacity": 0.55},
-              "hovertemplate": "FP32 %{x:.4g}<br>INT8 %{y:.4g}<extra></extra>"},
-             {**line, "line": {"width": 1.6}}],
-            {"xaxis": {"title": {"text": "FP32", "standoff": 4}, "showgrid": False, "range": [0, 1], "nticks": 5},
-             "yaxis": {"title": {"text": "INT8, as read", "standoff": 4}, "range": [0, 1], "nticks": 5}},
-        )  # fmt: skip
-
-    def draw(self, plot: TensorPlot) -> None:
-        diagonal, dots, clip = self.figure.data
+    def _draw_pairs(self, plot: TensorPlot) -> None:
+        diagonal, dots, clip = self.figure.data[_DIAGONAL], self.figure.data[_PAIRS], self.figure.data[_CLIP]
         keep = np.isfinite(plot.fp32) & np.isfinite(plot.int8)
         x, y = plot.fp32[keep], plot.int8[keep]
         dots.x, dots.y = x, y
         low, high = (float(min(x.min(), y.min())), float(max(x.max(), y.max()))) if x.size else (0.0, 1.0)
         pad = 0.04 * (high - low) or 1.0
         ends = [low - pad, high + pad]
-        diagonal.x = diagonal.y = ends
-        clip.visible = plot.amax > 0
-        sides = [side for side in (-plot.amax, plot.amax) if ends[0] < side < ends[1]] if plot.amax > 0 else []
+        diagonal.x, diagonal.y = (ends, ends) if x.size else ([], [])
+        sides = [s for s in (-plot.amax, plot.amax) if x.size and ends[0] < s < ends[1]]
         clip.x = [value for side in sides for value in (side, side, None)]
         clip.y = [value for _ in sides for value in (*ends, None)]
-        for axis in (self.figure.layout.xaxis, self.figure.layout.yaxis):
+        for axis in (self.figure.layout.xaxis3, self.figure.layout.yaxis3):
             axis.range = ends
             axis.autorangeoptions = {"minallowed": ends[0], "maxallowed": ends[1]}
-        self.say("" if x.size or plot.note else "…")
-        self.blank(not x.size)
+        self._say(2, "" if x.size or plot.note else "…", known=x.size > 0)
+
+    def _set_axes(self, number: str, end: float, top: float) -> None:
+        x, y = self.figure.layout[f"xaxis{number}"], self.figure.layout[f"yaxis{number}"]
+        x.range = [0, (end or 1.0) * 1.03]
+        x.autorangeoptions = {"minallowed": 0, "maxallowed": (end or 1.0) * 1.03}
+        y.range = [_LOG_BOTTOM, top]
+        y.dtick = 1 if top <= 5 else 2
+
+    def _say(self, k: int, text: str, *, known: bool) -> None:
+        """Show words in the middle of a plot; axes have no numbers where nothing is drawn."""
+        note = self.figure.layout.annotations[k]
+        note.visible, note.text = bool(text), text
+        number = str(k + 1) if k else ""
+        self.figure.layout[f"xaxis{number}"].showticklabels = known
+        self.figure.layout[f"yaxis{number}"].showticklabels = known
 
     def recolor(self, theme: Theme) -> None:
-        super().recolor(theme)
-        diagonal, dots, clip = self.figure.data
-        diagonal.line.color = THEMES[theme].line
-        dots.marker.color = INT8[theme]
-        clip.line.color = style_of(MINE).color(theme)
-
-
-def _steps(name: str, hover: str) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines", "name": name, "x0": 0, "dx": 1, "y": [], "fill": "tozeroy",
-            "line": {"shape": "hv", "width": 1.2}, "hovertemplate": f"%{{x:.4g}}<br>{hover}<extra></extra>"}  # fmt: skip
-
-
-def _histogram_layout(title: str, *, legend: bool) -> dict[str, Any]:
-    layout: dict[str, Any] = {
-        "hovermode": "closest",
-        "xaxis": {"range": [0, 1], "title": {"text": title, "standoff": 4}, "showgrid": False, "nticks": 6},
-        "yaxis": {
-            "type": "log",
-            "range": [-0.3, 1],
-            "title": {"text": "counts (log)", "standoff": 4},
-            "exponentformat": "power",
-        },
-    }
-    if legend:
-        layout |= {
-            "showlegend": True,
-            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
-        }
-    return layout
+        """Colour everything anew."""
+        colors, layout, data = THEMES[theme], self.figure.layout, self.figure.data
+        data[_FP32].fillcolor, data[_FP32].line.color = colors.histogram, colors.histogram_line
+        data[_INT8].fillcolor, data[_INT8].line.color = INT8_FILL[theme], INT8[theme]
+        data[_ERROR].fillcolor, data[_ERROR].line.color = ERROR_FILL[theme], ERROR[theme]
+        data[_DIAGONAL].line.color, data[_PAIRS].marker.color = colors.line, INT8[theme]
+        data[_AMAX].line.color = data[_CLIP].line.color = style_of(MINE).color(theme)
+        layout.legend.font.color = colors.text
+        for note in layout.annotations:
+            note.font.color = colors.faint
+        for name in ("xaxis2", "yaxis2", "xaxis3", "yaxis3"):
+            axis = layout[name]
+            axis.gridcolor = colors.grid
+            axis.linecolor = axis.tickcolor = colors.line
+            axis.tickfont.color = axis.title.font.color = colors.faint
 
 
 def _fill(trace: Any, histogram: Histogram) -> None:
@@ -200,8 +129,47 @@ def _log_top(*histograms: Histogram) -> float:
     return math.ceil(math.log10(largest) + 0.05) if largest > 0 else 1.0
 
 
-def _axes(figure: Any, end: float, top: float) -> None:
-    figure.layout.xaxis.range = [0, end]
-    figure.layout.xaxis.autorangeoptions = {"minallowed": 0, "maxallowed": end}
-    figure.layout.yaxis.range = [-0.3, top]
-    figure.layout.yaxis.dtick = 1 if top <= 6 else 2
+def _traces() -> list[dict[str, Any]]:
+    def steps(name: str, axis: str, hover: str) -> dict[str, Any]:
+        return {"type": "scatter", "mode": "lines", "name": name, "x0": 0, "dx": 1, "y": [], "fill": "tozeroy",
+                "xaxis": f"x{axis}", "yaxis": f"y{axis}", "line": {"shape": "hv", "width": 1.2},
+                "hovertemplate": f"%{{x:.4g}}<br>{hover}<extra></extra>"}  # fmt: skip
+
+    line = {"type": "scatter", "mode": "lines", "x": [], "y": [], "hoverinfo": "skip"}
+    third = {"xaxis": "x3", "yaxis": "y3", "showlegend": False}
+    return [
+        steps("FP32", "", "%{y:,.0f} values in FP32"),
+        steps("INT8, before its rounding", "", "%{y:,.0f} values in INT8"),
+        {**line, "name": "±amax", "line": {"width": 2.5}},
+        {**steps("error", "2", "%{y:,.0f} values"), "showlegend": False},
+        {**line, **third, "line": {"width": 1, "dash": "dot"}},
+        {"type": "scatter", "mode": "markers", "x": [], "y": [], "marker": {"size": 3, "opacity": 0.5}, **third,
+         "hovertemplate": "FP32 %{x:.4g}<br>INT8 %{y:.4g}<extra></extra>"},
+        {**line, **third, "line": {"width": 1.6}},
+    ]  # fmt: skip
+
+
+def _layout() -> dict[str, Any]:
+    note = {"showarrow": False, "visible": False, "text": "", "x": 0.5, "y": 0.5, "font": {"size": 12.5}}
+    counts = {"type": "log", "range": [_LOG_BOTTOM, 1], "exponentformat": "power"}
+
+    def x(k: int, title: str) -> dict[str, Any]:
+        anchor = f"y{k + 1}" if k else "y"
+        return {"domain": list(_DOMAINS[k]), "anchor": anchor, "range": [0, 1], "showgrid": False, "nticks": 5,
+                "title": {"text": title, "standoff": 4}}  # fmt: skip
+
+    return {
+        "margin": {"l": 56, "r": 8, "t": 28, "b": 38},
+        "hovermode": "closest",
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+        "xaxis": x(0, "|x|"),
+        "xaxis2": x(1, "|FP32 - INT8|"),
+        "xaxis3": x(2, "FP32"),
+        "yaxis": {**counts, "title": {"text": "counts (log)", "standoff": 4}},
+        "yaxis2": {**counts, "anchor": "x2"},
+        "yaxis3": {"anchor": "x3", "range": [0, 1], "nticks": 5, "title": {"text": "INT8, as read", "standoff": 4}},
+        "annotations": [
+            {**note, "xref": f"x{n} domain", "yref": f"y{n} domain"} for n in ("", "2", "3")
+        ],
+    }  # fmt: skip

@@ -133,6 +133,7 @@ function render({ model, el }) {
     text.dataset.kind = state.text_kind;
     stale.hidden = !state.stale || state.running;
     if (state.stale) setText(staleText, state.stale);
+    el.closest(".trtcal-root")?.classList.toggle("tc-dbg-old", Boolean(state.stale));
     failure.hidden = !state.failure;
     setText(failure, state.failure);
     notice.hidden = !state.notice;
