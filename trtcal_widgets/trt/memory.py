@@ -127,7 +127,9 @@ class DeviceMemory:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._live: dict[int, DeviceBuffer] = {}
+        # Address -> None, or the array of page-locked memory. Nothing here may refer to this object: the finalizer
+        # would keep it alive.
+        self._live: dict[int, Any] = {}
         self._named: dict[str, DeviceBuffer] = {}
         self._streams: set[int] = set()
         self._lock = threading.RLock()
@@ -180,7 +182,8 @@ class DeviceMemory:
         """
         with self.current() as driver:
             ptr = self._allocated(nbytes, driver.alloc)
-        return self._keep(DeviceBuffer(self, ptr, nbytes))
+        self._live[ptr] = None
+        return DeviceBuffer(self, ptr, nbytes)
 
     def alloc_pinned(self, nbytes: int) -> PinnedBuffer:
         """Allocate page-locked host memory.
@@ -192,17 +195,21 @@ class DeviceMemory:
         """
         with self.current() as driver:
             array = self._allocated(nbytes, driver.alloc_pinned)
-        return self._keep(PinnedBuffer(self, array))
+        self._live[array.ctypes.data] = array
+        return PinnedBuffer(self, array)
 
     def free(self, buffer: DeviceBuffer) -> None:
         """Free a buffer; one that was freed already is left alone."""
         if buffer.owner is not self:
             raise UsageError("a buffer must be freed by the memory that it came from")
         with self._lock:
-            if self._live.pop(id(buffer), None) is None:
+            ptr = buffer.ptr
+            if ptr not in self._live:
                 return
+            array = self._live.pop(ptr)
+            buffer.forget()
             with self.current() as driver:
-                _free(driver, buffer)
+                _free(driver, ptr, array)
 
     def reserve(self, name: str, nbytes: int) -> DeviceBuffer:
         """Return the device buffer of that name with room for ``nbytes``; it grows, and never shrinks.
@@ -293,11 +300,6 @@ class DeviceMemory:
                 total=total,
             ) from e
 
-    def _keep(self, buffer: _Buffer) -> _Buffer:
-        with self._lock:
-            self._live[id(buffer)] = buffer
-        return buffer
-
     def _reserved(self, key: str, nbytes: int, allocate: Callable[[int], _Buffer]) -> _Buffer:
         with self._lock:
             had: Any = self._named.get(key)
@@ -319,22 +321,21 @@ def _check_span(buffer: DeviceBuffer, array: NDArray[Any], offset: int) -> None:
         raise UsageError(f"{array.nbytes} bytes at {offset} do not fit a buffer of {buffer.nbytes}")
 
 
-def _free(driver: Driver, buffer: DeviceBuffer) -> None:
-    """Free one buffer with the context current, and mark it freed."""
-    ptr, buffer.ptr = buffer.ptr, 0
-    if isinstance(buffer, PinnedBuffer):
-        driver.free_pinned(buffer._array)  # noqa: SLF001 - its property refuses once ptr is 0
-    else:
+def _free(driver: Driver, ptr: int, array: Any) -> None:
+    """Free device memory, or page-locked memory if there is an array of it."""
+    if array is None:
         driver.free(ptr)
+    else:
+        driver.free_pinned(array)
 
 
-def _release(driver: Driver, live: dict[int, DeviceBuffer], streams: set[int]) -> None:
+def _release(driver: Driver, live: dict[int, Any], streams: set[int]) -> None:
     """Free everything. If the context is gone already (at exit), the driver has freed it all."""
     try:
         driver.push()
         try:
             while live:
-                _free(driver, live.popitem()[1])
+                _free(driver, *live.popitem())
             while streams:
                 driver.free_stream(streams.pop())
         finally:

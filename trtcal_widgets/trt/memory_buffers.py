@@ -25,8 +25,6 @@ class DeviceBuffer:
 
     Attributes
     ----------
-    ptr
-        Device address, as TensorRT takes it; 0 after :meth:`free`.
     nbytes
         Its size.
     owner
@@ -35,8 +33,17 @@ class DeviceBuffer:
 
     def __init__(self, owner: DeviceMemory, ptr: int, nbytes: int) -> None:
         self.owner = owner
-        self.ptr = ptr
         self.nbytes = nbytes
+        self._ptr = ptr
+
+    @property
+    def ptr(self) -> int:
+        """Its address; 0 once it or its owner's memory has been freed."""
+        return 0 if self.owner.closed else self._ptr
+
+    def forget(self) -> None:
+        """Note that the memory is gone. For the owner alone: :meth:`free` is for everybody."""
+        self._ptr = 0
 
     def free(self) -> None:
         """Give the memory back; a second call does nothing."""
