@@ -47,6 +47,8 @@ class ExplorerPage:
 
     def drag_line(self, to: float) -> float:
         """Drag the chosen line to a value; returns the width of a pixel in the value's unit."""
+        self.page.get_by_test_id("tc-methods").scroll_into_view_if_needed()
+        self.settle()
         places = self.page.evaluate(_PLACES, to)
         mouse, y = self.page.mouse, places["y"]
         mouse.move(places["line"], y)
@@ -65,11 +67,15 @@ class ExplorerPage:
         )
 
     def settle(self) -> None:
-        """Wait until two frames in a row draw the same numbers and plots."""
+        """Wait until two looks find the same text, and plots of the same size in the same place."""
         self.page.wait_for_function(
             """() => {
-              const text = document.querySelector('[data-testid=tc-explorer]').textContent;
-              const same = window.__tcSeen === text; window.__tcSeen = text; return same;
+              const plots = [...document.querySelectorAll('.js-plotly-plot')].map((p) => {
+                const box = p.getBoundingClientRect();
+                return [box.left, box.top, box.width, p._fullLayout.width, p._fullLayout.shapes?.[0]?.x0, p._fullLayout.xaxis.range];
+              });
+              const seen = document.querySelector('[data-testid=tc-explorer]').textContent + JSON.stringify(plots);
+              const same = window.__tcSeen === seen; window.__tcSeen = seen; return same;
             }""",
             polling=150,
         )

@@ -110,7 +110,7 @@ class NotebookPage:
         self.page = page
         # A workspace of its own: JupyterLab would open the notebooks of the test before as well.
         page.goto(f"{url}/lab/workspaces/{Path(name).stem}/tree/{name}")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=90_000)
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=90_000)
         if theme == "dark":
             self.set_theme("dark")
@@ -125,6 +125,11 @@ class NotebookPage:
         """Run a command of JupyterLab, which ``expose_app_in_browser`` lets the page reach."""
         # The promise is not waited for: "run all" keeps it until the last cell has run.
         self.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a); }", [name, arguments or {}])
+
+    def save(self) -> None:
+        """Save the notebook and wait until it is no longer marked as changed."""
+        self.command("docmanager:save")
+        self.page.wait_for_selector(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current:not(.jp-mod-dirty)")
 
     def run_all(self) -> None:
         """Run all cells and wait until each has a prompt number: an idle kernel says nothing about that."""

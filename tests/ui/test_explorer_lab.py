@@ -32,7 +32,7 @@ explorer"""
 def opened(lab, page, request):
     """A notebook with an explorer, run; and the file in which its kernel notes every change."""
     url, root = lab
-    name = request.node.name.partition("[")[0]
+    name = request.node.name.replace("[", "_").rstrip("]")
     log = root / f"{name}.jsonl"
     log.unlink(missing_ok=True)
     write_notebook(root / f"{name}.ipynb", [f"LOG = {str(log)!r}", *CELLS])
@@ -42,7 +42,7 @@ def opened(lab, page, request):
 
 
 def test_a_user_steps_drags_undoes_excludes_and_exports(opened, lab, artefacts):
-    notebook, explorer, log = opened
+    _, explorer, log = opened
     page = explorer.page
     explorer.settle()
     page.screenshot(path=artefacts / "explorer-1280-light-ready.png")
@@ -143,3 +143,26 @@ def test_it_fits_and_follows_the_dark_theme(opened, artefacts, width):
     )
     assert root <= 0
     notebook.set_theme("light")
+
+
+def test_a_page_that_is_opened_again_shows_the_present_state(opened, lab, artefacts):
+    notebook, explorer, log = opened
+    page = explorer.page
+    explorer.press("tc-last")
+    explorer.wait_text("tc-message", "Finished")
+    explorer.select("conv1")
+    explorer.drag_line(2.4)
+    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
+    amax = read_log(log)[-1]["amax"]
+    notebook.save()
+    page.reload()
+    again = ExplorerPage(page)
+    again.line_at(amax)
+    assert float(page.get_by_test_id("tc-amax").input_value()) == amax
+    assert page.locator("img.trtcal-static").is_hidden()
+
+    notebook.command("kernelmenu:shutdown")
+    page.wait_for_function("() => /No Kernel|Unknown/.test(document.querySelector('#jp-main-statusbar').textContent)")
+    page.goto(page.url.replace("/workspaces/", "/workspaces/later-"))
+    page.locator("img.trtcal-static").wait_for()
+    page.screenshot(path=artefacts / "explorer-without-kernel.png")

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.widgets.synthetic import synthetic_session
 from trtcal_widgets.widgets.executors import SameThreadExecutor
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
-
-from tests.widgets.synthetic import synthetic_session
 
 
 @pytest.fixture

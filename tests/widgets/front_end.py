@@ -16,7 +16,9 @@ def drag_line(explorer, x: float, *, tilted: bool = False) -> None:
     shape = figure.layout.shapes[0]
     moved = {"shapes[0].x0": x, "shapes[0].x1": shape.x1 if tilted else x, "shapes[0].y0": 0.5, "shapes[0].y1": 2e3}
     relayout = {"relayout_data": moved, "source_view_id": "view"}
-    figure._handle_msg({"content": {"data": {"method": "update", "state": {"_js2py_relayout": relayout}}}, "buffers": []})
+    figure._handle_msg(
+        {"content": {"data": {"method": "update", "state": {"_js2py_relayout": relayout}}}, "buffers": []}
+    )
 
 
 def click_overview(explorer, k: int, trace: int = 0) -> None:
@@ -33,4 +35,6 @@ def resize_echo(explorer) -> None:
     """What Plotly reports when the page is laid out: nothing that the user did."""
     figure = explorer.views.histogram.figure
     relayout = {"relayout_data": {"autosize": True}, "source_view_id": "view"}
-    figure._handle_msg({"content": {"data": {"method": "update", "state": {"_js2py_relayout": relayout}}}, "buffers": []})
+    figure._handle_msg(
+        {"content": {"data": {"method": "update", "state": {"_js2py_relayout": relayout}}}, "buffers": []}
+    )

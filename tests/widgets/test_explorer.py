@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tests.widgets.front_end import click_overview, drag_line, resize_echo, send
+from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
 from trtcal_widgets import CalibrationCache, CalibrationSession
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.traffic import count_traffic
-
-from tests.widgets.front_end import click_overview, drag_line, resize_echo, send
-from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
 
 
 def updates(session):
@@ -216,7 +215,17 @@ def test_rubbish_from_the_front_end_changes_nothing(explorer, content):
     assert explorer.session.state.position == 1
 
 
-NASTY = ["in", "<script>alert(1)</script>", 'a"b\'c&amp;', "two\nlines", "\u202egnp.exe", "</div>", "日本語", "x" * 3000, "a/b:0 [1]"]
+NASTY = [
+    "in",
+    "<script>alert(1)</script>",
+    "a\"b'c&amp;",
+    "two\nlines",
+    "\u202egnp.exe",
+    "</div>",
+    "日本語",
+    "x" * 3000,
+    "a/b:0 [1]",
+]
 
 
 def test_names_are_text_whatever_they_hold(make_explorer):

@@ -106,6 +106,24 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
         """Return how many bytes each view's data take on the way to the browser, without the scripts."""
         return state_sizes(self.views)
 
+    def _ipython_display_(self) -> None:
+        """Show a picture and the widget: the widget hides the picture as soon as it is there.
+
+        JupyterLab shows nothing else of an output whose widget it cannot find, so that a picture in the same output
+        would never be seen in a saved notebook that is opened without its kernel.
+        """
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        picture = bundle.pop("image/png", None)
+        if picture is not None:
+            html = (
+                f'<img class="trtcal-static" data-of="{self.views.shell.model_id}" style="max-width:100%" '
+                f'alt="The calibration explorer as it was when the cell ran" src="data:image/png;base64,{picture}">'
+            )
+            display({"text/html": html, "text/plain": "a picture of the calibration explorer"}, raw=True)
+        display(bundle, raw=True)
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and beside it a picture for where there is no kernel behind it."""
         for view in self.views.plots:

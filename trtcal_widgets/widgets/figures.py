@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.widgets.assets import asset, plotly_script
 from trtcal_widgets.widgets.palette import THEMES
 
 if TYPE_CHECKING:
@@ -65,14 +66,34 @@ def _figure_class() -> Any:
     """Make the class when the first plot is made: importing Plotly takes a second."""
     from copy import deepcopy
 
+    import ipywidgets
     import plotly.graph_objects as go
+    import traitlets
 
     class Figure(go.FigureWidget):  # type: ignore[misc] # plotly has no types
-        """A FigureWidget whose state is up to date whenever it is read.
+        """A FigureWidget that shares Plotly's script with the others, and whose state is up to date when it is read.
 
         FigureWidget makes its state once and sends changes behind it as messages. A page that is opened later, or
         that was still loading Plotly's script when the messages came, would show the figure as it was first made.
         """
+
+        _esm = asset("figure.js")
+        script = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
+        fresh = traitlets.Int(0).tag(sync=True)
+
+        @traitlets.default("script")
+        def _script(self) -> Any:
+            return plotly_script()
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.on_msg(self._asked)
+
+        def _handler_js2py_traceDeltas(self, change: Any) -> None:  # noqa: N802 - FigureWidget's name
+            """Do not let the browser's defaults take the place of what was set here: the state would lose it."""
+
+        def _handler_js2py_layoutDelta(self, change: Any) -> None:  # noqa: N802 - FigureWidget's name
+            """Likewise."""
 
         def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
             if getattr(self, "_layout_obj", None) is not None:
@@ -80,6 +101,11 @@ def _figure_class() -> Any:
                 values["_widget_layout"] = deepcopy(self._layout_obj._props)  # noqa: SLF001 - see above
                 values["_widget_data"] = deepcopy(self._data)
             return super().get_state(key, drop_defaults)
+
+        def _asked(self, _figure: Any, content: Any, _buffers: Any) -> None:
+            if content == {"type": "refresh"}:
+                self.send_whole()
+                self.fresh += 1
 
         def send_whole(self) -> None:
             """Send the figure as it is now, for a view that is about to be made."""

@@ -6,13 +6,12 @@ another panel.
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import anywidget
 import traitlets
 
+from trtcal_widgets.widgets.assets import asset, script
 from trtcal_widgets.widgets.help_texts import HELP
 from trtcal_widgets.widgets.palette import METHOD_STYLES
 
@@ -27,16 +26,6 @@ __all__ = [
     "StepperPanel",
     "script",
 ]
-
-
-@cache
-def _asset(name: str) -> str:
-    return (resources.files("trtcal_widgets.widgets") / "js" / name).read_text(encoding="utf-8")
-
-
-def script(name: str) -> str:
-    """Return a panel's module with the shared helpers in front: a module in a notebook cannot import its neighbour."""
-    return f"{_asset('common.js')}\n{_asset(name)}"
 
 
 class Panel(anywidget.AnyWidget):
@@ -55,14 +44,16 @@ class ShellPanel(Panel):
     """The header; it also reads the theme and the keyboard, and brings the style sheet."""
 
     _esm = script("shell.js")
-    _css = _asset("explorer.css")
+    _css = asset("explorer.css")
 
     theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
     palette = traitlets.Dict().tag(sync=True)
+    picture = traitlets.Unicode().tag(sync=True)
 
     def __init__(self) -> None:
         palette = {kind: {"light": style.light, "dark": style.dark} for kind, style in METHOD_STYLES.items()}
         super().__init__(palette=palette)
+        self.picture = self.model_id or ""
 
 
 class StepperPanel(Panel):

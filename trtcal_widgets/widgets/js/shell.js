@@ -76,6 +76,7 @@ function setUpRoot(root, model, cleanups) {
   root.setAttribute("aria-label", "Calibration explorer");
   root.setAttribute("data-lm-suppress-shortcuts", "true");
   root.dataset.testid = "tc-explorer";
+  hidePicture(model);
   const apply = () => {
     const theme = readTheme();
     root.classList.toggle("trtcal-dark", theme === "dark");
@@ -88,6 +89,14 @@ function setUpRoot(root, model, cleanups) {
     }
   };
   cleanups.push(watchTheme(apply), bindKeys(root, model), passResize(root));
+}
+
+/** The static picture is for a notebook without its kernel; where the explorer lives it would be seen twice. */
+function hidePicture(model) {
+  for (const picture of document.querySelectorAll("img.trtcal-static")) {
+    if (picture.dataset.of !== model.get("picture")) continue;
+    (picture.closest(".jp-OutputArea-child") ?? picture).style.display = "none";
+  }
 }
 
 /** The explorer's root is there only once the view is attached. */

@@ -1,0 +1,48 @@
+"""Scripts and style sheets of the package, and the one widget that carries Plotly's."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import anywidget
+import traitlets
+
+__all__ = ["PlotlyScript", "asset", "plotly_script", "script"]
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the text of a file in ``js``."""
+    return (resources.files("trtcal_widgets.widgets") / "js" / name).read_text(encoding="utf-8")
+
+
+def script(name: str) -> str:
+    """Return a panel's module with the shared helpers in front: a module in a notebook cannot import its neighbour."""
+    return f"{asset('common.js')}\n{asset(name)}"
+
+
+class PlotlyScript(anywidget.AnyWidget):
+    """Carries Plotly's script to the browser, once for all figures of a kernel."""
+
+    _esm = "export default {};"
+
+    code = traitlets.Unicode().tag(sync=True)
+    version = traitlets.Unicode().tag(sync=True)
+
+
+_scripts: list[PlotlyScript] = []
+
+
+def plotly_script() -> PlotlyScript:
+    """Return the carrier of this kernel; a new one where the old one was closed (``Widget.close_all``)."""
+    if not _scripts or _scripts[0].comm is None:
+        from pathlib import Path
+
+        import plotly
+
+        path = Path(plotly.__file__).parent / "package_data" / "widgetbundle.js"
+        code: Any = path.read_text(encoding="utf-8")
+        _scripts[:] = [PlotlyScript(code=code, version=plotly.__version__)]
+    return _scripts[0]
