@@ -251,7 +251,15 @@ def test_ctrl_c_says_what_is_left(command, tmp_path, with_session):
     (tmp_path / "old.cache").write_text("TRT-8601-EntropyCalibration2\nx: 3f800000\n")
     argv = [*command, "calibrate", str(MODEL), "inputs.npy", "-o", "old.cache", "--batch-size", "1"]
     argv += ["--session", "kept.trtcal"] if with_session else []
-    process = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background has SIGINT ignored in all that it starts.
+    process = subprocess.Popen(
+        argv,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
+    )
     assert process.stderr is not None
     first = process.stderr.readline()
     assert first.startswith("batch "), first

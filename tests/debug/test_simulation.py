@@ -115,11 +115,11 @@ def test_a_plan_recomputes_what_lies_behind_it_and_scores_as_a_whole_run_does(sc
     whole = Int8Simulation(sample.model_path(), scales, store_bytes=0)
     for keep in ([], ["ip2"], ["conv1", "ip1"], ["conv1", "conv2", "ip1", "ip2"]):
         plan = kept.plan.with_kept(keep)
-        assert kept.score(evaluation, plan) == whole.score(evaluation, plan)
+        assert repr(kept.score(evaluation, plan)) == repr(whole.score(evaluation, plan))  # nan is not equal to itself
     everything = kept.score(evaluation, kept.plan.with_kept(kept.layers))
     assert everything.outputs.noise == 0.0
     moved = kept.plan.with_amax({"relu1": 0.01})
-    assert kept.score(evaluation, moved) == whole.score(evaluation, moved)
+    assert repr(kept.score(evaluation, moved)) == repr(whole.score(evaluation, moved))
     assert kept.score(evaluation, moved).top1 < 0.9
     assert kept.reference_score(evaluation).top1 == whole.compare(evaluation, names=[]).fp32.top1
 

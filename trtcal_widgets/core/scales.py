@@ -104,7 +104,12 @@ def bits_to_scale(bits: int) -> np.float32:
 
 def float32_text(value: float) -> str:
     """Shortest decimal text that reads back as the same float32 (``0.1`` for float32(0.1))."""
-    return str(_float32(value))
+    x = _float32(value)
+    if not np.isfinite(x):
+        return str(x)
+    # Not str(x): where it turns to an exponent differs between releases of numpy.
+    plain = np.format_float_positional(x, trim="0")
+    return min(plain, np.format_float_scientific(x, trim="-"), key=len)
 
 
 def _float32(value: float) -> np.float32:
