@@ -58,7 +58,7 @@ def test_a_run_gives_what_the_simulation_gives(ran, session, saved, evaluation):
     assert {n: t.sqnr_db for n, t in state.comparison.tensors.items()} == pytest.approx(
         {n: t.sqnr_db for n, t in compared.tensors.items()}, nan_ok=True
     )
-    assert [r.node for r in state.ranking][0] == [r.node for r in ranked][0] == "conv2"
+    assert state.ranking[0].node == ranked[0].node == "conv2"
     assert {r.node: r.loss for r in state.ranking} == {r.node: r.loss for r in ranked}
     assert state.hazards is not None
 

@@ -1,4 +1,4 @@
-"""The bundled LeNet with conv1's channels rescaled: the same FP32 function, but one scale for pool1 starves channels."""
+"""The bundled LeNet with conv1's channels rescaled: the same in FP32, but one scale for pool1 starves channels."""
 
 from __future__ import annotations
 

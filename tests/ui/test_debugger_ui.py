@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ AccuracyDebugger(session, Evaluation(sample.test_images(), batch_size=100, evalu
 THERE = f"import sys\nsys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})\n"
 
 
+SLOW = "[anywidget] Failed to initialize model."
+"""anywidget gives a widget two seconds; a machine that is busy with other things may need a second chance."""
+
+
+COMPLETE = """() => document.querySelectorAll('[data-testid=tc-debugger] .main-svg').length >= 2
+  && document.querySelector('[data-testid=tc-dbg-export-kind]') !== null
+  && document.querySelector('[data-testid=tc-dbg-tensor]')?.textContent !== ''"""
+
+
 def by(page, testid):
     return page.locator(f"[data-testid='{testid}']")
 
@@ -43,18 +53,27 @@ def open_debugger(lab, browser):
     """Open a notebook of one's own with the case and more cells; errors of the page fail the test."""
     pages = []
 
-    def open_(name, *cells, theme="light", width=1280, height=2100, sidebar=False):
-        url, root = lab
-        write_notebook(root / f"{name}.ipynb", [THERE + CASE, *cells])
-        page = browser.new_page(viewport={"width": width, "height": height})
+    def once(name, theme, size, *, sidebar):
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         pages.append((page, errors))
-        notebook = NotebookPage(page, url, f"{name}.ipynb", theme=theme)
+        notebook = NotebookPage(page, lab[0], f"{name}.ipynb", theme=theme)
         if not sidebar:
             notebook.command("application:toggle-left-area")
         notebook.run_all()
-        by(page, "tc-debugger").wait_for(timeout=60_000)
+        # Until all of it is there, or the page has said why not.
+        deadline = time.monotonic() + 60
+        while not errors and time.monotonic() < deadline and not page.evaluate(COMPLETE):
+            page.wait_for_timeout(100)
+        return page
+
+    def open_(name, *cells, theme="light", size=(1280, 2100), sidebar=False):
+        write_notebook(lab[1] / f"{name}.ipynb", [THERE + CASE, *cells])
+        page = once(name, theme, size, sidebar=sidebar)
+        if set(pages[-1][1]) == {SLOW}:
+            pages.pop()[0].close()
+            page = once(name, theme, size, sidebar=sidebar)
         return page
 
     yield open_
@@ -81,6 +100,7 @@ def test_finding_and_mending_with_the_mouse_and_the_keyboard(open_debugger, them
     from playwright.sync_api import expect
 
     page = open_debugger(f"debugger-{theme}", "AccuracyDebugger(session, evaluation)", theme=theme)
+    root = by(page, "tc-debugger")
     expect(by(page, "tc-dbg-status")).to_contain_text("Run takes 10 batches")
     expect(by(page, "tc-dbg-layers-empty")).to_contain_text("Press run")
     shot(page, f"before_{theme}")
@@ -92,7 +112,9 @@ def test_finding_and_mending_with_the_mouse_and_the_keyboard(open_debugger, them
     worst.click()
     expect(by(page, "tc-dbg-tensor")).to_have_text("pool1")
     expect(by(page, "tc-dbg-int8-within")).to_have_text("no")
-    page.wait_for_function("() => [...document.querySelectorAll('.js-plotly-plot')].at(-1)?._fullData?.[5]?.x?.length > 1000")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.js-plotly-plot')].at(-1)?._fullData?.[5]?.x?.length > 1000"
+    )
     shot(page, f"found_{theme}")
 
     # the keyboard keeps the layer, and what that gives is measured
@@ -108,7 +130,7 @@ def test_finding_and_mending_with_the_mouse_and_the_keyboard(open_debugger, them
     expect(by(page, "tc-dbg-export-text")).to_contain_text("--layerPrecisions=conv2:fp16")
     shot(page, f"mended_{theme}")
 
-    assert page.evaluate("() => document.querySelector('[data-testid=tc-debugger]').scrollWidth <= document.querySelector('[data-testid=tc-debugger]').clientWidth")
+    assert root.evaluate("root => root.scrollWidth <= root.clientWidth")
 
 
 def test_an_evaluate_that_raises_is_shown_with_its_traceback(open_debugger):
@@ -126,7 +148,9 @@ def test_an_evaluate_that_raises_is_shown_with_its_traceback(open_debugger):
 def test_linked_with_the_explorer_through_the_session(open_debugger):
     from playwright.sync_api import expect
 
-    page = open_debugger("both", "AccuracyDebugger(session, evaluation)", "CalibrationExplorer(session)", height=2900, sidebar=True)
+    page = open_debugger(
+        "both", "AccuracyDebugger(session, evaluation)", "CalibrationExplorer(session)", size=(1280, 2900), sidebar=True
+    )
     run(page)
     # a tensor that is chosen here is chosen there, and the other way round
     by(page, "tc-dbg-layer").filter(has_text="ip2").click()

@@ -227,7 +227,7 @@ class Int8Simulation:
             a, b = fp32.run(feeds)[name], int8.run(feeds)[name]
             sums.add(a, b)
             errors.append(Histogram.of(b - a, errors[0].base if errors else None))
-            every = max(1, a.size // (_PAIRS // 4))
+            every = _stride(a.size, _PAIRS // 4)
             pairs.append(np.stack([a.reshape(-1)[::every], b.reshape(-1)[::every]], axis=1).astype(np.float32))
         result = self._tensor_result(name, sums)
         shown = np.concatenate(pairs)
@@ -255,6 +255,14 @@ class Int8Simulation:
         from trtcal_widgets.debug.ranking import rank_layers
 
         return rank_layers(self, evaluation, layers, control=control)
+
+
+def _stride(size: int, wanted: int) -> int:
+    """Return a step that takes about so many of the values, and does not meet the same channels or pixels only."""
+    step = max(1, size // wanted)
+    while math.gcd(step, size) != 1:
+        step += 1
+    return step
 
 
 @dataclass

@@ -135,7 +135,7 @@ def _picture(debugging: AccuracyDebugging) -> str | None:
         from trtcal_widgets.widgets.debugger_static import debugger_picture
 
         return b64encode(debugger_picture(debugging)).decode("ascii")
-    except Exception:  # the log has it; the widget is shown without it
+    except Exception:  # noqa: BLE001 - any failure is logged, and the widget is shown without a picture
         _log.exception("the static picture of the debugger could not be made; the widget itself is not affected")
         return None
 

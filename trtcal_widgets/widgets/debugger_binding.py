@@ -12,6 +12,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.debug.controller_state import Basis, basis_of
 from trtcal_widgets.errors import CancelledError, TrtcalError, UsageError
 from trtcal_widgets.widgets.debugger_events import parse_event
 from trtcal_widgets.widgets.debugger_export import KINDS, ExportForm, write_export
@@ -61,7 +62,7 @@ class DebugBinding:
         self._pending = self._closed = False
         self._plan_job = 0
         self._running = False
-        self._tried: object = None
+        self._tried: Basis | None = None
         self._drawn = Drawn()
         self.screen = DebugScreen(form=ExportForm(), auto=auto, target=target)
         self.renders = 0
@@ -110,11 +111,11 @@ class DebugBinding:
             action(*arguments)
         except TrtcalError as error:
             self._tell(str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
             _log.exception("the debugger could not do what it was asked")
             self._tell(
-                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details. "
-                "Your session is unharmed: save it with session.save(path)."
+                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the "
+                "details. Your session is unharmed: save it with session.save(path)."
             )
 
     def _tell(self, notice: str) -> None:
@@ -131,7 +132,7 @@ class DebugBinding:
 
     def _on_run(self) -> None:
         if not self._running:
-            self._tried = self._debugging.state.stale
+            self._tried = basis_of(self._session)
             self._start(self._debugging.run)
 
     def _on_cancel(self) -> None:
@@ -289,7 +290,7 @@ class DebugBinding:
         """Run again where results are out of date; what failed or was cancelled is not tried again by itself."""
         state = self._debugging.state
         ready = self.screen.auto and not self._running and state.comparison is not None
-        if ready and state.stale and state.stale != self._tried:
+        if ready and state.stale and basis_of(self._session) != self._tried:
             self._on_run()
 
     # ---- down -------------------------------------------------------------------------------------------------

@@ -184,7 +184,8 @@ def _trials(debugging: AccuracyDebugging, name: str) -> list[dict[str, Any]]:
             "sqnr": f"{trial.score.outputs.sqnr_db:.1f} dB" if math.isfinite(trial.score.outputs.sqnr_db) else "",
             "best": score == max(worth) and len(set(worth)) > 1,
             "chosen": trial.amax == now,
-            "title": f"{trial.method}: amax {exact(trial.amax)}, loss against FP32 {loss_text(fp32.value - trial.score.value, trial.score)}",
+            "title": f"{trial.method}: amax {exact(trial.amax)}, "
+            f"loss against FP32 {loss_text(fp32.value - trial.score.value, trial.score)}",
         }
         for trial, score in zip(trials, worth, strict=True)
     ]
@@ -202,27 +203,37 @@ def number_cells(debugging: AccuracyDebugging, name: str, layer: str) -> list[di
     return [*_tensor_cells(debugging, name, result), *_layer_cells(ranked)]
 
 
+_NUMBERS = {
+    "accumulated": ("accumulated", "dB", "SQNR before this tensor's own rounding: what all layers in front have lost"),
+    "rounding": ("own rounding", "dB", "SQNR of quantising this tensor alone, from the calibration histogram"),
+    "amax": ("amax", "", "Threshold that the run used; a dash where the tensor is not quantised"),
+    "clipped": ("clipped", "%", "Share of the FP32 values beyond ±amax, on the evaluation data"),
+    "cosine": ("cosine", "1", "Cosine between FP32 and INT8"),
+    "kl": ("KL", "nat", "KL divergence between the distributions of |x| in FP32 and INT8"),
+    "max": ("max error", "", "Largest difference, in the tensor's unit"),
+    "mean": ("mean error", "", "Mean absolute difference, in the tensor's unit"),
+}
+"""Key -> label, unit, and what it is."""
+
+
 def _tensor_cells(debugging: AccuracyDebugging, name: str, result: TensorResult | None) -> list[dict[str, str]]:
-    nan = math.nan
-    comparison = None if result is None else result.comparison
-    own = (
-        debugging.session.cost(name).sqnr_db
-        if debugging.session.histogram(name).n_finite and debugging.session.amax(name) > 0
-        else nan
-    )
-    quantized = result is not None and result.quantized
-    return [
-        _cell("accumulated", "accumulated", nan if result is None else result.sqnr_db, "dB",
-              "SQNR before this tensor's own rounding: what all layers in front of it have lost"),
-        _cell("rounding", "own rounding", own if quantized else nan, "dB",
-              "SQNR of quantising this tensor alone, estimated from the calibration histogram"),
-        _cell("amax", "amax", nan if result is None else result.amax, "", "Threshold that the run used; a dash where the tensor is not quantised"),
-        _cell("clipped", "clipped", nan if result is None else result.clipped_fraction, "%", "Share of the FP32 values beyond ±amax, on the evaluation data"),
-        _cell("cosine", "cosine", nan if result is None else result.cosine, "1", "Cosine between FP32 and INT8"),
-        _cell("kl", "KL", nan if result is None else result.kl, "nat", "KL divergence between the distributions of |x| in FP32 and INT8"),
-        _cell("max", "max error", nan if comparison is None else comparison.max_error, "", "Largest difference, in the tensor's unit"),
-        _cell("mean", "mean error", nan if comparison is None else comparison.mean_error, "", "Mean absolute difference, in the tensor's unit"),
-    ]  # fmt: skip
+    values = {} if result is None else _values(debugging, name, result)
+    return [_cell(key, *_NUMBERS[key], values.get(key, math.nan)) for key in _NUMBERS]
+
+
+def _values(debugging: AccuracyDebugging, name: str, result: TensorResult) -> dict[str, float]:
+    session, comparison = debugging.session, result.comparison
+    rounded = result.quantized and session.histogram(name).n_finite > 0 and session.amax(name) > 0
+    return {
+        "accumulated": result.sqnr_db,
+        "rounding": session.cost(name).sqnr_db if rounded else math.nan,
+        "amax": result.amax,
+        "clipped": result.clipped_fraction,
+        "cosine": result.cosine,
+        "kl": result.kl,
+        "max": comparison.max_error,
+        "mean": comparison.mean_error,
+    }
 
 
 def _layer_cells(ranked: LayerResult | None) -> list[dict[str, str]]:
@@ -248,7 +259,7 @@ def _layer_cells(ranked: LayerResult | None) -> list[dict[str, str]]:
     ]
 
 
-def _cell(key: str, label: str, value: float, unit: str, help_text: str) -> dict[str, str]:
+def _cell(key: str, label: str, unit: str, help_text: str, value: float) -> dict[str, str]:
     if math.isnan(value):
         text = "–"
     elif unit == "dB":

@@ -40,15 +40,40 @@ class ExportKind:
 
 
 KINDS = {
-    "plan": ExportKind("precision plan (JSON)", "Read again by trtcal and PrecisionPlan.load: kept layers, thresholds, and why.", "plan.json"),
-    "qdq": ExportKind("model with Q/DQ (ONNX)", "For TensorRT 11 and any TensorRT from 8: scales are in the model, kept layers have no Q/DQ.", "model.qdq.onnx"),
-    "cache": ExportKind("calibration cache", "For TensorRT up to 10, with the plan's thresholds. A cache cannot say that a layer is kept: build with one of the texts below.", "calibration.cache"),
+    "plan": ExportKind(
+        "precision plan (JSON)",
+        "Read again by trtcal and PrecisionPlan.load: kept layers, thresholds, and why.",
+        "plan.json",
+    ),
+    "qdq": ExportKind(
+        "model with Q/DQ (ONNX)",
+        "For TensorRT 11 and any TensorRT from 8: scales are in the model, kept layers have no Q/DQ.",
+        "model.qdq.onnx",
+    ),
+    "cache": ExportKind(
+        "calibration cache",
+        "For TensorRT up to 10, with the plan's thresholds. A cache cannot say that a layer is kept: build with "
+        "trtexec, Polygraphy or Python for that.",
+        "calibration.cache",
+    ),
     "trtexec": ExportKind("trtexec (TensorRT ≤ 10)", "Build an engine with the cache and the kept layers.", "build.sh"),
     "polygraphy": ExportKind("Polygraphy (TensorRT ≤ 10)", "The same with Polygraphy.", "build_polygraphy.sh"),
-    "modelopt": ExportKind("ModelOpt nodes_to_exclude", "For NVIDIA's Model Optimizer, which makes a Q/DQ model with scales of its own.", "modelopt_exclude.py"),
-    "python": ExportKind("Python (TensorRT ≤ 10)", "A module whose postprocess(network) sets the layers' precisions.", "precision_plan.py"),
-    "report": ExportKind("report (HTML)", "One file without network for a colleague: accuracy, ranking, plan, hazards, histograms.", "report.html"),
-}  # fmt: skip
+    "modelopt": ExportKind(
+        "ModelOpt nodes_to_exclude",
+        "For NVIDIA's Model Optimizer, which makes a Q/DQ model with scales of its own.",
+        "modelopt_exclude.py",
+    ),
+    "python": ExportKind(
+        "Python (TensorRT ≤ 10)",
+        "A module whose postprocess(network) sets the layers' precisions.",
+        "precision_plan.py",
+    ),
+    "report": ExportKind(
+        "report (HTML)",
+        "One file without network for a colleague: accuracy, ranking, plan, hazards, histograms.",
+        "report.html",
+    ),
+}
 
 
 @dataclass(frozen=True)

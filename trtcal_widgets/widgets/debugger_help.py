@@ -36,16 +36,17 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
         "sqnr": _help(
             "SQNR along the graph",
             "The line is the accumulated SQNR: every layer in INT8, each tensor compared with its FP32 twin. Where it "
-            "falls, signal is lost. Squares show what a layer loses at its own output when it alone is in INT8, diamonds "
-            "what that does to the model's outputs. 20 dB is poor, 40 dB is good. Click a point to look at it.",
+            "falls, signal is lost. Squares show what a layer loses at its own output when it alone is in INT8, "
+            "diamonds what that does to the model's outputs. 20 dB is poor, 40 dB is good. "
+            "Click a point to look at it.",
             "SQNR along the graph",
         ),
         "detail": _help(
             "Chosen tensor",
-            "Left: the values in FP32 and in the INT8 model over each other, with the threshold ±amax. Middle: how large "
-            "the differences are. Right: FP32 against what the next layer reads in INT8; on the diagonal nothing is "
-            "lost, flat ends are clipped, steps are levels. “Try other methods” scores each method's threshold for this "
-            "tensor on the evaluation data; click one to use it in the session.",
+            "Left: the values in FP32 and in the INT8 model over each other, with the threshold ±amax. Middle: how "
+            "large the differences are. Right: FP32 against what the next layer reads in INT8; on the diagonal "
+            "nothing is lost, flat ends are clipped, steps are levels. “Try other methods” scores each method's "
+            "threshold for this tensor on the evaluation data; click one to use it in the session.",
             "One tensor",
         ),
         "hazards": _help(
@@ -57,8 +58,8 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
         "export": _help(
             "Export",
             "The plan as a file, the model with Q/DQ made by it (the road to TensorRT 11), the calibration cache with "
-            "its thresholds, and the plan in the words of trtexec, Polygraphy, ModelOpt and Python. Scales are those of "
-            "the session at this moment.",
+            "its thresholds, and the plan in the words of trtexec, Polygraphy, ModelOpt and Python. Scales are those "
+            "of the session at this moment.",
             "Export",
         ),
     }

@@ -75,8 +75,6 @@ def layer_of(debugging: AccuracyDebugging, tensor: str, preferred: str) -> str:
     return preferred if preferred in near else next(iter(near), "")
 
 
-
-
 def hazards_state(debugging: AccuracyDebugging) -> dict[str, Any]:
     """Return the hazards, severe ones first."""
     hazards = debugging.state.hazards

@@ -109,9 +109,9 @@ def _before(debugging: AccuracyDebugging) -> str:
         return "The session has counted no batch yet, so there are no thresholds. Calibrate first, then press run."
     batches = f"{count_of(n, 'batch', 'batches')}" if n is not None else "every batch"
     return (
-        f"Run takes {batches} through the model in FP32 and in INT8, compares every tensor, then puts each layer alone into "
-        f"INT8, where only what lies behind it is computed again ({len(graph.nodes):,} nodes). How long it takes shows "
-        "after the first batch; the session is not changed."
+        f"Run takes {batches} through the model in FP32 and in INT8, compares every tensor, then puts each layer alone "
+        f"into INT8, where only what lies behind it is computed again ({len(graph.nodes):,} nodes). How long it takes "
+        "shows after the first batch; the session is not changed."
     )
 
 

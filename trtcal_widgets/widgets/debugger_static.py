@@ -105,7 +105,7 @@ def _draw_layers(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> Non
     places = np.arange(len(ranking))
     colors = [accent("bars" if r.node in kept else "error", dark=dark) for r in ranking]
     axes.barh(places, [max(r.loss, 0.0) for r in ranking], color=colors, height=0.6)
-    for place, r in zip(places, ranking, strict=True):
+    for place, r in enumerate(ranking):
         axes.text(max(r.loss, 0.0), place, f" {loss_text(r.loss, r.score)}", va="center", fontsize=8)
     axes.set_yticks(places, [name_of(r.node, 18) + (" (kept)" if r.node in kept else "") for r in ranking])
     axes.margins(x=0.25)

@@ -65,8 +65,9 @@ class SqnrView(FigureView):
                 self._draw_axes(plot)
                 self._draw_curves(plot)
             shape = self.figure.layout.shapes[0]
-            shape.visible = selected in plot.names
-            if shape.visible:
+            # What is set in a batch cannot be read back before its end.
+            shape.visible = known = selected in plot.names
+            if known:
                 at = plot.names.index(selected)
                 half = max(0.5, 0.0016 * len(plot.names))
                 shape.x0, shape.x1 = at - half, at + half
@@ -125,8 +126,15 @@ def _short(label: str) -> str:
 
 def _traces() -> list[dict[str, Any]]:
     def layer(name: str, symbol: str, size: int, what: str) -> dict[str, Any]:
-        return {"type": "scatter", "mode": "markers", "name": name, "x": [], "y": [], "marker": {"symbol": symbol, "size": size},
-                "hovertemplate": f"%{{text}}<br>{what} %{{y:.1f}} dB<extra></extra>"}  # fmt: skip
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [],
+            "y": [],
+            "marker": {"symbol": symbol, "size": size},
+            "hovertemplate": f"%{{text}}<br>{what} %{{y:.1f}} dB<extra></extra>",
+        }
 
     return [
         {"type": "scatter", "mode": "lines+markers", "name": "accumulated: all layers in INT8", "x": [], "y": [],
@@ -150,7 +158,7 @@ def _layout() -> dict[str, Any]:
         "hovermode": "closest",
         "hoverdistance": 30,
         "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": "toggle", "font": {"size": 11}},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "xaxis": {"showgrid": False, "range": [-0.6, 0.4], "title": {"standoff": 2}, "tickangle": 0},
         "yaxis": {"title": {"text": "SQNR (dB)", "standoff": 6}, "range": [0, 60], "fixedrange": True},
         "shapes": [band, *guides],
