@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PLACES = """(to) => {
   const plots = [...document.querySelectorAll('.js-plotly-plot')];
@@ -23,8 +26,10 @@ class ExplorerPage:
         self.page = page
         page.get_by_test_id("tc-explorer").wait_for()
         page.wait_for_function(
-            "() => [...document.querySelectorAll('.tc-figure .js-plotly-plot, .js-plotly-plot.tc-figure')].length >= 3"
-            " && [...document.querySelectorAll('.js-plotly-plot')].every((p) => p._fullLayout && p.querySelector('.main-svg'))"
+            """() => {
+              const plots = [...document.querySelectorAll('.js-plotly-plot')];
+              return plots.length >= 3 && plots.every((p) => p._fullLayout && p.querySelector('.main-svg'));
+            }"""
         )
 
     def press(self, testid: str) -> None:
@@ -62,7 +67,8 @@ class ExplorerPage:
         """Wait until the line is drawn at a value."""
         self.page.wait_for_function(
             """(value) => [...document.querySelectorAll('.js-plotly-plot')].some((p) =>
-                 p._fullLayout?.shapes?.[0]?.type === 'line' && Math.abs(p._fullLayout.shapes[0].x0 - value) <= 1e-9 * value)""",
+                 p._fullLayout?.shapes?.[0]?.type === 'line' && 
+                 Math.abs(p._fullLayout.shapes[0].x0 - value) <= 1e-9 * value)""",
             arg=value,
         )
 
@@ -72,7 +78,8 @@ class ExplorerPage:
             """() => {
               const plots = [...document.querySelectorAll('.js-plotly-plot')].map((p) => {
                 const box = p.getBoundingClientRect();
-                return [box.left, box.top, box.width, p._fullLayout.width, p._fullLayout.shapes?.[0]?.x0, p._fullLayout.xaxis.range];
+                const { width, shapes, xaxis } = p._fullLayout;
+                return [box.left, box.top, box.width, width, shapes?.[0]?.x0, xaxis.range];
               });
               const seen = document.querySelector('[data-testid=tc-explorer]').textContent + JSON.stringify(plots);
               const same = window.__tcSeen === seen; window.__tcSeen = seen; return same;

@@ -135,12 +135,10 @@ def test_it_fits_and_follows_the_dark_theme(opened, artefacts, width):
     explorer.settle()
     page.screenshot(path=artefacts / f"explorer-{width}-dark-finished.png")
     overflow = page.evaluate(
-        "() => [document.querySelector('.jp-WindowedPanel-outer, .jp-Notebook')].map((n) => n.scrollWidth - n.clientWidth)[0]"
+        "() => ((n) => n.scrollWidth - n.clientWidth)(document.querySelector('.jp-WindowedPanel-outer, .jp-Notebook'))"
     )
     assert overflow <= 0
-    root = page.evaluate(
-        "() => { const r = document.querySelector('.trtcal-root'); return r.scrollWidth - r.clientWidth; }"
-    )
+    root = page.evaluate("() => ((n) => n.scrollWidth - n.clientWidth)(document.querySelector('.trtcal-root'))")
     assert root <= 0
     notebook.set_theme("light")
 

@@ -121,8 +121,9 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
                 f'<img class="trtcal-static" data-of="{self.views.shell.model_id}" style="max-width:100%" '
                 f'alt="The calibration explorer as it was when the cell ran" src="data:image/png;base64,{picture}">'
             )
-            display({"text/html": html, "text/plain": "a picture of the calibration explorer"}, raw=True)
-        display(bundle, raw=True)
+            fallback = {"text/html": html, "text/plain": "a picture of the calibration explorer"}
+            display(fallback, raw=True)  # type: ignore[no-untyped-call]
+        display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and beside it a picture for where there is no kernel behind it."""

@@ -65,29 +65,23 @@ def duration(seconds: float) -> str:
 
 
 def printable(name: str) -> str:
-    """Return a tensor's name on one line: control characters become their visible pictures (a line break is ␊)."""
+    r"""Return a tensor's name on one line: what cannot be seen is spelt as in Python (a line break: ``\n``)."""
     if name.isprintable():
         return name
     return "".join(_visible(c) for c in name)
 
 
 def _visible(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
     # Format characters (Cf) turn text around (RTL override) or hide; lone surrogates cannot be sent as UTF-8.
-    if unicodedata.category(character) in ("Cf", "Cc", "Cs", "Co", "Zl", "Zp"):
-        return f"\\u{code:04x}"
-    return character
+    hidden = unicodedata.category(character) in ("Cf", "Cc", "Cs", "Co", "Zl", "Zp")
+    return character.encode("unicode_escape").decode("ascii") if hidden else character
 
 
-def plot_text(name: str) -> str:
+def plot_text(name: str, longest: int = _CUT) -> str:
     """Return a name for Plotly, which reads ``<b>`` and ``&amp;`` as markup: escaped, and cut in the middle."""
     name = printable(name)
-    if len(name) > _CUT:
-        name = f"{name[: _CUT // 2 - 1]}…{name[-_CUT // 2 :]}"
+    if len(name) > longest:
+        name = f"{name[: longest // 2]}…{name[-(longest // 2) :]}"
     return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

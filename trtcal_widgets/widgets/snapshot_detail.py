@@ -249,7 +249,6 @@ def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> t
     scale = float(scale_of_amax(amax)) if math.isfinite(row.amax) else nan
     hexes = scale_to_hex(scale) if math.isfinite(scale) else NO_NUMBER
     sqnr = cost.sqnr_db if known else nan
-    span = f"{significant(row.minimum)} … {significant(row.maximum)}" if known else NO_NUMBER
 
     def number(key: str, label: str, value: float, help_text: str) -> Number:
         return Number(key, label, significant(value), exact(value), help_text)
@@ -279,7 +278,8 @@ def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> t
             cost.rounding_noise if known else nan,
             "Mean squared error from rounding to INT8 levels.",
         ),
-        Number("span", "min … max", span, f"{exact(row.minimum)} {exact(row.maximum)}", "Smallest and largest value."),
+        number("minimum", "min", row.minimum, "The smallest value; TensorRT's INT8 range is symmetric all the same."),
+        number("maximum", "max", row.maximum, "The largest value."),
         Number(
             "zeros",
             "zeros",

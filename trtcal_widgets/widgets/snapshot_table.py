@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "Overview", "build_columns", "build_overview", "changed_rows", "row_columns"]
 
+_SHORT = 13
+_MOST_SHORT = 14
+
 _DECADES = 6
 """How many decades below the largest value the overview's log axis goes at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Facts of every tensor that never change, one entry per tensor in graph order."""
+    """Facts of every tensor that never change, one entry per tensor in graph order.
+
+    ``places`` are those that get a row in the cache; ``labels`` and ``short_labels`` name them for Plotly.
+    """
 
     names: tuple[str, ...]
     shown: tuple[str, ...]
@@ -33,6 +39,9 @@ class Columns:
     cached: tuple[bool, ...]
     group_sizes: tuple[int, ...]
     index: Mapping[str, int]
+    places: NDArray[np.int32]
+    labels: tuple[str, ...]
+    short_labels: tuple[str, ...]
 
     def as_state(self) -> dict[str, Any]:
         """Return what the list gets once."""
@@ -50,13 +59,18 @@ class Columns:
 def build_columns(session: CalibrationSession) -> Columns:
     """Return the facts of every tensor."""
     graph, names = session.graph, session.tensors
+    cached = tuple(graph.tensors[name].kind is not TensorKind.WEIGHT for name in names)
+    places = np.flatnonzero(np.array(cached, dtype=bool)).astype(np.int32)
     return Columns(
         names=names,
         shown=tuple(printable(name) for name in names),
         op_types=tuple(printable(graph.op_type(name)) for name in names),
-        cached=tuple(graph.tensors[name].kind is not TensorKind.WEIGHT for name in names),
+        cached=cached,
         group_sizes=tuple(len(graph.group_of(name)) for name in names),
         index={name: i for i, name in enumerate(names)},
+        places=places,
+        labels=tuple(plot_text(names[i]) for i in places),
+        short_labels=tuple(plot_text(names[i], _SHORT) for i in places[:_MOST_SHORT]),
     )
 
 
@@ -87,8 +101,8 @@ class Overview:
     ----------
     places
         Index in the table of each of the n tensors shown.
-    labels
-        Their names, for Plotly.
+    labels, short_labels
+        Their names, for Plotly; the short ones, for the axis, of the first few tensors only.
     positive, negative
         float32, shape (n,): largest value, and minus the smallest; nan where that side is empty.
     amax
@@ -101,6 +115,7 @@ class Overview:
 
     places: NDArray[np.int32]
     labels: tuple[str, ...]
+    short_labels: tuple[str, ...]
     positive: NDArray[np.float32]
     negative: NDArray[np.float32]
     amax: NDArray[np.float32]
@@ -111,8 +126,7 @@ class Overview:
 
 def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
     """Return the ranges of all tensors that get a row in the cache."""
-    places = np.flatnonzero(np.array(columns.cached, dtype=bool)).astype(np.int32)
-    shown = [rows[i] for i in places.tolist()]
+    shown = [rows[i] for i in columns.places.tolist()]
     maximum = np.array([row.maximum for row in shown], np.float32)
     minimum = np.array([row.minimum for row in shown], np.float32)
     amax = np.array([row.amax for row in shown], np.float32)
@@ -121,8 +135,9 @@ def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
     negative = np.where(minimum < 0, -minimum, np.nan).astype(np.float32)
     floor, ceiling = _ends(np.concatenate([positive, negative, amax]))
     return Overview(
-        places=places,
-        labels=tuple(plot_text(columns.names[i]) for i in places),
+        places=columns.places,
+        labels=columns.labels,
+        short_labels=columns.short_labels,
         positive=positive,
         negative=negative,
         amax=amax,

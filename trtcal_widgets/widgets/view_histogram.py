@@ -86,7 +86,7 @@ class HistogramView(FigureView):
         if detail is before and counts == scale_before:
             return
         self._detail, self._counts = detail, counts
-        other = before is None or before.name != detail.name
+        other = before is None or before.name != detail.name or not before.has_data
         with self.filling():
             self._draw_axes(detail, counts, other=other, other_scale=counts != scale_before)
             if before is None or before.counts is not detail.counts:
@@ -160,6 +160,7 @@ class HistogramView(FigureView):
             return
         style = style_of(curve.kind)
         line.x, line.y = curve.amax, curve.objective
+        axis.showticklabels = bool(np.isfinite(curve.objective).any())
         line.line.color = style.color(self.theme)
         axis.title.text = curve.label.replace(" share", "<br>share") if len(curve.label) > 16 else curve.label
         axis.type = "log" if curve.log else "linear"
@@ -186,7 +187,9 @@ class HistogramView(FigureView):
         note = self.figure.layout.annotations[_SLOTS]
         note.visible = not detail.has_data
         self.figure.layout.xaxis.showticklabels = detail.has_data
-        self.figure.layout.yaxis.showticklabels = self.figure.layout.yaxis2.showticklabels = detail.has_data
+        self.figure.layout.yaxis.showticklabels = detail.has_data
+        if detail.curve is None:
+            self.figure.layout.yaxis2.showticklabels = False
         note.text = "no values of this tensor are counted yet"
 
     def recolor(self, theme: Theme) -> None:

@@ -11,6 +11,8 @@ from trtcal_widgets.widgets.figures import FigureView, new_figure
 from trtcal_widgets.widgets.palette import THEMES, style_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from trtcal_widgets.widgets.palette import Theme
     from trtcal_widgets.widgets.snapshot_table import Overview
 
@@ -20,7 +22,6 @@ _BARS, _AMAX, _MINE = (0, 1), (2, 3), (4, 5)
 _FEW = 160
 """Up to so many tensors each has a bar of its own; beyond that a skyline is drawn, which costs one path."""
 _NAMED = 14
-_LABEL = 13
 
 
 class OverviewView(FigureView):
@@ -68,11 +69,18 @@ class OverviewView(FigureView):
         axis.autorangeoptions = {"minallowed": -0.6, "maxallowed": n - 0.4}
         few = n <= _NAMED
         axis.tickvals = list(range(n)) if few else None
-        axis.ticktext = [_short(label) for label in overview.labels] if few else None
+        axis.ticktext = list(overview.short_labels) if few else None
         axis.tickmode = "array" if few else "auto"
         axis.title.text = "" if few else "tensor in graph order"
         for k in _BARS:
             self.figure.data[k].text = overview.labels
+        if self._many:
+            # A dash is two pixels long even where a column is a tenth of one.
+            half = max(0.45, 0.0022 * n)
+            columns = np.arange(n, dtype=np.float32)
+            ends = np.stack([columns - half, columns + half, columns], axis=1).ravel()
+            for k in _AMAX:
+                self.figure.data[k].x = ends
 
     def _draw_axes(self, overview: Overview) -> None:
         """Keep the axis unless the ranges grew beyond it."""
@@ -100,7 +108,7 @@ class OverviewView(FigureView):
         for k, values in zip(_AMAX, (overview.positive, overview.negative), strict=True):
             # ±amax on a side that has values; a tensor without negative values has one mark.
             shown = np.where(np.isfinite(values), overview.amax, np.nan).astype(np.float32)
-            self.figure.data[k].y = shown
+            self.figure.data[k].y = _dashes(shown) if self._many else shown
             mine = self.figure.data[_MINE[k - _AMAX[0]]]
             mine.x = overview.mine
             mine.y = shown[overview.mine]
@@ -136,11 +144,9 @@ class OverviewView(FigureView):
         self.figure.layout.shapes[0].fillcolor = colors.selected
 
 
-def _short(label: str) -> str:
-    """Cut a label to a column's width; entities are escaped already, so only whole plain names are cut."""
-    if len(label) <= _LABEL or "&" in label:
-        return label
-    return f"{label[:6]}…{label[-6:]}"
+def _dashes(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return y of a dash per value: both ends and a gap, in one path that is drawn fast however many there are."""
+    return np.stack([values, values, np.full_like(values, np.nan)], axis=1).ravel()
 
 
 def _traces(*, many: bool) -> list[dict[str, Any]]:
@@ -149,9 +155,9 @@ def _traces(*, many: bool) -> list[dict[str, Any]]:
             "type": "scatter",
             "mode": "lines",
             "fill": "tozeroy",
-            "line": {"shape": "hvh", "width": 0.6},
+            "line": {"shape": "hvh", "width": 0},
         }
-        amax: dict[str, Any] = {"type": "scatter", "mode": "lines", "line": {"shape": "hvh", "width": 1.2}}
+        amax: dict[str, Any] = {"type": "scatter", "mode": "lines", "line": {"width": 1.6, "simplify": False}}
     else:
         bar = {"type": "bar", "width": 0.62, "textposition": "none", "marker": {"line": {"width": 1}}}
         amax = {"type": "scatter", "mode": "markers",

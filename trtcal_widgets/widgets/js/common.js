@@ -98,7 +98,7 @@ function setOptions(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => option(value, text)));
 }
 
-const HEAD_TAIL = 14;
+const HEAD_TAIL = 11;
 
 /** A name whose middle gives way when there is no room: the head shrinks, the tail stays. Whole on hover. */
 function nameParts(node, shown, whole) {
