@@ -99,7 +99,7 @@ def test_keeping_scores_the_plan_and_undo_goes_back(ran):
 def test_a_changed_threshold_puts_results_out_of_date_until_it_is_taken_back(ran, session):
     assert ran.state.stale == ()
     session.choose("pool1", method="minmax")
-    assert "conv1" in ran.state.stale[0], "the leader of the group that pool1 is in"
+    assert ran.state.stale == ("another threshold for conv1, pool1",), "they share a scale"
     session.undo()
     assert ran.state.stale == ()
     session.choose_all("minmax")

@@ -48,6 +48,17 @@ def by(page, testid):
     return page.locator(f"[data-testid='{testid}']")
 
 
+GATED = """\
+import pathlib, time
+def evaluate(outputs, batch):
+    while batch.index >= 4 and not pathlib.Path("go").exists():
+        time.sleep(0.02)
+    return float(outputs["prob"].max(1).mean())
+
+AccuracyDebugger(session, Evaluation(sample.test_images(), batch_size=100, evaluate=evaluate))
+"""
+
+
 @pytest.fixture
 def open_debugger(lab, browser):
     """Open a notebook of one's own with the case and more cells; errors of the page fail the test."""
@@ -143,6 +154,23 @@ def test_an_evaluate_that_raises_is_shown_with_its_traceback(open_debugger):
     expect(failure).to_contain_text("my <b>measure</b> is broken")
     expect(by(page, "tc-dbg-run")).to_be_enabled()
     shot(page, "failed")
+
+
+def test_running_is_shown_and_can_be_cancelled_and_begun_again(open_debugger, lab):
+    from playwright.sync_api import expect
+
+    page = open_debugger("gated", GATED)
+    by(page, "tc-dbg-run").click()
+    expect(by(page, "tc-dbg-status")).to_contain_text("4 of 10", timeout=60_000)
+    expect(by(page, "tc-dbg-status")).to_contain_text("left")
+    expect(by(page, "tc-dbg-run")).to_be_disabled()
+    shot(page, "running")
+    by(page, "tc-dbg-cancel").click()
+    (lab[1] / "go").touch()
+    expect(by(page, "tc-dbg-status")).to_contain_text("cancelled", timeout=60_000)
+    by(page, "tc-dbg-rows").focus()
+    page.keyboard.press("r")
+    expect(by(page, "tc-dbg-layer")).to_have_count(4, timeout=60_000)
 
 
 def test_linked_with_the_explorer_through_the_session(open_debugger):

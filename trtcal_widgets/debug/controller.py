@@ -89,7 +89,7 @@ class AccuracyDebugging(Worker):
 
     def _session_changed(self, changed: frozenset[str]) -> None:
         if changed & _SCALES and self._basis is not None:
-            stale = differences(self._basis, basis_of(self.session))
+            stale = differences(self.session, self._basis)
             if stale != self._state.stale:
                 self._commit(stale=stale)
 
@@ -116,7 +116,7 @@ class AccuracyDebugging(Worker):
             with self._lock:
                 self._simulation, self._basis, self._scores = simulation, basis, {}
             nothing: Any = MappingProxyType({})
-            stale = differences(basis, basis_of(self.session))
+            stale = differences(self.session, basis)
             self._commit(
                 comparison=comparison, ranking=None, hazards=None, planned=None, stale=stale, trials=nothing,
                 details=nothing, search=None,

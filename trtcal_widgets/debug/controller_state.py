@@ -60,8 +60,9 @@ def basis_of(session: CalibrationSession) -> Basis:
     return Basis(state.position, state.excluded, state.method, MappingProxyType(dict(state.choices)))
 
 
-def differences(then: Basis, now: Basis) -> tuple[str, ...]:
+def differences(session: CalibrationSession, then: Basis) -> tuple[str, ...]:
     """Return in words what is not as it was; empty where the scales are the same."""
+    now = basis_of(session)
     found = []
     if then.position != now.position:
         found.append(f"{now.position:,} batches are counted, {then.position:,} were")
@@ -69,7 +70,8 @@ def differences(then: Basis, now: Basis) -> tuple[str, ...]:
         found.append("other batches are left out")
     if then.method != now.method:
         found.append(f"the method for all is {now.method.label}, it was {then.method.label}")
-    moved = [n for n in {**then.choices, **now.choices} if then.choices.get(n) != now.choices.get(n)]
+    leaders = [n for n in {**then.choices, **now.choices} if then.choices.get(n) != now.choices.get(n)]
+    moved = [name for leader in leaders for name in session.group(leader)]
     if moved:
         more = f" and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
         found.append(f"another threshold for {', '.join(moved[:_NAMED])}{more}")

@@ -223,10 +223,10 @@ def _tensor_cells(debugging: AccuracyDebugging, name: str, result: TensorResult 
 
 def _values(debugging: AccuracyDebugging, name: str, result: TensorResult) -> dict[str, float]:
     session, comparison = debugging.session, result.comparison
-    rounded = result.quantized and session.histogram(name).n_finite > 0 and session.amax(name) > 0
+    rounded = result.amax > 0 and session.histogram(name).n_finite > 0
     return {
         "accumulated": result.sqnr_db,
-        "rounding": session.cost(name).sqnr_db if rounded else math.nan,
+        "rounding": session.cost(name, result.amax).sqnr_db if rounded else math.nan,
         "amax": result.amax,
         "clipped": result.clipped_fraction,
         "cosine": result.cosine,

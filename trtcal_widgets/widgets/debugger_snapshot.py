@@ -87,7 +87,7 @@ def _status_text(debugging: AccuracyDebugging, state: DebugState) -> tuple[str, 
     what = _WORK.get(state.work, "The work")
     if state.phase == "failed":
         first = state.message.strip().splitlines()[0] if state.message.strip() else "no reason was given"
-        return f"{what} failed: {printable(first)} Your session is as it was.", "error"
+        return f"{what} failed: {printable(first).rstrip(':.')}. Your session is as it was.", "error"
     if state.phase == "cancelled":
         return f"{what} was cancelled; what was complete is kept. Press {_again(state)} to go on.", "warn"
     if state.comparison is None:

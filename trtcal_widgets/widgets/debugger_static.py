@@ -55,7 +55,7 @@ def _draw(figure: Figure, debugging: AccuracyDebugging, *, dark: bool) -> None:
         axes.text(0.5, 0.5, "FP32 and INT8 are not compared yet: press run.", ha="center", va="center", fontsize=11)
         return
     grid = figure.add_gridspec(2, 2, height_ratios=[1, 1.05], width_ratios=[1, 1.3])
-    figure.subplots_adjust(left=0.08, right=0.985, top=0.865, bottom=0.085, hspace=0.42, wspace=0.2)
+    figure.subplots_adjust(left=0.125, right=0.985, top=0.88, bottom=0.085, hspace=0.42, wspace=0.2)
     _draw_sqnr(figure.add_subplot(grid[0, :]), debugging, dark=dark)
     _draw_layers(figure.add_subplot(grid[1, 0]), debugging, dark=dark)
     _draw_tensor(figure.add_subplot(grid[1, 1]), debugging, dark=dark)
