@@ -67,7 +67,7 @@ class ExplorerPage:
         """Wait until the line is drawn at a value."""
         self.page.wait_for_function(
             """(value) => [...document.querySelectorAll('.js-plotly-plot')].some((p) =>
-                 p._fullLayout?.shapes?.[0]?.type === 'line' && 
+                 p._fullLayout?.shapes?.[0]?.type === 'line' &&
                  Math.abs(p._fullLayout.shapes[0].x0 - value) <= 1e-9 * value)""",
             arg=value,
         )
