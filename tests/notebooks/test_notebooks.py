@@ -44,7 +44,10 @@ def executed(request, tmp_path, monkeypatch):
 
 
 # what each notebook is meant to write
-FILES = {"01_explore_calibration.ipynb": {"calibration.cache", "ten-ones.cache"}}
+FILES = {
+    "01_explore_calibration.ipynb": {"calibration.cache", "ten-ones.cache"},
+    "02_debug_accuracy.ipynb": {"uneven.onnx", "even.onnx", "uneven.qdq.onnx", "plan.json", "calibration.cache"},
+}
 
 
 def test_runs(executed):

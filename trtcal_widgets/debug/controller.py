@@ -157,7 +157,13 @@ class AccuracyDebugging(Worker):
         candidates = scale_candidates(self.session) if scales else None
         with self._working("search") as control:
             search = PlanSearch(
-                simulation, self.evaluation, target=target, precision=precision, candidates=candidates, control=control
+                simulation,
+                self.evaluation,
+                target=target,
+                precision=precision,
+                candidates=candidates,
+                ranking=self.state.ranking,
+                control=control,
             )
             result = search.run()
             self._scores[_key(result.plan)] = result.after

@@ -115,6 +115,8 @@ class PlanSearch:
         Thresholds that may be tried, see :func:`scale_candidates`; None: scales stay as they are.
     worst
         For how many of the worst layers scales are improved.
+    ranking
+        The simulation's isolated ranking on this evaluation, where it is known already.
     state
         A JSON file in which every score is remembered; a search that was cancelled goes on from it.
     control
@@ -135,6 +137,7 @@ class PlanSearch:
         precision: str = "fp16",
         candidates: Candidates | None = None,
         worst: int = 4,
+        ranking: Sequence[LayerResult] | None = None,
         state: str | os.PathLike[str] | None = None,
         control: Control | None = None,
     ) -> None:
@@ -149,7 +152,7 @@ class PlanSearch:
         self._control = control or Control()
         self._memory = _Memory(None if state is None else Path(state), simulation, evaluation)
         self._steps: list[SearchStep] = []
-        self.ranking: list[LayerResult] = []
+        self.ranking: list[LayerResult] = list(ranking or ())
 
     def run(self) -> SearchResult:
         """Search, and return the plan with the scores that justify it.
@@ -172,7 +175,7 @@ class PlanSearch:
         return SearchResult(plan, fp32, before, score, goal, tuple(self._steps))
 
     def _rank(self) -> list[LayerResult]:
-        found = self._simulation.isolated(self._evaluation, control=self._control)
+        found = self.ranking or self._simulation.isolated(self._evaluation, control=self._control)
         return [layer for layer in found if layer.node not in self._start.keep]
 
     def _score(self, plan: PrecisionPlan) -> Score:
