@@ -137,7 +137,8 @@ def make_plan(arrays: Sequence[DeviceArray], n_slots: int, n_blocks: int) -> Pla
     size = _ITEM_SIZE[kind]
     cost = n * size + _SEGMENT_COST
     total = int(cost.sum())
-    n_blocks = max(1, min(n_blocks, -(-total // _LEAST_PER_BLOCK)), -(-int(n.sum()) // _LONGEST) * 2)
+    n_useful = max(n.size, -(-int((n * size).sum()) // _LEAST_PER_BLOCK))
+    n_blocks = max(1, min(n_blocks, n_useful), -(-int(n.sum()) // _LONGEST))
 
     # Every block's share ends at a multiple of total / n_blocks: in which array is that, and how far in?
     ends = np.cumsum(cost)

@@ -30,7 +30,7 @@ typedef unsigned long long u64;
 #define VECTORS_16 4  // the same for 16-bit types
 #endif
 #ifndef PREFETCH_TILES
-#define PREFETCH_TILES 4  // how much of a segment to ask for while the block is busy with something else
+#define PREFETCH_TILES 4  // tiles to ask for while the block is busy with something else; half as many of 16-bit types
 #endif
 
 constexpr int BINS = 2048;
@@ -405,37 +405,42 @@ __device__ __forceinline__ bool commit(u32 (&words)[N], Shared& shared, const Ra
     return true;
 }
 
+// Fold the block's counts by `step` doublings. All threads.
+__device__ __forceinline__ void fold_slots(u32* slots, int step) {
+    constexpr int mine = (BINS / 2) / THREADS + 1;
+    const int run = 1 << step;
+    u32 sums[mine];
+#pragma unroll
+    for (int m = 0; m < mine; ++m) {
+        const int j = threadIdx.x + m * THREADS;
+        sums[m] = 0;
+        if (j * run >= SLOTS) continue;
+#pragma unroll 4
+        for (int r = 0; r < run; ++r) {
+            const int slot = j * run + ((r + j) & (run - 1));  // in an order that spreads over the banks
+            sums[m] += slot < SLOTS ? slots[slot] : 0;
+        }
+    }
+    __syncthreads();
+#pragma unroll
+    for (int m = 0; m < 2 * mine; ++m) {
+        const int j = threadIdx.x + m * THREADS;
+        if (j < SLOTS) slots[j] = m < mine ? sums[m < mine ? m : 0] : 0;
+    }
+    __syncthreads();
+}
+
 // Double the block's range until the value fits that some warp could not count. All threads, between barriers.
 __device__ void grow(Shared& shared, Range& range) {
     const float needed = __uint_as_float(shared.needed);
     int doublings = 0;
-    while (needed > range.R) {
-        range.double_up();
-        ++doublings;
-    }
+    for (; needed > range.R; ++doublings) range.double_up();
     range.k += doublings;
-    constexpr int mine = (BINS / 2) / THREADS + 1;
-    for (int left = min(doublings, 12); left > 0;) {  // after 12, all counts are in bin 0
-        const int step = min(left, 4), run = 1 << step;
-        left -= step;
-        u32 sums[mine];
-#pragma unroll
-        for (int m = 0; m < mine; ++m) {
-            const int j = threadIdx.x + m * THREADS;
-            sums[m] = 0;
-            for (int r = 0; r < run; ++r) {
-                const int slot = j * run + ((r + j) & (run - 1));  // in an order that spreads over the banks
-                if (slot < SLOTS) sums[m] += shared.slots[slot];
-            }
-        }
-        __syncthreads();
-#pragma unroll
-        for (int m = 0; m < 2 * mine; ++m) {
-            const int j = threadIdx.x + m * THREADS;
-            if (j < SLOTS) shared.slots[j] = m < mine ? sums[m < mine ? m : 0] : 0;
-        }
-        __syncthreads();
-    }
+    bool counted = false;
+    for (int j = threadIdx.x; j < SLOTS; j += THREADS) counted |= shared.slots[j] != 0;
+    if (__syncthreads_or(counted))  // not at the start of a tensor, where most growth is
+        for (int left = min(doublings, 12); left > 0; left -= 4) fold_slots(shared.slots, min(left, 4));
+    // (After 12 doublings, all counts are in bin 0.)
     if (threadIdx.x == 0) shared.needed = 0;
     __syncthreads();
 }
@@ -448,12 +453,17 @@ __device__ __forceinline__ void add_segment(const Segment& segment, Shared& shar
     const u32 last_tile = (span.total - 1) / tile * tile, of_warp = (threadIdx.x & ~31u) * U;
     // Warps for which nothing is left in the last tile sit it out.
     const u32 end = last_tile + of_warp < span.total ? last_tile + tile : last_tile;
+    u32 words[4 * U];
+    bool loaded = false;
     for (u32 start = 0;;) {
-        // Stop too when another warp needs a larger range.
-        for (; start < end && !__any_sync(ALL, *(volatile u32*)&shared.needed); start += tile) {
-            u32 words[4 * U];
-            span.template load_warp<U>(start + of_warp, words);
+        while (start < end) {
+            if (!loaded) span.template load_warp<U>(start + of_warp, words);
+            loaded = true;
+            // Stop too when another warp needs a larger range; the loads go on meanwhile.
+            if (__any_sync(ALL, *(volatile u32*)&shared.needed)) break;
             if (!commit<KIND>(words, shared, range, tally)) break;
+            loaded = false;
+            start += tile;
         }
         if (!__syncthreads_or(start < end)) break;
         grow(shared, range);
@@ -509,7 +519,8 @@ __device__ __forceinline__ void prefetch(const void* address) {
 // Ask for the start of a segment and its tensor's range, while the block is busy with something else.
 __device__ __forceinline__ void prefetch_segment(const Segment& segment, const State* states) {
     const u64 bytes = segment.n * (segment.kind == FLOAT32 ? 4 : 2);
-    const u32 start = PREFETCH_TILES * THREADS * 16 * (segment.kind == FLOAT32 ? VECTORS_32 : VECTORS_16);
+    const u32 vectors = segment.kind == FLOAT32 ? PREFETCH_TILES * VECTORS_32 : PREFETCH_TILES / 2 * VECTORS_16;
+    const u32 start = vectors * (THREADS * 16);
     for (u32 offset = threadIdx.x * 128; offset < start && offset < bytes; offset += THREADS * 128)
         prefetch((const char*)segment.ptr + offset);
     if (threadIdx.x == 0) prefetch(&states[segment.slot].base);
