@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.errors import TrtcalError
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
     from trtcal_widgets.session import CalibrationSession
+    from trtcal_widgets.widgets.build_panel import BuildPanel
     from trtcal_widgets.widgets.cache_viewer import CacheViewer
     from trtcal_widgets.widgets.debugger import AccuracyDebugger
     from trtcal_widgets.widgets.explorer import CalibrationExplorer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AccuracyDebugger": "trtcal_widgets.widgets.debugger",
     "ArrayBatches": "trtcal_widgets.data",
+    "BuildPanel": "trtcal_widgets.widgets.build_panel",
     "CacheViewer": "trtcal_widgets.widgets.cache_viewer",
     "CalibrationCache": "trtcal_widgets.core.cache",
     "CalibrationExplorer": "trtcal_widgets.widgets.explorer",
@@ -46,6 +48,7 @@ _HOMES = {
 __all__ = [
     "AccuracyDebugger",
     "ArrayBatches",
+    "BuildPanel",
     "CacheViewer",
     "CalibrationCache",
     "CalibrationExplorer",

@@ -1,0 +1,172 @@
+"""The TensorRT build as a panel: of an explorer, or by itself."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets
+
+from trtcal_widgets.errors import ModelError, UsageError
+from trtcal_widgets.widgets.build_panel_binding import BuildBinding
+from trtcal_widgets.widgets.build_panel_form import BuildForm, Job, check_options
+from trtcal_widgets.widgets.build_panel_state import HELP
+from trtcal_widgets.widgets.executors import default_executor
+from trtcal_widgets.widgets.panels import Panel, script
+
+if TYPE_CHECKING:
+    import os
+    from concurrent.futures import Executor
+
+    from trtcal_widgets.session import CalibrationSession
+    from trtcal_widgets.trt.engine import Engine
+    from trtcal_widgets.trt.log import LogLine
+
+__all__ = ["BuildPanel", "BuildView"]
+
+
+def _asset(name: str) -> str:
+    return (resources.files("trtcal_widgets.widgets") / "js" / name).read_text(encoding="utf-8")
+
+
+class BuildView(Panel):
+    """The panel in the browser: ``state`` and ``log`` down, events up."""
+
+    _esm = f"{script('theme.js')}\n{_asset('build_log.js')}\n{_asset('build_panel.js')}"
+    _css = f"{_asset('explorer.css')}\n{_asset('build_panel.css')}"
+
+    log = traitlets.Dict().tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__(help=HELP)
+
+
+class BuildPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Build a TensorRT engine, see how far it is, and step through the batches that TensorRT calibrates with.
+
+    On the last line of a cell, or below an explorer: ``CalibrationExplorer(session, panels=[BuildPanel(session)])``.
+    While TensorRT calibrates, the session counts up to the batch that TensorRT is given, so that an explorer of the
+    session shows it, and stays at the last one afterwards. Only batches that are recorded are shown, unless the form
+    says that the others are to be run here too. Histograms are those of the session's own runner: TensorRT hands out
+    none while it calibrates.
+
+    Without TensorRT the panel says what to install, and writes the files that a machine with TensorRT takes.
+
+    Parameters
+    ----------
+    session
+        A :class:`~trtcal_widgets.CalibrationSession`: its batches, or its scales.
+    model
+        The ONNX file; None for the session's own.
+    engine_path
+        Where the engine goes; None: named after the model, in the kernel's folder. The JSON beside it, and the
+        calibration cache or Q/DQ model of the build, are named after it.
+    executor
+        Where the build takes place; None: a thread of its own, so that the kernel stays free.
+    **build_options
+        Further arguments of :func:`trtcal_widgets.trt.build`: ``profiles=``, ``plan=``, ``dla=``, ``workspace=``, ….
+        With ``cache=``, ``calibrator=`` or ``int8=False`` the model is built with just these.
+
+    Raises
+    ------
+    UsageError
+        If there is neither a session nor a model, or an argument is not known.
+    ModelError
+        If the model is not the session's.
+
+    Examples
+    --------
+    >>> BuildPanel(session, fp16=True)  # doctest: +SKIP
+    >>> BuildPanel(model="model.onnx", cache="calibration.cache")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        session: CalibrationSession | None = None,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        engine_path: str | os.PathLike[str] | None = None,
+        executor: Executor | None = None,
+        **build_options: Any,
+    ) -> None:
+        job = Job(session, _model_of(session, model), check_options(build_options))
+        path = Path(job.model.stem + ".engine") if engine_path is None else Path(engine_path)
+        form = BuildForm(
+            path=str(path),
+            cache=str(path.with_suffix(".calibration.cache")),
+            fp16=bool(build_options.get("fp16", False)),
+        )
+        self.session = session
+        self.view = BuildView()
+        super().__init__([self.view])
+        self.add_class("trtcal-root")
+        self.add_class("trtcal-build")
+        self._own_executor = default_executor() if executor is None else None
+        used = executor or self._own_executor
+        assert used is not None
+        self.binding = BuildBinding(job, self.view, used, form)
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine of the last build; None before it, or where it failed."""
+        return self.binding.run.engine if self.binding.run else None
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the last build; None where nothing did."""
+        return self.binding.run.error if self.binding.run else None
+
+    @property
+    def log(self) -> tuple[LogLine, ...]:
+        """TensorRT's lines of the last build, up to 5,000 of each severity."""
+        return tuple(self.binding.run.lines()) if self.binding.run else ()
+
+    def close(self) -> None:
+        """End the panel and cancel a build that runs; the session stays."""
+        if hasattr(self, "binding"):
+            self.binding.close()
+        own: Executor | None = getattr(self, "_own_executor", None)
+        if own is not None:
+            own.shutdown(wait=False)
+        super().close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the widget, and beside it text for where there is no kernel behind it."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            bundle["text/plain"] = self.binding.summary()
+        return bundle
+
+
+def _model_of(session: Any, model: Any) -> Path:
+    """Return the ONNX file to build."""
+    from trtcal_widgets.session import CalibrationSession
+
+    if session is not None and not isinstance(session, CalibrationSession):
+        raise UsageError(
+            f"BuildPanel takes a CalibrationSession, not {type(session).__name__}; for a model alone: "
+            'BuildPanel(model="model.onnx", cache="calibration.cache")'
+        )
+    if model is not None:
+        return _checked(session, Path(model))
+    if session is None:
+        raise UsageError('BuildPanel needs a session, or a model: BuildPanel(session), BuildPanel(model="model.onnx")')
+    own = getattr(getattr(session.recorder, "runner", None), "model", None)
+    path = getattr(own, "path", None)
+    if path is None:
+        raise UsageError(f'this session does not know where its model is: BuildPanel(session, "{session.graph.name}")')
+    return Path(path)
+
+
+def _checked(session: CalibrationSession | None, path: Path) -> Path:
+    from trtcal_widgets.model.load import load_graph
+
+    graph = load_graph(path)
+    if session is not None and graph.sha256 != session.graph.sha256:
+        raise ModelError(
+            f"{path} is not the model of this session ({session.graph.name}): its bytes differ. Make a session of it, "
+            "or leave model= out"
+        )
+    return path
