@@ -35,7 +35,7 @@ ALGORITHMS: Mapping[str, str] = MappingProxyType(
     {"entropy2": "entropy 2", "entropy": "entropy", "minmax": "minmax", "legacy": "legacy"}
 )
 FOLLOWS: Mapping[str, str] = MappingProxyType(
-    {"recorded": "recorded batches", "all": "every batch, run it here too", "no": "nothing"}
+    {"recorded": "recorded batches", "all": "all, run here too", "no": "nothing"}
 )
 """How far the session goes along with TensorRT -> what the form calls it."""
 

@@ -78,7 +78,7 @@ function formBox(send) {
     h("div", { class: "tc-export-row" }, label("scales", mode),
       h("label", { class: "tc-label", title: "Whether layers may run in FP16 where that is faster" }, fp16, h("span", { text: "FP16 too" })),
       holdLabel, calibrating[0], calibrating[2]),
-    h("div", { class: "tc-export-row" }, label("engine", path), build, calibrating[1]));
+    h("div", { class: "tc-export-row" }, label("engine", path), calibrating[1], build));
   let current = { exists: [] };
   const model = () => current;
   const set = (input, value) => { if (document.activeElement !== input) input.value = value; };
