@@ -69,12 +69,13 @@ def round_trip(binding: str) -> None:
         stream = memory.new_stream()
         staged = pinned.view(base.shape, np.float32)
         staged[...] = base
+        arrived = memory.alloc_pinned(base.nbytes).view(base.shape, np.float32)
+        arrived[...] = 0
         memory.upload(buffer, staged, stream=stream)
-        staged[...] = 0
-        memory.download(buffer, staged, stream=stream)
+        memory.download(buffer, arrived, stream=stream)
         memory.synchronize(stream)
         memory.synchronize()
-        np.testing.assert_array_equal(staged, base)
+        np.testing.assert_array_equal(arrived, base)
 
 
 def count_calls(memory: DeviceMemory, method: str) -> list[object]:
@@ -101,6 +102,9 @@ def grow_only(binding: str) -> None:
         assert memory.mem_info().free == before - PIECE
         stage.put({"x": np.ones(PIECE, np.float32)})
         assert memory.mem_info().free == before - 4 * PIECE
+        x = stage.put({"x": np.ones(9, np.uint8)})["x"]
+        BatchStage(memory).put({"x": np.zeros(9, np.uint8)})  # another stage, other buffers
+        assert read_back(memory, x, np.ones(9, np.uint8)).all()
         named = memory.reserve("own", 10)
         assert memory.reserve("own", 5) is named
         named.free()

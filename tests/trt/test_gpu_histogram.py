@@ -18,7 +18,8 @@ from trtcal_widgets.trt.gpu_arrays import borrow
 from trtcal_widgets.trt.gpu_code import Tuning, compile_source
 from trtcal_widgets.trt.gpu_histogram import DeviceArray, GpuHistograms, histogram_of
 from trtcal_widgets.trt.gpu_plan import ITEM, PART, ROW, SEGMENT, STATE, make_plan
-from trtcal_widgets.trt.memory import DeviceError, open_memory
+from trtcal_widgets.trt.gpu_states import checked_bases
+from trtcal_widgets.trt.memory import DeviceError, OutOfDeviceMemoryError, open_memory
 
 SIZE = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -147,8 +148,7 @@ def test_dlpack_arrays_are_found_where_they_are():
     base = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     for array in (base, base.transpose(2, 0, 1), base[1], base[1:, :1], np.full((), 3, np.float32), base[:0]):
         there = borrow(OnDevice(array))
-        assert there.n == array.size
-        assert there.dtype == "float32"
+        assert (there.n, there.dtype, there.device) == (array.size, "float32", 0)
         assert array.size == 0 or there.ptr == array.ctypes.data
     assert borrow(OnDevice(base.astype(np.float16))).dtype == "float16"
 
@@ -217,18 +217,18 @@ def test_arrays_elsewhere_are_refused():
 @pytest.mark.parametrize("bases", [[-1.0], [np.nan], [np.inf], [1e39]])
 def test_ranges_that_cannot_be_are_refused(bases):
     with pytest.raises(UsageError, match="must be a float32 and not negative"):
-        gpu_histogram._checked_bases(bases, 1)
+        checked_bases(bases, 1)
 
 
 def test_there_is_one_range_per_tensor():
     with pytest.raises(UsageError, match="2 bases were given for 3 tensors"):
-        gpu_histogram._checked_bases([1.0, None], 3)
+        checked_bases([1.0, None], 3)
 
 
 @given(st.one_of(st.none(), st.floats(0, 3.4e38)))
 @settings(deadline=None)  # the first one compiles
 def test_ranges_start_as_on_the_cpu(base):
-    start = float(gpu_histogram._checked_bases([base], 1)[0])
+    start = float(checked_bases([base], 1)[0])
     assert start == Histogram.of(np.zeros(3, np.float32), base).base
 
 
@@ -497,3 +497,33 @@ def test_pycuda_runs_the_same_kernels():
     with open_memory("pycuda") as opened:
         for base in (None, 0.5):
             assert_same(count_on(opened, x, base=base), Histogram.of(x, base))
+
+
+@pytest.mark.gpu
+def test_an_array_on_another_device_is_refused(memory):
+    x = OnDevice(np.ones(3, np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu_histogram, "borrow", lambda *_: borrow(x)._replace(device=1))
+        with pytest.raises(UsageError, match="the array is on device 1, the memory that was given is 0's"):
+            histogram_of(x, memory=memory)
+
+
+@pytest.mark.gpu
+def test_closed_histograms_say_so(memory):
+    histograms = GpuHistograms(1, memory=memory)
+    histograms.close()
+    histograms.close()
+    for use in (histograms.reset, histograms.fetch, lambda: histograms.add([])):
+        with pytest.raises(UsageError, match="have been closed"):
+            use()
+
+
+@pytest.mark.gpu
+def test_a_failed_start_leaves_nothing_on_the_device(memory):
+    count_on(memory, np.ones(10, np.float32))  # the kernels are loaded by then
+    before = memory.mem_info().free
+    with pytest.raises(UsageError):
+        GpuHistograms(2, [1.0], memory=memory)
+    with pytest.raises(OutOfDeviceMemoryError):
+        GpuHistograms(100_000_000, memory=memory)
+    assert memory.mem_info().free == before

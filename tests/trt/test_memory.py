@@ -166,13 +166,13 @@ def test_a_real_device_that_is_full_says_so_and_goes_on(device):
     assert caught.value.requested == total + 1
     assert device.device.name in str(caught.value)
     stream = device.new_stream()
-    with device.alloc(1 << 20) as buffer, device.alloc_pinned(1 << 20) as pinned:
-        pinned.array[:] = 7
-        device.upload(buffer, pinned.array, stream=stream)
-        pinned.array[:] = 0
-        device.download(buffer, pinned.array, stream=stream)
+    with device.alloc(1 << 20) as buffer, device.alloc_pinned(1 << 20) as sent, device.alloc_pinned(1 << 20) as got:
+        sent.array[:] = 7
+        got.array[:] = 0
+        device.upload(buffer, sent.array, stream=stream)
+        device.download(buffer, got.array, stream=stream)
         device.synchronize(stream)
-        assert (pinned.array == 7).all()
+        assert (got.array == 7).all()
 
 
 @pytest.mark.gpu

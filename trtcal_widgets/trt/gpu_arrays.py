@@ -29,6 +29,8 @@ class Borrowed(NamedTuple):
     ----------
     ptr, n, dtype
         Its address, its number of elements and the name of their type.
+    device
+        Index of its device; None if its producer does not tell.
     keep
         What keeps it alive.
     """
@@ -36,6 +38,7 @@ class Borrowed(NamedTuple):
     ptr: int
     n: int
     dtype: str
+    device: int | None
     keep: Any
 
 
@@ -123,7 +126,7 @@ def _from_dlpack(array: Any, stream: int) -> Borrowed:
         )
     shape = tensor.shape[: tensor.ndim]
     _require_dense(shape, tensor.strides[: tensor.ndim] if tensor.strides else None)
-    return Borrowed((tensor.data or 0) + tensor.byte_offset, prod(shape), dtype, capsule)
+    return Borrowed((tensor.data or 0) + tensor.byte_offset, prod(shape), dtype, int(tensor.device_id), capsule)
 
 
 def _from_interface(array: Any) -> Borrowed:
@@ -136,4 +139,4 @@ def _from_interface(array: Any) -> Borrowed:
     shape = interface["shape"]
     strides = interface.get("strides")
     _require_dense(shape, strides and [s // dtype.itemsize for s in strides])
-    return Borrowed(int(interface["data"][0] or 0), prod(shape), dtype.name, array)
+    return Borrowed(int(interface["data"][0] or 0), prod(shape), dtype.name, None, array)

@@ -45,7 +45,6 @@ class Kernels:
     """The loaded kernels of one device."""
 
     def __init__(self, memory: DeviceMemory, tuning: Tuning) -> None:
-        self.memory_name = memory.name
         self.tuning = tuning
         self.n_blocks = memory.device.multiprocessors * tuning.blocks_per_sm
         major, minor = memory.device.compute_capability

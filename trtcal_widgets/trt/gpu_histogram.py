@@ -12,23 +12,25 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core.histogram import N_BINS, SMALLEST_RANGE, Histogram
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.trt.gpu_arrays import borrow
 from trtcal_widgets.trt.gpu_code import TUNING, Tuning, load_kernels
 from trtcal_widgets.trt.gpu_plan import PART, ROW, SEGMENT, STATE, DeviceArray, Plan, make_plan
+from trtcal_widgets.trt.gpu_states import checked_bases, read_histograms
 from trtcal_widgets.trt.memory import DeviceBuffer, DeviceMemory, PinnedBuffer, open_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from numpy.typing import NDArray
     from typing_extensions import Self
+
+    from trtcal_widgets.core.histogram import Histogram
 
 __all__ = ["DeviceArray", "GpuHistograms", "histogram_of"]
 
@@ -54,7 +56,7 @@ def histogram_of(
     base
         The range to start from; None or 0: the largest finite |x| of the array.
     memory
-        The device's memory; None: opened for this call.
+        The device's memory; None: that of the array's device, opened once per process.
     stream
         Handle of the stream to work on; the array's producer is made to wait for.
 
@@ -70,11 +72,20 @@ def histogram_of(
     """
     borrowed = borrow(array, stream)
     if memory is None:
-        with open_memory() as opened:
-            return histogram_of(array, base, memory=opened, stream=stream)
+        memory = _memory_of(borrowed.device or 0)
+    if borrowed.device not in (None, memory.device.index):
+        raise UsageError(
+            f"the array is on device {borrowed.device}, the memory that was given is {memory.device.index}'s"
+        )
     with GpuHistograms(1, [base], memory=memory, stream=stream) as histograms:
         histograms.add([DeviceArray(0, borrowed.ptr, borrowed.n, borrowed.dtype)])
         return histograms.fetch()[0]
+
+
+@cache
+def _memory_of(device: int) -> DeviceMemory:
+    """Open a device for :func:`histogram_of`, which would otherwise load the kernels with every call."""
+    return open_memory(device=device)
 
 
 class GpuHistograms:
@@ -118,8 +129,13 @@ class GpuHistograms:
         self._rows = self._rows_used = 0
         self._buffers: dict[str, DeviceBuffer] = {}
         self._pinned: PinnedBuffer | None = None
-        self._kernels = load_kernels(self._memory, tuning)
-        self.reset(bases)
+        self._closed = False
+        try:
+            self._kernels = load_kernels(self._memory, tuning)
+            self.reset(bases)
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self, bases: Sequence[float | None] | None = None) -> None:
         """Empty all histograms and give them the ranges to start from, as the constructor does.
@@ -129,7 +145,8 @@ class GpuHistograms:
         UsageError
             If there is not one base per tensor, or one is negative or not finite.
         """
-        ranges = _checked_bases(bases, self._n)
+        self._check_open()
+        ranges = checked_bases(bases, self._n)
         self._all_known = bool(ranges.all())
         self._forget_pending()
         if self._n == 0:
@@ -157,6 +174,7 @@ class GpuHistograms:
         OutOfDeviceMemoryError
             If there is no room for the counters (8 kB for each tensor and block).
         """
+        self._check_open()
         wanted = tuple(a for a in arrays if a.n)
         if not wanted:
             return
@@ -175,6 +193,7 @@ class GpuHistograms:
 
     def fetch(self) -> list[Histogram]:
         """Wait for the stream and return the histograms so far, one per slot; they stay on the device too."""
+        self._check_open()
         if self._n == 0:
             return []
         self._settle()
@@ -190,16 +209,11 @@ class GpuHistograms:
         self._memory.download(counts, on_host, stream=self._stream)
         self._memory.download(states, states_on_host, stream=self._stream)
         self._memory.synchronize(self._stream)
-        # One copy for all, and views of it: one by one they take several times as long.
-        counts_of_all = on_host[:, :N_BINS].copy()
-        edges = on_host[:, N_BINS].copy()
-        counts_of_all[:, -1] += edges
-        counts_of_all.setflags(write=False)
-        columns = [states_on_host[name].tolist() for name in _COLUMNS]
-        return [_histogram(row, *values) for row, *values in zip(counts_of_all, edges.tolist(), *columns, strict=True)]
+        return read_histograms(states_on_host, on_host)
 
     def close(self) -> None:
         """Free the device memory; a second call does nothing."""
+        self._closed = True
         if not self._memory.closed:
             self._memory.synchronize(self._stream)
             for buffer in [*self._buffers.values(), *(p.table for p in self._plans.values())]:
@@ -222,6 +236,10 @@ class GpuHistograms:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("these histograms have been closed: make a new GpuHistograms")
 
     def _buffer(self, name: str, nbytes: int) -> DeviceBuffer:
         """Return a buffer of this object's own that is large enough; what it held is lost if it grows."""
@@ -316,52 +334,3 @@ class _Pending:
 
     first_row: int
     longest: int  # elements counted by the row that counted most
-
-
-def _checked_bases(bases: Sequence[float | None] | None, n: int) -> NDArray[np.float32]:
-    """Return one float32 base per tensor, 0 where it is to be found."""
-    given = np.zeros(n) if bases is None else np.array([b or 0.0 for b in bases], np.float64)
-    if given.size != n:
-        raise UsageError(f"{given.size} bases were given for {n} tensors")
-    bad = np.flatnonzero(~((given >= 0) & (given <= np.finfo(np.float32).max)))
-    if bad.size:
-        raise UsageError(
-            f"the range to start from must be a float32 and not negative, not {given[bad[0]]} (tensor {bad[0]})"
-        )
-    ranges = given.astype(np.float32)
-    return np.where(given > 0, np.maximum(ranges, np.float32(SMALLEST_RANGE)), np.float32(0))
-
-
-_COLUMNS = ("base", "k", "zeros", "nans", "pos_infs", "neg_infs", "lo", "hi", "sum", "squares")
-
-
-def _histogram(
-    counts: NDArray[np.int64],
-    edge: int,
-    base: float,
-    k: int,
-    zeros: int,
-    nans: int,
-    pos_infs: int,
-    neg_infs: int,
-    lo: float,
-    hi: float,
-    total: float,
-    squares: float,
-) -> Histogram:
-    """Build a histogram from what the device has of it; from base on, the values are those of _COLUMNS."""
-    seen = lo <= hi
-    return Histogram(
-        base=base,
-        doublings=k,
-        counts=counts,
-        edge=edge,
-        zeros=zeros,
-        nans=nans,
-        pos_infs=pos_infs,
-        neg_infs=neg_infs,
-        minimum=lo + 0.0 if seen else 0.0,
-        maximum=hi + 0.0 if seen else 0.0,
-        sum_parts=(total,),
-        square_parts=(squares,),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ __all__ = ["ALIGNMENT", "BatchStage", "largest_batch"]
 
 ALIGNMENT = 256
 """Every tensor starts at a multiple of this many bytes: what cuMemAlloc gives and TensorRT asks for."""
+
+
+_numbers = count()
 
 
 def largest_batch(bytes_per_sample: int, free: int, *, fixed: int = 0) -> int:
@@ -41,11 +45,18 @@ class BatchStage:
     """Brings batches to the device: gathered in page-locked memory, then one copy for all inputs together.
 
     The addresses stay the same from batch to batch unless a batch is larger than every one before it.
+
+    Parameters
+    ----------
+    memory
+        Where the batches go.
+    name
+        Of the reserved buffers; None: a name of its own. Two stages of one name overwrite each other's batches.
     """
 
-    def __init__(self, memory: DeviceMemory, name: str = "batch") -> None:
+    def __init__(self, memory: DeviceMemory, name: str | None = None) -> None:
         self._memory = memory
-        self._name = name
+        self._name = f"batches {next(_numbers)}" if name is None else name
 
     def put(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
         """Copy a batch to the device and return each array's address there, once all of it has arrived.
