@@ -88,7 +88,12 @@ def test_an_evaluate_that_raises_is_shown_with_its_traceback():
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [([0, 1, 2], "3 labels for 4 samples"), ([[0], [1], [2], [3]], "shape"), ([0.5, 1, 2, 3], "whole numbers")],
+    [
+        ([0, 1, 2], "3 labels for 4 samples"),
+        ([[0], [1], [2], [3]], "shape"),
+        ([0.5, 1, 2, 3], "whole numbers"),
+        ([], "labels is empty"),  # an empty file is a mistake, not a wish to compare without labels
+    ],
 )
 def test_labels_that_do_not_fit_the_data_are_refused_at_once(labels, message):
     with pytest.raises(EvaluationError, match=message):

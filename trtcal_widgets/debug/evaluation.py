@@ -103,6 +103,8 @@ class Evaluation:
         self.plan = BatchPlan(as_source(source), batch_size, last=last, max_batches=max_batches)
         self.evaluate = evaluate
         self.output = output
+        if labels is not None and not np.size(labels):
+            raise EvaluationError("labels is empty: give one class index per sample, or leave labels out")
         self.labels = _checked_labels(labels if labels is not None else _own_labels(self.plan), self.plan)
 
     @property
