@@ -164,6 +164,7 @@ def test_an_unreadable_image_among_good_ones(trtcal, here, tmp_path_factory, fol
         ([MODEL, IMAGES, "--trt-version", "11.0.0"], "Q/DQ"),
         ([MODEL, IMAGES, "--trt-version", "ten"], "'ten'"),
         ([MODEL, IMAGES, "--input", "dta"], "did you mean 'data'"),
+        ([MODEL, IMAGES, "--input", "conv1"], "'conv1' is no input of lenet.onnx, which has 'data'"),
         ([MODEL, IMAGES, "--size", "28x28"], "size"),
         ([MODEL, IMAGES, "--batch-size", "501"], "lower batch_size"),
         ([MODEL, IMAGES, "--batch-size", "0"], "batch_size"),

@@ -340,6 +340,7 @@ def test_first_row_that_would_be_taken_for_another_format():
     [
         (b"", "empty"),
         (b"\0\0\0\0", "binary file"),
+        (b"PK\x03\x04\x14\0", "zip file, such as a saved session"),
         (b"hello\nworld\n", "line 1: 'hello' is not the header.*Nor is it any of these.*JSON"),
         (b"data: 0\nconv1: 3e345678\n", "header line is missing"),
         (b"data: 3e345678\nconv1: 0\n", "header line is missing"),

@@ -22,6 +22,12 @@ def fed(batch):
     return array[:, 0].tolist()
 
 
+@pytest.mark.parametrize("size", [2**50, 2**61])
+def test_a_batch_that_cannot_be_filled_up_says_so(size):
+    with pytest.raises(DataError, match="does not fit in memory: lower batch_size"):
+        list(BatchPlan(ArrayBatches(samples(7)), size, last="pad"))
+
+
 def one_shot(items):
     return IterableBatches(iter(items))
 

@@ -52,6 +52,7 @@ def test_unsuited_memory_layout_is_copied():
         ({"images": images(1, 8, 6, 3)}, r"NHWC.*x\.transpose\(0, 3, 1, 2\)"),
         ({"images": images(3, 8, 6)}, r"has 4 axes, the batch \(3, 8, 6\) has 3; is the batch axis missing"),
         ({"images": images(1, 3, 9, 6)}, r"axis 2 is 9, not 8"),
+        ({"images": images(1, 1, 8, 6)}, r"axis 1 is 1, not 3; for a folder of images: .*color='RGB'"),
         ({"images": images(1, 1, 8, 7)}, r"axis 1 is 1, not 3, axis 3 is 7, not 6"),
         ({"images": images(1, 3, 8, 6, dtype=np.uint8)}, r"\(x / 255\)\.astype\('float32'\)"),
         ({"images": images(1, 3, 8, 6, dtype=bool)}, r"takes float32, the batch has bool"),

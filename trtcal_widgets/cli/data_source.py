@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.errors import UsageError
+
 if TYPE_CHECKING:
     from trtcal_widgets.data.base import Source
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
@@ -55,8 +57,16 @@ def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> So
     if path.is_dir() and not find_batch_files(path):
         given = _folder_options(given, _image_input(graph, options.input))
     if options.input is not None:
-        given["name"] = graph.tensor(options.input).name
+        given["name"] = _named_input(graph, options.input).name
     return as_source(path, **given)
+
+
+def _named_input(graph: ModelGraph, name: str) -> TensorInfo:
+    tensor = graph.tensor(name)
+    inputs = [known.name for known in graph.inputs]
+    if name not in inputs:
+        raise UsageError(f"--input {name!r} is no input of {graph.name}, which has {', '.join(map(repr, inputs))}")
+    return tensor
 
 
 def default_batch_size(graph: ModelGraph) -> int:
@@ -68,7 +78,7 @@ def default_batch_size(graph: ModelGraph) -> int:
 def _image_input(graph: ModelGraph, name: str | None) -> TensorInfo | None:
     """Return the input that the images go to; None where it is not clear."""
     if name is not None:
-        return graph.tensor(name)
+        return _named_input(graph, name)
     return graph.inputs[0] if len(graph.inputs) == 1 else None
 
 

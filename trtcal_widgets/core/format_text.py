@@ -59,6 +59,11 @@ def decode_lines(data: bytes, source: str) -> TextLines:
         raise CacheFormatError(
             f"{source}: the file is UTF-16 text (Windows programs call it 'Unicode'). Save it again as UTF-8 or ANSI."
         )
+    if data.startswith(b"PK\x03\x04"):
+        raise CacheFormatError(
+            f"{source}: this is a zip file, such as a saved session, not a calibration table. Read a session with "
+            "CalibrationSession.load or `trtcal report`; its to_cache() makes the cache."
+        )
     if b"\0" in data:
         raise CacheFormatError(
             f"{source}: this is a binary file, not a calibration table in text. "

@@ -227,8 +227,14 @@ class BatchPlan:
     def _filled(self, feeds: Mapping[str, NDArray[Any]], found: int, size: int) -> Mapping[str, NDArray[Any]]:
         if found >= size or self.last != "pad":
             return feeds
-        repeated = np.arange(size) % found
-        return {name: array[repeated] for name, array in feeds.items()}
+        try:
+            repeated = np.arange(size) % found
+            return {name: array[repeated] for name, array in feeds.items()}
+        except (MemoryError, ValueError):  # numpy: ValueError where the size cannot even be counted in bytes
+            raise DataError(
+                f"a batch of {size} samples (last='pad' repeats {found} to fill it) does not fit in memory: lower "
+                "batch_size"
+            ) from None
 
     def _size(self) -> int:
         assert self._batch_size is not None

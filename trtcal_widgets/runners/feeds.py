@@ -157,6 +157,8 @@ def _layout_hint(dims: Sequence[object], shape: tuple[int, ...], wrong: Sequence
         return "; the batch looks like NHWC and the model takes NCHW: x.transpose(0, 3, 1, 2)"
     if len(shape) == 4 and fits((shape[0], shape[2], shape[3], shape[1])):
         return "; the batch looks like NCHW and the model takes NHWC: x.transpose(0, 2, 3, 1)"
+    if list(wrong) == [1] and len(shape) == 4 and (dims[1], shape[1]) in ((1, 3), (3, 1)):
+        return f"; for a folder of images: ImageFolder(…, color={'gray' if dims[1] == 1 else 'RGB'!r})"
     if list(wrong) == [0]:
         return f"; the model was exported for batches of {dims[0]}: use batch_size={dims[0]}"
     return ""
