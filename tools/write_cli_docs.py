@@ -27,7 +27,8 @@ The same code as the notebook, without a notebook. `python -m trtcal_widgets` is
 
 ## In general
 
-- **Exit codes**: 0 done; 1 `diff` found a difference; 2 wrong usage or an error; 130 stopped with Ctrl-C.
+- **Exit codes**: 0 done; 1 `diff` found a difference, or `debug` no plan; 2 wrong usage or an error; 130 stopped with
+  Ctrl-C.
 - **Errors** are one message on stderr that says what to do. `--debug` shows the Python traceback as well.
 - **Files** are replaced in one step: a full disk or a power cut leaves the old file. Calibrating again replaces a
   cache without asking; any other kind of file at the output path is left alone unless `--force` is given.

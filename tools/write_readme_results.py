@@ -1,4 +1,4 @@
-"""Put the tables of benchmarks/results into the README, between its ``<!-- results: NAME -->`` and ``<!-- end -->`` lines.
+"""Put the tables of benchmarks/results into the README, between ``<!-- results: NAME -->`` and ``<!-- end -->`` lines.
 
 python tools/write_readme_results.py [--check]
 """

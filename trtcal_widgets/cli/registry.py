@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["DIFFERENT", "FAILED", "INTERRUPTED", "OK", "Command", "commands"]
 
 OK, DIFFERENT, FAILED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; ``diff`` found a difference; wrong usage or an error; Ctrl-C."""
+"""Exit codes: done; ``diff`` found a difference or ``debug`` no plan; wrong usage or an error; Ctrl-C."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class ArrayBatches:
 
     Examples
     --------
+    >>> import numpy as np
     >>> source = ArrayBatches(np.zeros((500, 3, 224, 224), np.float32))
     >>> source.describe()
     'ArrayBatches, 500 samples: float32[500,3,224,224]'
