@@ -46,7 +46,7 @@ def test_a_backbones_rows_are_taken_under_their_new_names():
     assert report.added == ("backbone/conv2",)
     assert report.absent == ("conv3",)
     text = str(report)
-    assert "1 rows replaced, 0 the same in both, 1 added, 1 kept" in text
+    assert "rows: 1 replaced, 0 the same in both, 1 added, 1 kept" in text
     assert "conv3" in text
     assert "MinMaxCalibration" in text
     assert "higher precision" in text

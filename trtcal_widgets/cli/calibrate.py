@@ -144,8 +144,8 @@ def _finish(session: CalibrationSession, source: Source, arguments: argparse.Nam
             f"{dropped} left out: they do not fill a batch, and TensorRT takes whole batches only; "
             "--last pad or --last keep uses them"
         )
-    for path, reason in getattr(source, "skipped", ()):
-        print(f"skipped {printable(str(path))}: {printable(reason)}")
+    for _, reason in getattr(source, "skipped", ()):  # it names the file
+        print(f"skipped: {printable(reason)}")
     warnings = list(warning_lines(session))
     if warnings:
         print("worth a look:")

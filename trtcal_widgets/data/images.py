@@ -167,7 +167,7 @@ class ImageFolder:
         pixels: list[NDArray[Any]] = []
         for path in self._paths[start:stop]:
             image = images.pop(path, None)
-            pixels.append(self._pixels(decode(path, self._color).image if image is None else image, []))
+            pixels.append(self._pixels(self._decoded(path) if image is None else image, []))
             if pixels[-1].shape != pixels[0].shape:
                 raise DataError(_sizes_differ(self._paths[start], pixels[0], path, pixels[-1]))
         if not pixels:
@@ -237,6 +237,13 @@ class ImageFolder:
                 images[path] = found
             self._paths.append(path)
         return images
+
+    def _decoded(self, path: Path) -> Image.Image:
+        try:
+            return decode(path, self._color).image
+        except DataError as error:
+            hint = "" if self._skips else "; on_error='skip' (--skip-unreadable) leaves such files out"
+            raise DataError(f"{error}{hint}") from error
 
     def _read(self, path: Path) -> Image.Image | str:
         """Return the image, or why it cannot be read."""

@@ -42,9 +42,11 @@ def open_npy(path: Path) -> NDArray[Any]:
     with _explained(path):
         with path.open("rb") as file:
             magic = file.read(len(_NPY_MAGIC))
+        if not magic:
+            raise DataError(f"{path} is empty (0 bytes); write it again")
         if magic != _NPY_MAGIC:  # np.load would call everything else a pickle
             hint = " but a .npz archive: rename it" if magic.startswith(b"PK") else ""
-            raise DataError(f"{path} is no .npy file{hint}; it begins with {magic.hex(' ') or 'nothing'}")
+            raise DataError(f"{path} is no .npy file{hint}; it begins with {magic.hex(' ')}")
         return np.lib.format.open_memmap(path, mode="r")
 
 

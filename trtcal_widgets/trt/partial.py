@@ -54,7 +54,7 @@ class MergeReport:
     def __str__(self) -> str:
         """Return the report in words."""
         counts = (
-            f"{len(self.replaced)} rows replaced, {len(self.same)} the same in both, {len(self.added)} added, "
+            f"rows: {len(self.replaced)} replaced, {len(self.same)} the same in both, {len(self.added)} added, "
             f"{len(self.kept)} kept as they were"
         )
         lines = [counts, *self.notes]
