@@ -46,6 +46,7 @@ def executed(request, tmp_path, monkeypatch):
 # what each notebook is meant to write
 FILES = {
     "01_explore_calibration.ipynb": {"calibration.cache", "ten-ones.cache"},
+    "03_tensorrt.ipynb": {"calib", "lenet.cache", "lenet.qdq.onnx", "merged.cache"},
     "02_debug_accuracy.ipynb": {"uneven.onnx", "even.onnx", "uneven.qdq.onnx", "plan.json", "calibration.cache"},
 }
 
@@ -65,7 +66,9 @@ def test_runs(executed):
         from trtcal_widgets.core.cache import CalibrationCache
 
         assert CalibrationCache.read(folder / "calibration.cache").hex("data") == "3c008912"
-        shown = [o for cell in notebook.cells for o in cell.get("outputs", ()) if o.output_type == "execute_result"]
+        outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+        shown = [o for o in outputs if o.output_type in ("execute_result", "display_data")]
         widgets = [o for o in shown if "application/vnd.jupyter.widget-view+json" in o.data]
         assert len(widgets) == 2, "the explorer and the viewer"
-        assert all("image/png" in o.data for o in widgets), "each with a picture for where no widget can live"
+        pictures = [o for o in shown if "image/png" in o.data or "data:image/png;base64" in o.data.get("text/html", "")]
+        assert len(pictures) == 2, "each with a picture for where no widget can live"

@@ -143,7 +143,7 @@ class NotebookPage:
         deadline = time.monotonic() + 180
         again = time.monotonic() + 8
         while time.monotonic() < deadline:
-            prompts = self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").all_inner_texts()
+            prompts = self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").all_text_contents()
             if len(prompts) >= count and all(any(c.isdigit() for c in p) for p in prompts):
                 return
             if time.monotonic() > again and all(not p.strip(" []:") for p in prompts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -286,6 +287,13 @@ def test_a_failing_batch_is_shown_with_what_to_do(make_explorer):
     assert notice(explorer) == ""
 
 
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
     inside, go_on = threading.Event(), threading.Event()
 
@@ -302,7 +310,7 @@ def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
         explorer = make_explorer(session, executor=pool)
         send(explorer.views.stepper, type="play")
         assert inside.wait(20)
-        assert explorer.views.stepper.state["running"]
+        until(lambda: explorer.views.stepper.state["running"])  # told by the thread that runs
         send(explorer.views.stepper, type="play")  # a second run is not started
         send(explorer.views.stepper, type="cancel")
         go_on.set()

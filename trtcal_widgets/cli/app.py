@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -79,8 +80,8 @@ def _guarded(arguments: argparse.Namespace) -> int:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (head, less) has had enough. Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) has had enough.
+        _give_up_stdout()
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C")
@@ -94,6 +95,8 @@ def _guarded(arguments: argparse.Namespace) -> int:
         if arguments.debug:
             raise
         where = f"{error.filename}: " if error.filename else ""
+        if not error.filename:
+            _give_up_stdout()
         _complain(f"{where}{error.strerror or error}. Free some space, or check the path and its permissions.")
         return FAILED
     except Exception as error:
@@ -105,6 +108,12 @@ def _guarded(arguments: argparse.Namespace) -> int:
         )
         return FAILED
     return code
+
+
+def _give_up_stdout() -> None:
+    """Send what is left in stdout's buffer nowhere: Python would try again at its end, and exit with 120."""
+    with contextlib.suppress(OSError, ValueError):  # stdout has no descriptor in a test or an embedding
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> None:

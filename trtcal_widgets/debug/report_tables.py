@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["facts_list", "section_body", "table_html", "tensor_table"]
 
-_DASH = "–"  # noqa: RUF001 - the dash that stands for "no number"
+_DASH = "–"
 
 
 class _Noted(Name):
@@ -63,7 +63,7 @@ def _cell(value: Cell) -> Html:
             return tag("td", _DASH, class_="num", data_v="")
         sort = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value) or repr(float(value))
         digits = value.digits if isinstance(value, Precise) else 3
-        shown = {math.inf: "∞", -math.inf: "−∞"}.get(value) or significant(value, digits)  # noqa: RUF001 - a minus sign
+        shown = {math.inf: "∞", -math.inf: "−∞"}.get(value) or significant(value, digits)
         return tag("td", shown, class_="num", data_v=sort, title=sort)
     return tag("td", f"{value:,}", class_="num", data_v=value)
 

@@ -238,9 +238,9 @@ class Numbers:
 def _suspicions(histogram: Histogram, cost: Cost, disagreement: float) -> Iterable[str]:
     """Say what is odd about a tensor, in a user's words."""
     if histogram.nans:
-        yield f"{histogram.nans:,} values are NaN; they were left out"
+        yield f"{_values(histogram.nans)} NaN and left out"
     if histogram.infs:
-        yield f"{histogram.infs:,} values are infinite; they were left out"
+        yield f"{_values(histogram.infs)} infinite and left out"
     if histogram.n_finite and histogram.amax == 0.0:
         yield "every value is 0: the scale is 0, and TensorRT runs the layer in higher precision"
     elif histogram.n_finite and histogram.minimum == histogram.maximum:
@@ -249,6 +249,10 @@ def _suspicions(histogram: Histogram, cost: Cost, disagreement: float) -> Iterab
         yield f"the methods disagree by a factor of {disagreement:.1f}: a few large values set the range"
     if cost.clipped_fraction > _MUCH_CLIPPED:
         yield f"{100 * cost.clipped_fraction:.1f} % of the values are clipped"
+
+
+def _values(n: int) -> str:
+    return "1 value is" if n == 1 else f"{n:,} values are"
 
 
 def _shape_text(shape: tuple[int | str | None, ...] | None) -> str:

@@ -88,10 +88,10 @@ def _open_driver(prefer: str | None, device: int) -> Driver:
         raise UsageError(f"prefer must be {BINDINGS!r}, {PYCUDA!r} or None, not {prefer!r}")
     name = prefer or _default_binding()
     if name is None or not _installed(name):
-        wanted = f"'{prefer}' is" if prefer else "neither cuda-bindings nor pycuda is"
+        wanted = f"{prefer!r} is not" if prefer else "neither cuda-bindings nor pycuda is"
         extra = "pycuda" if prefer == PYCUDA else "cuda"
         raise MissingDependencyError(
-            f"memory on a GPU was asked for, but {wanted} not installed: pip install 'trtcal_widgets[{extra}]'. "
+            f"memory on a GPU was asked for, but {wanted} installed: pip install 'trtcal_widgets[{extra}]'. "
             "Calibrating with ONNX Runtime works without it and without a GPU"
         )
     if name == PYCUDA:

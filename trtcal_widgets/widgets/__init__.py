@@ -1,0 +1,1 @@
+"""Views over a session for Jupyter: they hold no numerics, and each is given what it shows."""

@@ -242,7 +242,7 @@ def _oddity_groups(file: ScaleFile, index: Mapping[str, int], notes: dict[int, l
         notes[row].append(oddity.message)
     groups = []
     for kind, odd in found.items():
-        severity: Severity = next((s for s in ("error", "warning") if any(o.severity == s for _, o in odd)), "info")  # type: ignore[assignment]
+        severity: Severity = next((s for s in ("error", "warning") if any(o.severity == s for _, o in odd)), "info")
         first = next(o for _, o in odd if o.severity == severity)
         text = first.message if len(odd) == 1 else f"{count_of(len(odd), 'row')}. {first.message}"
         groups.append(RowGroup(kind, _LABELS[kind], severity, text, _ascending(row for row, _ in odd)))

@@ -63,7 +63,7 @@ class CacheRanges(FigureView):
         self.apply_theme("light")
 
     def _new_figure(self) -> Any:
-        traces = []
+        traces: list[dict[str, Any]] = []
         for label, _ in self._files:
             name = "±amax" if len(self._files) == 1 else f"{label} ±amax"
             traces += [
@@ -174,7 +174,7 @@ def thin_out(rows: NDArray[np.intp], values: NDArray[np.float64], limit: int = M
         for edge, run in zip(edges[:-1], np.split(values, edges[1:-1]), strict=True)
         for extreme in (int(run.argmin()), int(run.argmax()))
     ]
-    return rows[np.unique(kept)]
+    return np.asarray(rows[np.unique(kept)], np.intp)
 
 
 def _decades(amax: NDArray[np.float64]) -> tuple[float, float]:

@@ -27,7 +27,7 @@ __all__ = ["PAGE", "CacheTable"]
 PAGE = 100
 """Rows per message, as in ``cache_table.js``."""
 
-NOTHING = "–"  # noqa: RUF001 - a dash stands for a number that is not there
+NOTHING = "–"
 
 _NAME_WIDTH = 300
 """Characters of a name in a row; the detail below has all of them."""
@@ -38,7 +38,7 @@ def _assets(*names: str) -> str:
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
 
 
-class CacheTable(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped
+class CacheTable(anywidget.AnyWidget):
     """Rows of a cache with search, filters and order. What it shows is set by the one who binds it.
 
     The browser changes ``search``, ``group``, ``sort``, ``descending``, ``selected``, ``version``, ``algorithm`` and

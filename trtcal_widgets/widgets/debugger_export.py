@@ -88,7 +88,8 @@ class ExportForm:
 
 def export_state(debugging: AccuracyDebugging, form: ExportForm) -> dict[str, Any]:
     """Return what the panel shows."""
-    text, notes = "", ()
+    text = ""
+    notes: tuple[str, ...] = ()
     result, result_kind = form.result, form.result_kind
     try:
         text, notes = _text(debugging, form)

@@ -72,7 +72,9 @@ if HAS.progress_monitor:
 if HAS.debug_tensors:
     OURS["IDebugListener"] = lambda: type(make_listener(trt, print)[0])
 if HAS.calibrators:
-    OURS |= dict.fromkeys([use.owner for use in api.USES if use.owner.endswith(("Calibrator", "Calibrator2"))], lambda: Guard)
+    OURS |= dict.fromkeys(
+        [use.owner for use in api.USES if use.owner.endswith(("Calibrator", "Calibrator2"))], lambda: Guard
+    )
 
 
 @pytest.mark.parametrize("use", [u for u in api.USES if u.kind == "callback"], ids=lambda u: f"{u.owner}.{u.name}")
@@ -106,6 +108,6 @@ def test_is_the_release_that_was_asked_for():
     assert os.environ["TRTCAL_BINDINGS"].startswith(".".join(trt.__version__.split(".")[:3]))
     assert HAS.version == trt.__version__
 
+
 def test_the_stand_in_has_the_features_of_this_release():
     assert FEATURES[os.environ["TRTCAL_BINDINGS"]] == replace(HAS, version=os.environ["TRTCAL_BINDINGS"])
-

@@ -267,9 +267,7 @@ def test_pausing_stepping_and_cancelling_from_another_thread():
 
 def test_legacy_numbers_and_histograms(tmp_path):
     path = tmp_path / "histograms"
-    made = make_calibrator(
-        IMAGES, "legacy", batch_size=4, quantile=0.999, regression_cutoff=0.5, histogram_cache=path
-    )
+    made = make_calibrator(IMAGES, "legacy", batch_size=4, quantile=0.999, regression_cutoff=0.5, histogram_cache=path)
     cpp = CppLegacyCalibrator(made)
     assert cpp.get_quantile() == 0.999
     assert cpp.get_regression_cutoff() == 0.5
