@@ -79,7 +79,7 @@ def test_the_tutorial_is_run_and_its_explorer_used(tutorial, artefacts):
     assert CalibrationCache.read(written).hex("data") == "3c008912"
     old = CalibrationCache.read(written).amax["conv1"]
     explorer.press("tc-export-write")
-    explorer.wait_text("tc-export-result", "Wrote")
+    explorer.wait_text("tc-export-result", "Replaced")
     cache = CalibrationCache.read(written)
     assert cache.amax["conv1"] == pytest.approx(read_log(log)[-1]["amax"], rel=1e-6)
     assert cache.amax["conv1"] != old

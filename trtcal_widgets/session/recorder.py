@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.histogram import Histogram, amax_of
@@ -116,8 +118,10 @@ class Recorder:
                 batch = self.plan.load(index)
             except NoSuchBatchError:
                 break
-            for name, array in runner.infer(batch.feeds):
-                ranges[name] = max(ranges.get(name, 0.0), amax_of(array))
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                found = [(name, pool.submit(amax_of, array)) for name, array in runner.infer(batch.feeds)]
+            for name, amax in found:
+                ranges[name] = max(ranges.get(name, 0.0), amax.result())
             index += 1
         if index == 0:
             raise DataError(f"{self.plan.source.describe()} gave no batch")
