@@ -390,6 +390,12 @@ def test_the_trace_ends_where_the_session_stands(lenet):
     )
 
 
+@pytest.mark.parametrize("model", [None, 3, b"model.onnx"])
+def test_what_is_no_model_is_refused_in_words(model):
+    with pytest.raises(UsageError, match="path of an ONNX file"):
+        CalibrationSession(model, DATA, batch_size=4)
+
+
 def test_a_model_without_float_tensors_is_refused():
     graph = toy_graph()
     data = graph.to_json()

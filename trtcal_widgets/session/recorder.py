@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.histogram import Histogram, amax_of
-from trtcal_widgets.errors import DataError, SessionError
+from trtcal_widgets.errors import DataError, SessionError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -145,8 +145,11 @@ def as_runner(model: Any, *, threads: int | None = None, providers: Sequence[Any
     """Return a runner for a model: itself where it is one, ONNX Runtime for a path."""
     if hasattr(model, "histograms") and hasattr(model, "graph"):
         return model  # type: ignore[no-any-return]
+    from trtcal_widgets.model.load import OnnxModel
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 
+    if not isinstance(model, str | os.PathLike | OnnxModel):
+        raise UsageError(f"a model is the path of an ONNX file, or a runner, not {type(model).__name__}")
     return OnnxRuntimeRunner(model, threads=threads, providers=providers)
 
 
