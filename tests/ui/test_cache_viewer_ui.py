@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.lab import CHROMIUM_FLAGS, NotebookPage, chromium_path, jupyterlab, write_notebook
+from tests.ui.lab import NotebookPage, chromium_path, jupyterlab, write_notebook
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 
@@ -41,16 +41,6 @@ def url(tmp_path_factory):
     write_notebook(root / "viewer.ipynb", [code])
     with jupyterlab(root, tmp_path_factory.mktemp("home")) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 def by(page, testid):
