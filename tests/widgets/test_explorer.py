@@ -319,6 +319,30 @@ def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
     assert explorer.views.stepper.state["phase"] == "cancelled"
 
 
+def test_forward_pressed_in_a_hurry_loses_no_step(make_explorer):
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(MadeUpRunner):
+        def infer(self, feeds):
+            inside.set()
+            assert go_on.wait(20)
+            return super().infer(feeds)
+
+    session = CalibrationSession(
+        Slow(chain_graph(["in", "out"])), {"in": np.zeros((20, 1, 10, 10), np.float32)}, batch_size=4
+    )
+    with ThreadPoolExecutor(1) as pool:
+        explorer = make_explorer(session, executor=pool)
+        send(explorer.views.stepper, type="forward")
+        assert inside.wait(20)
+        send(explorer.views.stepper, type="forward")
+        send(explorer.views.stepper, type="forward")
+        go_on.set()
+        until(lambda: session.state.position == 3 and session.status.phase == "paused")
+        until(lambda: not explorer.views.stepper.state["running"])
+    assert session.status.recorded == 3
+
+
 def test_export_writes_a_cache_and_asks_before_replacing(explorer, tmp_path):
     path = tmp_path / "calibration.cache"
     fields = {"algorithm": "", "version": "8.6.1", "rows": "tensorrt", "path": str(path)}

@@ -150,12 +150,12 @@ class Binding:
             self._session.back()
 
     def _on_forward(self) -> None:
-        if self._runs.running or (self._snapshot is not None and self._snapshot.run.at_end):
+        if self._snapshot is not None and self._snapshot.run.at_end:
             return
-        if self._session.state.position < self._session.status.recorded:
+        if not self._runs.running and self._session.state.position < self._session.status.recorded:
             self._session.step()
         else:
-            self._runs.start(self._session.step)
+            self._runs.step()
 
     def _on_last(self) -> None:
         if self._session.plan is None:

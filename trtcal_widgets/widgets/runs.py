@@ -44,6 +44,8 @@ class Runs:
         self._on_end = on_end
         self._generation = 0
         self._stop = threading.Event()
+        self._stepping = False
+        self._steps_wanted = 0
         self.running = False
 
     def start(self, work: Callable[[], object]) -> None:
@@ -58,9 +60,25 @@ class Runs:
         future.add_done_callback(lambda done: self._marshal(lambda: self._ended(generation, done)))
 
     def _ended(self, generation: int, future: Future[object]) -> None:
-        if generation == self._generation:
-            self.running = False
-            self._on_end(None if future.cancelled() else future.exception())
+        if generation != self._generation:
+            return
+        self.running = False
+        error = None if future.cancelled() else future.exception()
+        again = self._stepping and self._steps_wanted > 0 and error is None and not self._stop.is_set()
+        self._stepping = False
+        self._on_end(error)
+        if again and self._session.status.phase != "finished":
+            wanted = self._steps_wanted
+            self.step()
+            self._steps_wanted = wanted - 1
+
+    def step(self) -> None:
+        """Count one more batch; asked again while that one runs, one more after it, so that no key press is lost."""
+        if self.running:
+            self._steps_wanted += self._stepping
+            return
+        self._stepping, self._steps_wanted = True, 0
+        self.start(self._session.step)
 
     def play(self) -> None:
         """Count batch after batch; those that are recorded already at a speed that can be followed."""
@@ -76,6 +94,7 @@ class Runs:
     def cancel(self) -> None:
         """Stop after the present batch."""
         self._stop.set()
+        self._steps_wanted = 0
         self._session.cancel()
 
     def close(self) -> None:
