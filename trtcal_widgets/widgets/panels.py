@@ -43,7 +43,7 @@ class Panel(anywidget.AnyWidget):
 class ShellPanel(Panel):
     """The header; it also reads the theme and the keyboard, and brings the style sheet."""
 
-    _esm = script("shell.js")
+    _esm = f"{script('theme.js')}\n{asset('shell.js')}"
     _css = asset("explorer.css")
 
     theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)

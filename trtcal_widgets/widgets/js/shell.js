@@ -3,31 +3,6 @@
 const SHORTCUTS = [["← →", "one batch back or forward"], ["↑ ↓", "previous or next tensor"], ["/", "search tensors"],
   ["z", "undo"], ["Z or y", "redo"]];
 
-/** "dark" or "light", from whatever the notebook's front end says, else from the system. */
-function readTheme() {
-  const body = document.body.dataset;
-  if (body.jpThemeLight) return body.jpThemeLight === "false" ? "dark" : "light";
-  if (body.vscodeThemeKind) return /dark|high-contrast$/.test(body.vscodeThemeKind) ? "dark" : "light";
-  const root = document.documentElement;
-  if (root.getAttribute("theme")) return root.getAttribute("theme") === "dark" ? "dark" : "light";
-  if (root.dataset.theme) return root.dataset.theme === "dark" ? "dark" : "light";
-  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-}
-
-function watchTheme(apply) {
-  const observer = new MutationObserver(apply);
-  const options = { attributes: true, attributeFilter: ["data-jp-theme-light", "data-vscode-theme-kind", "theme", "data-theme", "class"] };
-  observer.observe(document.body, options);
-  observer.observe(document.documentElement, options);
-  const media = matchMedia("(prefers-color-scheme: dark)");
-  media.addEventListener("change", apply);
-  apply();
-  return () => {
-    observer.disconnect();
-    media.removeEventListener("change", apply);
-  };
-}
-
 function typing(target) {
   return target.closest?.("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable=true]");
 }
