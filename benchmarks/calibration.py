@@ -105,8 +105,7 @@ def contender(mode: str, path: Path, images: np.ndarray):
     def ours(session) -> None:
         with session:
             session.run()
-            for name in session.calibrated:
-                session.amax(name)
+            session.to_cache()
 
     def load_theirs(method: str):
         from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator

@@ -11,7 +11,9 @@ import pytest
 
 from tests.support.shared import shared_path
 from trtcal_widgets.core.calibrate import calibrate_array
-from trtcal_widgets.core.histogram import Histogram, amax_of, combine, replay
+from trtcal_widgets.core.counting import amax_of
+from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.merging import combine, replay
 from trtcal_widgets.core.scales import hex_to_scale, scale_of_amax, scale_to_hex
 from trtcal_widgets.core.thresholds import threshold, threshold_curve
 

@@ -83,12 +83,14 @@ def test_everything_the_core_exports_exists_and_nothing_else(run_python):
 COMPILE = """
 import json
 import numpy as np
-from trtcal_widgets.core import _kernels, _objectives, calibrate_array
+from trtcal_widgets.core import _kernels, _objectives, amax_of, calibrate_array
 
 x = np.linspace(-1, 2, 5000, dtype=np.float32)
 x[3] = np.nan
 answer = [calibrate_array([x, x * 3], method).hex for method in ("entropy", "mse", "percentile")]
-used = [_kernels.accumulate, _kernels.finite_amax, _objectives.entropy_objective, _objectives.quantization_noise]
+answer.append(amax_of(x))
+used = [_kernels.accumulate_all, _kernels.finite_amax_all, _kernels.add_folded]
+used += [_objectives.entropy_objective, _objectives.quantization_noise]
 print(json.dumps([answer, [[sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())] for f in used]]))
 """
 
@@ -96,9 +98,9 @@ print(json.dumps([answer, [[sum(f.stats.cache_hits.values()), sum(f.stats.cache_
 def test_a_second_process_compiles_nothing(run_python, tmp_path):
     first, compiled = json.loads(run_python(COMPILE, NUMBA_CACHE_DIR=str(tmp_path)))
     second, taken = json.loads(run_python(COMPILE, NUMBA_CACHE_DIR=str(tmp_path)))
-    assert [hits for hits, _ in compiled] == [0, 0, 0, 0]
+    assert [hits for hits, _ in compiled] == [0] * 5
     assert all(misses > 0 for _, misses in compiled)
-    assert [misses for _, misses in taken] == [0, 0, 0, 0]
+    assert [misses for _, misses in taken] == [0] * 5
     assert all(hits > 0 for hits, _ in taken)
     assert second == first
 

@@ -13,6 +13,7 @@ from tests.support.minilm import HEAD, HEADS, HIDDEN, LAYERS, MASK_FILL, encode,
 from tests.support.models import ocr_model
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import DataError, MissingDependencyError, ModelError, UsageError
+from trtcal_widgets.runners import histograms as streams
 from trtcal_widgets.runners.base import Runner
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 
@@ -173,7 +174,8 @@ def test_each_array_is_given_away(small):
     assert [ref() for ref in alive] == [None] * len(alive)
 
 
-def test_histograms_hold_few_arrays_at_a_time(tmp_path):
+def test_histograms_hold_few_arrays_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "_PART", 10_000)  # as if these were large: each is a group of its own
     path = save(
         tmp_path / "deep.onnx",
         [node("Relu", [f"t{i}"], [f"t{i + 1}"]) for i in range(40)],

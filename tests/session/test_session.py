@@ -277,6 +277,52 @@ def test_a_kernel_interrupt_leaves_the_last_whole_batch():
         assert session.histogram("x").n_values == session.histogram("r1").n_values == 2 * 16
 
 
+@pytest.mark.parametrize("range_mode", ["tensorrt", "two-pass"])
+def test_what_was_merged_while_running_is_what_is_merged_afterwards(range_mode):
+    with toy_session(range_mode=range_mode) as session:
+        session.run()
+        while_running = [session.histogram(name) for name in session.tensors]
+        session.exclude(0)
+        session.include(0)
+        for name, before in zip(session.tensors, while_running, strict=True):
+            after = session.histogram(name)
+            assert after is not before
+            assert_same_counts(after, before)
+            assert (after.minimum, after.maximum) == (before.minimum, before.maximum)
+            assert (after.n_finite, after.total, after.sum_squares) == (
+                before.n_finite,
+                before.total,
+                before.sum_squares,
+            )
+
+
+@pytest.mark.parametrize("excluded", [0, 3, 4])
+def test_excluding_a_batch_while_one_is_being_counted(excluded):
+    def exclude(index):
+        if index == 3:
+            session.exclude(excluded)
+
+    with toy_session(runner=ToyRunner(on_batch=exclude)) as session:
+        session.run()
+        kept = [b for i, b in enumerate(np.split(DATA, 6)) if i != excluded]
+        with toy_session() as whole:
+            whole.run()
+            whole.exclude(excluded)
+            assert_same_counts(session.histogram("r1"), whole.histogram("r1"))
+        assert session.histogram("x").n_values == sum(b.size for b in kept)
+
+
+def test_looking_back_while_a_batch_is_being_counted():
+    def back(index):
+        if index == 3:
+            session.back()
+
+    with toy_session(runner=ToyRunner(on_batch=back)) as session:
+        session.run(until=4)
+        assert session.state.position == 4
+        assert_same_counts(session.histogram("x"), calibrate_array(np.split(DATA, 6)[:4]).histogram)
+
+
 def test_cancel_stops_after_the_present_batch_and_a_second_run_is_refused():
     started, go_on = threading.Event(), threading.Event()
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.cache import CacheDiff, CacheRow, CalibrationCache, Oddity, diff, header_fits
     from trtcal_widgets.core.calibrate import ArrayCalibration, calibrate_array
     from trtcal_widgets.core.comparison import TensorComparison, histogram_kl
+    from trtcal_widgets.core.counting import amax_of
     from trtcal_widgets.core.formats import ScaleTable, convert, detect_format, read_scale_file
-    from trtcal_widgets.core.histogram import N_BINS, Histogram, amax_of, bin_factor, combine, join_parts, replay
+    from trtcal_widgets.core.histogram import N_BINS, Histogram, bin_factor
+    from trtcal_widgets.core.merging import combine, join_parts, replay
     from trtcal_widgets.core.quantizer import Cost, NoiseModel, dequantize, fake_quantize, quantize
     from trtcal_widgets.core.scales import amax_of_scale, hex_to_scale, scale_of_amax, scale_to_hex
     from trtcal_widgets.core.thresholds import METHODS, Method, ThresholdCurve, threshold, threshold_curve
@@ -39,11 +41,11 @@ _HOMES = {
     "ScaleTable": "formats",
     "TensorComparison": "comparison",
     "ThresholdCurve": "thresholds",
-    "amax_of": "histogram",
+    "amax_of": "counting",
     "amax_of_scale": "scales",
     "bin_factor": "histogram",
     "calibrate_array": "calibrate",
-    "combine": "histogram",
+    "combine": "merging",
     "convert": "formats",
     "dequantize": "quantizer",
     "detect_format": "formats",
@@ -52,10 +54,10 @@ _HOMES = {
     "header_fits": "cache",
     "hex_to_scale": "scales",
     "histogram_kl": "comparison",
-    "join_parts": "histogram",
+    "join_parts": "merging",
     "quantize": "quantizer",
     "read_scale_file": "formats",
-    "replay": "histogram",
+    "replay": "merging",
     "scale_of_amax": "scales",
     "scale_to_hex": "scales",
     "threshold": "thresholds",

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._prefetch import prefetch
+from trtcal_widgets.core._memory import float32_at, prefetch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 __all__ = [
     "EDGE_SLOT",
     "N_BINS",
+    "SMALLEST_RANGE",
     "accumulate",
+    "accumulate_all",
+    "add_folded",
     "finite_amax",
+    "finite_amax_all",
 ]
 
 N_BINS = 2048
@@ -28,6 +33,12 @@ N_BINS = 2048
 
 EDGE_SLOT = N_BINS
 """Slot behind the last bin, for values at the upper edge itself (int(|x| * factor) == 2048)."""
+
+SMALLEST_RANGE = 2.0**-116
+"""No range is shorter: float32(2048 / R), which every value is multiplied by, must be finite. About 1.2e-35."""
+
+_BITS = N_BINS.bit_length() - 1
+"""Doublings after which everything is in bin 0."""
 
 _CHUNK = 2048
 """Values per pass: small enough that the second look at them finds them in the first-level cache."""
@@ -52,22 +63,28 @@ def finite_amax(bits: NDArray[np.int32]) -> np.int32:
     Magnitudes of IEEE-754 numbers compare like their bit patterns, which vectorises and needs no care for NaN.
     """
     best = np.int32(0)
-    n = bits.size
-    start = 0
-    while start < n:
-        stop = min(start + _CHUNK, n)
+    for start in range(0, bits.size, _CHUNK):
+        chunk = bits[start : start + _CHUNK]
+        for line in range(0, chunk.size, _LINE):
+            prefetch(bits, start + _AHEAD + line)
         chunk_best = np.int32(0)
-        for j in range(start, stop):
-            chunk_best = max(chunk_best, bits[j] & _MAGNITUDE)
+        for j in range(chunk.size):
+            chunk_best = max(chunk_best, np.int32(chunk[j] & _MAGNITUDE))  # & makes an int64 of them
         if chunk_best >= _INF_BITS:
-            for j in range(start, stop):
-                magnitude = bits[j] & _MAGNITUDE
+            chunk_best = np.int32(0)
+            for j in range(chunk.size):
+                magnitude = np.int32(chunk[j] & _MAGNITUDE)
                 if magnitude < _INF_BITS:
-                    best = max(best, magnitude)
-        else:
-            best = max(best, chunk_best)
-        start = stop
+                    chunk_best = max(chunk_best, magnitude)
+        best = max(best, chunk_best)
     return best
+
+
+@compiled()
+def finite_amax_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], largest: NDArray[np.int32]) -> None:
+    """Write :func:`finite_amax` of several contiguous float32 arrays, which stay alive until this returns."""
+    for i in range(addresses.size):
+        largest[i] = finite_amax(carray(float32_at(addresses[i]), sizes[i]).view(np.int32))
 
 
 @compiled()
@@ -79,6 +96,28 @@ def _fold_pairs(slots: NDArray[np.int64]) -> None:
     slots[half] = slots[EDGE_SLOT]
     for j in range(half + 1, N_BINS + 1):
         slots[j] = 0
+
+
+@compiled()
+def add_folded(total: NDArray[np.int64], counts: NDArray[np.int64], doublings: int, edge: int) -> None:
+    """Add counts to others whose range is 2**doublings times as long.
+
+    ``edge`` of the last bin go one bin higher than the rest of it, where the longer range has one.
+    """
+    if doublings == 0:
+        for j in range(N_BINS):
+            total[j] += counts[j]
+        return
+    shift = min(doublings, _BITS)
+    for j in range(N_BINS >> shift):
+        value = 0
+        for k in range(j << shift, (j + 1) << shift):
+            value += counts[k]
+        total[j] += value
+    if doublings <= _BITS:
+        last = (N_BINS - 1) >> shift
+        total[last] -= edge
+        total[last + 1] += edge
 
 
 @compiled(fastmath={"reassoc", "contract"})
@@ -228,3 +267,38 @@ def accumulate(
         moments[3] += squares
     _flush(counters, slots)
     return doublings
+
+
+@compiled()
+def accumulate_all(
+    addresses: NDArray[np.uint64],
+    sizes: NDArray[np.int64],
+    bases: NDArray[np.float64],
+    doublings: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    tallies: NDArray[np.int64],
+    moments: NDArray[np.float64],
+) -> None:
+    """Count several arrays in one call, which holds no GIL: between small arrays no thread has to wait for another.
+
+    Parameters
+    ----------
+    addresses, sizes
+        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
+    bases
+        The ranges to start from; 0: the largest finite |x| of the array, which is written here.
+    doublings
+        How often the ranges had to double; written.
+    slots, tallies, moments
+        As :func:`accumulate` has them, a row for each array.
+    """
+    largest = np.empty(1, np.int32)
+    for i in range(addresses.size):
+        x = carray(float32_at(addresses[i]), sizes[i])
+        if bases[i] == 0.0:
+            largest[0] = finite_amax(x.view(np.int32))
+            amax = np.float64(largest.view(np.float32)[0])
+            bases[i] = max(amax, SMALLEST_RANGE) if amax > 0.0 else 0.0
+        # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
+        limit = bases[i] if bases[i] > 0.0 else 1.0
+        doublings[i] = accumulate(x, slots[i], limit, np.float32(N_BINS / limit), tallies[i], moments[i])

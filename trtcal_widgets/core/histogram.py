@@ -7,30 +7,19 @@ published calibration tables; what is inferred is marked in ``docs/algorithm.md`
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core import _kernels
-from trtcal_widgets.core._kernels import EDGE_SLOT, N_BINS
+from trtcal_widgets.core._kernels import N_BINS, SMALLEST_RANGE
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from numpy.typing import NDArray
 
-__all__ = ["N_BINS", "SMALLEST_RANGE", "Histogram", "amax_of", "bin_factor", "combine", "join_parts", "replay"]
-
-SMALLEST_RANGE = 2.0**-116
-"""No range is shorter: float32(2048 / R), which every value is multiplied by, must be finite. About 1.2e-35."""
-
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-_BLOCK = 1 << 16
-"""Values that are converted to float32 at a time where the array is not contiguous float32 already."""
+__all__ = ["N_BINS", "SMALLEST_RANGE", "Histogram", "bin_factor"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,36 +90,9 @@ class Histogram:
         UsageError
             If ``base`` is negative, not a number or beyond float32, or the dtype is not real.
         """
-        x = _real_array(array)
-        start = _start_of(base or amax_of(x))
-        slots = np.zeros(N_BINS + 1, np.int64)
-        tally = np.zeros(4, np.int64)
-        moments = np.array([math.inf, -math.inf, 0.0, 0.0])
-        doublings = 0
-        # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
-        limit = start or 1.0
-        for block in _float32_blocks(x):
-            grown = _kernels.accumulate(block, slots, limit, bin_factor(limit), tally, moments)
-            doublings += grown
-            limit *= 2.0**grown
-        zeros, nans, pos_infs, neg_infs = (int(v) for v in tally)
-        seen = moments[0] <= moments[1]
-        edge = int(slots[EDGE_SLOT])
-        slots[N_BINS - 1] += edge
-        return cls(
-            base=start,
-            doublings=doublings,
-            counts=slots[:N_BINS].copy(),
-            edge=edge,
-            zeros=zeros,
-            nans=nans,
-            pos_infs=pos_infs,
-            neg_infs=neg_infs,
-            minimum=float(moments[0]) + 0.0 if seen else 0.0,
-            maximum=float(moments[1]) + 0.0 if seen else 0.0,
-            sum_parts=(float(moments[2]),),
-            square_parts=(float(moments[3]),),
-        )
+        from trtcal_widgets.core.counting import Counting
+
+        return next(Counting([array], [base]).run().histograms())
 
     @classmethod
     def empty(cls) -> Histogram:
@@ -151,6 +113,11 @@ class Histogram:
     def n_finite(self) -> int:
         """Number of finite values: the sum of the counts."""
         return int(self.counts.sum())
+
+    def with_n_finite(self, n_finite: int) -> Histogram:
+        """Return this histogram, told how many values it has: adding them up is a good part of a merge's time."""
+        self.__dict__["n_finite"] = n_finite
+        return self
 
     @property
     def infs(self) -> int:
@@ -187,6 +154,13 @@ class Histogram:
         """Root mean square of the finite values; 0 where there is none."""
         return math.sqrt(self.sum_squares / self.n_finite) if self.n_finite else 0.0
 
+    def rounded(self) -> Histogram:
+        """Return the same histogram with each sum rounded to one float, as files keep it."""
+        if len(self.sum_parts) <= 1 and len(self.square_parts) <= 1:
+            return self
+        rounded = replace(self, sum_parts=(self.total,), square_parts=(self.sum_squares,))
+        return rounded.with_n_finite(self.n_finite)
+
     def merge(self, other: Histogram) -> Histogram:
         """Return the histogram of both. Exact, associative and free of order; both must have the same base.
 
@@ -197,6 +171,8 @@ class Histogram:
         UsageError
             If the two started from different ranges: their bins do not coincide.
         """
+        from trtcal_widgets.core.merging import combine
+
         return combine((self, other))
 
 
@@ -211,180 +187,3 @@ def bin_factor(bin_range: float) -> np.float32:
         R, at least :data:`SMALLEST_RANGE`.
     """
     return np.float32(N_BINS / bin_range)
-
-
-def _start_of(base: float) -> float:
-    """Return the range that a histogram starts from: float32, 0 or at least the smallest."""
-    if not 0 <= base <= _FLOAT32_MAX:
-        raise UsageError(f"the range to start from must be from 0 to {_FLOAT32_MAX:.8g} (float32), not {base}")
-    return max(float(np.float32(base)), SMALLEST_RANGE) if base else 0.0
-
-
-def amax_of(array: Any) -> float:
-    """Return the largest finite |x| of an array as float32 sees it; 0 where there is none.
-
-    Parameters
-    ----------
-    array
-        Any shape, any real dtype. No temporary of its size is made.
-
-    Raises
-    ------
-    UsageError
-        If the dtype is not real.
-    """
-    blocks = _float32_blocks(_real_array(array))
-    best = max((int(_kernels.finite_amax(block.view(np.int32))) for block in blocks), default=0)
-    return float(np.array(best, np.int32).view(np.float32))
-
-
-def combine(histograms: Iterable[Histogram]) -> Histogram:
-    """Merge any number of histograms of one base exactly; the result does not depend on their order.
-
-    Raises
-    ------
-    UsageError
-        If they started from different ranges.
-    """
-    return _merged(list(histograms), lift_later=False, lift_earlier=False)
-
-
-def join_parts(histograms: Iterable[Histogram]) -> Histogram:
-    """Merge histograms of the parts of ONE array to what :meth:`Histogram.of` makes of the whole array.
-
-    The range of a batch is known before its first value is counted, so a value at the upper edge of a part's range
-    belongs one bin higher wherever another part had to double it.
-
-    Raises
-    ------
-    UsageError
-        If they started from different ranges.
-    """
-    return _merged(list(histograms), lift_later=True, lift_earlier=True)
-
-
-def replay(histograms: Iterable[Histogram]) -> Histogram:
-    """Merge per-batch histograms in their order, to the counts that one pass over the batches would have made.
-
-    One pass puts a value that lies exactly at the upper edge of the range into the last bin, and it stays with
-    that bin when a later batch doubles the range; had the range been doubled before, the value would be one bin
-    higher. That is the only way in which the order of batches of one base shows, and it is kept here.
-
-    Raises
-    ------
-    UsageError
-        If they started from different ranges.
-    """
-    return _merged(list(histograms), lift_later=True, lift_earlier=False)
-
-
-def _merged(parts: list[Histogram], *, lift_later: bool, lift_earlier: bool) -> Histogram:
-    """Merge; lifting moves edge values of a shorter range to the next bin of the longer one.
-
-    ``lift_later`` does so for histograms that come after the range has grown, ``lift_earlier`` for those before.
-    """
-    bases = {h.base for h in parts if h.base > 0}
-    if len(bases) > 1:
-        listed = ", ".join(repr(b) for b in sorted(bases)[:3])
-        raise UsageError(
-            f"histograms that started from different ranges ({listed}) cannot be merged: "
-            "count the later ones with base= the first one's base"
-        )
-    if len(parts) == 1:
-        return parts[0]
-    counts = np.zeros(N_BINS, np.int64)
-    doublings = 0
-    edge = 0
-    for h in parts:
-        # A histogram without a base holds zeros only, which are in bin 0 of any range.
-        own = h.doublings if h.base > 0 else doublings
-        if own > doublings:
-            counts = _folded(counts, own - doublings, edge if lift_earlier else 0)
-            doublings, edge = own, 0
-            counts += h.counts
-        elif own < doublings:
-            counts += _folded(h.counts, doublings - own, h.edge if lift_later else 0)
-        else:
-            counts += h.counts
-        if own == doublings and h.base > 0:
-            edge += h.edge
-    occupied = [h for h in parts if h.n_finite]
-    return Histogram(
-        base=next(iter(bases), 0.0),
-        doublings=doublings,
-        counts=counts,
-        edge=edge,
-        zeros=sum(h.zeros for h in parts),
-        nans=sum(h.nans for h in parts),
-        pos_infs=sum(h.pos_infs for h in parts),
-        neg_infs=sum(h.neg_infs for h in parts),
-        minimum=min((h.minimum for h in occupied), default=0.0),
-        maximum=max((h.maximum for h in occupied), default=0.0),
-        sum_parts=_exact_sum(h.sum_parts for h in parts),
-        square_parts=_exact_sum(h.square_parts for h in parts),
-    )
-
-
-def _folded(counts: NDArray[np.int64], doublings: int, edge: int = 0) -> NDArray[np.int64]:
-    """Return counts over a range that is 2**doublings times as long; ``edge`` of the last bin go one bin higher."""
-    run = 1 << min(doublings, N_BINS.bit_length() - 1)
-    folded = np.zeros(N_BINS, np.int64)
-    folded[: N_BINS // run] = counts.reshape(-1, run).sum(axis=1)
-    if edge and doublings < N_BINS.bit_length():
-        folded[N_BINS // run - 1] -= edge
-        folded[N_BINS // run] += edge
-    return folded
-
-
-def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
-    """Add floats without rounding: the result is a short tuple of floats whose exact sum is the exact sum.
-
-    Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates", 1997: grow
-    an expansion by one number at a time.
-    """
-    expansion: list[float] = []
-    for value in (value for part in parts for value in part):
-        rest = []
-        carry = value
-        for term in expansion:
-            high = carry + term
-            virtual = high - carry
-            low = (carry - (high - virtual)) + (term - virtual)
-            if low:
-                rest.append(low)
-            carry = high
-        expansion = [*rest, carry]
-    return tuple(expansion)
-
-
-def _real_array(array: Any) -> NDArray[Any]:
-    x = np.asarray(array)
-    # The small floats of ml_dtypes (bfloat16, float8) are of kind V, "void", as records are.
-    if x.dtype.kind not in "fiub" and not (x.dtype.kind == "V" and np.can_cast(x.dtype, np.float32)):
-        raise UsageError(f"a histogram needs real numbers, not dtype {x.dtype}")
-    return x
-
-
-def _float32_blocks(x: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
-    """Yield the values as contiguous float32 blocks, in any order, without a temporary of the array's size."""
-    # Transposed arrays (Fortran order, NHWC seen as NCHW) lie in memory without gaps too.
-    by_stride = x.transpose(sorted(range(x.ndim), key=lambda axis: -x.strides[axis]))
-    if by_stride.flags.c_contiguous and by_stride.flags.aligned and x.dtype == np.float32:
-        if x.size:
-            yield by_stride.reshape(-1)
-        return
-    for block in _raw_blocks(by_stride):
-        with np.errstate(all="ignore"):
-            converted = block.astype(np.float32)
-        yield converted
-
-
-def _raw_blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield all values in pieces of bounded size, shape (n,), of the array's own dtype."""
-    if x.flags.c_contiguous:
-        flat = x.reshape(-1)
-        for start in range(0, flat.size, _BLOCK):
-            yield flat[start : start + _BLOCK]
-        return
-    with np.nditer(x, flags=["external_loop", "buffered"], op_flags=["readonly"], buffersize=_BLOCK) as pieces:
-        yield from pieces

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.core.comparison import TensorComparison
-from trtcal_widgets.core.histogram import Histogram, replay
+from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.merging import replay
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult

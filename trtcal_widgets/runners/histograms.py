@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from trtcal_widgets.core.histogram import Histogram, join_parts
+from trtcal_widgets.core.counting import Counting, amax_of_all
+from trtcal_widgets.core.merging import join_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
     from numpy.typing import NDArray
 
-__all__ = ["available_cores", "stream_histograms"]
+    from trtcal_widgets.core.histogram import Histogram
 
-_PART = 1 << 19
-"""Values from which on a tensor is counted in parts, so that one large tensor keeps every core busy."""
+__all__ = ["available_cores", "stream_amax", "stream_histograms"]
+
+_Result = TypeVar("_Result")
+
+_PART = 1 << 21
+"""Values that one thread counts in one go, about 2 ms of work. A larger array is counted in parts, so that it keeps
+every core busy; smaller ones are counted together."""
+
+_MOST = 64
+"""Arrays that are counted in one go."""
 
 
 def available_cores() -> int:
@@ -29,12 +38,13 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-class _Pending(NamedTuple):
-    name: str
-    parts: list[Future[Histogram]]
+class _Piece(NamedTuple):
+    """An array, or a part of one."""
 
-    def result(self) -> tuple[str, Histogram]:
-        return self.name, join_parts(part.result() for part in self.parts)
+    name: str
+    array: NDArray[np.generic]
+    base: float | None
+    last: bool
 
 
 def stream_histograms(
@@ -48,7 +58,8 @@ def stream_histograms(
     Parameters
     ----------
     stream
-        (name, array) pairs. At most ``4 * workers`` arrays are held at a time.
+        (name, array) pairs. They are held until some 2 million values or 64 arrays are together to be counted in
+        one go; at most ``4 * workers`` such groups are held at a time.
     bases
         Name -> range R to start from; a missing one (or 0) starts from the array's own largest finite |x|.
     executor
@@ -61,25 +72,81 @@ def stream_histograms(
     (name, Histogram)
         In the order of the stream.
     """
-    pending: deque[_Pending] = deque()
+    parts: list[Histogram] = []
+    for name, last, histogram in _pipelined(_groups(stream, bases, workers), _counting, executor, workers):
+        parts.append(histogram)
+        if last:
+            # Joined, the parts have the counts that the whole array has.
+            yield name, join_parts(parts)
+            parts.clear()
+
+
+def stream_amax(
+    stream: Iterable[tuple[str, NDArray[np.generic]]], executor: Executor, workers: int
+) -> Iterator[tuple[str, float]]:
+    """Yield (name, largest finite |x|) of each array of a stream, and drop it; as :func:`stream_histograms` does."""
+    for name, _, amax in _pipelined(_groups(stream, {}, workers), _measuring, executor, workers):
+        yield name, amax
+
+
+def _counting(pieces: Sequence[_Piece]) -> Callable[[], Iterable[Histogram]]:
+    counting = Counting([p.array for p in pieces], [p.base for p in pieces])
+    return lambda: counting.run().histograms()
+
+
+def _measuring(pieces: Sequence[_Piece]) -> Callable[[], Iterable[float]]:
+    arrays = [p.array for p in pieces]
+    return lambda: amax_of_all(arrays)
+
+
+def _pipelined(
+    groups: Iterable[list[_Piece]],
+    prepare: Callable[[Sequence[_Piece]], Callable[[], Iterable[_Result]]],
+    executor: Executor,
+    workers: int,
+) -> Iterator[tuple[str, bool, _Result]]:
+    """Have each group worked on by a thread; yield (name, whether it is its last piece, result) in their order."""
+    pending: deque[tuple[list[tuple[str, bool]], Future[Iterable[_Result]]]] = deque()
+
+    def first_done() -> Iterator[tuple[str, bool, _Result]]:
+        names, future = pending.popleft()
+        for (name, last), result in zip(names, future.result(), strict=True):
+            yield name, last, result
+
     try:
-        for name, array in stream:
-            pending.append(_submit(name, array, bases.get(name, 0.0), executor, workers))
-            del array  # the counting threads hold the only reference now
+        for group in groups:
+            names = [(p.name, p.last) for p in group]
+            pending.append((names, executor.submit(prepare(group))))
+            group.clear()  # the thread holds the only references now
             if len(pending) >= 4 * workers:
-                yield pending.popleft().result()
+                yield from first_done()
         while pending:
-            yield pending.popleft().result()
+            yield from first_done()
     finally:
-        for left in pending:
-            for part in left.parts:
-                part.cancel()
+        for _, left in pending:
+            left.cancel()
 
 
-def _submit(name: str, array: NDArray[np.generic], base: float, executor: Executor, workers: int) -> _Pending:
+def _groups(
+    stream: Iterable[tuple[str, NDArray[np.generic]]], bases: Mapping[str, float], workers: int
+) -> Iterator[list[_Piece]]:
+    group: list[_Piece] = []
+    n_values = 0
+    for name, array in stream:
+        for piece in _pieces(name, array, bases.get(name), workers):
+            group.append(piece)
+            n_values += piece.array.size
+            if n_values >= _PART or len(group) >= _MOST:
+                yield group
+                group, n_values = [], 0
+        del array, piece
+    if group:
+        yield group
+
+
+def _pieces(name: str, array: NDArray[np.generic], base: float | None, workers: int) -> list[_Piece]:
     parts = min(workers, array.size // _PART)
     if parts < 2 or not base or not array.flags.c_contiguous:
-        return _Pending(name, [executor.submit(Histogram.of, array, base or None)])
+        return [_Piece(name, array, base, last=True)]
     pieces = np.array_split(array.reshape(-1), parts)
-    # Joined, the parts have the counts that the whole array has.
-    return _Pending(name, [executor.submit(Histogram.of, piece, base) for piece in pieces])
+    return [_Piece(name, piece, base, last=i == parts - 1) for i, piece in enumerate(pieces)]

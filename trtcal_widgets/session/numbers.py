@@ -10,12 +10,13 @@ import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.core.histogram import Histogram, combine, replay
+from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.merging import combine, replay
 from trtcal_widgets.core.quantizer import Cost, NoiseModel
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
@@ -47,6 +48,15 @@ class _Cached:
     cost: dict[float, Cost]
 
 
+@dataclass
+class _Ahead:
+    """Histograms of a view with the batch behind it, which is still being recorded."""
+
+    view: tuple[int, frozenset[int]]
+    first: bool
+    merged: dict[str, Histogram] = field(default_factory=dict)
+
+
 class Numbers:
     """Numbers of the present view.
 
@@ -71,9 +81,28 @@ class Numbers:
         self._join = replay if in_order else combine
         self._view: tuple[int, frozenset[int]] = (0, frozenset())
         self._cached: dict[str, _Cached] = {}
+        self._ahead: _Ahead | None = None
         self._curves: dict[tuple[str, Method], ThresholdCurve] = {}
         self._rows: dict[str, tuple[Choice | Method, TensorRow]] = {}
         self._lock = threading.RLock()
+
+    def expect(self, batch: int) -> None:
+        """Say that the histograms of a batch come next, by :meth:`merge_ahead`."""
+        with self._lock:
+            follows = self._view[0] == batch
+            self._ahead = _Ahead(self._view, first=not self._batches(self._view)) if follows else None
+
+    def merge_ahead(self, name: str, added: Histogram) -> None:
+        """Merge a histogram of the expected batch, so that it is there when the batch is counted.
+
+        A tensor that was not merged so far stays unmerged until it is wanted.
+        """
+        with self._lock:
+            ahead = self._ahead
+            entry = self._cached.get(name)
+            if ahead is None or ahead.view != self._view or (entry is None and not ahead.first):
+                return
+        ahead.merged[name] = added if entry is None else self._join([entry.histogram, added])
 
     def show(self, position: int, excluded: frozenset[int]) -> None:
         """Move to another view; what still holds is kept."""
@@ -81,19 +110,26 @@ class Numbers:
             view = (position, excluded)
             if view == self._view:
                 return
-            old_position, old_excluded = self._view
+            old_position, old_excluded = old_view = self._view
             grown = position == old_position + 1 and excluded == old_excluded
             self._view = view
             if grown and old_position in excluded:
                 return
-            cached = self._cached if grown else {}
+            before, ahead = self._cached, self._ahead
             self._cached = {}
+            self._ahead = None
             self._curves = {}
             self._rows = {}
-            for name, old in cached.items():
-                added = self._store.get(old_position, name) if name not in self._constants else None
-                parts = [old.histogram] if added is None else [old.histogram, added]
-                self._cached[name] = _Cached(self._join(parts), {}, {})
+            if grown:
+                merged = ahead.merged if ahead is not None and ahead.view == old_view else {}
+                for name, old in before.items():
+                    if name not in merged:
+                        merged[name] = self._with_batch(name, old.histogram, old_position)
+                self._cached = {name: _Cached(histogram, {}, {}) for name, histogram in merged.items()}
+
+    def _with_batch(self, name: str, before: Histogram, batch: int) -> Histogram:
+        added = self._store.get(batch, name) if name not in self._constants else None
+        return before if added is None else self._join([before, added])
 
     def histogram(self, name: str) -> Histogram:
         """Return a tensor's histogram over the counted batches."""
@@ -142,6 +178,12 @@ class Numbers:
         if choice not in entry.amax:
             entry.amax[choice] = threshold(entry.histogram, choice)
         return entry.amax[choice]
+
+    def thresholds(self, names: Sequence[str], state: SessionState) -> list[float]:
+        """Return the thresholds that hold for tensors, searched on all cores."""
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            wanted = [(self._graph.group_of(name)[0], self.intent(name, state)) for name in names]
+            return list(pool.map(self.amax, *zip(*wanted, strict=True))) if wanted else []
 
     def cost(self, name: str, amax: float) -> Cost:
         """Return what a threshold costs a tensor."""

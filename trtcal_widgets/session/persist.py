@@ -52,7 +52,7 @@ def save_session(session: CalibrationSession, path: str | os.PathLike[str]) -> N
     """Write a session; the old file stays where that fails."""
     constants = BatchStore(session.tensors)
     try:
-        constants.append(session.parts.constants)
+        constants.append(session.parts.constants.items())
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr("session.json", json.dumps(_facts(session), ensure_ascii=True, indent=1))

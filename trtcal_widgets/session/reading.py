@@ -111,7 +111,9 @@ class Reading(SessionBase):
         names = self.row_names(rows)
         if not any(i not in self._state.excluded for i in range(self._state.position)):
             raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
-        scales = {name: self.scale(name) for name in names if self.histogram(name).n_values or self.choice(name)}
+        known = [name for name in names if self.histogram(name).n_values or self.choice(name)]
+        thresholds = self.parts.numbers.thresholds(known, self._state)
+        scales = {name: float(scale_of_amax(amax)) for name, amax in zip(known, thresholds, strict=True)}
         default = _ALGORITHMS.get(self._state.method.kind, "EntropyCalibration2")
         return CalibrationCache.build(scales, algorithm=algorithm or default, version=version)
 

@@ -7,12 +7,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.core.histogram import Histogram, amax_of
 from trtcal_widgets.errors import DataError, SessionError, UsageError
+from trtcal_widgets.runners.histograms import available_cores, stream_amax, stream_histograms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data.plan import BatchPlan
     from trtcal_widgets.runners.base import Runner
     from trtcal_widgets.session.store import BatchStore
@@ -73,10 +74,18 @@ class Recorder:
 
     def constants(self) -> dict[str, Histogram]:
         """Return the histograms of constants and weights, which no batch changes."""
-        return {name: Histogram.of(array) for name, array in self._open().constants()}
+        workers = available_cores()
+        with ThreadPoolExecutor(workers) as pool:
+            return dict(stream_histograms(self._open().constants(), {}, pool, workers))
 
-    def record(self) -> bool:
+    def record(self, on_histogram: Callable[[str, Histogram], None]) -> bool:
         """Record the next batch; False where there is none.
+
+        Parameters
+        ----------
+        on_histogram
+            Called with each tensor's histogram as soon as it is counted, while others are still being counted: the
+            batch may yet fail.
 
         Raises
         ------
@@ -93,11 +102,18 @@ class Recorder:
             batch = self.plan.load(index)
         except NoSuchBatchError:
             return False
-        histograms = dict(self._open().histograms(batch.feeds, self.bases))
-        self._store.append(histograms)
-        for name, histogram in histograms.items():
-            if histogram.base > 0:
-                self.bases.setdefault(name, histogram.base)
+        found: dict[str, float] = {}
+
+        def counted() -> Iterator[tuple[str, Histogram]]:
+            for name, counts in self._open().histograms(batch.feeds, self.bases):
+                histogram = counts.rounded()
+                if histogram.base > 0:
+                    found[name] = histogram.base
+                on_histogram(name, histogram)
+                yield name, histogram
+
+        self._store.append(counted())
+        self.bases = found | self.bases
         self.n_samples += batch.n_samples
         took = time.monotonic() - started
         # The first batch also compiles and warms up; it does not speak for the others.
@@ -110,19 +126,19 @@ class Recorder:
         from trtcal_widgets.data.plan import NoSuchBatchError
 
         runner = self._open()
+        workers = available_cores()
         ranges: dict[str, float] = {}
         index = 0
-        while True:
-            self._on_range_pass(index)
-            try:
-                batch = self.plan.load(index)
-            except NoSuchBatchError:
-                break
-            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                found = [(name, pool.submit(amax_of, array)) for name, array in runner.infer(batch.feeds)]
-            for name, amax in found:
-                ranges[name] = max(ranges.get(name, 0.0), amax.result())
-            index += 1
+        with ThreadPoolExecutor(workers) as pool:
+            while True:
+                self._on_range_pass(index)
+                try:
+                    batch = self.plan.load(index)
+                except NoSuchBatchError:
+                    break
+                for name, amax in stream_amax(runner.infer(batch.feeds), pool, workers):
+                    ranges[name] = max(ranges.get(name, 0.0), amax)
+                index += 1
         if index == 0:
             raise DataError(f"{self.plan.source.describe()} gave no batch")
         self.bases = {name: amax for name, amax in ranges.items() if amax > 0}

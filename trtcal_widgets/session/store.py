@@ -17,7 +17,7 @@ from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,8 +71,10 @@ class BatchStore:
         """Return the number of batches."""
         return len(self._records)
 
-    def append(self, histograms: Mapping[str, Histogram]) -> None:
-        """Add one batch; either all of it is added or nothing.
+    def append(self, histograms: Iterable[tuple[str, Histogram]]) -> None:
+        """Add one batch of (name, histogram); either all of it is added or nothing.
+
+        Each histogram is packed when it comes, so that a stream of them goes on meanwhile.
 
         Raises
         ------
@@ -82,7 +84,7 @@ class BatchStore:
         records = np.zeros(len(self._index), RECORD)
         blocks = []
         end = self._end
-        for name, histogram in histograms.items():
+        for name, histogram in histograms:
             itemsize, block = _encode(histogram.counts)
             records[self._index[name]] = _record(histogram, itemsize, end, len(block))
             blocks.append(block)

@@ -1,4 +1,4 @@
-"""The processor's prefetch instruction for numba kernels: ask for memory that is read a little later."""
+"""What numba has no function for: asking for memory that is read a little later, and arrays given by address."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from numba.extending import intrinsic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["prefetch"]
+__all__ = ["float32_at", "prefetch"]
 
 _READ = 0
 _SECOND_LEVEL_CACHE = 2
@@ -42,4 +41,18 @@ def _prefetch(_context: Any, array: Any, index: Any) -> tuple[Any, Callable[...,
     return types.void(array, index), generate
 
 
-prefetch = cast("Callable[[NDArray[np.float32], int], None]", intrinsic(_prefetch))
+def _float32_at(_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return an address as a pointer to float32, for :func:`numba.carray`; only in compiled functions.
+
+    Whoever passes the address keeps the array alive.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    pointer: Any = types.CPointer
+    return pointer(types.float32)(address), generate
+
+
+float32_at = cast("Callable[[int], Any]", intrinsic(_float32_at))
+prefetch = cast("Callable[[NDArray[Any], int], None]", intrinsic(_prefetch))

@@ -1,0 +1,200 @@
+"""Counting arrays: from values to histograms, without temporaries of the arrays' size."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.core import _kernels
+from trtcal_widgets.core._kernels import EDGE_SLOT, N_BINS, SMALLEST_RANGE
+from trtcal_widgets.core.histogram import Histogram, bin_factor
+from trtcal_widgets.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Counting", "amax_of", "amax_of_all"]
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+_BLOCK = 1 << 16
+"""Values that are converted to float32 at a time where the array is not contiguous float32 already."""
+
+
+class Counting:
+    """Several arrays that are counted together, in three steps of which only the middle one takes long.
+
+    That step, :meth:`run`, belongs in a thread: arrays of contiguous float32 are counted by one call that does not hold
+    the GIL, so that many small ones keep no other thread waiting.
+
+    Parameters
+    ----------
+    arrays
+        Any shapes, any real dtypes; other than contiguous float32 they are converted to float32 block by block.
+    bases
+        The range that each histogram starts from; None or 0: the largest finite |x| of the array.
+
+    Raises
+    ------
+    UsageError
+        If a base is negative, not a number or beyond float32, or a dtype is not real.
+    """
+
+    def __init__(self, arrays: Sequence[Any], bases: Sequence[float | None]) -> None:
+        self._arrays = [_real_array(array) for array in arrays]
+        n = len(self._arrays)
+        self._sizes = np.array([x.size for x in self._arrays], np.int64)
+        self._bases = np.array([_start_of(base or 0.0) for base in bases], np.float64)
+        self._doublings = np.zeros(n, np.int64)
+        self._slots = np.zeros((n, N_BINS + 1), np.int64)
+        self._tallies = np.zeros((n, 4), np.int64)
+        self._moments = np.zeros((n, 4))
+        self._moments[:, 0] = math.inf
+        self._moments[:, 1] = -math.inf
+
+    def run(self) -> Counting:
+        """Count, let go of the arrays, and return this object."""
+        flat = [_as_vector(x) for x in self._arrays]
+        missing = self._bases == 0.0
+        _kernels.accumulate_all(
+            *_where(flat),
+            self._bases,
+            self._doublings,
+            self._slots,
+            self._tallies,
+            self._moments,
+        )
+        for i, x in enumerate(flat):
+            if x is None:
+                self._run_in_blocks(i, find_base=bool(missing[i]))
+        self._arrays.clear()
+        return self
+
+    def _run_in_blocks(self, i: int, *, find_base: bool) -> None:
+        x = self._arrays[i]
+        if find_base:
+            self._bases[i] = _start_of(amax_of(x))
+        limit = float(self._bases[i]) or 1.0
+        for block in _float32_blocks(x):
+            row = self._slots[i], limit, bin_factor(limit), self._tallies[i], self._moments[i]
+            grown = _kernels.accumulate(block, *row)
+            self._doublings[i] += grown
+            limit *= 2.0**grown
+
+    def histograms(self) -> Iterator[Histogram]:
+        """Yield the histogram of each array that :meth:`run` counted, in their order."""
+        edges = self._slots[:, EDGE_SLOT].tolist()
+        self._slots[:, N_BINS - 1] += self._slots[:, EDGE_SLOT]
+        finite = (self._sizes - self._tallies[:, 1:].sum(axis=1)).tolist()
+        # -0.0 + 0.0 is 0.0.
+        self._moments += 0.0
+        rows = zip(
+            self._bases.tolist(), self._doublings.tolist(), self._tallies.tolist(), self._moments.tolist(), strict=True
+        )
+        for i, (base, doublings, (zeros, nans, pos_infs, neg_infs), (low, high, total, squares)) in enumerate(rows):
+            yield Histogram(
+                base=base,
+                doublings=doublings,
+                counts=self._slots[i, :N_BINS].copy(),
+                edge=edges[i],
+                zeros=zeros,
+                nans=nans,
+                pos_infs=pos_infs,
+                neg_infs=neg_infs,
+                minimum=low if finite[i] else 0.0,
+                maximum=high if finite[i] else 0.0,
+                sum_parts=(total,),
+                square_parts=(squares,),
+            ).with_n_finite(finite[i])
+
+
+def amax_of(array: Any) -> float:
+    """Return the largest finite |x| of an array as float32 sees it; 0 where there is none.
+
+    Parameters
+    ----------
+    array
+        Any shape, any real dtype. No temporary of its size is made.
+
+    Raises
+    ------
+    UsageError
+        If the dtype is not real.
+    """
+    return amax_of_all([array])[0]
+
+
+def amax_of_all(arrays: Sequence[Any]) -> list[float]:
+    """Return :func:`amax_of` of several arrays, found by one call that does not hold the GIL."""
+    xs = [_real_array(array) for array in arrays]
+    flat = [_as_vector(x) for x in xs]
+    largest = np.zeros(len(xs), np.int32)
+    _kernels.finite_amax_all(*_where(flat), largest)
+    for i, x in enumerate(xs):
+        if flat[i] is None:
+            blocks = _float32_blocks(x)
+            largest[i] = max((_kernels.finite_amax(block.view(np.int32)) for block in blocks), default=0)
+    return [float(amax) for amax in largest.view(np.float32)]
+
+
+def _where(vectors: Sequence[NDArray[np.float32] | None]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return addresses and sizes for the kernels; an array that is counted in another way has size 0."""
+    addresses = [0 if x is None else x.__array_interface__["data"][0] for x in vectors]
+    return np.array(addresses, np.uint64), np.array([0 if x is None else x.size for x in vectors], np.int64)
+
+
+def _start_of(base: float) -> float:
+    """Return the range that a histogram starts from: float32, 0 or at least the smallest."""
+    if not 0 <= base <= _FLOAT32_MAX:
+        raise UsageError(f"the range to start from must be from 0 to {_FLOAT32_MAX:.8g} (float32), not {base}")
+    return max(float(np.float32(base)), SMALLEST_RANGE) if base else 0.0
+
+
+def _real_array(array: Any) -> NDArray[Any]:
+    x = np.asarray(array)
+    # The small floats of ml_dtypes (bfloat16, float8) are of kind V, "void", as records are.
+    if x.dtype.kind not in "fiub" and not (x.dtype.kind == "V" and np.can_cast(x.dtype, np.float32)):
+        raise UsageError(f"a histogram needs real numbers, not dtype {x.dtype}")
+    return x
+
+
+def _as_vector(x: NDArray[Any]) -> NDArray[np.float32] | None:
+    """Return the values as they lie in memory, in whatever order; None where they are not float32 without gaps."""
+    if x.dtype != np.float32 or not x.flags.aligned:
+        return None
+    if not x.flags.c_contiguous:
+        x = _by_stride(x)
+    return x.reshape(-1) if x.flags.c_contiguous else None
+
+
+def _by_stride(x: NDArray[Any]) -> NDArray[Any]:
+    """Return a view with the axes in their order in memory: NHWC seen as NCHW lies there without gaps too."""
+    return x.transpose(sorted(range(x.ndim), key=lambda axis: -x.strides[axis]))
+
+
+def _float32_blocks(x: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    """Yield the values as contiguous float32 blocks, in any order, without a temporary of the array's size."""
+    vector = _as_vector(x)
+    if vector is not None:
+        if x.size:
+            yield vector
+        return
+    for block in _raw_blocks(_by_stride(x)):
+        with np.errstate(all="ignore"):
+            converted = block.astype(np.float32)
+        yield converted
+
+
+def _raw_blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield all values in pieces of bounded size, shape (n,), of the array's own dtype."""
+    if x.flags.c_contiguous:
+        flat = x.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            yield flat[start : start + _BLOCK]
+        return
+    with np.nditer(x, flags=["external_loop", "buffered"], op_flags=["readonly"], buffersize=_BLOCK) as pieces:
+        yield from pieces
