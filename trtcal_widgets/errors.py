@@ -10,11 +10,13 @@ __all__ = [
     "CacheFormatError",
     "CancelledError",
     "DataError",
+    "DeviceError",
     "EngineError",
     "EvaluationError",
     "ExportError",
     "MissingDependencyError",
     "ModelError",
+    "OutOfDeviceMemoryError",
     "SessionError",
     "TrtcalError",
     "UsageError",
@@ -59,6 +61,27 @@ class MissingDependencyError(TrtcalError, ImportError):
 
 class EngineError(TrtcalError):
     """TensorRT refused to build, load or run an engine; the message has its own last error lines."""
+
+
+class DeviceError(TrtcalError):
+    """The GPU, its driver or its memory cannot do what was asked; the message says what to do about it."""
+
+
+class OutOfDeviceMemoryError(DeviceError, MemoryError):
+    """The GPU's memory is full.
+
+    Attributes
+    ----------
+    requested, free, total
+        In bytes: what was asked for in one piece, what was free then, and the size of the device's memory; 0 where it
+        is not known.
+    """
+
+    def __init__(self, message: str, *, requested: int, free: int, total: int) -> None:
+        super().__init__(message)
+        self.requested = requested
+        self.free = free
+        self.total = total
 
 
 class EvaluationError(TrtcalError):

@@ -9,11 +9,10 @@ import threading
 import numpy as np
 import pytest
 
-from trtcal_widgets.errors import TrtcalError, UsageError
+from trtcal_widgets.errors import OutOfDeviceMemoryError, TrtcalError, UsageError
 from trtcal_widgets.trt.memory import (
     BatchStage,
     DeviceMemory,
-    OutOfDeviceMemoryError,
     PinnedBuffer,
     largest_batch,
     open_memory,

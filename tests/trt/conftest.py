@@ -9,10 +9,9 @@ import pytest
 from tests.support.trt_fake import make_fake
 from tests.support.trt_fake_base import Machine
 from tests.support.trt_host_driver import HostDriver
-from trtcal_widgets.errors import MissingDependencyError
+from trtcal_widgets.errors import DeviceError, MissingDependencyError
 from trtcal_widgets.trt import memory as memory_module
 from trtcal_widgets.trt.memory import DeviceMemory
-from trtcal_widgets.trt.memory_driver import DeviceError
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def plug(monkeypatch, driver):
     """Return a function that makes ``import tensorrt`` give the stand-in of a release."""
 
     def put_in(release: str) -> Machine:
-        monkeypatch.setattr(memory_module, "_open_driver", lambda prefer, device: driver)
+        monkeypatch.setattr(memory_module, "open_driver", lambda prefer, device: driver)
         machine = Machine(release, DeviceMemory(HostDriver()))
         monkeypatch.setitem(sys.modules, "tensorrt", make_fake(machine))
         return machine

@@ -13,12 +13,20 @@ from onnx import TensorProto, helper
 
 from trtcal_widgets import sample
 from trtcal_widgets.core.cache import CalibrationCache
-from trtcal_widgets.errors import CacheFormatError, CancelledError, DataError, EngineError, ModelError, UsageError
+from trtcal_widgets.errors import (
+    CacheFormatError,
+    CancelledError,
+    DataError,
+    DeviceError,
+    EngineError,
+    ModelError,
+    OutOfDeviceMemoryError,
+    UsageError,
+)
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.trt.building import build
 from trtcal_widgets.trt.calibrator import make_calibrator
 from trtcal_widgets.trt.control import BuildControl, Progress
-from trtcal_widgets.trt.memory_driver import DeviceError, OutOfDeviceMemoryError
 
 LENET = sample.model_path()
 IMAGES = np.random.default_rng(3).standard_normal((20, 1, 28, 28)).astype(np.float32)

@@ -12,12 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_cuda import BINDINGS, PYCUDA, run_on_fake
-from trtcal_widgets.errors import MissingDependencyError, TrtcalError, UsageError
-from trtcal_widgets.trt import memory as memory_module
+from trtcal_widgets.errors import DeviceError, MissingDependencyError, OutOfDeviceMemoryError, TrtcalError, UsageError
+from trtcal_widgets.trt import memory_choice
 from trtcal_widgets.trt.memory import (
     BatchStage,
-    DeviceError,
-    OutOfDeviceMemoryError,
     largest_batch,
     open_memory,
 )
@@ -92,8 +90,8 @@ def test_an_unknown_binding_is_refused():
 
 def test_the_choice_falls_to_what_is_installed(monkeypatch):
     for installed, expected in (({BINDINGS, PYCUDA}, BINDINGS), ({BINDINGS}, BINDINGS), ({PYCUDA}, PYCUDA)):
-        monkeypatch.setattr(memory_module, "_installed", installed.__contains__)
-        assert memory_module._default_binding() == expected
+        monkeypatch.setattr(memory_choice, "_installed", installed.__contains__)
+        assert memory_choice._default_binding() == expected
 
 
 @given(st.integers(1, 1 << 40), st.integers(0, 1 << 44), st.integers(0, 1 << 44))

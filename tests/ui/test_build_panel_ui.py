@@ -25,7 +25,7 @@ from tests.support.trt_fake import make_fake
 from tests.support.trt_fake_base import Machine
 from tests.support.trt_host_driver import HostDriver
 from trtcal_widgets.trt import memory
-memory._open_driver = lambda prefer, device: HostDriver()
+memory.open_driver = lambda prefer, device: HostDriver()
 sys.modules["tensorrt"] = make_fake(Machine("10.16.1.11", memory.DeviceMemory(HostDriver())))
 """
 MISSING = "import sys\nsys.modules['tensorrt'] = None\n"

@@ -38,7 +38,7 @@ def plug(monkeypatch):
     """Return a function that makes ``import tensorrt`` give the stand-in of a release."""
 
     def put_in(release):
-        monkeypatch.setattr(memory_module, "_open_driver", lambda prefer, device: HostDriver())
+        monkeypatch.setattr(memory_module, "open_driver", lambda prefer, device: HostDriver())
         machine = Machine(release, DeviceMemory(HostDriver()))
         monkeypatch.setitem(sys.modules, "tensorrt", make_fake(machine))
         return machine

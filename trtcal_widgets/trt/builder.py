@@ -9,13 +9,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets._version import __version__
-from trtcal_widgets.errors import EngineError, MissingDependencyError, UsageError
+from trtcal_widgets.errors import (
+    DeviceError,
+    EngineError,
+    MissingDependencyError,
+    OutOfDeviceMemoryError,
+    UsageError,
+)
 from trtcal_widgets.trt.capacity import advice
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
 from trtcal_widgets.trt.engine import FORMAT, Engine
 from trtcal_widgets.trt.feed import DataFeed
 from trtcal_widgets.trt.memory import open_memory
-from trtcal_widgets.trt.memory_driver import DeviceError, OutOfDeviceMemoryError
 from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs, parse
 from trtcal_widgets.trt.options import Settings, configure
 from trtcal_widgets.trt.precision import apply_plan

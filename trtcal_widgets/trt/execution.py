@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.errors import DataError, EngineError, UsageError
+from trtcal_widgets.errors import DataError, EngineError, OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture
-from trtcal_widgets.trt.memory import DeviceMemory, OutOfDeviceMemoryError, open_memory
+from trtcal_widgets.trt.memory import DeviceMemory, open_memory
 from trtcal_widgets.trt.network import start_failed
 from trtcal_widgets.trt.staging import Staging
 from trtcal_widgets.trt.versions import load_tensorrt

@@ -10,24 +10,21 @@ TensorRT's builder in a worker.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import threading
 import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from trtcal_widgets.errors import MissingDependencyError, UsageError
-from trtcal_widgets.trt.memory_buffers import DeviceBuffer, PinnedBuffer
+from trtcal_widgets.errors import DeviceError, OutOfDeviceMemoryError, UsageError
+from trtcal_widgets.trt.memory_buffers import DeviceBuffer, PinnedBuffer, check_span
+from trtcal_widgets.trt.memory_choice import open_driver
 from trtcal_widgets.trt.memory_driver import (
     GONE,
     OUT_OF_MEMORY,
-    DeviceError,
     DeviceInfo,
     Driver,
     DriverCallError,
     MemInfo,
-    OutOfDeviceMemoryError,
     readable_size,
 )
 from trtcal_widgets.trt.memory_stage import BatchStage, largest_batch
@@ -55,9 +52,6 @@ __all__ = [
 _T = TypeVar("_T")
 _Buffer = TypeVar("_Buffer", bound=DeviceBuffer)
 
-BINDINGS = "cuda-bindings"
-PYCUDA = "pycuda"
-
 
 def open_memory(prefer: str | None = None, device: int = 0) -> DeviceMemory:
     """Open a device's memory.
@@ -80,43 +74,7 @@ def open_memory(prefer: str | None = None, device: int = 0) -> DeviceMemory:
     UsageError
         If ``prefer`` names neither.
     """
-    return DeviceMemory(_open_driver(prefer, device))
-
-
-def _open_driver(prefer: str | None, device: int) -> Driver:
-    if prefer not in (None, BINDINGS, PYCUDA):
-        raise UsageError(f"prefer must be {BINDINGS!r}, {PYCUDA!r} or None, not {prefer!r}")
-    name = prefer or _default_binding()
-    if name is None or not _installed(name):
-        wanted = f"{prefer!r} is not" if prefer else "neither cuda-bindings nor pycuda is"
-        extra = "pycuda" if prefer == PYCUDA else "cuda"
-        raise MissingDependencyError(
-            f"memory on a GPU was asked for, but {wanted} installed: pip install 'trtcal_widgets[{extra}]'. "
-            "Calibrating with ONNX Runtime works without it and without a GPU"
-        )
-    if name == PYCUDA:
-        from trtcal_widgets.trt.memory_pycuda import PyCudaDriver
-
-        return PyCudaDriver(device)
-    from trtcal_widgets.trt.memory_bindings import BindingsDriver
-
-    return BindingsDriver(device)
-
-
-def _installed(name: str) -> bool:
-    """Whether a binding is installed (which does not mean that it finds a driver)."""
-    module, parent = ("pycuda", None) if name == PYCUDA else ("cuda.bindings", "cuda")
-    if parent is not None and importlib.util.find_spec(parent) is None:
-        return False
-    return importlib.util.find_spec(module) is not None
-
-
-def _default_binding() -> str | None:
-    """Return the binding that already has a context current on this thread, or the better one that is installed."""
-    pycuda = sys.modules.get("pycuda.driver")
-    if pycuda is not None and pycuda.Context.get_current() is not None:
-        return PYCUDA
-    return next((name for name in (BINDINGS, PYCUDA) if _installed(name)), None)
+    return DeviceMemory(open_driver(prefer, device))
 
 
 class DeviceMemory:
@@ -234,7 +192,7 @@ class DeviceMemory:
         stream
             None: return when the copy is done. A stream's handle: queue the copy there.
         """
-        _check_span(buffer, array, offset)
+        check_span(buffer, array, offset)
         if array.nbytes:
             with self.current() as driver:
                 driver.copy_in(buffer.ptr + offset, array, stream)
@@ -243,7 +201,7 @@ class DeviceMemory:
         self, buffer: DeviceBuffer, array: NDArray[Any], *, offset: int = 0, stream: int | None = None
     ) -> None:
         """Copy from the device into a contiguous array; the parameters are those of :meth:`upload`."""
-        _check_span(buffer, array, offset)
+        check_span(buffer, array, offset)
         if array.nbytes:
             with self.current() as driver:
                 driver.copy_out(array, buffer.ptr + offset, stream)
@@ -310,15 +268,6 @@ class DeviceMemory:
             buffer = allocate(nbytes)
             self._named[key] = buffer
             return buffer
-
-
-def _check_span(buffer: DeviceBuffer, array: NDArray[Any], offset: int) -> None:
-    if not array.flags.c_contiguous:
-        raise UsageError("only C-contiguous arrays can be copied: use numpy.ascontiguousarray")
-    if not buffer.ptr:
-        raise UsageError("this device buffer has been freed")
-    if offset < 0 or offset + array.nbytes > buffer.nbytes:
-        raise UsageError(f"{array.nbytes} bytes at {offset} do not fit a buffer of {buffer.nbytes}")
 
 
 def _free(driver: Driver, ptr: int, array: Any) -> None:

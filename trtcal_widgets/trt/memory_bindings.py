@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.errors import DeviceError
 from trtcal_widgets.trt.memory_driver import (
     INVALID_DEVICE,
     NO_DEVICE,
-    DeviceError,
     DeviceInfo,
     DriverCallError,
     MemInfo,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.trt.memory import DeviceMemory
 
-__all__ = ["DeviceBuffer", "PinnedBuffer"]
+__all__ = ["DeviceBuffer", "PinnedBuffer", "check_span"]
 
 
 class DeviceBuffer:
@@ -93,3 +93,13 @@ class PinnedBuffer(DeviceBuffer):
             raise UsageError(f"{nbytes} bytes at {offset} do not fit a buffer of {self.nbytes}")
         part: NDArray[Any] = self.array[offset : offset + nbytes].view(kind).reshape(shape)
         return part
+
+
+def check_span(buffer: DeviceBuffer, array: NDArray[Any], offset: int) -> None:
+    """Raise unless an array can be copied to or from ``offset`` bytes behind the start of a buffer."""
+    if not array.flags.c_contiguous:
+        raise UsageError("only C-contiguous arrays can be copied: use numpy.ascontiguousarray")
+    if not buffer.ptr:
+        raise UsageError("this device buffer has been freed")
+    if offset < 0 or offset + array.nbytes > buffer.nbytes:
+        raise UsageError(f"{array.nbytes} bytes at {offset} do not fit a buffer of {buffer.nbytes}")

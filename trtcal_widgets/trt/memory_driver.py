@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from trtcal_widgets.errors import TrtcalError
+from trtcal_widgets.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ __all__ = [
     "Driver",
     "DriverCallError",
     "MemInfo",
-    "OutOfDeviceMemoryError",
     "check_driver_version",
     "readable_size",
 ]
@@ -39,10 +38,6 @@ INVALID_CONTEXT = 201
 UNKNOWN = 999
 GONE = frozenset({4, INVALID_CONTEXT, 709})
 """CUDA_ERROR_DEINITIALIZED, INVALID_CONTEXT, CONTEXT_IS_DESTROYED: whatever was allocated is freed already."""
-
-
-class DeviceError(TrtcalError):
-    """The GPU, its driver or its memory cannot do what was asked; the message says what to do about it."""
 
 
 class DriverCallError(DeviceError):
@@ -60,22 +55,6 @@ class DriverCallError(DeviceError):
         super().__init__(f"the CUDA driver's {call} failed with error {code} ({reason})")
         self.call = call
         self.code = code
-
-
-class OutOfDeviceMemoryError(DeviceError, MemoryError):
-    """The GPU's memory is full.
-
-    Attributes
-    ----------
-    requested, free, total
-        In bytes: what was asked for in one piece, what was free then, and the size of the device's memory.
-    """
-
-    def __init__(self, message: str, *, requested: int, free: int, total: int) -> None:
-        super().__init__(message)
-        self.requested = requested
-        self.free = free
-        self.total = total
 
 
 class MemInfo(NamedTuple):

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import DeviceError, UsageError
 from trtcal_widgets.trt.memory_driver import (
     INVALID_CONTEXT,
     OUT_OF_MEMORY,
     UNKNOWN,
-    DeviceError,
     DeviceInfo,
     DriverCallError,
     MemInfo,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.errors import UsageError
-from trtcal_widgets.trt.memory_driver import OutOfDeviceMemoryError
+from trtcal_widgets.errors import OutOfDeviceMemoryError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import EngineError, ModelError
+from trtcal_widgets.errors import DeviceError, EngineError, ModelError
 from trtcal_widgets.trt.inputs import each_tensor
-from trtcal_widgets.trt.memory_driver import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,8 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.trt.memory import BatchStage, OutOfDeviceMemoryError
+from trtcal_widgets.errors import OutOfDeviceMemoryError
+from trtcal_widgets.trt.memory import BatchStage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

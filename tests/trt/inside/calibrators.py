@@ -14,10 +14,17 @@ from tests.support.trampoline import CppCalibrator, CppLegacyCalibrator
 from tests.support.trt_host_driver import host_memory, read_back
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.data import BatchPlan, as_source
-from trtcal_widgets.errors import CacheFormatError, CancelledError, DataError, EngineError, TrtcalError, UsageError
+from trtcal_widgets.errors import (
+    CacheFormatError,
+    CancelledError,
+    DataError,
+    EngineError,
+    OutOfDeviceMemoryError,
+    TrtcalError,
+    UsageError,
+)
 from trtcal_widgets.trt.calibrator import guard_calibrator, make_calibrator
 from trtcal_widgets.trt.control import BuildControl
-from trtcal_widgets.trt.memory_driver import OutOfDeviceMemoryError
 
 BASES = {
     "entropy2": (trt.IInt8EntropyCalibrator2, "ENTROPY_CALIBRATION_2"),

@@ -6,13 +6,12 @@ import pytest
 import tensorrt as trt
 
 from tests.support.trampoline import CppMonitor, cpp_debug_tensor, cpp_log
-from trtcal_widgets.errors import CancelledError, UsageError
+from trtcal_widgets.errors import CancelledError, DeviceError, UsageError
 from trtcal_widgets.trt.calibrator import make_calibrator
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
 from trtcal_widgets.trt.debugging import make_listener
 from trtcal_widgets.trt.execution import DeviceTensor
 from trtcal_widgets.trt.log import LogLine, capture
-from trtcal_widgets.trt.memory_driver import DeviceError
 from trtcal_widgets.trt.network import create_builder
 from trtcal_widgets.trt.versions import features
 
