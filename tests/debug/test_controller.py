@@ -96,6 +96,58 @@ def test_keeping_scores_the_plan_and_undo_goes_back(ran):
     assert ran.state.plan.keep == ("conv2",)
 
 
+def sqnr(tensors):
+    return {name: t.sqnr_db for name, t in tensors.items()}
+
+
+def test_every_tensor_is_compared_with_the_plan_as_a_whole_run_with_it_would(ran):
+    """The oracle runs the whole model with the plan; the controller only what lies behind what the plan changes."""
+    assert ran.state.planned_tensors is None
+    before = sqnr(ran.state.comparison.tensors)
+    ran.keep("conv2")
+    ran.score_plan()
+    whole = Int8Simulation(ran.model, ran.scales(), plan=PrecisionPlan(keep=("conv2",))).compare(ran.evaluation)
+    assert sqnr(ran.state.planned_tensors) == pytest.approx(sqnr(whole.tensors), rel=1e-9, nan_ok=True)
+    assert list(ran.state.planned_tensors) == list(before), "in graph order too"
+    assert ran.state.planned_tensors["pool1"].sqnr_db == before["pool1"], "in front of what is kept"
+    assert ran.state.planned_tensors["conv2"].sqnr_db > before["conv2"] + 10
+    kept = ran.state.planned_tensors
+    ran.undo()
+    assert ran.state.planned_tensors is None
+    ran.redo()
+    assert ran.state.planned_tensors is kept, "remembered"
+    ran.set_plan(PrecisionPlan(amax={"pool1": ran.session.amax("pool1", "minmax")}))
+    assert ran.state.planned_tensors is None, "of another plan"
+    ran.run()
+    assert ran.state.planned_tensors["conv2"].sqnr_db < before["conv2"] - 1, "a worse threshold in front of it"
+
+
+def test_tensors_that_do_not_fit_on_disk_are_computed_again_for_the_plan(ran):
+    before = {name: t.comparison for name, t in ran.state.comparison.tensors.items()}
+    plan = PrecisionPlan(keep=("conv2", "ip2"))
+    there, gone = (
+        Int8Simulation(ran.model, ran.scales(), store_bytes=size).compare_plan(ran.evaluation, plan, before)
+        for size in (1 << 30, 1)
+    )
+    assert sqnr(there) == pytest.approx(sqnr(gone), rel=1e-12, nan_ok=True)
+    assert sqnr(there) != sqnr(before)
+
+
+def test_a_found_plan_comes_with_its_tensors_and_cancelling_them_keeps_its_score(ran):
+    ran.find_plan(0.99, scales=False)
+    assert ran.state.planned_tensors["conv2"].sqnr_db > ran.state.comparison.tensors["conv2"].sqnr_db
+    what = "comparing tensors with the plan"
+    stop = ran.subscribe(lambda _changed: ran.cancel() if ran.state.what == what else None)
+    ran.keep("ip2")
+    with pytest.raises(CancelledError):
+        ran.score_plan()
+    stop()
+    assert ran.state.planned is not None
+    assert ran.state.planned_tensors is None
+    ran.score_plan()
+    assert ran.state.planned_tensors is not None
+
+
 def test_a_changed_threshold_puts_results_out_of_date_until_it_is_taken_back(ran, session):
     assert ran.state.stale == ()
     session.choose("pool1", method="minmax")

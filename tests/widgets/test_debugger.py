@@ -158,7 +158,7 @@ def test_a_layer_that_is_chosen_shows_what_it_quantises(ran, session):
 
 def test_clicks_in_the_plot_select_tensors_and_layers(ran, session):
     names = list(ran.debugging.state.comparison.tensors)
-    click(ran.views.sqnr.tensor_trace, names.index("pool2"))
+    click(ran.views.sqnr.tensor_traces[0], names.index("pool2"))
     assert session.state.selected == "pool2"
     band, at = ran.views.sqnr.figure.layout.shapes[0], names.index("pool2")
     assert band.visible
@@ -182,6 +182,31 @@ def test_ticking_scores_the_plan_and_undo_takes_it_back(ran):
     assert cells(ran, "plan")["within"] == "yes"
     send(ran, type="clear")
     assert ran.views.layers.keep == []
+
+
+def test_the_curve_with_the_plan_comes_with_a_tick_goes_with_it_and_says_when_it_is_old(ran, session):
+    accumulated, planned = ran.views.sqnr.tensor_traces
+    assert planned.visible is False
+    early = picture(ran)
+    index = layer_index(ran, "conv2")
+    send(ran, type="keep", index=index, on=True)
+    assert planned.visible is True
+    assert planned.name == "with your plan"
+    np.testing.assert_allclose(planned.y, [t.sqnr_db for t in ran.debugging.state.planned_tensors.values()], rtol=1e-6)
+    assert np.max(np.subtract(planned.y, accumulated.y)) > 10
+    assert (planned.line.dash, planned.line.color) != (accumulated.line.dash, accumulated.line.color)
+    assert picture(ran).tobytes() != early.tobytes()
+    names = list(ran.debugging.state.comparison.tensors)
+    click(planned, names.index("pool2"))
+    assert session.state.selected == "pool2"
+    session.choose("relu1", method="minmax")
+    assert planned.visible is True
+    assert planned.name == "with your plan (out of date)"
+    session.undo()
+    assert planned.name == "with your plan"
+    send(ran, type="keep", index=index, on=False)
+    assert planned.visible is False
+    assert len(planned.y) == 0
 
 
 def test_of_many_ticks_in_a_row_only_the_last_plan_is_scored(make, evaluation, monkeypatch):

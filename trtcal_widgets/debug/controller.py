@@ -24,8 +24,9 @@ from trtcal_widgets.session import CalibrationSession, Choice
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from trtcal_widgets.core.comparison import TensorComparison
     from trtcal_widgets.debug.results import TensorDetail
     from trtcal_widgets.debug.runs import Control
 
@@ -78,6 +79,7 @@ class AccuracyDebugging(Worker):
         self._simulation: Int8Simulation | None = None
         self._basis: Basis | None = None
         self._scores: dict[str, Score] = {}
+        self._planned_tensors: dict[str, Mapping[str, TensorComparison]] = {}
         self._unsubscribe = session.subscribe(self._session_changed)
 
     # ---- state ------------------------------------------------------------------------------------------------
@@ -114,12 +116,12 @@ class AccuracyDebugging(Worker):
             simulation = Int8Simulation(self.model, scales, placement=self.placement, threads=self._threads)
             comparison = simulation.compare(self.evaluation, control=control)
             with self._lock:
-                self._simulation, self._basis, self._scores = simulation, basis, {}
+                self._simulation, self._basis, self._scores, self._planned_tensors = simulation, basis, {}, {}
             nothing: Any = MappingProxyType({})
             stale = differences(self.session, basis)
             self._commit(
-                comparison=comparison, ranking=None, hazards=None, planned=None, stale=stale, trials=nothing,
-                details=nothing, search=None,
+                comparison=comparison, ranking=None, hazards=None, planned=None, planned_tensors=None, stale=stale,
+                trials=nothing, details=nothing, search=None,
             )  # fmt: skip
             self._commit(ranking=tuple(simulation.isolated(self.evaluation, control=control)))
             self._score_now(simulation, control)
@@ -127,13 +129,14 @@ class AccuracyDebugging(Worker):
             self._commit(hazards=find_hazards(self.model, self.session, channel_batches=2))
 
     def score_plan(self) -> Score | None:
-        """Score the plan of the moment, from what lies downstream of its difference to all-INT8.
+        """Score the plan of the moment, then compare every tensor with it, from what lies downstream of its changes.
 
         Returns None for a plan that changes nothing, and where another change of the plan came in between.
         """
         simulation = self._ready()
-        if self._known_score() is not None or not self._state.plan:
-            self._commit(planned=self._known_score())
+        known = self._known_results()
+        if None not in known.values() or not self._state.plan:
+            self._commit(**known)
             return self._state.planned
         with self._working("plan") as control:
             self._score_now(simulation, control)
@@ -168,6 +171,7 @@ class AccuracyDebugging(Worker):
             result = search.run()
             self._scores[_key(result.plan)] = result.after
             self._replace_plan(result.plan, search=result)
+            self._score_now(simulation, control)
         return result
 
     def try_methods(self, name: str, methods: Sequence[str] = METHODS) -> tuple[Trial, ...]:
@@ -311,20 +315,30 @@ class AccuracyDebugging(Worker):
         if control is not None and self._state.work == "plan":
             self._superseded = control
             control.cancel()
-        self._commit(plan=plan, planned=self._scores.get(_key(plan)) if plan else None, **change)
+        self._commit(plan=plan, **self._known_results(plan), **change)
 
-    def _known_score(self) -> Score | None:
-        plan = self._state.plan
-        return self._scores.get(_key(plan)) if plan else None
+    def _known_results(self, plan: PrecisionPlan | None = None) -> dict[str, Any]:
+        """Return what is known of a plan, by default of that of the moment: fields of the state."""
+        plan = self._state.plan if plan is None else plan
+        key = _key(plan) if plan else ""
+        return {"planned": self._scores.get(key), "planned_tensors": self._planned_tensors.get(key)}
 
     def _score_now(self, simulation: Int8Simulation, control: Control) -> None:
-        plan = self._state.plan
-        if not plan:
+        """Find out what is not known yet of the plan of the moment: first the score, which is what decides."""
+        plan, comparison = self._state.plan, self._state.comparison
+        if not plan or comparison is None:
             return
-        score = simulation.score(self.evaluation, plan, control=control)
-        self._scores[_key(plan)] = score
+        key = _key(plan)
+        if key not in self._scores:
+            self._scores[key] = simulation.score(self.evaluation, plan, control=control)
         if self._state.plan == plan:
-            self._commit(planned=score)
+            self._commit(**self._known_results(plan))
+        if key not in self._planned_tensors:
+            before = {name: result.comparison for name, result in comparison.tensors.items()}
+            found = simulation.compare_plan(self.evaluation, plan, before, control=control)
+            self._planned_tensors[key] = MappingProxyType(found)
+        if self._state.plan == plan:
+            self._commit(**self._known_results(plan))
 
 
 def _check(session: Any, evaluation: Any) -> None:

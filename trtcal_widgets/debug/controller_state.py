@@ -11,6 +11,7 @@ from trtcal_widgets.model.plan import PrecisionPlan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trtcal_widgets.core.comparison import TensorComparison
     from trtcal_widgets.core.thresholds import Method
     from trtcal_widgets.debug.evaluation import Score
     from trtcal_widgets.debug.hazards import Hazard
@@ -96,6 +97,9 @@ class DebugState:
         Results of a run; None until it got so far. The ranking has the worst layer first.
     plan, planned
         The plan of the moment, and the score with it; None while it is not known.
+    planned_tensors
+        Tensor -> its errors with the plan: everything in front of it in INT8 but for what the plan keeps. None where
+        there is no plan, and while it is not known.
     trials
         Tensor -> what other methods would give.
     details
@@ -122,6 +126,7 @@ class DebugState:
     hazards: tuple[Hazard, ...] | None = None
     plan: PrecisionPlan = field(default_factory=PrecisionPlan)
     planned: Score | None = None
+    planned_tensors: Mapping[str, TensorComparison] | None = None
     trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=lambda: MappingProxyType({}))
     details: Mapping[str, TensorDetail] = field(default_factory=lambda: MappingProxyType({}))
     search: SearchResult | None = None

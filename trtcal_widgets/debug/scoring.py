@@ -1,17 +1,19 @@
-"""Scoring plans: one run is kept, and another plan recomputes only what it changes."""
+"""Judging plans, outputs and tensors: one run is kept, and another plan recomputes only what it changes."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.debug.runs import Control, TappedModel, TensorStore
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.partial import PartialModel, downstream_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from onnx import ModelProto
@@ -50,6 +52,32 @@ class PlanScorer:
         if kept.store.holds(part.inputs, kept.batches):
             return self._score_part(part, kept, evaluation, control)
         return self._score_whole(self._simulation.proto(plan), kept, evaluation, control)
+
+    def compare(
+        self, evaluation: Evaluation, plan: PrecisionPlan, before: Mapping[str, TensorComparison], control: Control
+    ) -> dict[str, TensorComparison]:
+        """Return the errors of tensors with a plan; those that it cannot reach keep what they had ``before``."""
+        simulation = self._simulation
+        kept = self._keep(evaluation, control)
+        proto = simulation.proto(plan)
+        part = downstream_part(kept.proto, proto, simulation.dtypes, list(before))
+        if part is None:
+            return dict(before)
+        stored = kept.store.holds(part.inputs, kept.batches)
+        tapped = simulation.tapped(part.proto if stored else proto, part.outputs, "what the plan changes")
+        fp32 = simulation.fp32(part.outputs)
+        sums = {name: TensorComparison() for name in part.outputs}
+
+        def add(name: str, reference: NDArray[Any], tested: NDArray[Any]) -> None:
+            sums[name] += TensorComparison.of(reference, tested)
+
+        with ThreadPoolExecutor(simulation.threads) as pool:
+            for batch, feeds in simulation.batches(evaluation):
+                control.report(batch.index, kept.batches, "comparing tensors with the plan")
+                reference = fp32.run(feeds)
+                tested = tapped.run({n: kept.store.get(batch.index, n) for n in part.inputs} if stored else feeds)
+                list(pool.map(lambda n, a=reference, b=tested: add(n, a.pop(n), b.pop(n)), part.outputs))
+        return {name: sums.get(name, errors) for name, errors in before.items()}
 
     def reference_score(self, evaluation: Evaluation, control: Control) -> Score:
         """Return FP32's score."""

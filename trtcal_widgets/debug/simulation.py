@@ -245,6 +245,30 @@ class Int8Simulation:
         """
         return self._scorer.score(evaluation, plan if plan is not None else self.plan, control or Control())
 
+    def compare_plan(
+        self,
+        evaluation: Evaluation,
+        plan: PrecisionPlan,
+        before: Mapping[str, TensorComparison],
+        *,
+        control: Control | None = None,
+    ) -> Mapping[str, TensorComparison]:
+        """Return the errors that tensors have with another plan, everything upstream of them as it is with it.
+
+        Parameters
+        ----------
+        evaluation
+            The batches.
+        plan
+            The plan.
+        before
+            Tensor -> its errors with :attr:`plan`, of the same evaluation, from :meth:`compare`: those of tensors that
+            the difference between the plans cannot reach are taken from here, the others are computed.
+        control
+            Progress and cancelling.
+        """
+        return self._scorer.compare(evaluation, plan, before, control or Control())
+
     def reference_score(self, evaluation: Evaluation, *, control: Control | None = None) -> Score:
         """Return FP32's score."""
         return self._scorer.reference_score(evaluation, control or Control())

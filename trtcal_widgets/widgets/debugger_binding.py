@@ -6,21 +6,19 @@ runs in an executor and is brought back to the kernel's main thread. Errors are 
 
 from __future__ import annotations
 
-import logging
 import math
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.debug.controller_state import Basis, basis_of
 from trtcal_widgets.errors import CancelledError, TrtcalError, UsageError
+from trtcal_widgets.widgets.boundary import Boundary
 from trtcal_widgets.widgets.debugger_events import parse_event
 from trtcal_widgets.widgets.debugger_export import KINDS, ExportForm, write_export
-from trtcal_widgets.widgets.debugger_layers import layer_of
+from trtcal_widgets.widgets.debugger_layers import layer_of, worst_input
 from trtcal_widgets.widgets.debugger_rendering import Drawn, render
 from trtcal_widgets.widgets.debugger_snapshot import DebugScreen
 from trtcal_widgets.widgets.events import Event
-from trtcal_widgets.widgets.executors import Marshal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DebugBinding"]
 
-_log = logging.getLogger(__name__)
-
 _PLACE = frozenset({"selected", "choices", "method", "data"})
 """Changes of the session that change what is drawn."""
 
 
-class DebugBinding:
+class DebugBinding(Boundary):
     """Binds a controller and its session to the views of one debugger.
 
     Parameters
@@ -50,16 +46,16 @@ class DebugBinding:
         What the controls hold at first.
     """
 
+    _WHAT = "the debugger"
+    _ADVICE = " Your session is unharmed: save it with session.save(path)."
+
     def __init__(
         self, debugging: AccuracyDebugging, views: DebugViews, executor: Executor, *, target: float, auto: bool
     ) -> None:
+        super().__init__(executor, parse_event)
         self._debugging = debugging
         self._session = debugging.session
         self._views = views
-        self._executor = executor
-        self._marshal = Marshal()
-        self._lock = threading.Lock()
-        self._pending = self._closed = False
         self._plan_job = 0
         self._running = False
         self._tried: Basis | None = None
@@ -67,10 +63,7 @@ class DebugBinding:
         self.screen = DebugScreen(form=ExportForm(), auto=auto, target=target)
         self.renders = 0
         self._bind()
-        self._unsubscribe = (
-            debugging.subscribe(lambda _changed: self._changed()),
-            self._session.subscribe(self._session_changed),
-        )
+        self._unsubscribe += [debugging.subscribe(self._changed), self._session.subscribe(self._session_changed)]
         self._draw()
 
     # ---- events up --------------------------------------------------------------------------------------------
@@ -79,54 +72,21 @@ class DebugBinding:
         views = self._views
         for panel in views.panels:
             panel.on_msg(self._message)
-        views.shell.observe(self._theme, "theme")
-        views.sqnr.tensor_trace.on_click(self._tensor_clicked)
+        self._follow_theme(views.shell, views.plots)
+        for trace in views.sqnr.tensor_traces:
+            trace.on_click(self._tensor_clicked)
         for trace in views.sqnr.layer_traces:
             trace.on_click(self._layer_clicked)
-
-    def _message(self, _panel: Any, content: Any, _buffers: Any) -> None:
-        event = parse_event(content)
-        if event is None:
-            _log.warning("the debugger was sent a message that it does not know: %.200r", content)
-        else:
-            self._guarded(self._act, event)
-
-    def _theme(self, change: Any) -> None:
-        for view in self._views.plots:
-            view.apply_theme(change["new"])
 
     def _tensor_clicked(self, _trace: Any, points: Any, _state: Any) -> None:
         name = self._views.sqnr.picked_tensor(points)
         if name is not None:
-            self._guarded(self._act, Event("tensor", {"name": name}))
+            self.guarded(self._act, Event("tensor", {"name": name}))
 
     def _layer_clicked(self, _trace: Any, points: Any, _state: Any) -> None:
         layer = self._views.sqnr.picked_layer(points)
         if layer is not None:
-            self._guarded(self._select_layer, layer)
-
-    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something for the user; what goes wrong is shown with its fix, and the debugger lives on."""
-        try:
-            action(*arguments)
-        except TrtcalError as error:
-            self._tell(str(error))
-        except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
-            _log.exception("the debugger could not do what it was asked")
-            self._tell(
-                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the "
-                "details. Your session is unharmed: save it with session.save(path)."
-            )
-
-    def _tell(self, notice: str) -> None:
-        self.screen = replace(self.screen, notice=notice)
-        self._changed()
-
-    def _act(self, event: Event) -> None:
-        if self.screen.notice:
-            self.screen = replace(self.screen, notice="")
-        getattr(self, f"_on_{event.type}")(**event.values)
-        self._changed()
+            self.guarded(self._select_layer, layer)
 
     # ---- what the user asks for -------------------------------------------------------------------------------
 
@@ -142,27 +102,16 @@ class DebugBinding:
         self.screen = replace(self.screen, auto=on)
         self._tried = None
 
-    def _on_dismiss(self) -> None:
-        """Close the message: :meth:`_act` has done it."""
-
     def _on_layer(self, index: int) -> None:
         self._select_layer(self._layer(index))
 
     def _select_layer(self, layer: str) -> None:
         """Look at what the layer quantises: of several inputs at the one that its scale serves worst."""
-        simulation = self._debugging.simulation
-        assert simulation is not None
         self.screen = replace(self.screen, layer=layer)
-        inputs = [name for name in simulation.placed[layer] if self._session.histogram(name).n_finite]
-        node = next(n for n in simulation.graph.nodes if n.name == layer)
-        shown = min(inputs, key=self._own_sqnr) if inputs else next(name for name in node.outputs if name)
+        shown = worst_input(self._debugging, layer)
         if shown == self._session.state.selected:
             self._changed()
         self._session.update(selected=shown)
-
-    def _own_sqnr(self, name: str) -> float:
-        sqnr = self._session.cost(name).sqnr_db if self._session.amax(name) > 0 else math.inf
-        return math.inf if math.isnan(sqnr) else sqnr
 
     def _on_tensor(self, name: str) -> None:
         self._session.update(selected=name)
@@ -225,8 +174,9 @@ class DebugBinding:
 
         form = changed(self.screen.form, path=path, result="writing …", result_kind="")
         self.screen = changed(self.screen, form=form)
-        future = self._executor.submit(write_export, self._debugging, form, replace=replace)
-        future.add_done_callback(lambda done: self._marshal(lambda: self._guarded(self._written, form, done)))
+        self._submit(
+            lambda: write_export(self._debugging, form, replace=replace), lambda done: self._written(form, done)
+        )
 
     def _written(self, form: ExportForm, future: Future[str]) -> None:
         try:
@@ -241,7 +191,7 @@ class DebugBinding:
 
     def _start(self, work: Callable[[], object]) -> None:
         self._running = True
-        self._submit(work, self._finished)
+        self._work(work, self._finished)
 
     def _finished(self) -> None:
         self._running = False
@@ -254,7 +204,7 @@ class DebugBinding:
             return
         self._plan_job += 1
         job = self._plan_job
-        self._submit(lambda: self._debugging.score_plan() if job == self._plan_job else None, lambda: None)
+        self._work(lambda: self._debugging.score_plan() if job == self._plan_job else None, lambda: None)
 
     def _look(self) -> None:
         """Look closer at the selected tensor, unless another one is selected by then."""
@@ -266,25 +216,22 @@ class DebugBinding:
         if self._drawn.asked == asked:
             return
         self._drawn.asked = asked
-        self._submit(
+        self._work(
             lambda: self._debugging.look_at(name) if self._session.state.selected == name else None, self._changed
         )
 
-    def _submit(self, work: Callable[[], object], after: Callable[[], None]) -> None:
-        future = self._executor.submit(work)
-        future.add_done_callback(lambda done: self._marshal(lambda: self._guarded(self._done, done, after)))
+    def _work(self, work: Callable[[], object], after: Callable[[], None]) -> None:
+        """Do something slow, then ``after``; show what went wrong unless the results tell it."""
+        self._submit(work, lambda future: self._ended(future, after))
 
-    def _done(self, future: Future[object], after: Callable[[], None]) -> None:
-        if self._closed or future.cancelled():
-            return
+    def _ended(self, future: Future[object], after: Callable[[], None]) -> None:
         after()
         error = future.exception()
         if error is None or isinstance(error, CancelledError):
             return
-        if not isinstance(error, TrtcalError):
-            _log.error("the debugger's work failed", exc_info=error)
+        words = self._in_words(error)
         if self._debugging.state.phase != "failed":
-            self._tell(str(error) or type(error).__name__)
+            self._tell(words)
 
     def _refresh_if_auto(self) -> None:
         """Run again where results are out of date; what failed or was cancelled is not tried again by itself."""
@@ -297,24 +244,14 @@ class DebugBinding:
 
     def _session_changed(self, changed: frozenset[str]) -> None:
         if changed & _PLACE:
-            self._changed()
-
-    def _changed(self) -> None:
-        """Take note of a change; draw it, once, in the main thread."""
-        with self._lock:
-            if self._pending or self._closed:
-                return
-            self._pending = True
-        self._marshal(self._flush)
+            self._changed(changed)
 
     def _flush(self) -> None:
-        with self._lock:
-            self._pending = False
+        super()._flush()
         if not self._closed:
-            self._guarded(self._draw)
-            self._guarded(self._refresh_if_auto)
+            self.guarded(self._refresh_if_auto)
 
-    def _draw(self) -> None:
+    def _draw(self, _changed: frozenset[str] = frozenset()) -> None:
         layer = layer_of(self._debugging, self._session.state.selected, self.screen.layer)
         self.renders += 1
         render(self._views, self._debugging, replace(self.screen, layer=layer), self._drawn)
@@ -322,9 +259,7 @@ class DebugBinding:
 
     def close(self) -> None:
         """End the subscriptions; work that is under way is stopped."""
-        self._closed = True
-        for unsubscribe in self._unsubscribe:
-            unsubscribe()
+        super().close()
         self._debugging.close()
 
 

@@ -31,8 +31,10 @@ class SqnrPlot:
     ----------
     names, labels
         The tensors in graph order, and their names for Plotly.
-    accumulated
-        float32, shape (n,).
+    accumulated, planned
+        float32, shape (n,): all layers in INT8, and with the plan; ``planned`` is empty where there is none.
+    outdated
+        Whether thresholds have changed since.
     layers, layer_x
         Layers that were measured alone, and where each stands: at its output.
     own, outputs
@@ -42,6 +44,8 @@ class SqnrPlot:
     names: tuple[str, ...]
     labels: tuple[str, ...]
     accumulated: NDArray[np.float32]
+    planned: NDArray[np.float32]
+    outdated: bool
     layers: tuple[str, ...]
     layer_x: tuple[int, ...]
     own: NDArray[np.float32]
@@ -78,7 +82,8 @@ class TensorPlot:
 
 def build_sqnr_plot(debugging: AccuracyDebugging) -> SqnrPlot:
     """Return the curves of the last run; empty ones before the first."""
-    comparison, ranking = debugging.state.comparison, debugging.state.ranking
+    state = debugging.state
+    comparison, ranking, planned = state.comparison, state.ranking, state.planned_tensors or {}
     tensors = {} if comparison is None else comparison.tensors
     place = {name: i for i, name in enumerate(tensors)}
     shown = sorted((r for r in ranking or () if r.tensor in place), key=lambda r: place[r.tensor])
@@ -86,6 +91,8 @@ def build_sqnr_plot(debugging: AccuracyDebugging) -> SqnrPlot:
         names=tuple(tensors),
         labels=tuple(plot_text(name) for name in tensors),
         accumulated=_finite([t.sqnr_db for t in tensors.values()]),
+        planned=_finite([planned[name].sqnr_db for name in tensors if name in planned]),
+        outdated=bool(state.stale),
         layers=tuple(r.node for r in shown),
         layer_x=tuple(place[r.tensor] for r in shown),
         own=_finite([r.own_sqnr_db for r in shown]),

@@ -36,9 +36,9 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
         "sqnr": _help(
             "SQNR along the graph",
             "The line is the accumulated SQNR: every layer in INT8, each tensor compared with its FP32 twin. Where it "
-            "falls, signal is lost. Squares show what a layer loses at its own output when it alone is in INT8, "
-            "diamonds what that does to the model's outputs. 20 dB is poor, 40 dB is good. "
-            "Click a point to look at it.",
+            "falls, signal is lost. The dashed line is the same with your plan. Squares show what a layer loses at "
+            "its own output when it alone is in INT8, diamonds what that does to the model's outputs. 20 dB is poor, "
+            "40 dB is good. Click a point to look at it.",
             "SQNR along the graph",
         ),
         "detail": _help(

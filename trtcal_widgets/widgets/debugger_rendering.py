@@ -59,6 +59,7 @@ class Drawn:
     """What was drawn last: what is made of the same results is not made again."""
 
     results: tuple[Any, ...] = ()
+    curves: tuple[Any, ...] = ()
     tensor: tuple[Any, ...] = ()
     sqnr: SqnrPlot | None = None
     plot: TensorPlot | None = None
@@ -75,7 +76,9 @@ def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen,
     tensor = (state.comparison, selected, state.details.get(selected))
     if drawn.plot is None or any(a is not b for a, b in zip(tensor, drawn.tensor, strict=True)):
         drawn.tensor, drawn.plot = tensor, build_tensor_plot(debugging, selected)
-    assert drawn.sqnr is not None
+    curves = (state.comparison, state.ranking, state.planned_tensors, bool(state.stale))
+    if drawn.sqnr is None or any(a is not b for a, b in zip(curves, drawn.curves, strict=True)):
+        drawn.curves, drawn.sqnr = curves, build_sqnr_plot(debugging)
     views.sqnr.render(drawn.sqnr, selected)
     views.tensor.render(drawn.plot)
     views.detail.show(**detail_state(debugging, selected, screen.layer))
@@ -88,8 +91,8 @@ def _render_layers(panel: DebugLayersPanel, debugging: AccuracyDebugging, screen
     state, simulation = debugging.state, debugging.simulation
     layers = () if simulation is None else simulation.layers
     results = (simulation, state.comparison, state.ranking)
-    if drawn.sqnr is None or any(a is not b for a, b in zip(results, drawn.results, strict=True)):
-        drawn.results, drawn.sqnr = results, build_sqnr_plot(debugging)
+    if not drawn.results or any(a is not b for a, b in zip(results, drawn.results, strict=True)):
+        drawn.results = results
         columns = layer_columns(debugging)
         if columns != panel.columns:
             panel.columns = columns

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.widgets.debugger_colors import INT8, LAYER_OUT, LAYER_OWN
+from trtcal_widgets.widgets.debugger_colors import INT8, LAYER_OUT, LAYER_OWN, PLAN
 from trtcal_widgets.widgets.debugger_detail import build_sqnr_plot, build_tensor_plot
 from trtcal_widgets.widgets.debugger_snapshot import loss_text, value_text
 from trtcal_widgets.widgets.formatting import significant
@@ -83,6 +83,9 @@ def _draw_sqnr(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> None:
         markersize=4,
         label="accumulated: all layers in INT8",
     )
+    if plot.planned.size:
+        label = f"with your plan{' (out of date)' if plot.outdated else ''}"
+        axes.plot(plot.planned, "--", color=PLAN[theme], marker="o", markerfacecolor="none", markersize=6, label=label)
     axes.plot(plot.layer_x, plot.own, "s", markersize=5, color=LAYER_OWN[theme], label="layer alone, at its own output")
     axes.plot(
         plot.layer_x,
@@ -96,7 +99,7 @@ def _draw_sqnr(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> None:
     axes.set_xlim(-0.6, max(len(plot.names), 1) - 0.4)
     if len(plot.names) <= 16:
         axes.set_xticks(range(len(plot.names)), [name_of(name, 14) for name in plot.names])
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8, frameon=False, borderaxespad=0.1)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False, borderaxespad=0.1)
 
 
 def _draw_layers(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> None:

@@ -1,4 +1,4 @@
-"""SQNR along the graph: accumulated, and of each layer alone. A click selects."""
+"""SQNR along the graph: accumulated, with the plan, and of each layer alone. A click selects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.widgets.debugger_colors import INT8, LAYER_OUT, LAYER_OWN
+from trtcal_widgets.widgets.debugger_colors import INT8, LAYER_OUT, LAYER_OWN, PLAN
 from trtcal_widgets.widgets.figures import FigureView, new_figure
 from trtcal_widgets.widgets.palette import THEMES
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqnrView"]
 
-_ACCUMULATED, _OWN, _OUTPUTS = 0, 1, 2
+_ACCUMULATED, _OWN, _OUTPUTS, _PLANNED = 0, 1, 2, 3
 _NAMED = 16
 _LABEL = 13
 _FEW = 160
@@ -46,9 +46,9 @@ class SqnrView(FigureView):
         return None if self._plot is None or k is None or k >= len(self._plot.layers) else self._plot.layers[k]
 
     @property
-    def tensor_trace(self) -> Any:
-        """The trace whose points are tensors."""
-        return self.figure.data[_ACCUMULATED]
+    def tensor_traces(self) -> tuple[Any, ...]:
+        """The traces whose points are tensors."""
+        return self.figure.data[_ACCUMULATED], self.figure.data[_PLANNED]
 
     @property
     def layer_traces(self) -> tuple[Any, ...]:
@@ -82,7 +82,7 @@ class SqnrView(FigureView):
         axis.tickvals = list(range(n)) if few else None
         axis.ticktext = [_short(label) for label in plot.labels] if few else None
         axis.title.text = "" if few else "tensor in graph order"
-        values = np.concatenate([plot.accumulated, plot.own, plot.outputs])
+        values = np.concatenate([plot.accumulated, plot.planned, plot.own, plot.outputs])
         values = values[np.isfinite(values)]
         top = float(values.max()) if values.size else 50.0
         low = float(values.min()) if values.size else 0.0
@@ -90,9 +90,14 @@ class SqnrView(FigureView):
         self.figure.layout.annotations[0].visible = n == 0
 
     def _draw_curves(self, plot: SqnrPlot) -> None:
-        line, own, outputs = self.figure.data
-        line.mode = "lines+markers" if len(plot.names) <= _FEW else "lines"
+        line, own, outputs, planned = self.figure.data
+        line.mode = planned.mode = "lines+markers" if len(plot.names) <= _FEW else "lines"
         line.x, line.y, line.text = np.arange(len(plot.names)), plot.accumulated, plot.labels
+        known = plot.planned.size > 0
+        planned.visible = known
+        planned.x, planned.y = (line.x, plot.planned) if known else ([], [])
+        planned.text = plot.labels if known else []
+        planned.name = f"with your plan{' (out of date)' if plot.outdated else ''}"
         labels = [plot.labels[x] for x in plot.layer_x]
         # Side by side at the layer's output, so that equal values do not hide each other.
         shift = 0.14 if len(plot.names) <= _FEW else 0.0
@@ -103,7 +108,8 @@ class SqnrView(FigureView):
     def recolor(self, theme: Theme) -> None:
         """Colour everything anew."""
         colors = THEMES[theme]
-        line, own, outputs = self.figure.data
+        line, own, outputs, planned = self.figure.data
+        planned.line.color = planned.marker.color = PLAN[theme]
         line.line.color = line.marker.color = INT8[theme]
         own.marker.color, outputs.marker.color = LAYER_OWN[theme], LAYER_OUT[theme]
         layout = self.figure.layout
@@ -142,6 +148,9 @@ def _traces() -> list[dict[str, Any]]:
          "hovertemplate": "%{text}<br>accumulated %{y:.1f} dB<extra></extra>"},
         layer("layer alone, at its own output", "square", 8, "alone, at its own output"),
         layer("layer alone, at the model’s outputs", "diamond", 10, "alone, at the model’s outputs"),
+        {"type": "scatter", "mode": "lines+markers", "name": "with your plan", "x": [], "y": [], "visible": False,
+         "line": {"width": 1.8, "dash": "dash"}, "marker": {"symbol": "circle-open", "size": 9}, "connectgaps": True,
+         "hovertemplate": "%{text}<br>accumulated with your plan %{y:.1f} dB<extra></extra>"},
     ]  # fmt: skip
 
 
