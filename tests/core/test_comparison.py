@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trtcal_widgets.core.comparison import TensorComparison, histogram_kl
+from trtcal_widgets.core.comparison import PairCounting, TensorComparison, histogram_kl
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import UsageError
 
@@ -90,3 +90,54 @@ def test_kl_is_zero_for_equal_shapes_large_for_others_and_free_of_how_far_a_rang
     assert longer.doublings > reference.doublings
     assert histogram_kl(reference, longer) < 0.01
     assert math.isnan(histogram_kl(reference, Histogram.empty()))
+
+
+def pair(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    a = np.maximum(rng.standard_normal(size), 0).astype(np.float32)
+    return a, (a + rng.standard_normal(size) / 32).astype(np.float32)
+
+
+def test_pairs_counted_together_are_what_each_is_alone():
+    """Sizes around the kernels' blocks, growing ranges, other dtypes and layouts, NaN; some without a range."""
+    pairs = [pair(size, size) for size in (1, 15, 4096, 131_072, 131_073, 300_001)]
+    grown = pair(200_000, 1)
+    grown[1][150_000] = 40.0
+    odd = pair(5000, 2)
+    odd[0][7], odd[1][8], odd[1][4999] = np.nan, np.inf, -np.inf
+    wide = np.random.default_rng(3).standard_normal((40, 60))
+    pairs += [grown, odd, (wide.T, wide.T.astype(np.float16)), (np.zeros(9), np.zeros(9)), (np.zeros(0), np.zeros(0))]
+    bases = [None, 0.0, 0.25, 1.0, 2.0, 3.0, 5.0, None, 4.0, None, 1.0]
+    found = list(PairCounting(pairs, bases).run().results())
+    assert len(found) == len(pairs)
+    for (a, b), base, (comparison, reference, tested) in zip(pairs, bases, found, strict=True):
+        alone = TensorComparison.of(a, b)
+        assert (comparison.n, comparison.non_finite, comparison.max_error) == (
+            alone.n,
+            alone.non_finite,
+            alone.max_error,
+        )
+        assert comparison.noise == pytest.approx(alone.noise, rel=1e-12)
+        assert comparison.product == pytest.approx(alone.product, rel=1e-12)
+        expected = Histogram.of(a, base)
+        for histogram, counted in ((reference, expected), (tested, Histogram.of(b, base or expected.base))):
+            assert (histogram.base, histogram.doublings, histogram.edge) == (
+                counted.base,
+                counted.doublings,
+                counted.edge,
+            )
+            assert (histogram.nans, histogram.infs, histogram.zeros) == (counted.nans, counted.infs, counted.zeros)
+            np.testing.assert_array_equal(histogram.counts, counted.counts)
+            assert histogram.total == pytest.approx(counted.total, rel=1e-9, abs=1e-9)
+
+
+def test_a_pair_without_a_range_takes_the_tested_ones_where_the_reference_is_all_zero():
+    ((comparison, reference, tested),) = (
+        PairCounting([(np.zeros(4, np.float32), np.full(4, 3.0, np.float32))], [None]).run().results()
+    )
+    assert (reference.base, tested.base, comparison.max_error) == (0.0, 3.0, 3.0)
+
+
+def test_shapes_of_pairs_must_agree():
+    with pytest.raises(UsageError, match=r"\(3,\) and \(2,\)"):
+        PairCounting([(np.zeros(3), np.zeros(2))], [None])

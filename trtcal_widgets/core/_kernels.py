@@ -17,6 +17,9 @@ from trtcal_widgets.core._memory import float32_at, prefetch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Tables = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+    """Bases, doublings, slots, tallies and moments of several arrays; see :func:`accumulate_all`."""
+
 __all__ = [
     "EDGE_SLOT",
     "N_BINS",
@@ -26,6 +29,7 @@ __all__ = [
     "add_folded",
     "finite_amax",
     "finite_amax_all",
+    "start_of_values",
 ]
 
 N_BINS = 2048
@@ -78,6 +82,15 @@ def finite_amax(bits: NDArray[np.int32]) -> np.int32:
                     chunk_best = max(chunk_best, magnitude)
         best = max(best, chunk_best)
     return best
+
+
+@compiled()
+def start_of_values(x: NDArray[np.float32]) -> float:
+    """Return the range that a histogram of contiguous values starts from: their largest finite |x|; 0 for none."""
+    largest = np.empty(1, np.int32)
+    largest[0] = finite_amax(x.view(np.int32))
+    amax = np.float64(largest.view(np.float32)[0])
+    return max(amax, SMALLEST_RANGE) if amax > 0.0 else 0.0
 
 
 @compiled()
@@ -273,11 +286,7 @@ def accumulate(
 def accumulate_all(
     addresses: NDArray[np.uint64],
     sizes: NDArray[np.int64],
-    bases: NDArray[np.float64],
-    doublings: NDArray[np.int64],
-    slots: NDArray[np.int64],
-    tallies: NDArray[np.int64],
-    moments: NDArray[np.float64],
+    counters: Tables,
 ) -> None:
     """Count several arrays in one call, which holds no GIL: between small arrays no thread has to wait for another.
 
@@ -285,20 +294,16 @@ def accumulate_all(
     ----------
     addresses, sizes
         Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
-    bases
-        The ranges to start from; 0: the largest finite |x| of the array, which is written here.
-    doublings
-        How often the ranges had to double; written.
-    slots, tallies, moments
-        As :func:`accumulate` has them, a row for each array.
+    counters
+        ``bases``, the ranges to start from (0: the largest finite |x| of the array, which is written there);
+        ``doublings``, how often the ranges had to double, written; and ``slots``, ``tallies`` and ``moments`` as
+        :func:`accumulate` has them, a row for each array.
     """
-    largest = np.empty(1, np.int32)
+    bases, doublings, slots, tallies, moments = counters
     for i in range(addresses.size):
         x = carray(float32_at(addresses[i]), sizes[i])
         if bases[i] == 0.0:
-            largest[0] = finite_amax(x.view(np.int32))
-            amax = np.float64(largest.view(np.float32)[0])
-            bases[i] = max(amax, SMALLEST_RANGE) if amax > 0.0 else 0.0
+            bases[i] = start_of_values(x)
         # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
         limit = bases[i] if bases[i] > 0.0 else 1.0
         doublings[i] = accumulate(x, slots[i], limit, np.float32(N_BINS / limit), tallies[i], moments[i])

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.core import _errors
+from trtcal_widgets.core.counting import Counters, where
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["TensorComparison", "histogram_kl"]
+__all__ = ["PairCounting", "TensorComparison", "histogram_kl"]
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,9 @@ class TensorComparison:
         UsageError
             If the shapes differ.
         """
-        a, b = np.asarray(reference), np.asarray(tested)
-        if a.shape != b.shape:
-            raise UsageError(f"arrays of different shapes cannot be compared: {a.shape} and {b.shape}")
+        a, b = _paired(reference, tested)
         sums = np.zeros(8)
-        non_finite = _errors.compare(_flat(a), _flat(b), sums)
+        non_finite = _errors.compare(a, b, sums)
         return cls(a.size - non_finite, non_finite, *(float(v) for v in sums[:7]))
 
     def __add__(self, other: TensorComparison) -> TensorComparison:
@@ -104,6 +105,53 @@ class TensorComparison:
     def bias(self) -> float:
         """Mean of b - a, in the tensor's unit."""
         return self.signed / self.n if self.n else math.nan
+
+
+class PairCounting:
+    """Several pairs of arrays that are compared and counted together; as :class:`~.counting.Counting` counts arrays.
+
+    Parameters
+    ----------
+    pairs
+        (reference, tested), of one shape; converted to float32 where they are not.
+    bases
+        The range that both histograms of a pair start from; None or 0: the largest finite |x| of the reference.
+
+    Raises
+    ------
+    UsageError
+        If the shapes of a pair differ, or a base is negative, not a number or beyond float32.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Any, Any]], bases: Sequence[float | None]) -> None:
+        self._pairs = [_paired(reference, tested) for reference, tested in pairs]
+        self._sizes = [a.size for a, _ in self._pairs]
+        self._counters = Counters(bases), Counters(bases)
+        self._sums = np.zeros((len(pairs), 8))
+        self._left_out = np.zeros(len(pairs), np.int64)
+
+    def run(self) -> PairCounting:
+        """Compare and count, let go of the arrays, and return this object. For a thread: it does not hold the GIL."""
+        addresses_a, sizes = where([a for a, _ in self._pairs])
+        addresses_b, _ = where([b for _, b in self._pairs])
+        reference, tested = (counters.tables for counters in self._counters)
+        _errors.count_pairs(addresses_a, addresses_b, sizes, reference, tested, self._sums, self._left_out)
+        self._pairs.clear()
+        return self
+
+    def results(self) -> Iterator[tuple[TensorComparison, Histogram, Histogram]]:
+        """Yield the comparison, the reference's histogram and the tested one's, pair by pair."""
+        histograms = (counters.histograms() for counters in self._counters)
+        sums = zip(self._sizes, self._left_out.tolist(), self._sums.tolist(), strict=True)
+        for (size, left_out, values), reference, tested in zip(sums, *histograms, strict=True):
+            yield TensorComparison(size - left_out, left_out, *values[:7]), reference, tested
+
+
+def _paired(reference: Any, tested: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    a, b = np.asarray(reference), np.asarray(tested)
+    if a.shape != b.shape:
+        raise UsageError(f"arrays of different shapes cannot be compared: {a.shape} and {b.shape}")
+    return _flat(a), _flat(b)
 
 
 def _flat(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -17,12 +17,80 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Counting", "amax_of", "amax_of_all"]
+    from trtcal_widgets.core._kernels import Tables
+
+__all__ = ["Counters", "Counting", "amax_of", "amax_of_all", "where"]
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 _BLOCK = 1 << 16
 """Values that are converted to float32 at a time where the array is not contiguous float32 already."""
+
+
+class Counters:
+    """What the kernels count, for several arrays: one row of every table is one array's.
+
+    Parameters
+    ----------
+    bases
+        The range that each histogram starts from; None or 0: to be found.
+
+    Raises
+    ------
+    UsageError
+        If a base is negative, not a number or beyond float32.
+    """
+
+    def __init__(self, bases: Sequence[float | None]) -> None:
+        n = len(bases)
+        self.bases = np.array([_start_of(base or 0.0) for base in bases], np.float64)
+        self.doublings = np.zeros(n, np.int64)
+        self.slots = np.zeros((n, N_BINS + 1), np.int64)
+        self.tallies = np.zeros((n, 4), np.int64)
+        self.moments = np.zeros((n, 4))
+        self.moments[:, 0] = math.inf
+        self.moments[:, 1] = -math.inf
+
+    @property
+    def tables(self) -> Tables:
+        """The tables in the order in which the kernels take them."""
+        return self.bases, self.doublings, self.slots, self.tallies, self.moments
+
+    def add_blocks(self, i: int, x: NDArray[Any]) -> None:
+        """Count an array that is not contiguous float32 into row ``i``, from its own range where it has none."""
+        if self.bases[i] == 0.0:
+            self.bases[i] = _start_of(amax_of(x))
+        limit = float(self.bases[i]) or 1.0
+        for block in _float32_blocks(x):
+            row = self.slots[i], limit, bin_factor(limit), self.tallies[i], self.moments[i]
+            grown = _kernels.accumulate(block, *row)
+            self.doublings[i] += grown
+            limit *= 2.0**grown
+
+    def histograms(self) -> Iterator[Histogram]:
+        """Yield the histogram of each row."""
+        edges = self.slots[:, EDGE_SLOT].tolist()
+        finite = self.slots.sum(axis=1).tolist()
+        scalars = zip(
+            self.bases.tolist(), self.doublings.tolist(), self.tallies.tolist(), self.moments.tolist(), strict=True
+        )
+        for i, (base, doublings, (zeros, nans, pos_infs, neg_infs), (low, high, total, squares)) in enumerate(scalars):
+            counts = self.slots[i, :N_BINS].copy()
+            counts[N_BINS - 1] += edges[i]
+            yield Histogram(
+                base=base,
+                doublings=doublings,
+                counts=counts,
+                edge=edges[i],
+                zeros=zeros,
+                nans=nans,
+                pos_infs=pos_infs,
+                neg_infs=neg_infs,
+                minimum=low + 0.0 if finite[i] else 0.0,  # -0.0 + 0.0 is 0.0
+                maximum=high + 0.0 if finite[i] else 0.0,
+                sum_parts=(total,),
+                square_parts=(squares,),
+            ).with_n_finite(finite[i])
 
 
 class Counting:
@@ -46,70 +114,22 @@ class Counting:
 
     def __init__(self, arrays: Sequence[Any], bases: Sequence[float | None]) -> None:
         self._arrays = [_real_array(array) for array in arrays]
-        n = len(self._arrays)
-        self._sizes = np.array([x.size for x in self._arrays], np.int64)
-        self._bases = np.array([_start_of(base or 0.0) for base in bases], np.float64)
-        self._doublings = np.zeros(n, np.int64)
-        self._slots = np.zeros((n, N_BINS + 1), np.int64)
-        self._tallies = np.zeros((n, 4), np.int64)
-        self._moments = np.zeros((n, 4))
-        self._moments[:, 0] = math.inf
-        self._moments[:, 1] = -math.inf
+        self._counters = Counters(bases)
 
     def run(self) -> Counting:
         """Count, let go of the arrays, and return this object."""
         flat = [_as_vector(x) for x in self._arrays]
-        missing = self._bases == 0.0
-        _kernels.accumulate_all(
-            *_where(flat),
-            self._bases,
-            self._doublings,
-            self._slots,
-            self._tallies,
-            self._moments,
-        )
+        addresses, sizes = where(flat)
+        _kernels.accumulate_all(addresses, sizes, self._counters.tables)
         for i, x in enumerate(flat):
             if x is None:
-                self._run_in_blocks(i, find_base=bool(missing[i]))
+                self._counters.add_blocks(i, self._arrays[i])
         self._arrays.clear()
         return self
 
-    def _run_in_blocks(self, i: int, *, find_base: bool) -> None:
-        x = self._arrays[i]
-        if find_base:
-            self._bases[i] = _start_of(amax_of(x))
-        limit = float(self._bases[i]) or 1.0
-        for block in _float32_blocks(x):
-            row = self._slots[i], limit, bin_factor(limit), self._tallies[i], self._moments[i]
-            grown = _kernels.accumulate(block, *row)
-            self._doublings[i] += grown
-            limit *= 2.0**grown
-
     def histograms(self) -> Iterator[Histogram]:
         """Yield the histogram of each array that :meth:`run` counted, in their order."""
-        edges = self._slots[:, EDGE_SLOT].tolist()
-        self._slots[:, N_BINS - 1] += self._slots[:, EDGE_SLOT]
-        finite = (self._sizes - self._tallies[:, 1:].sum(axis=1)).tolist()
-        # -0.0 + 0.0 is 0.0.
-        self._moments += 0.0
-        rows = zip(
-            self._bases.tolist(), self._doublings.tolist(), self._tallies.tolist(), self._moments.tolist(), strict=True
-        )
-        for i, (base, doublings, (zeros, nans, pos_infs, neg_infs), (low, high, total, squares)) in enumerate(rows):
-            yield Histogram(
-                base=base,
-                doublings=doublings,
-                counts=self._slots[i, :N_BINS].copy(),
-                edge=edges[i],
-                zeros=zeros,
-                nans=nans,
-                pos_infs=pos_infs,
-                neg_infs=neg_infs,
-                minimum=low if finite[i] else 0.0,
-                maximum=high if finite[i] else 0.0,
-                sum_parts=(total,),
-                square_parts=(squares,),
-            ).with_n_finite(finite[i])
+        return self._counters.histograms()
 
 
 def amax_of(array: Any) -> float:
@@ -133,7 +153,7 @@ def amax_of_all(arrays: Sequence[Any]) -> list[float]:
     xs = [_real_array(array) for array in arrays]
     flat = [_as_vector(x) for x in xs]
     largest = np.zeros(len(xs), np.int32)
-    _kernels.finite_amax_all(*_where(flat), largest)
+    _kernels.finite_amax_all(*where(flat), largest)
     for i, x in enumerate(xs):
         if flat[i] is None:
             blocks = _float32_blocks(x)
@@ -141,7 +161,7 @@ def amax_of_all(arrays: Sequence[Any]) -> list[float]:
     return [float(amax) for amax in largest.view(np.float32)]
 
 
-def _where(vectors: Sequence[NDArray[np.float32] | None]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def where(vectors: Sequence[NDArray[np.float32] | None]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return addresses and sizes for the kernels; an array that is counted in another way has size 0."""
     addresses = [0 if x is None else x.__array_interface__["data"][0] for x in vectors]
     return np.array(addresses, np.uint64), np.array([0 if x is None else x.size for x in vectors], np.int64)

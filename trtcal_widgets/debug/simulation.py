@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.core.comparison import PairCounting, TensorComparison
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.merging import replay
 from trtcal_widgets.data.plan import NoSuchBatchError
@@ -34,6 +34,7 @@ from trtcal_widgets.runners.feeds import check_feeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from numpy.typing import NDArray
     from onnx import ModelProto
@@ -44,6 +45,9 @@ __all__ = ["Int8Simulation"]
 
 _PAIRS = 4000
 """Points of a scatter of FP32 against INT8."""
+
+_TOGETHER = 1 << 20
+"""Values that one thread compares in one go."""
 
 
 class Int8Simulation:
@@ -173,7 +177,7 @@ class Int8Simulation:
                 reference, quantized = fp32.run(feeds), int8.run(feeds)
                 self.judge(best, reference, reference, batch)
                 self.judge(tested, quantized, reference, batch)
-                list(pool.map(lambda n, a=reference, b=quantized: sums[n].add(a.pop(n), b.pop(n)), compared))
+                _add_batch(sums, reference, quantized, pool)
         control.report(total, total, "comparing FP32 with INT8")
         results = {name: self._tensor_result(name, sums[name]) for name in compared}
         return ComparisonResult(results, best.result(), tested.result())
@@ -226,7 +230,8 @@ class Int8Simulation:
             if batch.index >= max_batches:
                 break
             a, b = fp32.run(feeds)[name], int8.run(feeds)[name]
-            sums.add(a, b)
+            for found in PairCounting([(a, b)], [sums.base]).run().results():
+                sums.add(*found)
             errors.append(Histogram.of(b - a, errors[0].base if errors else None))
             every = _stride(a.size, _PAIRS // 4)
             pairs.append(np.stack([a.reshape(-1)[::every], b.reshape(-1)[::every]], axis=1).astype(np.float32))
@@ -298,10 +303,38 @@ class _Sums:
     reference: list[Histogram] = field(default_factory=list)
     tested: list[Histogram] = field(default_factory=list)
 
-    def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
-        base = self.reference[0].base if self.reference else None
-        here = Histogram.of(a, base)
-        there = Histogram.of(b, here.base or None)
-        self.comparison += TensorComparison.of(a, b)
+    @property
+    def base(self) -> float | None:
+        """The range that the next histograms start from; None: their own."""
+        seen = [h.base for h in (*self.reference, *self.tested) if h.base > 0]
+        return seen[0] if seen else None
+
+    def add(self, comparison: TensorComparison, here: Histogram, there: Histogram) -> None:
+        self.comparison += comparison
         self.reference = [replay([*self.reference, here])]
         self.tested = [replay([*self.tested, there])]
+
+
+def _add_batch(
+    sums: Mapping[str, _Sums],
+    reference: dict[str, NDArray[Any]],
+    quantized: dict[str, NDArray[Any]],
+    pool: Executor,
+) -> None:
+    """Add a batch's tensors to the sums, some in one go, and drop them."""
+
+    def work(names: list[str]) -> tuple[list[str], PairCounting]:
+        pairs = [(reference.pop(n), quantized.pop(n)) for n in names]
+        return names, PairCounting(pairs, [sums[n].base for n in names]).run()
+
+    groups: list[list[str]] = [[]]
+    n_values = 0
+    for name in sums:
+        groups[-1].append(name)
+        n_values += reference[name].size
+        if n_values >= _TOGETHER:
+            groups.append([])
+            n_values = 0
+    for names, counted in pool.map(work, groups):
+        for name, found in zip(names, counted.results(), strict=True):
+            sums[name].add(*found)
