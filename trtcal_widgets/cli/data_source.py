@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from trtcal_widgets.errors import UsageError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trtcal_widgets.data.base import Source
-    from trtcal_widgets.model.graph import ModelGraph, TensorInfo
+    from trtcal_widgets.model.graph import ModelGraph
 
 __all__ = ["add_data_arguments", "default_batch_size", "open_source"]
 
@@ -30,7 +28,11 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--mean", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
     group.add_argument("--std", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
     group.add_argument("--scale", type=_fraction, metavar="FACTOR", help="such as 1/255 (the default) or 1")
-    group.add_argument("--color", choices=("RGB", "BGR", "gray"), help="order of the channels; default: RGB")
+    group.add_argument(
+        "--color",
+        choices=("RGB", "BGR", "gray"),
+        help="order of the channels; default: RGB, or gray where the model has one channel",
+    )
     group.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of the axes; default: the model's")
     group.add_argument(
         "--skip-unreadable", action="store_true", help="leave out images that cannot be read, instead of stopping"
@@ -47,54 +49,18 @@ def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> So
     UsageError
         If an image option is given for data that is no images.
     """
-    from trtcal_widgets.data import as_source
-    from trtcal_widgets.data.batch_files import find_batch_files
+    from trtcal_widgets.data import source_for_model
 
-    path = Path(data)
     given = {name: value for name in _IMAGE_OPTIONS if (value := getattr(options, name)) is not None}
     if options.skip_unreadable:
         given["on_error"] = "skip"
-    if path.is_dir() and not find_batch_files(path):
-        given = _folder_options(given, _image_input(graph, options.input))
-    if options.input is not None:
-        given["name"] = _named_input(graph, options.input).name
-    return as_source(path, **given)
-
-
-def _named_input(graph: ModelGraph, name: str) -> TensorInfo:
-    tensor = graph.tensor(name)
-    inputs = [known.name for known in graph.inputs]
-    if name not in inputs:
-        raise UsageError(f"--input {name!r} is no input of {graph.name}, which has {', '.join(map(repr, inputs))}")
-    return tensor
+    return source_for_model(Path(data), graph, input_name=options.input, **given)
 
 
 def default_batch_size(graph: ModelGraph) -> int:
     """Return the batch size that the model's inputs fix, or 32."""
     fixed = [tensor.shape[0] for tensor in graph.inputs if tensor.shape and isinstance(tensor.shape[0], int)]
     return fixed[0] if fixed and fixed[0] > 0 else _DEFAULT_BATCH
-
-
-def _image_input(graph: ModelGraph, name: str | None) -> TensorInfo | None:
-    """Return the input that the images go to; None where it is not clear."""
-    if name is not None:
-        return _named_input(graph, name)
-    return graph.inputs[0] if len(graph.inputs) == 1 else None
-
-
-def _folder_options(given: dict[str, Any], tensor: TensorInfo | None) -> dict[str, Any]:
-    """Fill in size, layout and colour from the model's input where the user did not say them."""
-    shape = tensor.shape if tensor is not None and tensor.shape is not None and len(tensor.shape) == 4 else None
-    if shape is None:
-        return given
-    channels_last = shape[3] in (1, 3) and shape[1] not in (1, 3)
-    layout = given.setdefault("layout", "NHWC" if channels_last else "NCHW")
-    channels, height, width = (shape[3], shape[1], shape[2]) if layout == "NHWC" else shape[1:]
-    if isinstance(height, int) and isinstance(width, int):
-        given.setdefault("size", (height, width))
-    if channels == 1:
-        given.setdefault("color", "gray")
-    return given
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from trtcal_widgets.data.arrays import ArrayBatches
 from trtcal_widgets.data.base import ONLY_INPUT, Batch, Source
 from trtcal_widgets.data.batch_files import BatchFiles
 from trtcal_widgets.data.coerce import as_source
+from trtcal_widgets.data.for_model import source_for_model
 from trtcal_widgets.data.idx import IdxImages
 from trtcal_widgets.data.images import ImageFolder
 from trtcal_widgets.data.iterables import IterableBatches
@@ -25,4 +26,5 @@ __all__ = [
     "NoSuchBatchError",
     "Source",
     "as_source",
+    "source_for_model",
 ]

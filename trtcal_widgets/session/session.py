@@ -41,7 +41,9 @@ class CalibrationSession(Running, Choosing, Reading):
         Path of an ONNX file, or a :class:`~trtcal_widgets.runners.base.Runner`.
     source
         The calibration data: a source of :mod:`trtcal_widgets.data`, or anything that
-        :func:`~trtcal_widgets.data.as_source` takes (an array, a folder of images, a DataLoader, …).
+        :func:`~trtcal_widgets.data.as_source` takes (an array, a folder of images, a DataLoader, …). Images of a
+        folder given by its path alone come in the size, layout and number of channels of the model's input, as
+        ``trtcal calibrate`` feeds them; :class:`~trtcal_widgets.ImageFolder` says all of that itself.
     batch_size
         Samples per batch; None for data that comes in batches.
     last
@@ -83,13 +85,13 @@ class CalibrationSession(Running, Choosing, Reading):
         threads: int | None = None,
         providers: Sequence[Any] | None = None,
     ) -> None:
-        from trtcal_widgets.data import as_source
+        from trtcal_widgets.data import source_for_model
         from trtcal_widgets.data.plan import BatchPlan
 
         if range_mode not in ("tensorrt", "two-pass"):
             raise UsageError(f"range_mode is 'tensorrt' or 'two-pass', not {range_mode!r}")
         runner = as_runner(model, threads=threads, providers=providers)
-        plan = BatchPlan(as_source(source), batch_size, last=last, max_batches=max_batches)
+        plan = BatchPlan(source_for_model(source, runner.graph), batch_size, last=last, max_batches=max_batches)
         self._set_up(runner.graph, range_mode, SessionState(method=Method.parse(method)))
         two_pass = range_mode == "two-pass"
         self._attach(Recorder(runner, plan, self.parts.store, two_pass=two_pass, on_range_pass=self._range_pass))
