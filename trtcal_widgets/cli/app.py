@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets._version import __version__
 from trtcal_widgets.cli.registry import FAILED, INTERRUPTED, Command, commands
+from trtcal_widgets.cli.wording import in_options, options_of
 from trtcal_widgets.errors import TrtcalError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], comman
     )
     command.add_arguments(sub)
     sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=_DEBUG_HELP)
-    sub.set_defaults(run=command.run)
+    sub.set_defaults(run=command.run, options=options_of(sub))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,7 +90,8 @@ def _guarded(arguments: argparse.Namespace) -> int:
     except TrtcalError as error:
         if arguments.debug:
             raise
-        _complain(str(error))
+        typed = [value for value in vars(arguments).values() if isinstance(value, str)]
+        _complain(in_options(str(error), arguments.options, typed))
         return FAILED
     except OSError as error:  # the disk that the output goes to is full, say
         if arguments.debug:

@@ -35,6 +35,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="CALIBRATION_DATA", help="as for trtcal calibrate, or a saved session")
     parser.add_argument("evaluation", metavar="EVAL_DATA", help="folder of images, .npy or .npz file, or IDX file")
     parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
+    parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
     parser.add_argument(
         "--target", type=float, default=0.99, metavar="SHARE", help="share of FP32's accuracy to reach; default: 0.99"
     )
@@ -63,12 +64,15 @@ def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.debug import Evaluation, Int8Simulation, PlanSearch, scale_candidates
     from trtcal_widgets.model.load import load_model
 
+    if arguments.eval_batches is not None and arguments.eval_batches < 1:
+        raise UsageError(f"--eval-batches must be at least 1, not {arguments.eval_batches}")
     model = load_model(arguments.model)
     batch_size = arguments.batch_size or default_batch_size(model.graph)
     evaluation = Evaluation(
         open_source(arguments.evaluation, arguments, model.graph),
         batch_size=batch_size,
         labels=None if arguments.labels is None else read_labels(arguments.labels),
+        output=arguments.scores,
         max_batches=arguments.eval_batches,
     )
     with _session(arguments, batch_size) as session, show_work() as control:

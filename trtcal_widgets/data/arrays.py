@@ -123,7 +123,7 @@ def _single(arrays: dict[str, NDArray[Any]], name: str, label: str) -> NDArray[A
     if list(arrays) != [ONLY_INPUT]:
         raise UsageError(
             f"name={name!r} is for one array without a name, but {label} has names of its own: "
-            f"{', '.join(map(repr, arrays))}; leave name out or give the array that you mean"
+            f"{', '.join(map(repr, arrays))}; leave name= out or give the array that you mean"
         )
     return arrays[ONLY_INPUT]
 
