@@ -4,8 +4,8 @@
 
 Every measurement is a process of its own. For time it runs the bare model before and after the contender, which has its
 model loaded, and the ratio is taken inside the process; contenders take turns, and the table shows the median of the
-rounds. For memory it runs the contender alone. The photos are scikit-image's bundled pictures, the model comes from the
-``rapidocr-onnxruntime`` wheel.
+rounds. For memory it runs the contender alone, and each photo is made when it is wanted. The photos are scikit-image's
+bundled pictures, the model comes from the ``rapidocr-onnxruntime`` wheel.
 """
 
 from __future__ import annotations
@@ -36,12 +36,36 @@ THEIRS = ("ORT MinMax", "ORT Percentile", "ORT Entropy")
 GREEDY = ("ORT Percentile", "ORT Entropy")
 
 
+class Photos:
+    """Photos as the detector takes them, float32 (n, 3, size, size), made of 8-bit pictures when they are asked for."""
+
+    def __init__(self, count: int, size: int = 640) -> None:
+        self._pictures = pictures(size)
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, wanted: slice) -> np.ndarray:
+        chosen = [self._pictures[i % len(self._pictures)] for i in range(self._count)[wanted]]
+        values = (np.stack(chosen) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+        return values.transpose(0, 3, 1, 2).astype(np.float32)
+
+    def __iter__(self):
+        return (self[i : i + 1] for i in range(self._count))
+
+
 def photos(count: int, size: int = 640) -> np.ndarray:
-    """Return photos as the detector takes them: float32 (count, 3, size, size), repeated where there are too few."""
+    """Return photos in one array, float32 (count, 3, size, size), repeated where there are too few."""
+    return np.concatenate(list(Photos(count, size)))
+
+
+def pictures(size: int) -> list[np.ndarray]:
+    """Return up to 16 of scikit-image's pictures, uint8 (size, size, 3)."""
     import skimage.data
     from PIL import Image
 
-    pictures = []
+    found = []
     for name in PHOTOS:
         try:
             pixels = np.asarray(getattr(skimage.data, name)())
@@ -50,12 +74,10 @@ def photos(count: int, size: int = 640) -> np.ndarray:
             continue
         if pixels.dtype != np.uint8:
             continue
-        picture = Image.fromarray(pixels).convert("RGB").resize((size, size))
-        values = (np.asarray(picture, np.float64) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-        pictures.append(values.transpose(2, 0, 1).astype(np.float32))
-        if len(pictures) == 16:
+        found.append(np.asarray(Image.fromarray(pixels).convert("RGB").resize((size, size))))
+        if len(found) == 16:
             break
-    return np.stack([pictures[i % len(pictures)] for i in range(count)])
+    return found
 
 
 def detector() -> Path:
@@ -77,8 +99,8 @@ def bare_session(path: Path):
 class Reader:
     """onnxruntime.quantization's data reader over an array."""
 
-    def __init__(self, name: str, images: np.ndarray) -> None:
-        self.feeds = iter([{name: images[i : i + 1]} for i in range(len(images))])
+    def __init__(self, name: str, images: np.ndarray | Photos) -> None:
+        self.feeds = ({name: images[i : i + 1]} for i in range(len(images)))
 
     def get_next(self):
         return next(self.feeds, None)
@@ -87,7 +109,7 @@ class Reader:
         return self.feeds
 
 
-def contender(mode: str, path: Path, images: np.ndarray):
+def contender(mode: str, path: Path, images: np.ndarray | Photos):
     """Return a function that loads the model, and one that then does the whole job once."""
     from trtcal_widgets import ArrayBatches, CalibrationSession, OnnxRuntimeRunner
 
@@ -98,7 +120,10 @@ def contender(mode: str, path: Path, images: np.ndarray):
                     pass
 
     def load_ours(range_mode: str):
-        session = CalibrationSession(path, ArrayBatches(images), batch_size=1, range_mode=range_mode)
+        if isinstance(images, Photos):
+            session = CalibrationSession(path, images, range_mode=range_mode)
+        else:
+            session = CalibrationSession(path, ArrayBatches(images), batch_size=1, range_mode=range_mode)
         session.recorder.constants()  # loads the model into ONNX Runtime
         return session
 
@@ -138,7 +163,7 @@ def contender(mode: str, path: Path, images: np.ndarray):
 def measure(mode: str, n_images: int, *, memory: bool) -> dict[str, float]:
     """Measure one contender in this process."""
     path = detector()
-    images = photos(n_images)
+    images = Photos(n_images) if memory else photos(n_images)
     session = bare_session(path)
     name = session.get_inputs()[0].name
 
