@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 
-__all__ = ["count_of", "display_width", "printable", "shorten_middle", "significant"]
+__all__ = ["count_of", "display_width", "printable", "printable_lines", "shorten_middle", "significant"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -44,7 +44,7 @@ def printable(name: str) -> str:
     Text in any script stays as it is. Invisible format characters (such as right-to-left overrides, which make a
     name look like another one) are written as escapes too.
     """
-    if name.isascii() and name.isprintable():
+    if name.isprintable():
         return name
     return "".join(_visible(character) for character in name)
 
@@ -53,6 +53,11 @@ def _visible(character: str) -> str:
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
         return ascii(character)[1:-1]
     return character
+
+
+def printable_lines(text: str) -> str:
+    """Return a text of several lines, each of them printable."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def display_width(text: str) -> int:

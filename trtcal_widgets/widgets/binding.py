@@ -7,15 +7,14 @@ are brought back to the kernel's main thread. Errors are caught here, and shown.
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import TrtcalError, UsageError
-from trtcal_widgets.widgets.events import Event, parse_event
-from trtcal_widgets.widgets.executors import Marshal
+from trtcal_widgets.widgets.boundary import Boundary
+from trtcal_widgets.widgets.events import Event
+from trtcal_widgets.widgets.explorer_events import parse_event
 from trtcal_widgets.widgets.export_form import ExportForm, write_cache
 from trtcal_widgets.widgets.pictures import Pictures
 from trtcal_widgets.widgets.rendering import Screen, render
@@ -23,7 +22,6 @@ from trtcal_widgets.widgets.runs import Runs
 from trtcal_widgets.widgets.snapshot import EVERYTHING, Snapshot, build_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor, Future
 
     from trtcal_widgets.session import CalibrationSession
@@ -31,13 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Binding"]
 
-_log = logging.getLogger(__name__)
-
 _TABLE_SHARE = 4.0
 """During a run the table is made anew after so many times the time that it took."""
 
 
-class Binding:
+class Binding(Boundary):
     """Binds a session to the views of one explorer.
 
     Parameters
@@ -50,26 +46,24 @@ class Binding:
         What the export panel holds at first.
     """
 
+    _WHAT = "the explorer"
+    _ADVICE = " Your session is unharmed: save it with session.save(path)."
+
     def __init__(
         self, session: CalibrationSession, views: Views, executor: Executor, form: ExportForm | None = None
     ) -> None:
+        super().__init__(executor, parse_event)
         self._session = session
         self._views = views
-        self._executor = executor
-        self._marshal = Marshal()
         self._runs = Runs(session, executor, self._marshal, self._run_ended)
-        self._lock = threading.Lock()
-        self._pending: set[str] = set()
-        self._scheduled = False
         self._stale_table = False
         self._next_table = 0.0
-        self._closed = False
         self._snapshot: Snapshot | None = None
-        self._screen = Screen(form=form or ExportForm())
+        self.screen = Screen(form=form or ExportForm())
         self._pictures = Pictures(session)
         self.renders = 0
         self._bind()
-        self._unsubscribe = session.subscribe(self._changed)
+        self._unsubscribe.append(session.subscribe(self._changed))
         self._draw(EVERYTHING)
 
     # ---- events up --------------------------------------------------------------------------------------------
@@ -78,26 +72,15 @@ class Binding:
         views = self._views
         for panel in views.panels:
             panel.on_msg(self._message)
-        views.shell.observe(self._theme, "theme")
+        self._follow_theme(views.shell, views.plots)
         views.histogram.figure.layout.on_change(self._shapes, "shapes")
         for k in views.overview.clickable:
             views.overview.figure.data[k].on_click(self._clicked)
 
-    def _message(self, _panel: Any, content: Any, _buffers: Any) -> None:
-        event = parse_event(content)
-        if event is None:
-            _log.warning("the explorer was sent a message that it does not know: %.200r", content)
-        else:
-            self._guarded(self._act, event)
-
-    def _theme(self, change: Any) -> None:
-        for view in self._views.plots:
-            view.apply_theme(change["new"])
-
     def _shapes(self, _layout: Any, shapes: Any) -> None:
         amax = self._views.histogram.dropped(shapes)
         if amax is not None:
-            self._guarded(self._drop, amax)
+            self.guarded(self._drop, amax)
 
     def _drop(self, amax: float) -> None:
         try:
@@ -109,36 +92,23 @@ class Binding:
     def _clicked(self, _trace: Any, points: Any, _state: Any) -> None:
         place = self._views.overview.picked(points)
         if place is not None:
-            self._guarded(self._act, Event("select", {"index": place}))
-
-    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something for the user; what goes wrong is shown with its fix, and the explorer lives on."""
-        try:
-            action(*arguments)
-        except TrtcalError as error:
-            self._tell(str(error))
-        except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
-            _log.exception("the explorer could not do what it was asked")
-            self._tell(
-                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log says more. "
-                "Your session is unharmed: save it with session.save(path)."
-            )
+            self.guarded(self._act, Event("select", {"index": place}))
 
     def _tell(self, notice: str) -> None:
-        self._screen = replace(self._screen, notice=notice)
+        self.screen = replace(self.screen, notice=notice)
         self._views.detail.send({"type": "refused"})
         self._views.shell.show(**{**self._views.shell.state, "notice": notice})
 
     def _act(self, event: Event) -> None:
-        if self._screen.notice:
-            self._screen = replace(self._screen, notice="")
+        """Do what an event asks for: the session tells what that changed, the screen's own state is drawn at once."""
+        if self.screen.notice:
+            self.screen = replace(self.screen, notice="")
             self._redraw_screen()
-        action = getattr(self, f"_on_{event.type}")
-        action(**event.values)
+        self._do(event)
 
     def _redraw_screen(self) -> None:
         if self._snapshot is not None:
-            render(self._views, self._session, self._snapshot, self._snapshot, self._screen)
+            render(self._views, self._session, self._snapshot, self._snapshot, self.screen)
 
     # ---- where: batches and tensors ---------------------------------------------------------------------------
 
@@ -216,27 +186,22 @@ class Binding:
 
     # ---- the screen's own state -------------------------------------------------------------------------------
 
-    def _on_dismiss(self) -> None:
-        """Close the message: that is done before any action."""
-
     def _on_counts(self, scale: str) -> None:
         if scale not in ("log", "linear"):
             raise UsageError(f"the counts axis is log or linear, not {scale!r}")
-        self._screen = replace(self._screen, counts=scale)
+        self.screen = replace(self.screen, counts=scale)
         self._redraw_screen()
 
     def _on_export_preview(self, open: bool) -> None:  # noqa: A002 - the message's word
-        self._screen = replace(self._screen, form=replace(self._screen.form, open=open))
+        self.screen = replace(self.screen, form=replace(self.screen.form, open=open))
         self._redraw_screen()
 
     def _on_export_set(self, **fields: str) -> None:
-        self._screen = replace(
-            self._screen, form=replace(_filled(self._screen.form, fields), result="", result_kind="")
-        )
+        self.screen = replace(self.screen, form=replace(self.screen.form.filled(fields), result="", result_kind=""))
         self._redraw_screen()
 
     def _on_export_write(self, replace: bool, **fields: str) -> None:
-        form = _filled(self._screen.form, fields)
+        form = self.screen.form.filled(fields)
         try:
             done = write_cache(self._session, form, replace=replace)
         except TrtcalError as error:
@@ -245,7 +210,7 @@ class Binding:
             self._show_export(form, done, "ok")
 
     def _show_export(self, form: ExportForm, result: str, kind: str) -> None:
-        self._screen = replace(self._screen, form=replace(form, result=result, result_kind=kind))
+        self.screen = replace(self.screen, form=replace(form, result=result, result_kind=kind))
         self._redraw_screen()
 
     # ---- slow work --------------------------------------------------------------------------------------------
@@ -257,21 +222,6 @@ class Binding:
         self._changed(frozenset({"status"}))
 
     # ---- snapshots down ---------------------------------------------------------------------------------------
-
-    def _changed(self, changed: frozenset[str]) -> None:
-        """Take note of a change; draw it, once, in the main thread."""
-        with self._lock:
-            self._pending |= changed
-            if self._scheduled or self._closed:
-                return
-            self._scheduled = True
-        self._marshal(self._flush)
-
-    def _flush(self) -> None:
-        with self._lock:
-            changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
-        if changed and not self._closed:
-            self._guarded(self._draw, changed)
 
     def _draw(self, changed: frozenset[str]) -> None:
         running = self._session.status.phase == "running"
@@ -287,7 +237,7 @@ class Binding:
         self._stale_table = not with_table and (self._stale_table or "data" in changed)
         self._snapshot = snapshot
         self.renders += 1
-        render(self._views, self._session, snapshot, before, self._screen)
+        render(self._views, self._session, snapshot, before, self.screen)
         if not running and changed & {"position", "status"}:
             self._ask_for_pictures()
 
@@ -296,32 +246,20 @@ class Binding:
         batch = max(self._session.state.position - 1, 0)
         if not self._pictures.wanted(batch):
             return
-        future = self._executor.submit(self._pictures.load, batch)
-        future.add_done_callback(lambda done: self._marshal(lambda: self._show_pictures(batch, done)))
+        self._submit(lambda: self._pictures.load(batch), lambda done: self._show_pictures(batch, done))
 
     def _show_pictures(self, batch: int, future: Future[Any]) -> None:
-        if self._closed or batch != max(self._session.state.position - 1, 0):
+        if batch != max(self._session.state.position - 1, 0):
             return
         unit = self._pictures.unit
-        self._guarded(lambda: self._pictures.show(self._views.stepper, batch, future.result()))
+        self._pictures.show(self._views.stepper, batch, future.result())
         if self._pictures.unit != unit:
             self._changed(frozenset({"status"}))
 
     def close(self) -> None:
         """End the subscription; work that is under way is stopped after its batch."""
-        self._closed = True
-        self._unsubscribe()
+        super().close()
         self._runs.close()
-
-
-def _filled(form: ExportForm, fields: Mapping[str, str]) -> ExportForm:
-    return replace(
-        form,
-        algorithm=fields["algorithm"],
-        version=fields["version"],
-        rows=fields["rows"],
-        path=fields["path"],
-    )
 
 
 def _number(text: str) -> float:

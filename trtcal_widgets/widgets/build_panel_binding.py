@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import ExportError, MissingDependencyError, TrtcalError, UsageError
+from trtcal_widgets.errors import ExportError, MissingDependencyError, UsageError
+from trtcal_widgets.widgets.boundary import Boundary
 from trtcal_widgets.widgets.build_panel_events import parse_event
 from trtcal_widgets.widgets.build_panel_form import BuildForm, Job, check_form, qdq_path, targets
 from trtcal_widgets.widgets.build_panel_job import SEVERITIES, BuildRun, write_qdq
 from trtcal_widgets.widgets.build_panel_state import BuildScreen, build_state, log_state, summary
-from trtcal_widgets.widgets.executors import Marshal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Executor, Future
     from pathlib import Path
 
     from trtcal_widgets.widgets.build_panel import BuildView
-    from trtcal_widgets.widgets.events import Event
 
 __all__ = ["BuildBinding"]
-
-_log = logging.getLogger(__name__)
 
 _BETWEEN = 0.12
 """Seconds between two drawings while TensorRT talks: a verbose build logs thousands of lines a second."""
@@ -35,7 +29,7 @@ _BETWEEN = 0.12
 _SHOWN_OF_SESSION = frozenset({"data", "status", "position", "excluded", "choices"})
 
 
-class BuildBinding:
+class BuildBinding(Boundary):
     """Binds a job to the view of one panel.
 
     Parameters
@@ -48,55 +42,23 @@ class BuildBinding:
         What the form holds at first; its mode is set to the first that can be had.
     """
 
+    _WHAT = "the build panel"
+
     def __init__(self, job: Job, view: BuildView, executor: Executor, form: BuildForm) -> None:
+        super().__init__(executor, parse_event)
         self._job = job
         self._view = view
-        self._executor = executor
-        self._marshal = Marshal()
-        self._lock = threading.Lock()
-        self._pending = self._closed = False
         self._drawn = 0.0
         self.run: BuildRun | None = None
         self.screen = BuildScreen(form)
         self._look()
         self.screen = replace(self.screen, form=replace(form, mode=job.first_mode(self.screen.has)))
         view.on_msg(self._message)
-        session = job.session
-        self._unsubscribe = session.subscribe(self._session_changed) if session is not None else _nothing
+        if job.session is not None:
+            self._unsubscribe.append(job.session.subscribe(self._session_changed))
         self._draw()
 
-    # ---- events up --------------------------------------------------------------------------------------------
-
-    def _message(self, _view: Any, content: Any, _buffers: Any) -> None:
-        event = parse_event(content)
-        if event is None:
-            _log.warning("the build panel was sent a message that it does not know: %.200r", content)
-        else:
-            self.guarded(self._act, event)
-
-    def guarded(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something for the user; what goes wrong is shown with its fix, and the panel lives on."""
-        try:
-            action(*arguments)
-        except TrtcalError as error:
-            self._tell(str(error))
-        except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
-            _log.exception("the build panel could not do what it was asked")
-            self._tell(
-                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details."
-            )
-
-    def _tell(self, notice: str) -> None:
-        self.screen = replace(self.screen, notice=notice)
-        self._changed()
-
-    def _act(self, event: Event) -> None:
-        self.screen = replace(self.screen, notice="")
-        getattr(self, f"_on_{event.type}")(**event.values)
-        self._changed()
-
-    def _on_dismiss(self) -> None:
-        """Close the message: :meth:`_act` has done it."""
+    # ---- what the user asks for -------------------------------------------------------------------------------
 
     def _on_set(self, **fields: Any) -> None:
         if self.run is not None and self.run.running:
@@ -158,8 +120,7 @@ class BuildBinding:
         if os.path.lexists(path) and not replace:
             raise ExportError(f"{path} exists already. Press “replace” to write over it.")
         self._written("writing …", "")
-        future = self._executor.submit(self._write, kind, path)
-        future.add_done_callback(lambda done: self._marshal(lambda: self._write_ended(done)))
+        self._submit(lambda: self._write(kind, path), self._write_ended)
 
     def _write(self, kind: str, path: Path) -> str:
         session = self._job.session
@@ -171,15 +132,11 @@ class BuildBinding:
         return f"Wrote {path.absolute()} · {path.stat().st_size:,} bytes"
 
     def _write_ended(self, future: Future[str]) -> None:
-        if self._closed or future.cancelled():
-            return
         error = future.exception()
         if error is None:
             self._written(future.result(), "ok")
         else:
-            if not isinstance(error, TrtcalError):
-                _log.error("a file could not be written", exc_info=error)
-            self._written(str(error) or type(error).__name__, "error")
+            self._written(self._in_words(error), "error")
 
     def _written(self, words: str, kind: str) -> None:
         self.screen = replace(self.screen, written=words, written_kind=kind)
@@ -214,15 +171,7 @@ class BuildBinding:
 
     def _session_changed(self, changed: frozenset[str]) -> None:
         if changed & _SHOWN_OF_SESSION:
-            self._changed()
-
-    def _changed(self) -> None:
-        """Take note of a change, from any thread; draw it, once, in the main thread."""
-        with self._lock:
-            if self._pending or self._closed:
-                return
-            self._pending = True
-        self._marshal(self._flush)
+            self._changed(changed)
 
     def _flush(self) -> None:
         """Draw now, or a little later where the last drawing has only just been."""
@@ -230,13 +179,10 @@ class BuildBinding:
         loop = _loop()
         if early > 0 and loop is not None:
             loop.call_later(early, self._flush)
-            return
-        with self._lock:
-            self._pending = False
-        if not self._closed:
-            self.guarded(self._draw)
+        else:
+            super()._flush()
 
-    def _draw(self) -> None:
+    def _draw(self, _changed: frozenset[str] = frozenset()) -> None:
         self._drawn = time.monotonic()
         self._view.show(**build_state(self._job, self.screen, self.run))
         log = log_state(self.screen, self.run)
@@ -249,8 +195,7 @@ class BuildBinding:
 
     def close(self) -> None:
         """End the subscription, and cancel a build that runs."""
-        self._closed = True
-        self._unsubscribe()
+        super().close()
         if self.run is not None and self.run.running:
             self.run.control.cancel()
 
@@ -260,7 +205,3 @@ def _loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _nothing() -> None:
-    """There is no subscription to end."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import ExportError, UsageError
+from trtcal_widgets.widgets.typed_path import checked_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.trt.versions import Features
@@ -159,11 +159,7 @@ def targets(form: BuildForm) -> tuple[Path, ...]:
     ExportError
         If it cannot be written there: better said before the build than after it.
     """
-    if not form.path.strip():
-        raise UsageError("Where to? Give the engine a file name, such as model.engine.")
-    engine = Path(os.path.expanduser(form.path.strip()))  # noqa: PTH111 - Path.expanduser raises where there is no home
-    if engine.is_dir():
-        raise ExportError(f"{engine} is a folder. Add a file name, such as model.engine.")
+    engine = checked_path(form.path, "model.engine")
     if not engine.parent.is_dir():
         raise ExportError(f"There is no folder {engine.parent}: create it, or give another file name.")
     beside = engine.with_name(engine.name + ".json")

@@ -6,7 +6,6 @@ No widget is known here; whoever shows it is called when something changed, from
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trtcal_widgets.errors import CancelledError, TrtcalError
 from trtcal_widgets.trt.control import BuildControl, Progress
 from trtcal_widgets.widgets.build_panel_form import qdq_path, targets
+from trtcal_widgets.widgets.typed_path import typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +176,7 @@ class BuildRun:
         return make_calibrator(
             self.job.session.plan,
             self.form.algorithm,
-            cache=os.path.expanduser(path) if path else None,  # noqa: PTH111 - see targets
+            cache=str(typed_path(path)) if path else None,
             stale=self.job.options.get("stale", "error"),
             on_batch=self.control,
         )

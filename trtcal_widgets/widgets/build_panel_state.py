@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import TrtcalError
+from trtcal_widgets.presentation import printable, printable_lines
 from trtcal_widgets.widgets.build_panel_form import ALGORITHMS, FOLLOWS, MODES, BuildForm, qdq_path, targets
 from trtcal_widgets.widgets.build_panel_job import SEVERITIES
-from trtcal_widgets.widgets.export_form import printable_lines
-from trtcal_widgets.widgets.formatting import duration, printable
+from trtcal_widgets.widgets.formatting import duration
+from trtcal_widgets.widgets.typed_path import is_there
 
 if TYPE_CHECKING:
     from trtcal_widgets.trt.control import Progress
@@ -148,8 +149,7 @@ def _plan_in_words(job: Job, form: BuildForm) -> str:
 
 
 def _has_cache(form: BuildForm) -> bool:
-    path = form.cache.strip()
-    return form.mode == "calibrate" and bool(path) and os.path.lexists(os.path.expanduser(path))  # noqa: PTH111 - see targets
+    return form.mode == "calibrate" and is_there(form.cache)
 
 
 def _qdq_name(form: BuildForm) -> str:

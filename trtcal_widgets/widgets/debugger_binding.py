@@ -63,7 +63,10 @@ class DebugBinding(Boundary):
         self.screen = DebugScreen(form=ExportForm(), auto=auto, target=target)
         self.renders = 0
         self._bind()
-        self._unsubscribe += [debugging.subscribe(self._changed), self._session.subscribe(self._session_changed)]
+        self._unsubscribe += [
+            debugging.subscribe(lambda _changed: self._changed()),
+            self._session.subscribe(self._session_changed),
+        ]
         self._draw()
 
     # ---- events up --------------------------------------------------------------------------------------------

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import ExportError, TrtcalError, UsageError
-from trtcal_widgets.widgets.formatting import printable
+from trtcal_widgets.errors import ExportError, TrtcalError
+from trtcal_widgets.presentation import printable, printable_lines
+from trtcal_widgets.widgets.typed_path import is_there, path_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.export.plan_formats import PlanArguments
@@ -102,11 +102,11 @@ def export_state(debugging: AccuracyDebugging, form: ExportForm) -> dict[str, An
         "kind": form.kind,
         "what": KINDS[form.kind].what,
         "path": form.path,
-        "exists": bool(form.path.strip()) and os.path.lexists(_target(form.path)),
+        "exists": is_there(form.path),
         "ready": debugging.session.state.position > 0,
-        "text": "\n".join(map(printable, text[:_SHOWN].split("\n"))),
+        "text": printable_lines(text[:_SHOWN]),
         "notes": [printable(note) for note in notes],
-        "result": "\n".join(map(printable, result.split("\n"))),
+        "result": printable_lines(result),
         "result_kind": result_kind,
     }
 
@@ -146,16 +146,9 @@ def write_export(debugging: AccuracyDebugging, form: ExportForm, *, replace: boo
     ExportError, SessionError, UsageError
         If it cannot be written, or a file is there already and ``replace`` is false. The old file stays.
     """
-    if not form.path.strip():
-        raise UsageError("Where to? Give the file a name.")
-    target = Path(_target(form.path))
-    if target.is_dir():
-        raise ExportError(f"{target} is a folder. Add a file name, such as {KINDS[form.kind].path}.")
-    existed = os.path.lexists(target)
-    if existed and not replace:
-        raise ExportError(f"{target} exists already. Press “replace” to write over it, or give another name.")
+    target, done = path_to_write(form.path, KINDS[form.kind].path, replace=replace)
     said = _WRITERS.get(form.kind, _write_text)(debugging, form, target)
-    return f"{'Replaced' if existed else 'Wrote'} {target.absolute()}{said}"
+    return f"{done} {target.absolute()}{said}"
 
 
 def _write_text(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
@@ -203,7 +196,3 @@ _WRITERS: dict[str, Callable[[AccuracyDebugging, ExportForm, Path], str]] = {
     "cache": _write_cache,
     "report": _write_report,
 }
-
-
-def _target(path: str) -> str:
-    return os.path.expanduser(path.strip())  # noqa: PTH111 - Path.expanduser raises where there is no home

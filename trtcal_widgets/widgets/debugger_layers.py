@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.debug.results import LayerResult
+    from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["hazards_state", "layer_columns", "layer_of", "layer_rows"]
+__all__ = ["hazards_state", "layer_columns", "layer_of", "layer_rows", "worst_input"]
 
 _MUCH_LOSS = 0.01
 """Share of FP32's value from which on a layer's own loss is marked."""
@@ -73,6 +74,25 @@ def layer_of(debugging: AccuracyDebugging, tensor: str, preferred: str) -> str:
         near.append(simulation.graph.nodes[info.producer].name)
     near = [name for name in near if name in simulation.placed]
     return preferred if preferred in near else next(iter(near), "")
+
+
+def worst_input(debugging: AccuracyDebugging, layer: str) -> str:
+    """Return which tensor to look at for a layer: of its quantised inputs the one that its scale serves worst.
+
+    Of the inputs without data none is worse than another; a layer that quantises no input stands for its output.
+    """
+    simulation, session = debugging.simulation, debugging.session
+    assert simulation is not None
+    inputs = [name for name in simulation.placed[layer] if session.histogram(name).n_finite]
+    if inputs:
+        return min(inputs, key=lambda name: _own_sqnr(session, name))
+    node = next(n for n in simulation.graph.nodes if n.name == layer)
+    return next(name for name in node.outputs if name)
+
+
+def _own_sqnr(session: CalibrationSession, name: str) -> float:
+    sqnr = session.cost(name).sqnr_db if session.amax(name) > 0 else math.inf
+    return math.inf if math.isnan(sqnr) else sqnr
 
 
 def hazards_state(debugging: AccuracyDebugging) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the front end may say: every message is checked before anything acts on it."""
+"""What a front end may say: every message is checked before anything acts on it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Event", "parse_event"]
+    Form = Mapping[str, type]
+    """The fields of a message: exactly these, of exactly these types."""
+
+    EventParser = Callable[[Any], "Event | None"]
+
+__all__ = ["Event", "event_parser"]
 
 _LONGEST_TEXT = 65_536
-
-_EXPORT: dict[str, type] = {"algorithm": str, "version": str, "rows": str, "path": str}
-
-_FIELDS: Mapping[str, tuple[dict[str, type], ...]] = MappingProxyType(
-    {
-        **{
-            name: ({},)
-            for name in (
-                "first", "back", "play", "forward", "last", "cancel",
-                "undo", "redo", "reset", "reset_all", "dismiss",
-            )
-        },
-        "seek": ({"position": int},),
-        "exclude": ({"batch": int},),
-        "include": ({"batch": int},),
-        "select": ({"index": int},),
-        "select_name": ({"name": str},),
-        "choose": ({"method": str}, {"amax": str}),
-        "choose_all": ({"method": str},),
-        "counts": ({"scale": str},),
-        "export_set": (_EXPORT,),
-        "export_write": ({**_EXPORT, "replace": bool},),
-        "export_preview": ({"open": bool},),
-    }
-)  # fmt: skip
-"""Kind of message -> the forms it may have: exactly these fields, of exactly these types."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +27,32 @@ class Event:
     values: Mapping[str, Any]
 
 
-def parse_event(content: Any) -> Event | None:
-    """Return the event that a message means; None for anything else.
+def event_parser(forms: Mapping[str, Form | tuple[Form, ...]]) -> EventParser:
+    """Return the function that tells which event a message means; None for anything else.
 
     A front end of another version, or anything that writes to the kernel, may send what it likes: what is not
     exactly one of the known forms is no event.
+
+    Parameters
+    ----------
+    forms
+        Kind of message -> its fields, or several sets of fields to pick from.
     """
-    if not isinstance(content, dict):
-        return None
-    kind = content.get("type")
-    forms = _FIELDS.get(kind) if isinstance(kind, str) else None
-    if forms is None:
-        return None
-    values = {key: value for key, value in content.items() if key != "type"}
-    fits = any(
-        values.keys() == form.keys() and all(_is(values[key], wanted) for key, wanted in form.items()) for form in forms
-    )
-    return Event(str(kind), MappingProxyType(values)) if fits else None
+    known = {kind: form if isinstance(form, tuple) else (form,) for kind, form in forms.items()}
+
+    def parse(content: Any) -> Event | None:
+        kind = content.get("type") if isinstance(content, dict) else None
+        if not isinstance(kind, str):
+            return None
+        values = {key: value for key, value in content.items() if key != "type"}
+        fits = any(_fits(values, form) for form in known.get(kind, ()))
+        return Event(kind, MappingProxyType(values)) if fits else None
+
+    return parse
+
+
+def _fits(values: Mapping[str, Any], form: Form) -> bool:
+    return values.keys() == form.keys() and all(_is(values[key], wanted) for key, wanted in form.items())
 
 
 def _is(value: Any, wanted: type) -> bool:

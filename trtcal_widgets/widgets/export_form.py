@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.cache import DEFAULT_VERSION, KNOWN_ALGORITHMS
-from trtcal_widgets.errors import ExportError, TrtcalError, UsageError
-from trtcal_widgets.widgets.formatting import printable
+from trtcal_widgets.errors import TrtcalError
+from trtcal_widgets.presentation import printable, printable_lines
+from trtcal_widgets.widgets.typed_path import is_there, path_to_write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trtcal_widgets.core.cache import CalibrationCache
     from trtcal_widgets.session import CalibrationSession
 
@@ -43,6 +44,16 @@ class ExportForm:
     result: str = ""
     result_kind: str = ""
 
+    def filled(self, fields: Mapping[str, str]) -> ExportForm:
+        """Return the form with what the front end says stands in it."""
+        return replace(
+            self,
+            algorithm=fields["algorithm"],
+            version=fields["version"],
+            rows=fields["rows"],
+            path=fields["path"],
+        )
+
 
 def export_state(session: CalibrationSession, form: ExportForm, *, n_rows: int, n_mine: int) -> dict[str, Any]:
     """Return what the panel shows."""
@@ -62,7 +73,7 @@ def export_state(session: CalibrationSession, form: ExportForm, *, n_rows: int, 
         "row_choices": [list(pair) for pair in _ROWS],
         "rows": form.rows,
         "path": form.path,
-        "exists": bool(form.path.strip()) and os.path.lexists(_target(form.path)),
+        "exists": is_there(form.path),
         "ready": counted,
         "summary": summary,
         "preview": preview,
@@ -96,10 +107,6 @@ def _cache(session: CalibrationSession, form: ExportForm) -> CalibrationCache:
     return session.to_cache(form.algorithm or None, form.version.strip(), form.rows)
 
 
-def _target(path: str) -> str:
-    return os.path.expanduser(path.strip())  # noqa: PTH111 - Path.expanduser raises where there is no home
-
-
 def write_cache(session: CalibrationSession, form: ExportForm, *, replace: bool) -> str:
     """Write the cache and return what was done, in words.
 
@@ -108,20 +115,7 @@ def write_cache(session: CalibrationSession, form: ExportForm, *, replace: bool)
     ExportError, SessionError, UsageError
         If it cannot be written, or a file is there already and ``replace`` is false. The old file stays.
     """
-    if not form.path.strip():
-        raise UsageError("Where to? Give the file a name.")
-    target = Path(_target(form.path))
-    if target.is_dir():
-        raise ExportError(f"{target} is a folder. Add a file name, such as calibration.cache.")
-    existed = os.path.lexists(target)
-    if existed and not replace:
-        raise ExportError(f"{target} exists already. Press “replace” to write over it, or give another name.")
+    target, done = path_to_write(form.path, "calibration.cache", replace=replace)
     cache = _cache(session, form)
     cache.write(target)
-    done = "Replaced" if existed else "Wrote"
     return f"{done} {target.absolute()} · {cache.header} · {len(cache.rows):,} rows · {len(cache.to_bytes()):,} bytes"
-
-
-def printable_lines(text: str) -> str:
-    """Return a text whose lines are printable each."""
-    return "\n".join(printable(line) for line in text.split("\n"))

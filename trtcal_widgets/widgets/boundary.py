@@ -1,0 +1,152 @@
+"""The border between a front end and what it shows: what the bindings of all widgets do in the same way.
+
+Messages are checked before anything acts on them, errors are caught and shown, slow work runs in an executor, and its
+end, like every change that another thread makes, comes back to the kernel's main thread, where it is drawn once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from trtcal_widgets.errors import TrtcalError
+from trtcal_widgets.widgets.executors import Marshal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor, Future
+
+    from trtcal_widgets.widgets.events import Event, EventParser
+
+__all__ = ["Boundary"]
+
+_log = logging.getLogger(__name__)
+
+_ANYTHING = frozenset({"anything"})
+"""What has changed, where all is drawn in any case."""
+
+
+class Boundary:
+    """Base of the bindings: an event ``name`` becomes a call of ``_on_name``, a change one call of :meth:`_draw`.
+
+    Parameters
+    ----------
+    executor
+        Where slow work takes place.
+    parse
+        Tells what a message of the front end means.
+    """
+
+    _WHAT: ClassVar[str]
+    """What the user calls the widget, in log and messages."""
+
+    _ADVICE: ClassVar[str] = ""
+    """What a user does after a fault of this package."""
+
+    screen: Any
+    """What is on the screen besides the data: a frozen dataclass; its ``notice`` is the message to the user."""
+
+    def __init__(self, executor: Executor, parse: EventParser) -> None:
+        self._executor = executor
+        self._parse = parse
+        self._marshal = Marshal()
+        self._lock = threading.Lock()
+        self._pending: set[str] = set()
+        self._scheduled = self._closed = False
+        self._unsubscribe: list[Callable[[], None]] = []
+
+    # ---- events up --------------------------------------------------------------------------------------------
+
+    def _follow_theme(self, shell: Any, plots: Iterable[Any]) -> None:
+        """Give the plots the theme that the front end reads, whenever it changes."""
+
+        def apply(change: Any) -> None:
+            for view in plots:
+                view.apply_theme(change["new"])
+
+        shell.observe(apply, "theme")
+
+    def _message(self, _panel: Any, content: Any, _buffers: Any) -> None:
+        event = self._parse(content)
+        if event is None:
+            _log.warning("%s was sent a message that it does not know: %.200r", self._WHAT, content)
+        else:
+            self.guarded(self._act, event)
+
+    def guarded(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Do something for the user; what goes wrong is shown with its fix, and the widget lives on."""
+        try:
+            action(*arguments)
+        except TrtcalError as error:
+            self._tell(str(error))
+        except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
+            _log.exception("%s could not do what it was asked", self._WHAT)
+            self._tell(
+                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details."
+                f"{self._ADVICE}"
+            )
+
+    def _act(self, event: Event) -> None:
+        """Do what an event asks for, once the message of the last one is gone, and show it."""
+        if self.screen.notice:
+            self.screen = replace(self.screen, notice="")
+        self._do(event)
+        self._changed()
+
+    def _do(self, event: Event) -> None:
+        getattr(self, f"_on_{event.type}")(**event.values)
+
+    def _on_dismiss(self) -> None:
+        """Close the message: that is done before any action."""
+
+    def _tell(self, notice: str) -> None:
+        """Show the user a message."""
+        self.screen = replace(self.screen, notice=notice)
+        self._changed()
+
+    @staticmethod
+    def _in_words(error: BaseException) -> str:
+        """Return what went wrong with slow work; what is a fault of this package is logged as well."""
+        if not isinstance(error, TrtcalError):
+            _log.error("work in the background failed", exc_info=error)
+        return str(error) or type(error).__name__
+
+    # ---- slow work --------------------------------------------------------------------------------------------
+
+    def _submit(self, work: Callable[[], Any], after: Callable[[Future[Any]], None]) -> None:
+        """Do something slow; its future then goes to ``after`` in the main thread, unless all is closed by then."""
+
+        def done(future: Future[Any]) -> None:
+            if not self._closed and not future.cancelled():
+                self.guarded(after, future)
+
+        self._executor.submit(work).add_done_callback(lambda future: self._marshal(lambda: done(future)))
+
+    # ---- snapshots down ---------------------------------------------------------------------------------------
+
+    def _changed(self, changed: frozenset[str] = _ANYTHING) -> None:
+        """Take note of a change, from any thread; draw it, once, in the main thread."""
+        with self._lock:
+            self._pending |= changed
+            if self._scheduled or self._closed:
+                return
+            self._scheduled = True
+        self._marshal(self._flush)
+
+    def _flush(self) -> None:
+        with self._lock:
+            changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
+        if changed and not self._closed:
+            self.guarded(self._draw, changed)
+
+    def _draw(self, changed: frozenset[str]) -> None:
+        """Draw what has changed."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the subscriptions; nothing is drawn any more."""
+        self._closed = True
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
