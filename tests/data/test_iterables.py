@@ -110,6 +110,39 @@ def test_an_iterator_is_read_once_and_says_so():
     assert source.load(4, 5) == {}
 
 
+def test_two_sources_do_not_take_each_others_items():
+    items = (np.full((2, 3), i, np.float32) for i in range(4))
+    first, second = IterableBatches(items), IterableBatches(items)
+    first.load(0, 1)
+    with pytest.raises(DataError, match=r"another source reads the same iterator.*Make one source of it"):
+        second.load(0, 1)
+    assert [first.load(i, i + 1)[ONLY_INPUT][0, 0] for i in range(1, 4)] == [1, 2, 3]
+
+
+def test_two_sources_of_a_loader_that_starts_its_one_iterator_anew():
+    """As a DataLoader with persistent workers does."""
+
+    class Loader:
+        def __init__(self):
+            self.only = Iterator()
+
+        def __iter__(self):
+            self.only.at = 0
+            return self.only
+
+    class Iterator:
+        def __next__(self):
+            self.at += 1
+            if self.at > 4:
+                raise StopIteration
+            return np.full((2, 3), self.at, np.float32)
+
+    loader = Loader()
+    first, second = IterableBatches(loader), IterableBatches(loader)
+    read = [source.load(i, i + 1)[ONLY_INPUT][0, 0] for i in range(4) for source in (first, second)]
+    assert read == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
 def test_length_is_unknown_until_the_end_was_seen():
     source = IterableBatches(iter(numbered(2)))
     assert source.n_items() is None

@@ -6,6 +6,7 @@ it has no more. Taken at its word, a run would end early and look complete. So a
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, Literal, TypeVar
 
@@ -14,6 +15,9 @@ from trtcal_widgets.errors import DataError, UsageError
 __all__ = ["Cursor"]
 
 T = TypeVar("T")
+
+_readers: weakref.WeakValueDictionary[int, Cursor[Any]] = weakref.WeakValueDictionary()
+"""Identity of an iterator -> the cursor that reads it. Two would take each other's items without a word."""
 
 
 class Cursor(Generic[T]):
@@ -54,6 +58,10 @@ class Cursor(Generic[T]):
         except (TypeError, AttributeError, NotImplementedError):
             return None
 
+    def has_taken_from(self, iterator: object) -> bool:
+        """Whether this cursor reads that very iterator and has taken items from it."""
+        return self._iterator is iterator and self._seen > 0
+
     def take(self, start: int, stop: int) -> list[T]:
         """Return items ``start`` to ``stop`` (exclusive); fewer at the end.
 
@@ -83,12 +91,13 @@ class Cursor(Generic[T]):
         return items
 
     def _go_to(self, start: int) -> None:
-        if self._iterator is None or start < self._position:
+        if self._iterator is None or start < self._position or _readers.get(id(self._iterator)) is not self:
             self._restart(start)
         while self._position < start and self._advance(None):
             pass
 
     def _restart(self, start: int) -> None:
+        self._refuse_shared(start)
         started = self._iterator is not None or self._failure is not None
         if self.one_shot and self._failure is not None:
             raise DataError(
@@ -106,6 +115,16 @@ class Cursor(Generic[T]):
             self._iterator = self._open()
         except Exception as error:
             raise DataError(f"the iterable of {_PLURAL[self._what]} could not be started: {error!r}") from error
+        _readers[id(self._iterator)] = self  # a DataLoader with workers of its own starts the same iterator anew
+
+    def _refuse_shared(self, start: int) -> None:
+        """Raise if another source has begun to read a one-shot iterator."""
+        other = _readers.get(id(self._items)) if self.one_shot else None
+        if other is not None and other is not self and other.has_taken_from(self._items):
+            raise DataError(
+                f"{self._what} {start} cannot be had: another source reads the same iterator, and what one takes the "
+                f"other never gets. Make one source of it (IterableBatches) and pass that to both. {_AGAIN}"
+            )
 
     def _advance(self, into: list[T] | None) -> bool:
         """Append the next item, or skip it; False at the end."""

@@ -11,6 +11,7 @@ from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.decode import Color, decode, open_upright, pillow
 from trtcal_widgets.data.files import find_files, shuffled
 from trtcal_widgets.data.geometry import Interpolation, Resize, geometry
+from trtcal_widgets.data.locks import reading
 from trtcal_widgets.data.normalise import PerChannel, normalisation
 from trtcal_widgets.data.report import ImageReport, Step
 from trtcal_widgets.data.thumbnails import THUMBNAIL_SIZE
@@ -227,15 +228,16 @@ class ImageFolder:
         """Try files until ``stop`` images are known to be readable; return those from ``start`` on."""
         images: dict[Path, Image.Image] = {}
         stop = stop if self._limit is None else min(stop, self._limit)
-        while self._unread and len(self._paths) < stop:
-            found = self._read(self._unread[-1])
-            path = self._unread.pop()  # only now: an interrupted read leaves it to be tried again
-            if isinstance(found, str):
-                self._skipped.append((path, found))
-                continue
-            if len(self._paths) >= start:
-                images[path] = found
-            self._paths.append(path)
+        with reading(self):  # explain and check are called while a plan reads in another thread
+            while self._unread and len(self._paths) < stop:
+                found = self._read(self._unread[-1])
+                path = self._unread.pop()  # only now: an interrupted read leaves it to be tried again
+                if isinstance(found, str):
+                    self._skipped.append((path, found))
+                    continue
+                if len(self._paths) >= start:
+                    images[path] = found
+                self._paths.append(path)
         return images
 
     def _decoded(self, path: Path) -> Image.Image:

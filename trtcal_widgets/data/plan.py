@@ -8,6 +8,7 @@ import numpy as np
 
 from trtcal_widgets.data.base import Batch
 from trtcal_widgets.data.convert import common_length
+from trtcal_widgets.data.locks import reading
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class NoSuchBatchError(DataError, IndexError):
 
 class BatchPlan:
     """The batches of a source, by position.
+
+    It may be read from several threads: one at a time gets at a source, whatever plan it comes through.
 
     Parameters
     ----------
@@ -151,8 +154,10 @@ class BatchPlan:
             raise UsageError(f"batches are counted from 0; there is no batch {index}")
         if self.max_batches is not None and index >= self.max_batches:
             raise NoSuchBatchError(f"There is no batch {index}: max_batches is {self.max_batches}")
-        if self.source.prebatched:
-            return self._load_made(index)
+        with reading(self.source):
+            return self._load_made(index) if self.source.prebatched else self._load_cut(index)
+
+    def _load_cut(self, index: int) -> Batch:
         size = self._size()
         feeds = self.source.load(index * size, (index + 1) * size)
         found = self._check(index, feeds) if feeds else 0
@@ -161,12 +166,22 @@ class BatchPlan:
             raise NoSuchBatchError(f"There is no batch {index}: {self.source.describe()} ends before it")
         return Batch(index, self._filled(feeds, found, size), index * size, found)
 
-    def thumbnails(self, index: int) -> list[NDArray[np.uint8]]:
-        """Return pictures of the batch's samples, uint8 [h,w,3]; empty where they are not images."""
-        if self.source.prebatched:
-            return list(self.source.thumbnails(index, index + 1))
-        size = self._size()
-        return list(self.source.thumbnails(index * size, (index + 1) * size))
+    def thumbnails(self, index: int, most: int | None = None) -> list[NDArray[np.uint8]]:
+        """Return pictures of the batch's samples, uint8 [h,w,3]; empty where they are not images.
+
+        Parameters
+        ----------
+        index
+            The batch.
+        most
+            Return, and where that is possible read, no more than the first so many; None for all.
+        """
+        size = 1 if self.source.prebatched else self._size()
+        start, stop = index * size, (index + 1) * size
+        if most is not None and not self.source.prebatched:
+            stop = min(stop, start + most)
+        with reading(self.source):
+            return list(self.source.thumbnails(start, stop))[:most]
 
     def __iter__(self) -> Iterator[Batch]:
         index = 0

@@ -41,10 +41,7 @@ class Pictures:
         plan = self._session.plan
         if plan is None:
             return []
-        if plan.source.prebatched or plan.batch_size is None:
-            return self._session.thumbnails(batch)
-        start = batch * plan.batch_size
-        return plan.source.thumbnails(start, start + min(plan.batch_size, MOST_PICTURES))
+        return plan.thumbnails(batch, MOST_PICTURES)
 
     def show(self, stepper: StepperPanel, batch: int, pictures: Sequence[Any]) -> None:
         """Send pictures to the browser."""
