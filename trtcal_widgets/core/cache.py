@@ -222,6 +222,8 @@ class CalibrationCache:
         UsageError
             If the cache has no row of that name.
         """
+        if not isinstance(name, str):
+            raise UsageError(f"a tensor's name is text, not {kind_of(name)}. See .scales for the names.")
         if name not in self._bits:
             raise UsageError(f"{self.source} has no row for {quote(name)}. See .scales for its names.")
         return f"{self._bits[name]:x}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import one_of
 from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.merging import combine, replay
@@ -73,14 +74,13 @@ def calibrate_array(
     '3c010a14'
     """
     method = Method.parse(method)
+    one_of(range_mode, ("tensorrt", "two-pass"), "range_mode")
     if range_mode == "tensorrt":
         histogram = _one_pass(_as_batches(batches))
-    elif range_mode == "two-pass":
+    else:
         if isinstance(batches, Iterator):
             raise UsageError("two passes need batches that can be gone through twice: give a list, not an iterator")
         histogram = _two_passes(_as_batches(batches))
-    else:
-        raise UsageError(f"range_mode is 'tensorrt' or 'two-pass', not {range_mode!r}")
     if histogram.n_values == 0:
         raise UsageError("there is nothing to calibrate: the batches hold no values")
     curve = threshold_curve(histogram, method)

@@ -13,6 +13,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from trtcal_widgets.core.arguments import path_text
 from trtcal_widgets.errors import ExportError, TrtcalError
 
 __all__ = ["MAX_READ_BYTES", "read_whole", "write_atomic"]
@@ -61,7 +62,7 @@ def read_whole(
     limit
         Size in bytes above which the file is refused instead of filling the memory.
     """
-    path = os.fsdecode(path)
+    path = path_text(path, what)
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - Path("") would become "."
             # st_size of a pipe or device is 0 although more may come: hence both checks
@@ -71,8 +72,7 @@ def read_whole(
         raise error(f"{path}: there is no such file. Check the path.") from None
     except IsADirectoryError:
         raise error(f"{path}: this is a folder. Give the path of {what} itself.") from None
-    except (OSError, ValueError) as exc:
-        # ValueError: a NUL character in the path
+    except OSError as exc:
         raise error(f"{path}: {what} cannot be read: {_strerror(exc)}.") from exc
     size = max(size, len(data))
     if size > limit:
@@ -102,9 +102,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     ExportError
         Where the file cannot be written; says why and what to do. No temporary file is left behind.
     """
-    shown = os.fsdecode(path)
-    if not shown:
-        raise ExportError("No file name was given to write to. Give the path of a file.")
+    shown = path_text(path, "the file to write")
     temporary: str | None = None
     try:
         target = os.path.realpath(shown)

@@ -134,12 +134,12 @@ class Histogram:
         """Largest finite |x|."""
         return max(self.maximum, -self.minimum)
 
-    @cached_property
+    @property
     def total(self) -> float:
         """Sum of the finite values, correctly rounded from the sums of the parts."""
         return math.fsum(self.sum_parts)
 
-    @cached_property
+    @property
     def sum_squares(self) -> float:
         """Sum of the squares of the finite values, correctly rounded from the sums of the parts."""
         return math.fsum(self.square_parts)

@@ -127,15 +127,17 @@ def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
     an expansion by one number at a time.
     """
     expansion: list[float] = []
-    for value in (value for part in parts for value in part):
-        rest = []
-        carry = value
-        for term in expansion:
-            high = carry + term
-            virtual = high - carry
-            low = (carry - (high - virtual)) + (term - virtual)
-            if low:
-                rest.append(low)
-            carry = high
-        expansion = [*rest, carry]
+    for part in parts:
+        for value in part:
+            rest = []
+            carry = value
+            for term in expansion:
+                high = carry + term
+                virtual = high - carry
+                low = (carry - (high - virtual)) + (term - virtual)
+                if low:
+                    rest.append(low)
+                carry = high
+            rest.append(carry)
+            expansion = rest
     return tuple(expansion)
