@@ -20,7 +20,8 @@ def significant(value: float, digits: int = 3) -> str:
     value
         Any float.
     digits
-        Significant digits, 1 or more. Whole numbers below 100,000 keep all of their digits.
+        Significant digits, 1 or more. Whole numbers below 100,000 keep all of their digits; with more than three
+        digits larger ones do too.
     """
     if not math.isfinite(value):
         return str(float(value))
@@ -28,7 +29,7 @@ def significant(value: float, digits: int = 3) -> str:
         return "0"
     mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
     exponent = int(power)  # after rounding: 0.9999 is 1.00, not 1.000
-    if not -4 <= exponent < 5:
+    if not -4 <= exponent < max(digits + 2, 5):
         return f"{mantissa}e{exponent:+03d}"
     return f"{value:.{max(digits - 1 - exponent, 0)}f}"
 

@@ -11,8 +11,9 @@ import numpy as np
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.quantizer import fake_quantize
 from trtcal_widgets.core.thresholds import Method
+from trtcal_widgets.presentation import printable
 from trtcal_widgets.widgets.debugger_snapshot import loss_text, value_text
-from trtcal_widgets.widgets.formatting import exact, percent, plot_text, printable, significant
+from trtcal_widgets.widgets.formatting import exact, percent, plot_text, typeset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -186,7 +187,7 @@ def _trials(debugging: AccuracyDebugging, name: str) -> list[dict[str, Any]]:
         {
             "method": trial.method,
             "label": Method.parse(trial.method).label,
-            "amax": f"±{significant(trial.amax)}",
+            "amax": f"±{typeset(trial.amax)}",
             "value": value_text(trial.score),
             "sqnr": f"{trial.score.outputs.sqnr_db:.1f} dB" if math.isfinite(trial.score.outputs.sqnr_db) else "",
             "best": score == max(worth) and len(set(worth)) > 1,
@@ -276,5 +277,5 @@ def _cell(key: str, label: str, unit: str, help_text: str, value: float) -> dict
     elif unit == "1":
         text = f"{value:.5f}"
     else:
-        text = f"{significant(value)} {unit}".strip()
+        text = f"{typeset(value)} {unit}".strip()
     return {"key": key, "label": label, "text": text, "exact": exact(value), "help": help_text}

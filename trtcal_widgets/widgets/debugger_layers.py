@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.presentation import printable
 from trtcal_widgets.widgets.debugger_snapshot import loss_text
-from trtcal_widgets.widgets.formatting import json_number, printable
+from trtcal_widgets.widgets.formatting import json_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

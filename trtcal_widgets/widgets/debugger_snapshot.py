@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.presentation import count_of
-from trtcal_widgets.widgets.formatting import duration, exact, printable, significant
+from trtcal_widgets.presentation import count_of, printable
+from trtcal_widgets.widgets.formatting import duration, exact, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,7 +138,7 @@ def value_text(score: Score, value: float | None = None) -> str:
         if score.measure == "top-1"
         else f"{shown:.5f}"
         if score.measure == "output cosine"
-        else significant(shown, 4)
+        else typeset(shown, 4)
     )
 
 
@@ -174,7 +174,7 @@ def _cell(key: str, score: Score, fp32: Score) -> dict[str, str]:
     elif key == "sqnr":
         text = "∞" if value == math.inf else "–" if math.isnan(value) else f"{value:.1f} dB".replace("-", "−")
     else:
-        text = "–" if math.isnan(value) else f"{value:.5f}" if key == "cosine" else significant(value, 4)
+        text = "–" if math.isnan(value) else f"{value:.5f}" if key == "cosine" else typeset(value, 4)
     return {"key": key, "text": text, "kind": "", "title": f"exactly {exact(value)}"}
 
 
@@ -186,7 +186,7 @@ def loss_text(loss: float, score: Score) -> str:
         return f"{100 * loss:+.2f} pt".replace("-", "−")
     if abs(loss) < 1e-9:
         return "0"
-    return ("+" if loss > 0 else "") + significant(loss)
+    return ("+" if loss > 0 else "") + typeset(loss)
 
 
 _COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -272,7 +272,7 @@ def _plan_text(state: DebugState) -> tuple[str, str]:
         )
         parts.append(f"keep {count_of(len(plan.keep), 'layer')} in {plan.precision.upper()} ({shown})")
     if plan.amax:
-        moved = [f"{printable(n)} ±{significant(v)}" for n, v in list(plan.amax.items())[:3]]
+        moved = [f"{printable(n)} ±{typeset(v)}" for n, v in list(plan.amax.items())[:3]]
         more = f" and {len(plan.amax) - 3} more" if len(plan.amax) > 3 else ""
         parts.append(f"{count_of(len(plan.amax), 'other threshold')} ({', '.join(moved)}{more})")
     text = "Plan: " + ", ".join(parts) + "." if parts else ""

@@ -9,7 +9,7 @@ import numpy as np
 from trtcal_widgets.widgets.debugger_colors import INT8, LAYER_OUT, LAYER_OWN, PLAN
 from trtcal_widgets.widgets.debugger_detail import build_sqnr_plot, build_tensor_plot
 from trtcal_widgets.widgets.debugger_snapshot import loss_text, value_text
-from trtcal_widgets.widgets.formatting import significant
+from trtcal_widgets.widgets.formatting import typeset
 from trtcal_widgets.widgets.palette import MINE, style_of
 from trtcal_widgets.widgets.static_canvas import accent, name_of, plain_log_ticks, text_of, theme_of, to_png
 
@@ -120,7 +120,7 @@ def _draw_layers(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> Non
 def _draw_tensor(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> None:
     name = debugging.session.state.selected
     plot, theme = build_tensor_plot(debugging, name), theme_of(dark=dark)
-    axes.set_title(name_of(name) + (f"   ±{significant(plot.amax)}" if plot.amax > 0 else ""), loc="left", fontsize=9)
+    axes.set_title(name_of(name) + (f"   ±{typeset(plot.amax)}" if plot.amax > 0 else ""), loc="left", fontsize=9)
     if not plot.reference.n_finite:
         axes.set_axis_off()
         axes.text(0.5, 0.5, text_of(plot.note or "no finite value"), ha="center", va="center")

@@ -1,10 +1,11 @@
-"""Numbers and names as people read them. Pure text: no HTML leaves this module."""
+"""Numbers and names as screens take them: set for the eye, for Plotly, for JSON. No HTML leaves this module."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Any
+
+from trtcal_widgets.presentation import printable, shorten_middle, significant
 
 __all__ = [
     "NO_NUMBER",
@@ -13,9 +14,8 @@ __all__ = [
     "json_number",
     "percent",
     "plot_text",
-    "printable",
     "round_for_row",
-    "significant",
+    "typeset",
 ]
 
 NO_NUMBER = "\u2013"
@@ -26,19 +26,17 @@ _CUT = 60
 _FEW_SECONDS = 10.0
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """Three significant digits, ``0.0123`` or ``1.23e-7``; a dash for nan, ∞ for inf."""
+def typeset(value: float, digits: int = 3) -> str:
+    """Return a number as :func:`~trtcal_widgets.presentation.significant` does, set for a screen.
+
+    ``0.0123`` or ``1.23e−7``, with a real minus sign; a dash for nan, ∞ for inf.
+    """
     if math.isnan(value):
         return NO_NUMBER
     if math.isinf(value):
         return "∞" if value > 0 else f"{_MINUS}∞"
-    if value == 0:
-        return "0"
-    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
-    if -4 <= exponent < digits + 2:
-        return f"{value:.{max(digits - 1 - exponent, 0)}f}".replace("-", _MINUS)
-    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
-    return f"{mantissa}e{int(power)}".replace("-", _MINUS)
+    mantissa, e, power = significant(value, digits).partition("e")
+    return (f"{mantissa}e{int(power)}" if e else mantissa).replace("-", _MINUS)
 
 
 def exact(value: float) -> str:
@@ -48,7 +46,7 @@ def exact(value: float) -> str:
 
 def percent(fraction: float) -> str:
     """``0.0234 %``: three significant digits."""
-    text = significant(100.0 * fraction)
+    text = typeset(100.0 * fraction)
     return text if text == NO_NUMBER else f"{text} %"
 
 
@@ -64,24 +62,9 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def printable(name: str) -> str:
-    r"""Return a tensor's name on one line: what cannot be seen is spelt as in Python (a line break: ``\n``)."""
-    if name.isprintable():
-        return name
-    return "".join(_visible(c) for c in name)
-
-
-def _visible(character: str) -> str:
-    # Format characters (Cf) turn text around (RTL override) or hide; lone surrogates cannot be sent as UTF-8.
-    hidden = unicodedata.category(character) in ("Cf", "Cc", "Cs", "Co", "Zl", "Zp")
-    return character.encode("unicode_escape").decode("ascii") if hidden else character
-
-
 def plot_text(name: str, longest: int = _CUT) -> str:
     """Return a name for Plotly, which reads ``<b>`` and ``&amp;`` as markup: escaped, and cut in the middle."""
-    name = printable(name)
-    if len(name) > longest:
-        name = f"{name[: longest // 2]}…{name[-(longest // 2) :]}"
+    name = shorten_middle(printable(name), longest)
     return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

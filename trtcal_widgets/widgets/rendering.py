@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.widgets.export_form import ExportForm, export_state
-from trtcal_widgets.widgets.formatting import exact, significant
+from trtcal_widgets.widgets.formatting import exact, typeset
 from trtcal_widgets.widgets.snapshot_table import changed_rows, row_columns
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _detail_state(detail: Detail, screen: Screen) -> dict[str, Any]:
                 "key": mark.key,
                 "kind": mark.kind,
                 "label": mark.label,
-                "text": significant(mark.amax),
+                "text": typeset(mark.amax),
                 "known": mark.amax > 0,
                 "chosen": mark.chosen,
                 "title": _mark_title(mark.label, mark.amax, chosen=mark.chosen),

@@ -11,7 +11,8 @@ import numpy as np
 from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.core.thresholds import METHODS, Method
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.widgets.formatting import NO_NUMBER, exact, percent, printable, significant
+from trtcal_widgets.presentation import printable
+from trtcal_widgets.widgets.formatting import NO_NUMBER, exact, percent, typeset
 from trtcal_widgets.widgets.palette import MINE
 from trtcal_widgets.widgets.snapshot_run import method_options
 
@@ -251,7 +252,7 @@ def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> t
     sqnr = cost.sqnr_db if known else nan
 
     def number(key: str, label: str, value: float, help_text: str) -> Number:
-        return Number(key, label, significant(value), exact(value), help_text)
+        return Number(key, label, typeset(value), exact(value), help_text)
 
     return (
         number("amax", "amax", amax if math.isfinite(row.amax) else nan, "The threshold: |x| beyond it is clipped."),
@@ -260,7 +261,7 @@ def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> t
         Number(
             "sqnr",
             "SQNR",
-            f"{significant(sqnr)} dB" if math.isfinite(sqnr) else significant(sqnr),
+            f"{typeset(sqnr)} dB" if math.isfinite(sqnr) else typeset(sqnr),
             exact(sqnr),
             "Signal to quantisation noise: higher is better, 6 dB are one bit.",
         ),

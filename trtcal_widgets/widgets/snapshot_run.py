@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.core.thresholds import METHODS, Method
-from trtcal_widgets.widgets.formatting import duration, json_number, printable, significant
+from trtcal_widgets.presentation import printable
+from trtcal_widgets.widgets.formatting import duration, json_number, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,7 +185,7 @@ def build_strip(session: CalibrationSession) -> Strip:
         recorded=min(status.recorded, bars),
         position=state.position,
         amax=tuple(json_number(value) for value in values),
-        amax_text=tuple(significant(value) for value in values),
+        amax_text=tuple(typeset(value) for value in values),
         excluded=tuple(sorted(state.excluded)),
         caption="each batch's largest |x| of the chosen tensor; click = leave out" if status.recorded else "",
     )

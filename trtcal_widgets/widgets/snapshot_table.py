@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.widgets.formatting import plot_text, printable, round_for_row
+from trtcal_widgets.presentation import printable
+from trtcal_widgets.widgets.formatting import plot_text, round_for_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
