@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.core.files import read_whole, write_atomic
 from trtcal_widgets.core.format_compare import (
     CacheDiff,

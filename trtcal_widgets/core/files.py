@@ -62,7 +62,7 @@ def read_whole(
     limit
         Size in bytes above which the file is refused instead of filling the memory.
     """
-    path = path_text(path, what)
+    path = path_text(path, what, error)
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - Path("") would become "."
             # st_size of a pipe or device is 0 although more may come: hence both checks
@@ -102,7 +102,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     ExportError
         Where the file cannot be written; says why and what to do. No temporary file is left behind.
     """
-    shown = path_text(path, "the file to write")
+    shown = path_text(path, "the file to write", ExportError)
     temporary: str | None = None
     try:
         target = os.path.realpath(shown)
