@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtcal_widgets.data import ArrayBatches, BatchPlan, IterableBatches, NoSuchBatchError
+from trtcal_widgets.data.kept import KeptBatches
 from trtcal_widgets.errors import DataError, UsageError
 
 
@@ -174,3 +175,21 @@ def test_thumbnails_belong_to_the_batch():
     plan = BatchPlan(ArrayBatches(images), 4)
     assert [int(picture.max()) for picture in plan.thumbnails(1)] == [255] * 4
     assert len(plan.thumbnails(0)) == 4
+
+
+@given(n=st.integers(1, 12), left_out=st.sets(st.integers(0, 14)), once=st.booleans())
+def test_kept_batches_are_the_plans_others_in_order(n, left_out, once):
+    source = one_shot(made(*[2] * n)) if once else ArrayBatches(samples(2 * n))
+    plan = BatchPlan(source, 2)
+    wanted = [index for index in range(n) if index not in left_out]
+    if not wanted and not once:
+        with pytest.raises(UsageError, match="are left out"):
+            KeptBatches(plan, left_out)
+        return
+    kept = KeptBatches(plan, left_out)
+    batches = [kept.load(position) for position in range(len(wanted))]
+    with pytest.raises(NoSuchBatchError):
+        kept.load(len(wanted))
+    assert [batch.index for batch in batches] == wanted
+    assert [fed(batch) for batch in batches] == [[2.0 * i, 2.0 * i + 1] for i in wanted]
+    assert kept.n_batches == len(wanted)

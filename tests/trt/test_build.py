@@ -24,6 +24,7 @@ from trtcal_widgets.errors import (
     UsageError,
 )
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.trt.building import build
 from trtcal_widgets.trt.calibrator import make_calibrator
 from trtcal_widgets.trt.control import BuildControl, Progress
@@ -129,6 +130,38 @@ def test_a_calibrator_whose_build_failed_can_be_used_again(machine, tmp_path):
     broken[0] = False
     assert build(LENET, calibrator=made).provenance["scales"]["batches"] == 2
     assert (tmp_path / "c").exists()
+
+
+def test_batches_that_the_session_leaves_out_are_left_out(machine):
+    seen, progress = [], []
+    with CalibrationSession(LENET, IMAGES, batch_size=4) as session:
+        session.update(excluded={0, 3})
+        made = make_calibrator(session, on_batch=lambda index, batch: seen.append((index, batch.index)))
+        session.update(excluded=set())  # what was left out when the calibrator was made counts
+        engine = build(LENET, calibrator=made, progress=progress.append)
+    fed = np.concatenate([feeds["data"] for feeds in machine.calibrated_with])
+    np.testing.assert_array_equal(fed, IMAGES.reshape(5, 4, 1, 28, 28)[[1, 2, 4]].reshape(12, 1, 28, 28))
+    assert seen == [(1, 1), (2, 2), (4, 4)]  # numbers of the session's own batches
+    assert {p.total for p in progress if p.phase == "Calibrate"} == {3}
+    assert [p.done for p in progress if p.phase == "Calibrate"] == [0, 1, 2, 3]
+    assert made.served == engine.provenance["scales"]["batches"] == 3
+    assert engine.provenance["scales"]["left_out_batches"] == [0, 3]
+
+
+def test_a_session_without_any_batch_for_tensorrt_is_refused(machine, tmp_path):
+    with CalibrationSession(LENET, IMAGES, batch_size=10) as session:
+        session.run()
+        session.save(tmp_path / "session")
+        session.update(excluded={0, 1})
+        with pytest.raises(UsageError, match=r"all 2 batches of ArrayBatches.* are left out: include one"):
+            make_calibrator(session)
+    with pytest.raises(UsageError, match=r"loaded without its data.*source="):
+        make_calibrator(CalibrationSession.load(tmp_path / "session"))
+    with (
+        CalibrationSession(LENET, IMAGES, batch_size=8, last="keep") as session,
+        pytest.raises(UsageError, match="whole batches only"),
+    ):
+        make_calibrator(session)
 
 
 @pytest.mark.parametrize("where", ["progress", "log"])

@@ -222,6 +222,20 @@ def test_the_session_stays_where_it_is_where_it_should_not_or_cannot_follow(mach
     assert bool(panel.view.state["note"]) == (how == "recorded")
 
 
+def test_batches_that_the_session_leaves_out_are_not_given_to_tensorrt(machine, session, make_panel):
+    panel = make_panel(session)
+    assert panel.view.state["text"] == "TensorRT will run 5 batches and find the scales itself."
+    session.update(excluded={1, 4})
+    assert panel.view.state["text"] == (
+        "TensorRT will run 3 batches without the 2 that the session leaves out, and find the scales itself."
+    )
+    press_build(panel, follow="all")
+    fed = np.concatenate([feeds["data"] for feeds in machine.calibrated_with])
+    np.testing.assert_array_equal(fed, IMAGES[[0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15]])
+    assert session.state.position == 4  # the last batch that TensorRT was given is the fourth of the session
+    assert panel.view.state["batches"] == {"total": 3, "done": 3, "at": -1, "more": 0}
+
+
 def test_a_session_that_fails_to_follow_does_not_end_the_build(machine, session, make_panel):
     panel = make_panel(session)
     with session._busy:  # as if the explorer ran batches in another thread

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.data.kept import KeptBatches
 from trtcal_widgets.data.plan import BatchPlan
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.trt.cache_check import check_algorithm
@@ -57,8 +58,8 @@ def make_calibrator(
     Parameters
     ----------
     source
-        A :class:`BatchPlan`, anything that :func:`trtcal_widgets.data.as_source` takes (with ``batch_size``), or
-        None to hand over ``cache`` alone.
+        A session (its batches, without those that it leaves out at this moment), a :class:`BatchPlan`, anything that
+        :func:`trtcal_widgets.data.as_source` takes (with ``batch_size``), or None to hand over ``cache`` alone.
     algorithm
         ``"entropy2"`` (what most models and all DLA builds use), ``"entropy"``, ``"minmax"`` or ``"legacy"``.
     cache
@@ -69,8 +70,9 @@ def make_calibrator(
         model: ``"error"`` says so and stops; ``"recalibrate"`` ignores it and replaces the file; ``"use"`` hands it
         over with its header changed to one that fits. ``calibrator.report`` says what was found.
     on_batch
-        Called with (index, batch) before each batch goes to TensorRT; see
-        :class:`~trtcal_widgets.trt.control.BuildControl` for pausing and cancelling with it.
+        Called with (index, batch) before each batch goes to TensorRT. ``index`` is the batch's place in the data, also
+        where the session leaves earlier ones out. :class:`~trtcal_widgets.trt.control.BuildControl` pauses and cancels
+        with it.
     batch_size
         Samples per batch, where ``source`` does not come in batches.
     network_inputs
@@ -188,11 +190,19 @@ class UserWork:
         """Leave the user's calibrator to its owner."""
 
 
-def _plan(source: Any, batch_size: int | None) -> BatchPlan | None:
+def _plan(source: Any, batch_size: int | None) -> KeptBatches | None:
     if source is None:
         if batch_size is not None:
-            raise UsageError("batch_size without a source: there are no batches")
+            raise UsageError("batch_size= is given without a source, so there are no batches: leave it out")
         return None
+    left_out: frozenset[int] = frozenset()
+    if hasattr(source, "to_cache"):  # a session
+        if source.plan is None:
+            raise UsageError(
+                "this session was loaded without its data, so TensorRT cannot calibrate with them: load it with model= "
+                "and source=, or take its own scales, trt.build(model, session=session)"
+            )
+        source, left_out = source.plan, source.state.excluded
     if isinstance(source, BatchPlan):
         if batch_size not in (None, source.batch_size):
             raise UsageError(f"batch_size={batch_size}, but the plan has batches of {source.batch_size}")
@@ -202,8 +212,10 @@ def _plan(source: Any, batch_size: int | None) -> BatchPlan | None:
 
         plan = BatchPlan(as_source(source), batch_size)
     if plan.last == "keep":
-        raise UsageError("TensorRT's calibrators take whole batches only: make the BatchPlan with last='drop' or 'pad'")
-    return plan
+        raise UsageError(
+            "TensorRT's calibrators take whole batches only: make the session or BatchPlan with last='drop' or 'pad'"
+        )
+    return KeptBatches(plan, left_out)
 
 
 def _cache_of(

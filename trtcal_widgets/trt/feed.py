@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trtcal_widgets.data.base import Batch
-    from trtcal_widgets.data.plan import BatchPlan
+    from trtcal_widgets.data.kept import KeptBatches
     from trtcal_widgets.trt.memory import DeviceMemory
 
 __all__ = ["CacheFile", "DataFeed", "Stale"]
@@ -112,15 +112,16 @@ class DataFeed:
     cache
         Its cache.
     on_batch
-        Called with (index, batch) before the batch is given to TensorRT. It may wait, and it may raise: then
-        the calibration ends, no cache is kept, and the build raises the same exception.
+        Called with (index, batch) before the batch is given to TensorRT, the index being the batch's place in the data,
+        batches that are left out counted too. It may wait, and it may raise: then the calibration ends, no cache is
+        kept, and the build raises the same exception.
     memory
         Where batches go; None: this package's choice, opened at the first batch and closed with the feed.
     """
 
     def __init__(
         self,
-        plan: BatchPlan | None,
+        plan: KeptBatches | None,
         cache: CacheFile,
         *,
         on_batch: Callable[[int, Batch], object] | None = None,

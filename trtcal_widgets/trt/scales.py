@@ -184,6 +184,7 @@ def _facts(given: str, guard: Guard, scales: Scales) -> dict[str, Any]:
         if guard.work.plan is not None:
             plan = guard.work.plan
             facts |= {"data": plan.source.describe(), "batch_size": plan.batch_size, "left_out_samples": plan.dropped}
+            facts["left_out_batches"] = list(plan.left_out)
     if guard.report is not None:
         facts["cache_report"] = str(guard.report)
     if scales.amax:

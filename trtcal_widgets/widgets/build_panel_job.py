@@ -174,7 +174,7 @@ class BuildRun:
         assert self.job.session is not None
         path = self.form.cache.strip()
         return make_calibrator(
-            self.job.session.plan,
+            self.job.session,
             self.form.algorithm,
             cache=str(typed_path(path)) if path else None,
             stale=self.job.options.get("stale", "error"),

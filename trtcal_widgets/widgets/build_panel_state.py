@@ -14,6 +14,7 @@ from trtcal_widgets.widgets.formatting import duration
 from trtcal_widgets.widgets.typed_path import is_there
 
 if TYPE_CHECKING:
+    from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.trt.control import Progress
     from trtcal_widgets.trt.log import LogLine
     from trtcal_widgets.trt.versions import Features
@@ -128,15 +129,12 @@ def _plan_in_words(job: Job, form: BuildForm) -> str:
     if form.mode == "calibrate":
         session = job.session
         assert session is not None
-        n = session.plan.n_batches if session.plan else None
-        out = len(session.state.excluded)
-        left_out = f" (also the {out} that the session leaves out)" if out else ""
         if _has_cache(form):
             return (
                 f"{form.cache.strip()} is there already: TensorRT takes its scales and runs no batch. Empty the field "
                 "or name another file to calibrate anew."
             )
-        return f"TensorRT will run {f'{n:,}' if n else 'the'} batches{left_out} and find the scales itself."
+        return _batches_in_words(session)
     if form.mode == "session":
         assert job.session is not None
         mine = len(job.session.state.choices)
@@ -146,6 +144,13 @@ def _plan_in_words(job: Job, form: BuildForm) -> str:
         name = _qdq_name(form)
         return f"Writes {name} with the scales of this session, and builds that: the way that TensorRT 11 needs."
     return "TensorRT will build the model as the call said."
+
+
+def _batches_in_words(session: CalibrationSession) -> str:
+    n = session.plan.n_batches if session.plan else None
+    out = sum(n is None or index < n for index in session.state.excluded)
+    left_out = f" without the {out:,} that the session leaves out," if out else ""
+    return f"TensorRT will run {f'{n - out:,}' if n else 'the'} batches{left_out} and find the scales itself."
 
 
 def _has_cache(form: BuildForm) -> bool:
