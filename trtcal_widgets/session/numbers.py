@@ -6,7 +6,6 @@ Kernels release the GIL, so that tables of hundreds of tensors use every core.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from trtcal_widgets.core.merging import combine, replay
 from trtcal_widgets.core.quantizer import Cost, NoiseModel
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.rows import build_row
 from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
 
 if TYPE_CHECKING:
@@ -34,25 +34,36 @@ _COMPARED = (Method("entropy"), Method("minmax"), Method("percentile", 99.99))
 """Methods whose disagreement is shown: those that are cheap for every tensor after every batch."""
 
 _TRACE_POINTS = 48
-_MUCH_DISAGREEMENT = 4.0
-_MUCH_CLIPPED = 0.01
 _KEPT_CURVES = 64
+
+
+_KEPT_VIEWS = 4
+"""Views whose thresholds, costs and rows are kept: going back and forth costs no second search."""
+
+_FEW = 16
+"""Up to so many tensors are merged one by one."""
+
+_View = tuple[int, frozenset[int]]
 
 
 @dataclass
 class _Cached:
-    """What was computed for one tensor in the present view."""
+    """What was computed for one tensor in one view. The histogram is merged when it is wanted."""
 
-    histogram: Histogram
-    amax: dict[Method, float]
-    cost: dict[float, Cost]
+    view: _View
+    histogram: Histogram | None = None
+    amax: dict[Method, float] = field(default_factory=dict)
+    cost: dict[float, Cost] = field(default_factory=dict)
+
+
+_Rows = dict[str, tuple["Choice | Method", TensorRow]]
 
 
 @dataclass
 class _Ahead:
     """Histograms of a view with the batch behind it, which is still being recorded."""
 
-    view: tuple[int, frozenset[int]]
+    view: _View
     first: bool
     merged: dict[str, Histogram] = field(default_factory=dict)
 
@@ -79,11 +90,13 @@ class Numbers:
         self._store = store
         self._constants = constants
         self._join = replay if in_order else combine
-        self._view: tuple[int, frozenset[int]] = (0, frozenset())
+        self._in_order = in_order
+        self._view: _View = (0, frozenset())
         self._cached: dict[str, _Cached] = {}
+        self._past: dict[_View, tuple[dict[str, _Cached], _Rows]] = {}
         self._ahead: _Ahead | None = None
         self._curves: dict[tuple[str, Method], ThresholdCurve] = {}
-        self._rows: dict[str, tuple[Choice | Method, TensorRow]] = {}
+        self._rows: _Rows = {}
         self._lock = threading.RLock()
 
     def expect(self, batch: int) -> None:
@@ -100,9 +113,10 @@ class Numbers:
         with self._lock:
             ahead = self._ahead
             entry = self._cached.get(name)
-            if ahead is None or ahead.view != self._view or (entry is None and not ahead.first):
+            before = entry.histogram if entry is not None else None
+            if ahead is None or ahead.view != self._view or (before is None and not ahead.first):
                 return
-        ahead.merged[name] = added if entry is None else self._join([entry.histogram, added])
+        ahead.merged[name] = added if before is None else self._join([before, added])
 
     def show(self, position: int, excluded: frozenset[int]) -> None:
         """Move to another view; what still holds is kept."""
@@ -116,16 +130,26 @@ class Numbers:
             if grown and old_position in excluded:
                 return
             before, ahead = self._cached, self._ahead
-            self._cached = {}
+            self._leave(old_view)
+            self._cached, self._rows = self._past.pop(view, ({}, {}))
             self._ahead = None
             self._curves = {}
-            self._rows = {}
             if grown:
                 merged = ahead.merged if ahead is not None and ahead.view == old_view else {}
                 for name, old in before.items():
-                    if name not in merged:
+                    if name not in merged and old.histogram is not None:
                         merged[name] = self._with_batch(name, old.histogram, old_position)
-                self._cached = {name: _Cached(histogram, {}, {}) for name, histogram in merged.items()}
+                for name, histogram in merged.items():
+                    self._cached.setdefault(name, _Cached(view)).histogram = histogram
+            for old in before.values():
+                old.histogram = None
+
+    def _leave(self, view: _View) -> None:
+        """Keep what was found out about a view, but for its histograms, which would be many megabytes."""
+        if self._rows:
+            self._past[view] = (self._cached, self._rows)
+        while len(self._past) > _KEPT_VIEWS:
+            self._past.pop(next(iter(self._past)))
 
     def _with_batch(self, name: str, before: Histogram, batch: int) -> Histogram:
         added = self._store.get(batch, name) if name not in self._constants else None
@@ -133,26 +157,46 @@ class Numbers:
 
     def histogram(self, name: str) -> Histogram:
         """Return a tensor's histogram over the counted batches."""
-        return self._entry(name).histogram
+        return self._histogram(name, self._entry(name))
 
     def _entry(self, name: str) -> _Cached:
         with self._lock:
             entry = self._cached.get(name)
-            view = self._view
-        if entry is None:
-            histogram = self._constants.get(name) or self._merged(name, view)
-            with self._lock:
-                entry = _Cached(histogram, {}, {})
-                if view == self._view:
-                    entry = self._cached.setdefault(name, entry)
-        return entry
+            if entry is None:
+                entry = self._cached[name] = _Cached(self._view)
+            return entry
 
-    def _merged(self, name: str, view: tuple[int, frozenset[int]]) -> Histogram:
+    def _histogram(self, name: str, entry: _Cached) -> Histogram:
+        """Return the histogram of an entry, whose view may have been left in the meantime."""
+        histogram = entry.histogram
+        if histogram is None:
+            histogram = self._constants.get(name) or self._merged(name, entry.view)
+            with self._lock:
+                if self._cached.get(name) is entry:
+                    histogram = entry.histogram = entry.histogram or histogram
+        return histogram
+
+    def _merged(self, name: str, view: _View) -> Histogram:
         parts = [h for i in self._batches(view) if (h := self._store.get(i, name)) is not None]
         return self._join(parts) if parts else Histogram.empty()
 
+    def _merge_many(self, names: Iterable[str]) -> None:
+        """Merge the histograms of many tensors in one go, if there are many that are not merged yet."""
+        entries = {name: self._entry(name) for name in names if name not in self._constants}
+        missing = [name for name, entry in entries.items() if entry.histogram is None]
+        with self._lock:
+            view = self._view
+        if len(missing) <= _FEW:
+            return
+        merged = self._store.merged(missing, self._batches(view), in_order=self._in_order)
+        with self._lock:
+            for name, histogram in (merged or {}).items():
+                entry = entries[name]
+                if self._view == view and self._cached.get(name) is entry and entry.histogram is None:
+                    entry.histogram = histogram
+
     @staticmethod
-    def _batches(view: tuple[int, frozenset[int]]) -> list[int]:
+    def _batches(view: _View) -> list[int]:
         position, excluded = view
         return [i for i in range(position) if i not in excluded]
 
@@ -176,11 +220,12 @@ class Numbers:
             choice = choice.method or Method("entropy")
         entry = self._entry(leader)
         if choice not in entry.amax:
-            entry.amax[choice] = threshold(entry.histogram, choice)
+            entry.amax[choice] = threshold(self._histogram(leader, entry), choice)
         return entry.amax[choice]
 
     def thresholds(self, names: Sequence[str], state: SessionState) -> list[float]:
         """Return the thresholds that hold for tensors, searched on all cores."""
+        self._merge_many(dict.fromkeys(self._graph.group_of(name)[0] for name in names))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             wanted = [(self._graph.group_of(name)[0], self.intent(name, state)) for name in names]
             return list(pool.map(self.amax, *zip(*wanted, strict=True))) if wanted else []
@@ -191,7 +236,7 @@ class Numbers:
         if amax not in entry.cost:
             if len(entry.cost) > _KEPT_CURVES:
                 entry.cost.clear()
-            entry.cost[amax] = NoiseModel(entry.histogram).cost(amax)
+            entry.cost[amax] = NoiseModel(self._histogram(name, entry)).cost(amax)
         return entry.cost[amax]
 
     def trace(self, name: str, leader: str, methods: Sequence[Method]) -> Trace:
@@ -219,6 +264,7 @@ class Numbers:
         names = list(names)
         missing = [name for name in names if self._kept_row(name, state) is None]
         if len(missing) > 1:
+            self._merge_many(dict.fromkeys(n for name in missing for n in (name, self._graph.group_of(name)[0])))
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
                 list(pool.map(lambda name: self._make_row(name, state), missing))
         return [self.row(name, state) for name in names]
@@ -238,66 +284,14 @@ class Numbers:
         return kept[1] if kept is not None and kept[0] == self.intent(name, state) else None
 
     def _make_row(self, name: str, state: SessionState) -> TensorRow:
-        tensor = self._graph.tensor(name)
         group = self._graph.group_of(name)
         intent = self.intent(name, state)
-        histogram = self.histogram(name)
-        has_data = histogram.n_values > 0
+        entry = self._entry(name)
+        histogram = self._histogram(name, entry)
         compared = [self.amax(group[0], m) for m in _COMPARED]
         chosen = self.amax(group[0], intent)
-        cost = self.cost(name, chosen)
-        disagreement = max(compared) / min(compared) if min(compared) > 0 else 1.0
-        known = has_data or isinstance(intent, Choice)
-        row = TensorRow(
-            name=name,
-            op_type=self._graph.op_type(name),
-            kind=tensor.kind.value,
-            dtype=tensor.dtype,
-            shape_text=_shape_text(tensor.shape),
-            group=group,
-            has_data=has_data,
-            minimum=histogram.minimum if has_data else math.nan,
-            maximum=histogram.maximum if has_data else math.nan,
-            amax=chosen if known else math.nan,
-            method=intent.label,
-            mine=isinstance(intent, Choice),
-            entropy=compared[0] if has_data else math.nan,
-            minmax_amax=compared[1] if has_data else math.nan,
-            sqnr_db=cost.sqnr_db if has_data else math.nan,
-            clipped_fraction=cost.clipped_fraction if has_data else math.nan,
-            disagreement=disagreement if has_data else math.nan,
-            zeros_fraction=histogram.zeros / histogram.n_values if has_data else math.nan,
-            nans=histogram.nans,
-            infs=histogram.infs,
-            suspicious=tuple(_suspicions(histogram, cost, disagreement)) if has_data else (),
-        )
+        row = build_row(self._graph, name, histogram, intent, compared, chosen, self.cost(name, chosen))
         with self._lock:
-            if self._cached.get(name) is not None and self._cached[name].histogram is histogram:
+            if self._cached.get(name) is entry:
                 self._rows[name] = (intent, row)
         return row
-
-
-def _suspicions(histogram: Histogram, cost: Cost, disagreement: float) -> Iterable[str]:
-    """Say what is odd about a tensor, in a user's words."""
-    if histogram.nans:
-        yield f"{_values(histogram.nans)} NaN and left out"
-    if histogram.infs:
-        yield f"{_values(histogram.infs)} infinite and left out"
-    if histogram.n_finite and histogram.amax == 0.0:
-        yield "every value is 0: the scale is 0, and TensorRT runs the layer in higher precision"
-    elif histogram.n_finite and histogram.minimum == histogram.maximum:
-        yield "every value is the same"
-    if disagreement > _MUCH_DISAGREEMENT:
-        yield f"the methods disagree by a factor of {disagreement:.1f}: a few large values set the range"
-    if cost.clipped_fraction > _MUCH_CLIPPED:
-        yield f"{100 * cost.clipped_fraction:.1f} % of the values are clipped"
-
-
-def _values(n: int) -> str:
-    return "1 value is" if n == 1 else f"{n:,} values are"
-
-
-def _shape_text(shape: tuple[int | str | None, ...] | None) -> str:
-    if shape is None:
-        return "[?]"
-    return "[" + ",".join("?" if d is None else str(d) for d in shape) + "]"

@@ -6,15 +6,18 @@ counts in the file: any subset of the batches can be combined again without runn
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.errors import SessionError
+from trtcal_widgets.session.bulk import Merging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,6 +50,9 @@ RECORD = np.dtype(
 others; ``offset`` and ``length`` say where those are, ``itemsize`` of how many bytes each."""
 
 _COPY = 1 << 20
+
+_TOGETHER = 128
+"""Tensors that one thread merges in one go: their counts stay in the second-level cache."""
 
 
 class BatchStore:
@@ -107,9 +113,7 @@ class BatchStore:
         record = self._records[batch][self._index[name]]
         if not record["present"]:
             return None
-        with self._lock:
-            self._file.seek(int(record["offset"]))
-            block = self._file.read(int(record["length"]))
+        block = self._read(int(record["offset"]), int(record["length"]))
         return Histogram(
             base=float(record["base"]),
             doublings=int(record["doublings"]),
@@ -124,6 +128,42 @@ class BatchStore:
             sum_parts=(float(record["sum"]),),
             square_parts=(float(record["sum_squares"]),),
         )
+
+    def merged(self, names: Sequence[str], batches: Sequence[int], *, in_order: bool) -> dict[str, Histogram] | None:
+        """Return what replaying (``in_order``) or combining batches makes of many tensors, on all cores.
+
+        The result is that of merging what :meth:`get` returns, in less than a tenth of the time. None where
+        histograms of a tensor started from different ranges: whoever merges them one by one hears of it.
+        """
+        if not names or not batches:
+            return {name: Histogram.empty() for name in names}
+        # In the order of the file: the counts of neighbours then lie side by side.
+        indices = np.array([self._index[name] for name in names])
+        order = np.argsort(self._records[batches[-1]]["offset"][indices], kind="stable")
+        groups = [order[i : i + _TOGETHER] for i in range(0, len(order), _TOGETHER)]
+
+        def work(group: NDArray[np.intp]) -> Sequence[Histogram] | None:
+            merging = Merging(len(group), len(batches), in_order=in_order)
+            for batch in batches:
+                records = self._records[batch][indices[group]]
+                start = int(records["offset"].min())
+                block = self._read(start, int((records["offset"] + records["length"]).max()) - start)
+                if not merging.add(records, block, start):
+                    return None
+            return merging.histograms()
+
+        found: dict[str, Histogram] = {}
+        with ThreadPoolExecutor(min(len(groups), os.cpu_count() or 1)) as pool:
+            for group, histograms in zip(groups, pool.map(work, groups), strict=True):
+                if histograms is None:
+                    return None
+                found.update(zip((names[i] for i in group), histograms, strict=True))
+        return found
+
+    def _read(self, start: int, length: int) -> bytes:
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(length)
 
     def amax(self, name: str) -> NDArray[np.float64]:
         """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values."""

@@ -1,0 +1,143 @@
+"""Merging many tensors of the store at once, against merging them one by one."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.widgets.synthetic import synthetic_session
+from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.merging import combine, replay
+from trtcal_widgets.session.store import BatchStore
+
+# Edges of the first range (2048 bins over 1.0) and of its doublings, zeros of both signs, what is in no bin, and sums
+# that float64 rounds.
+_VALUES = st.sampled_from(
+    [0.0, -0.0, 1.0, -1.0, 2.0, -4.0, 1 / 2048, 0.75, -0.3, 1e-30, 3e9, 1e30, np.nan, np.inf, -np.inf]
+)
+_ARRAYS = st.lists(_VALUES, max_size=12).map(lambda values: np.array(values, np.float32))
+_BATCHES = st.lists(st.lists(st.none() | _ARRAYS, min_size=5, max_size=5), min_size=1, max_size=5)
+
+
+def kept(batches, *, same_base=True):
+    """A store of batches of arrays, five tensors each; None where a batch lacks the tensor."""
+    names = [f"t{k}" for k in range(5)]
+    store = BatchStore(names)
+    bases: dict[str, float] = {}
+    for arrays in batches:
+        found = []
+        # Not in the order of the names: the file then has them in another order, too.
+        for name, array in reversed(list(zip(names, arrays, strict=True))):
+            if array is not None:
+                histogram = Histogram.of(array, bases.get(name) if same_base else None)
+                if histogram.base:
+                    bases.setdefault(name, histogram.base)
+                found.append((name, histogram))
+        store.append(found)
+    return store, names
+
+
+def same(a, b):
+    for field in (*fields(Histogram), None):
+        name = field.name if field else "n_finite"
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+
+
+@given(_BATCHES, st.booleans(), st.data())
+@settings(deadline=None)
+def test_many_tensors_at_once_are_what_each_alone_comes_to(batches, in_order, data):
+    store, names = kept(batches)
+    chosen = data.draw(st.lists(st.sampled_from(range(len(batches))), unique=True).map(sorted))
+    merged = store.merged(names[::-1], chosen, in_order=in_order)
+    join = replay if in_order else combine
+    for name in names:
+        parts = [h for i in chosen if (h := store.get(i, name)) is not None]
+        same(merged[name], join(parts) if parts else Histogram.empty())
+    store.close()
+
+
+@pytest.mark.parametrize("size", [40_000, 70_000, 300])
+def test_counts_of_every_width_are_read(size):
+    """Counts behind bin 0 take one, two or four bytes, whichever the largest needs."""
+    array = np.concatenate([np.full(size, 0.5), [1.0]]).astype(np.float32)
+    store, names = kept([[array] * 5, [array * 2] * 5])
+    merged = store.merged(names, [0, 1], in_order=True)
+    assert merged["t0"].n_finite == 2 * (size + 1)
+    same(merged["t3"], replay([store.get(0, "t3"), store.get(1, "t3")]))
+    store.close()
+
+
+def test_different_ranges_are_left_to_the_one_that_can_say_so():
+    one, two = np.array([1.0], np.float32), np.array([3.0], np.float32)
+    store, names = kept([[one] * 5, [two] * 5], same_base=False)
+    assert store.merged(names, [0, 1], in_order=True) is None
+    assert store.merged(names, [1], in_order=True)["t0"].maximum == 3.0
+    store.close()
+
+
+@pytest.fixture
+def session():
+    """More tensors than are merged one by one, with two that share a scale, and one without values."""
+    special = {"empty": np.zeros(0, np.float32)}
+    names = [*(f"t{k}" for k in range(30)), "empty"]
+    made = synthetic_session(names=names, batches=6, special=special, groups=(("t3", "t4"),))
+    made.run()
+    return made
+
+
+def numbers(session):
+    return [repr(row) for row in session.table()]
+
+
+def test_a_view_that_is_jumped_to_has_the_numbers_of_one_that_was_stepped_to(session):
+    for change in ({"position": 3}, {"excluded": frozenset({0, 2})}, {"position": 5}, {"excluded": frozenset()}):
+        session.update(**change)
+        jumped, counts = numbers(session), {n: session.histogram(n).counts for n in session.tensors}
+        state = session.state
+        session.update(position=0, excluded=frozenset())
+        session.update(excluded=state.excluded)
+        for position in range(1, state.position + 1):
+            session.update(position=position)
+            session.row("t3")
+        assert numbers(session) == jumped
+        for name, expected in counts.items():
+            np.testing.assert_array_equal(session.histogram(name).counts, expected)
+        session.update(position=state.position)
+
+
+def test_going_back_and_forth_searches_no_threshold_twice(session):
+    late = session.table()
+    session.update(position=5)
+    early = session.table()
+    assert [r.sqnr_db for r in early] != [r.sqnr_db for r in late]
+    session.update(position=6)
+    assert all(again is row for again, row in zip(session.table(), late, strict=True))
+    session.exclude(1)
+    assert [r.sqnr_db for r in session.table()] != [r.sqnr_db for r in late]
+    session.include(1)
+    assert all(again is row for again, row in zip(session.table(), late, strict=True))
+    assert session.histogram("t7").n_finite == 6 * 400, "of this view, not of the one before"
+
+
+def test_a_choice_made_elsewhere_holds_in_a_view_that_is_come_back_to(session):
+    session.table()
+    session.update(position=5)
+    session.choose("t7", amax=123.0)
+    session.choose("t3", method="minmax")
+    session.table()
+    session.update(position=6)
+    rows = {row.name: row for row in session.table()}
+    assert rows["t7"].amax == 123.0
+    assert rows["t4"].amax == session.amax("t3", "minmax") == session.histogram("t3").amax
+
+
+def test_only_the_last_views_are_kept(session):
+    for position in (5, 4, 3, 2, 1, 2, 3, 4, 5, 6):
+        session.update(position=position)
+        session.table()
+    assert len(session.parts.numbers._past) <= 4
+    assert all(e.histogram is None for entries, _ in session.parts.numbers._past.values() for e in entries.values())

@@ -1,0 +1,195 @@
+"""Merging the kept histograms of many tensors at once, to what merging them one by one makes of them.
+
+:func:`~trtcal_widgets.core.merging.replay` and :func:`~trtcal_widgets.core.merging.combine` need a Python object for
+every batch of every tensor. The kernel here reads records and packed counts as they lie in the store, without the GIL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtcal_widgets.core._compile import compiled
+from trtcal_widgets.core._kernels import N_BINS, add_folded
+from trtcal_widgets.core.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Merging"]
+
+_DOUBLINGS, _EDGE, _ZEROS, _NANS, _POS_INFS, _NEG_INFS, _FINITE, _PARTS = range(8)
+_BASE, _MINIMUM, _MAXIMUM = range(3)
+
+
+@compiled()
+def _unpack(block: NDArray[np.uint8], at: int, itemsize: int, counts: NDArray[np.int64]) -> np.int64:
+    """Write the packed counts behind bin 0, little-endian, and return the sum of all."""
+    if itemsize <= 1:  # apart from the others, so that the loop vectorises
+        for j in range(N_BINS - 1):
+            counts[j + 1] = np.int64(block[at + j]) if itemsize else np.int64(0)
+    elif itemsize == 2:
+        for j in range(N_BINS - 1):
+            counts[j + 1] = np.int64(block[at + 2 * j]) | np.int64(block[at + 2 * j + 1]) << 8
+    else:
+        for j in range(N_BINS - 1):
+            value = np.int64(0)
+            for k in range(itemsize):
+                value |= np.int64(block[at + j * itemsize + k]) << (8 * k)
+            counts[j + 1] = value
+    total = np.int64(0)
+    for j in range(N_BINS):
+        total += counts[j]
+    return total
+
+
+@compiled()
+def _add_exactly(expansion: NDArray[np.float64], n: int, value: float) -> int:
+    """Grow an expansion of ``n`` terms by a number, as :mod:`trtcal_widgets.core.merging` does; return its length."""
+    kept = 0
+    carry = value
+    for k in range(n):
+        term = expansion[k]
+        high = carry + term
+        virtual = high - carry
+        low = (carry - (high - virtual)) + (term - virtual)
+        if low != 0.0:
+            expansion[kept] = low
+            kept += 1
+        carry = high
+    expansion[kept] = carry
+    return kept + 1
+
+
+@compiled()
+def _add_records(
+    records: NDArray[np.void],
+    block: NDArray[np.uint8],
+    start: int,
+    lift: bool,
+    counts: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    extremes: NDArray[np.float64],
+    expansions: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+) -> bool:
+    """Add one batch, a record for each tensor; False where a tensor started from another range than before.
+
+    Parameters
+    ----------
+    records, block, start
+        The batch's records, the packed counts, and where in the file the block starts.
+    lift
+        Whether values at the upper edge of a shorter range go one bin higher: ``replay``.
+    counts, numbers, extremes, expansions, lengths
+        The sums so far, a row for each tensor.
+    """
+    added = np.empty(N_BINS, np.int64)
+    for i in range(records.size):
+        record = records[i]
+        if record.present == 0:
+            continue
+        row, own = numbers[i], np.int64(record.doublings)
+        if record.base > 0.0:
+            if extremes[i, _BASE] > 0.0 and extremes[i, _BASE] != record.base:
+                return False
+            extremes[i, _BASE] = record.base
+        else:
+            own = row[_DOUBLINGS]  # only zeros so far, which are in bin 0 of any range
+        added[0] = record.first
+        finite = _unpack(block, record.offset - start, record.itemsize, added)
+        if own > row[_DOUBLINGS]:
+            shorter = counts[i].copy()
+            counts[i] = added
+            add_folded(counts[i], shorter, own - row[_DOUBLINGS], 0)
+            row[_DOUBLINGS] = own
+            row[_EDGE] = 0
+        else:
+            add_folded(counts[i], added, row[_DOUBLINGS] - own, record.edge if lift else 0)
+        if own == row[_DOUBLINGS]:
+            row[_EDGE] += record.edge
+        if finite:
+            extremes[i, _MINIMUM] = min(extremes[i, _MINIMUM], record.minimum)
+            extremes[i, _MAXIMUM] = max(extremes[i, _MAXIMUM], record.maximum)
+        row[_ZEROS] += record.zeros
+        row[_NANS] += record.nans
+        row[_POS_INFS] += record.pos_infs
+        row[_NEG_INFS] += record.neg_infs
+        row[_FINITE] += finite
+        row[_PARTS] += 1
+        lengths[i, 0] = _add_exactly(expansions[i, 0], lengths[i, 0], record.sum)
+        lengths[i, 1] = _add_exactly(expansions[i, 1], lengths[i, 1], record.sum_squares)
+    return True
+
+
+class Merging:
+    """Sums over batches for some tensors.
+
+    Parameters
+    ----------
+    n, n_batches
+        How many tensors, and the most batches that will be added.
+    in_order
+        Whether batches are replayed in their order, as one pass over them counts, or combined.
+    """
+
+    def __init__(self, n: int, n_batches: int, *, in_order: bool) -> None:
+        self._in_order = in_order
+        self._counts = np.zeros((n, N_BINS), np.int64)
+        self._numbers = np.zeros((n, 8), np.int64)
+        self._extremes = np.tile(np.array([0.0, np.inf, -np.inf]), (n, 1))
+        self._expansions = np.zeros((n, 2, n_batches + 1))
+        self._lengths = np.zeros((n, 2), np.int64)
+
+    def add(self, records: NDArray[np.void], block: bytes, start: int) -> bool:
+        """Add a batch; False, and of no use any more, where a tensor started from another range than before.
+
+        Parameters
+        ----------
+        records
+            A record of the store for each tensor, shape (n,).
+        block, start
+            The part of the file that holds their counts, and where it starts.
+        """
+        return bool(
+            _add_records(
+                records,
+                np.frombuffer(block, np.uint8),
+                start,
+                self._in_order,
+                self._counts,
+                self._numbers,
+                self._extremes,
+                self._expansions,
+                self._lengths,
+            )
+        )
+
+    def histograms(self) -> Sequence[Histogram]:
+        """Return what the tensors came to; this object is done then."""
+        self._counts.setflags(write=False)
+        return [self._histogram(i) for i in range(len(self._counts))]
+
+    def _histogram(self, i: int) -> Histogram:
+        doublings, edge, zeros, nans, pos_infs, neg_infs, finite, parts = self._numbers[i].tolist()
+        if not parts:
+            return Histogram.empty()
+        base, minimum, maximum = self._extremes[i].tolist()
+        sums, squares = (self._expansions[i, k, : self._lengths[i, k]].tolist() for k in range(2))
+        return Histogram(
+            base=base,
+            doublings=doublings,
+            counts=self._counts[i],
+            edge=edge,
+            zeros=zeros,
+            nans=nans,
+            pos_infs=pos_infs,
+            neg_infs=neg_infs,
+            minimum=minimum if finite else 0.0,
+            maximum=maximum if finite else 0.0,
+            sum_parts=tuple(sums),
+            square_parts=tuple(squares),
+        ).with_n_finite(finite)
