@@ -113,7 +113,7 @@ class Timer:
             before()
             self.memory.synchronize()
             with self.memory.current():
-                for _ in range(max(2, times // 8)):  # keeps the GPU busy while Python queues the rest
+                for _ in range(max(4, times)):  # keeps the GPU busy while Python queues the rest
                     self.check(self.api.cuMemsetD8Async(self.delay.ptr, 0, self.delay.nbytes, 0))
                 self.check(self.api.cuEventRecord(self.events[0], 0))
                 for i in range(times):

@@ -106,6 +106,25 @@ def test_every_counter_of_every_row_is_added_up_once(arrays, n_blocks):
         assert own["last"][0] - own["first"][0] == (plan.segments["slot"] == slot).sum()
 
 
+@given(st.integers(1, 1 << 34), st.sampled_from(sorted(SIZE)), st.integers(1, 600))
+@settings(max_examples=100, deadline=None)
+def test_blocks_of_a_single_array_find_their_segments_without_the_table(n, dtype, n_blocks):
+    ptr = 1 << 20
+    plan = make_plan([DeviceArray(2, ptr, 0), DeviceArray(3, ptr, n, dtype)], 6, n_blocks)
+    for b, segment in enumerate(plan.segments):  # as the kernel does it
+        start = b * plan.share
+        assert segment["ptr"] == ptr + start * SIZE[dtype]
+        assert segment["n"] == min(plan.share, n - start)
+        assert (segment["slot"], segment["first"], segment["last"]) == (3, 0, plan.n_blocks)
+    assert (plan.first_of_block == np.arange(plan.n_blocks + 1)).all()
+    assert plan.segments["n"].astype(object).sum() == n
+
+
+def test_plans_of_several_arrays_have_no_share():
+    arrays = [DeviceArray(0, 1 << 20, 1 << 20), DeviceArray(0, 1 << 30, 1 << 20)]
+    assert make_plan(arrays, 1, 100).share == 0
+
+
 def test_a_huge_array_is_cut_so_that_counters_of_32_bits_hold_it():
     plan = make_plan([DeviceArray(0, 256, 1 << 36, "float16")], 1, 8)
     assert plan.longest <= 1 << 31
@@ -374,7 +393,7 @@ def test_adversarial_data_are_counted_as_on_the_cpu(memory, name, x, dtype):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("tuning", [Tuning(512, 2), Tuning(256, 4, 2, 1), Tuning(1024, 1, 8, 8)])
+@pytest.mark.parametrize("tuning", [Tuning(512, 2), Tuning(256, 2, 1, 5), Tuning(1024, 1, 1, 1)])
 def test_tuning_changes_no_count(memory, tuning):
     for _, x in adversarial():
         assert_same(count_on(memory, x, base=0.5, tuning=tuning), Histogram.of(x, 0.5))

@@ -29,13 +29,17 @@ class Tuning:
 
     threads: int = 1024
     blocks_per_sm: int = 1
-    vectors_32: int = 4
-    vectors_16: int = 4
-    prefetch_tiles: int = 4
+    vectors: int = 2
+    depth: int = 2
+    prefetch_kib: int = 128
 
     def defines(self) -> list[str]:
         """Return them as ``NAME=value``."""
         return [f"{f.name.upper()}={getattr(self, f.name)}" for f in fields(self)]
+
+    def ring(self, compute_capability: tuple[int, int]) -> int:
+        """Return the bytes of shared memory for values that are on their way: none before there was cp.async."""
+        return self.threads * self.vectors * self.depth * 16 if compute_capability >= (8, 0) else 0
 
 
 TUNING = Tuning()
@@ -48,6 +52,7 @@ class Kernels:
         self.tuning = tuning
         self.n_blocks = memory.device.multiprocessors * tuning.blocks_per_sm
         major, minor = memory.device.compute_capability
+        self._shared = {"count": tuning.ring((major, minor))}
         image = compile_source(f"sm_{major}{minor}", tuning)
         with memory.current() as driver:
             try:
@@ -58,13 +63,16 @@ class Kernels:
                     f"the driver (CUDA {version // 1000}.{version % 1000 // 10}) does not take the compiled code: {e}. "
                     "If NVRTC is of a newer CUDA than the driver, update the driver or install an older NVRTC"
                 ) from e
-            self._kernels = {name: driver.get_kernel(self._module, name) for name in _NAMES}
+            self._kernels = {n: driver.get_kernel(self._module, n, shared=self._shared.get(n, 0)) for n in _NAMES}
 
     def launch(self, driver: Driver, name: str, grid: int, arguments: Sequence[int], stream: int) -> None:
         """Queue a kernel; the context must be current."""
         block = {"count": self.tuning.threads, "measure": self.tuning.threads, "finish": 512}
         overlap = name in ("count", "finish")  # these wait for the kernel before them themselves
-        driver.launch(self._kernels[name], grid, block.get(name, 256), arguments, stream, overlap=overlap)
+        shared = self._shared.get(name, 0)
+        driver.launch(
+            self._kernels[name], grid, block.get(name, 256), arguments, stream, overlap=overlap, shared=shared
+        )
 
 
 _LOADED: WeakKeyDictionary[DeviceMemory, dict[Tuning, Kernels]] = WeakKeyDictionary()

@@ -20,7 +20,7 @@ import numpy as np
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.trt.gpu_arrays import borrow
 from trtcal_widgets.trt.gpu_code import TUNING, Tuning, load_kernels
-from trtcal_widgets.trt.gpu_plan import PART, ROW, SEGMENT, STATE, DeviceArray, Plan, make_plan
+from trtcal_widgets.trt.gpu_plan import KINDS, PART, ROW, SEGMENT, STATE, DeviceArray, Plan, make_plan
 from trtcal_widgets.trt.gpu_states import checked_bases, read_histograms
 from trtcal_widgets.trt.memory import DeviceBuffer, DeviceMemory, PinnedBuffer, open_memory
 
@@ -188,7 +188,9 @@ class GpuHistograms:
         with self._memory.current() as driver:
             if not self._all_known:
                 self._kernels.launch(driver, "measure", n_blocks, work, self._stream)
-            arguments = (planned.heads, *work, rows, parts, fresh)
+            a = wanted[0]  # the kernel looks at it only where it is the only one
+            one = (a.ptr, a.n, planned.plan.share, a.slot, KINDS[a.dtype])
+            arguments = (*one, planned.heads, *work, rows, parts, fresh)
             self._kernels.launch(driver, "count", n_blocks, arguments, self._stream)
 
     def fetch(self) -> list[Histogram]:

@@ -50,6 +50,9 @@ _LEAST_PER_BLOCK = 16 * 1024
 _CUT = 1024
 """Tensors are cut at multiples of this many elements, which keeps vectors aligned."""
 
+_EVEN_CUT = 128
+"""The same for the cuts of a single array."""
+
 _LONGEST = 1 << 30
 """Elements in one segment at most: its counters have 32 bits."""
 
@@ -98,6 +101,8 @@ class Plan:
     segments: NDArray[np.void]
     first_of_block: NDArray[np.uint32]
     items: NDArray[np.void]
+    share: int = 0
+    """Elements of each block but the last, where there is one array: then a block knows its segment without a table."""
 
     @property
     def heads(self) -> NDArray[np.void]:
@@ -136,6 +141,8 @@ def make_plan(arrays: Sequence[DeviceArray], n_slots: int, n_blocks: int) -> Pla
     slot, ptr, n, kind = _columns(arrays, n_slots)
     size = _ITEM_SIZE[kind]
     cost = n * size + _SEGMENT_COST
+    if n.size == 1:
+        return _plan_of_one(slot, ptr, n, kind, n_blocks)
     total = int(cost.sum())
     n_useful = max(n.size, -(-int((n * size).sum()) // _LEAST_PER_BLOCK))
     n_blocks = max(1, min(n_blocks, n_useful), -(-int(n.sum()) // _LONGEST))
@@ -160,6 +167,23 @@ def make_plan(arrays: Sequence[DeviceArray], n_slots: int, n_blocks: int) -> Pla
     block = np.searchsorted(cuts, starts, side="right")
     first_of_block = np.searchsorted(block, np.arange(n_blocks + 1)).astype(np.uint32)
     return Plan(segments, first_of_block, _items(segments))
+
+
+def _plan_of_one(
+    slot: NDArray[np.int64], ptr: NDArray[np.uint64], n: NDArray[np.int64], kind: NDArray[np.int64], n_blocks: int
+) -> Plan:
+    """Cut one array into equal segments, one for each block."""
+    size, total = int(_ITEM_SIZE[kind[0]]), int(n[0])
+    n_blocks = max(1, min(n_blocks, -(-total * size // _LEAST_PER_BLOCK)), -(-total // _LONGEST))
+    share = -(-total // n_blocks)
+    share = -(-share // _EVEN_CUT) * _EVEN_CUT
+    starts = np.arange(0, total, share)
+    segments = np.zeros(starts.size, SEGMENT)
+    segments["ptr"] = ptr[0] + (starts * size).astype(np.uint64)
+    segments["n"] = np.minimum(share, total - starts)
+    segments["slot"] = slot[0]
+    segments["kind"] = kind[0]
+    return Plan(segments, np.arange(starts.size + 1, dtype=np.uint32), _items(segments), share)
 
 
 def _columns(

@@ -2,7 +2,8 @@
 //
 // The work of one call is cut into segments: consecutive elements of one tensor. A block owns a run of segments and
 // counts each of them in shared memory, from the tensor's range on; when it meets a larger |x|, it doubles its own
-// range and folds its own counts, without a word to the other blocks. It leaves the segment as a row of counts with
+// range and counts in another table from then on, without a word to the other blocks and without waiting for its own
+// warps; at the end it folds its tables into one. It leaves the segment as a row of counts with
 // the number of doublings it needed; when the same segments are counted again, it goes on where it left off. Before
 // the host asks for counts, `finish` folds all rows of a tensor to the largest number of doublings and adds them up.
 // So every element is read once, growth costs nothing while it does not happen, and no result depends on the order in
@@ -23,20 +24,21 @@ typedef unsigned long long u64;
 #ifndef BLOCKS_PER_SM
 #define BLOCKS_PER_SM 1
 #endif
-#ifndef VECTORS_32
-#define VECTORS_32 4  // 16-byte loads per thread and tile, float32
+#ifndef VECTORS
+#define VECTORS 2  // 16-byte vectors that a thread counts at a time
 #endif
-#ifndef VECTORS_16
-#define VECTORS_16 4  // the same for 16-bit types
+#ifndef DEPTH
+#define DEPTH 2  // how many times that are on their way to it
 #endif
-#ifndef PREFETCH_TILES
-#define PREFETCH_TILES 4  // tiles to ask for while the block is busy with something else; half as many of 16-bit types
+#ifndef PREFETCH_KIB
+#define PREFETCH_KIB 128  // of a segment, to ask for before the block may read it
 #endif
 
 constexpr int BINS = 2048;
 constexpr int SLOTS = BINS + 1;   // and the edge
 constexpr int OTHER = SLOTS;       // slot of NaN and infinities
 constexpr int ROW = 2052;         // a row of counters, whole 16-byte vectors
+constexpr u32 OTHER_THREAD = OTHER / 4 % THREADS;  // stores that counter
 constexpr int FINISH_THREADS = 512;
 constexpr int ROWS_AT_ONCE = 16;  // rows that one block of `finish` adds up
 constexpr u32 ALL = 0xffffffffu;
@@ -46,9 +48,9 @@ enum Kind { FLOAT32 = 0, FLOAT16 = 1, BFLOAT16 = 2 };
 // The layouts are repeated as numpy dtypes in gpu_plan.py.
 // n elements from ptr on; first..last are the segments of the same tensor.
 struct Segment { u64 ptr, n; int slot, kind, first, last; };
-// What was found in a segment besides the counts.
 // Rows from..to of a tensor whose rows are first..last, and some of their columns; the tensor has `items` of these.
 struct Item { int slot, first, last, from, to, column, columns, items; };
+// What was found in a segment besides the counts.
 struct Part { double sum, squares; u32 zeros, pos_infs, neg_infs; float lo, hi; int k; };
 // What is known of a tensor besides the counts.
 struct State {
@@ -86,23 +88,37 @@ __device__ __forceinline__ float is_zero(float x) {
     return one;
 }
 
-#if __CUDA_ARCH__ >= 800
+// The smaller one; strict: NaN if one of them is NaN, otherwise NaN is passed over.
 template <bool STRICT> __device__ __forceinline__ float least_of(float a, float b) {
     if (!STRICT) return fminf(a, b);
+#if __CUDA_ARCH__ >= 800
     asm("min.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
     return a;
+#else
+    return a != a || b != b ? nan() : fminf(a, b);
+#endif
 }
 template <bool STRICT> __device__ __forceinline__ float largest_of(float a, float b) {
     if (!STRICT) return fmaxf(a, b);
+#if __CUDA_ARCH__ >= 800
     asm("max.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
     return a;
-}
+#else
+    return a != a || b != b ? nan() : fmaxf(a, b);
 #endif
+}
 
 // What the kernels know of an element type. A word is 4 bytes, which hold one or two values.
 template <int KIND> struct Format;
+// What min and max of two words of 16-bit values do, where there are no instructions for it.
+template <int KIND> __device__ __forceinline__ u32 by_halves(u32 a, u32 b, float (*choose)(float, float)) {
+    float x[2], y[2];
+    Format<KIND>::unpack(a, x);
+    Format<KIND>::unpack(b, y);
+    return (Format<KIND>::pack(choose(x[0], y[0])) & 0xffffu) | (Format<KIND>::pack(choose(x[1], y[1])) & 0xffff0000u);
+}
 template <> struct Format<FLOAT32> {
-    static constexpr int per_word = 1, vectors = VECTORS_32;
+    static constexpr int per_word = 1;
     static constexpr u32 nan_word = 0x7fc00000u;
     __device__ static void unpack(u32 w, float* x) { x[0] = __uint_as_float(w); }
     __device__ static u32 lone(u64 address) { return *(const u32*)address; }
@@ -119,14 +135,20 @@ template <> struct Format<FLOAT32> {
     template <bool STRICT> __device__ static u32 largest(u32 a, u32 b) {
         return __float_as_uint(largest_of<STRICT>(__uint_as_float(a), __uint_as_float(b)));
     }
-    // Add to a count of zeros, which `zeros` reads; it is exact for as many as a thread has in a tile.
+    // Add to a count of zeros, which starts as 0 and `zeros` reads; it is exact for as many as a thread has.
     __device__ static u32 add_zeros(u32 w, u32 so_far) {
         return __float_as_uint(__uint_as_float(so_far) + is_zero(__uint_as_float(w)));
     }
     __device__ static u32 zeros(u32 count) { return (u32)__uint_as_float(count); }
+    __device__ static u32 pack(float x) { return __float_as_uint(x); }
+    __device__ static u32 limit(float R) { return __float_as_uint(R); }
+    // Whether no value is beyond the limit; not so if one is NaN.
+    __device__ static bool within(u32 least, u32 largest, u32 limit) {
+        return __uint_as_float(largest) <= __uint_as_float(limit) && __uint_as_float(least) >= -__uint_as_float(limit);
+    }
 };
 template <> struct Format<FLOAT16> {
-    static constexpr int per_word = 2, vectors = VECTORS_16;
+    static constexpr int per_word = 2;
     static constexpr u32 nan_word = 0x7e007e00u;
     __device__ static void unpack(u32 w, float* x) {
         asm("{.reg .b16 a, b; mov.b32 {a, b}, %2; cvt.f32.f16 %0, a; cvt.f32.f16 %1, b;}"
@@ -142,28 +164,50 @@ template <> struct Format<FLOAT16> {
         return bits;
     }
     template <bool STRICT> __device__ static u32 least(u32 a, u32 b) {
+#if __CUDA_ARCH__ < 800
+        return by_halves<FLOAT16>(a, b, least_of<STRICT>);
+#else
         if (STRICT) asm("min.NaN.f16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         else asm("min.f16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         return a;
+#endif
     }
     template <bool STRICT> __device__ static u32 largest(u32 a, u32 b) {
+#if __CUDA_ARCH__ < 800
+        return by_halves<FLOAT16>(a, b, largest_of<STRICT>);
+#else
         if (STRICT) asm("max.NaN.f16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         else asm("max.f16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         return a;
+#endif
     }
-    __device__ static u32 add_zeros(u32 w, u32 so_far) {  // both halves at once
-        asm("{.reg .b32 ones; set.eq.f16x2.f16x2 ones, %1, %2; add.f16x2 %0, %0, ones;}"
-            : "+r"(so_far) : "r"(w), "r"(0));
+    __device__ static u32 add_zeros(u32 w, u32 so_far) {  // both halves at once; a zero is -1
+        asm("{.reg .b32 ones; set.eq.u32.f16x2 ones, %1, %2; dp2a.lo.s32.s32 %0, ones, %3, %0;}"
+            : "+r"(so_far) : "r"(w), "r"(0), "r"(0x0101));
         return so_far;
     }
-    __device__ static u32 zeros(u32 count) {
-        float x[2];
-        unpack(count, x);
-        return (u32)(x[0] + x[1]);
+    __device__ static u32 zeros(u32 count) { return 0 - count; }
+    __device__ static u32 pack(float x) {
+        u32 w;
+        asm("{.reg .b16 a; cvt.rn.f16.f32 a, %1; mov.b32 %0, {a, a};}" : "=r"(w) : "f"(x));
+        return w;
+    }
+    // The largest that is not beyond R.
+    __device__ static u32 limit(float R) {
+        u32 w;
+        asm("{.reg .b16 a; cvt.rz.f16.f32 a, %1; mov.b32 %0, {a, a};}" : "=r"(w) : "f"(R));
+        return w;
+    }
+    __device__ static bool within(u32 least, u32 largest, u32 limit) {
+        u32 yes;
+        asm("{.reg .pred a, b, c, d; setp.le.f16x2 a|b, %1, %3; setp.ge.f16x2 c|d, %2, %4; and.pred a, a, b;"
+            " and.pred c, c, d; and.pred a, a, c; selp.u32 %0, 1, 0, a;}"
+            : "=r"(yes) : "r"(largest), "r"(least), "r"(limit), "r"(limit ^ 0x80008000u));
+        return yes != 0;
     }
 };
 template <> struct Format<BFLOAT16> {
-    static constexpr int per_word = 2, vectors = VECTORS_16;
+    static constexpr int per_word = 2;
     static constexpr u32 nan_word = 0x7fc07fc0u;
     __device__ static void unpack(u32 w, float* x) {
         x[0] = __uint_as_float(w << 16);
@@ -173,14 +217,22 @@ template <> struct Format<BFLOAT16> {
     __device__ static u32 remove(u32& w) { return Format<FLOAT16>::remove_halves(w, 0x8000u - 0x7f80u); }
     __device__ static u32 number(u32 removed) { return Format<FLOAT16>::number(removed); }
     template <bool STRICT> __device__ static u32 least(u32 a, u32 b) {
+#if __CUDA_ARCH__ < 800
+        return by_halves<BFLOAT16>(a, b, least_of<STRICT>);
+#else
         if (STRICT) asm("min.NaN.bf16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         else asm("min.bf16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         return a;
+#endif
     }
     template <bool STRICT> __device__ static u32 largest(u32 a, u32 b) {
+#if __CUDA_ARCH__ < 800
+        return by_halves<BFLOAT16>(a, b, largest_of<STRICT>);
+#else
         if (STRICT) asm("max.NaN.bf16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         else asm("max.bf16x2 %0, %0, %1;" : "+r"(a) : "r"(b));
         return a;
+#endif
     }
     __device__ static u32 add_zeros(u32 w, u32 so_far) {
         float x[2];
@@ -188,38 +240,42 @@ template <> struct Format<BFLOAT16> {
         return __float_as_uint(__uint_as_float(so_far) + is_zero(x[0]) + is_zero(x[1]));
     }
     __device__ static u32 zeros(u32 count) { return (u32)__uint_as_float(count); }
+    __device__ static u32 pack(float x) { return (__float_as_uint(x) >> 16) * 0x10001u; }
+    __device__ static u32 limit(float R) { return __float_as_uint(R); }
+    __device__ static bool within(u32 least, u32 largest, u32 limit) {
+        float lo[2], hi[2];
+        unpack(least, lo);
+        unpack(largest, hi);
+        return Format<FLOAT32>::within(__float_as_uint(least_of<true>(lo[0], lo[1])),
+                                       __float_as_uint(largest_of<true>(hi[0], hi[1])), limit);
+    }
 };
 
-// Least and largest of N words of values. Strict: NaN if one of them is NaN. Otherwise NaN is passed over.
+// Least and largest of N words, for each value of a word. Strict: NaN if one of them is NaN.
 template <int KIND, bool STRICT, int N>
-__device__ __forceinline__ void extremes(const u32 (&words)[N], float& lo, float& hi) {
-    constexpr int P = Format<KIND>::per_word;
-    float x[P];
-#if __CUDA_ARCH__ >= 800
-    u32 least = words[0], largest = words[0];
+__device__ __forceinline__ void extremes(const u32 (&words)[N], u32& least, u32& largest) {
+    least = largest = words[0];
 #pragma unroll
     for (int w = 1; w < N; ++w) {
         least = Format<KIND>::template least<STRICT>(least, words[w]);
         largest = Format<KIND>::template largest<STRICT>(largest, words[w]);
     }
+}
+
+// The same of the values of a word. NaN is passed over.
+template <int KIND> __device__ __forceinline__ void unpack_extremes(u32 least, u32 largest, float& lo, float& hi) {
+    constexpr int P = Format<KIND>::per_word;
+    float x[P];
     Format<KIND>::unpack(least, x);
-    lo = least_of<STRICT>(x[0], x[P - 1]);
+    lo = fminf(x[0], x[P - 1]);
     Format<KIND>::unpack(largest, x);
-    hi = largest_of<STRICT>(x[0], x[P - 1]);
-#else
-    lo = hi = nan();
-    float poison = 0.0f;  // becomes NaN
-#pragma unroll
-    for (int w = 0; w < N; ++w) {
-        Format<KIND>::unpack(words[w], x);
-#pragma unroll
-        for (int p = 0; p < P; ++p) {
-            lo = fminf(lo, x[p]);
-            hi = fmaxf(hi, x[p]);
-            if (STRICT) poison = fmaf(x[p], 0.0f, poison);
-        }
-    }
-    lo += poison;
+    hi = fmaxf(x[0], x[P - 1]);
+}
+
+// Ask for bytes that will be read soon: one thread. The address and the size are multiples of 16.
+__device__ __forceinline__ void prefetch(u64 address, u32 bytes) {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" :: "l"(address), "r"(bytes));
 #endif
 }
 
@@ -227,13 +283,12 @@ __device__ __forceinline__ void extremes(const u32 (&words)[N], float& lo, float
 // padded with NaN. The padding is taken off the tally of NaN again.
 template <int KIND> struct Span {
     static constexpr int per_vector = 4 * Format<KIND>::per_word, size = 16 / per_vector;
-    u64 head, body;
+    u64 body;
     u32 vectors, head_n, total;
 
     __device__ explicit Span(const Segment& s) {
         const u64 before = ((0 - s.ptr) & 15) / size;
         head_n = (u32)(before < s.n ? before : s.n);
-        head = s.ptr;
         body = s.ptr + (u64)head_n * size;
         vectors = (u32)((s.n - head_n) / per_vector);
         total = vectors + head_n + (u32)(s.n - head_n - (u64)vectors * per_vector);
@@ -248,8 +303,35 @@ template <int KIND> struct Span {
         words[0] = words[1] = words[2] = words[3] = Format<KIND>::nan_word;
         if (i >= total) return;
         const u32 j = i - vectors;
-        const u64 tail = body + 16ull * vectors + (u64)(j - head_n) * size;
-        words[0] = Format<KIND>::lone(j < head_n ? head + (u64)j * size : tail);
+        const u64 lone = body + (u64)j * size - (u64)head_n * size;  // of those before the aligned ones
+        words[0] = Format<KIND>::lone(j < head_n ? lone : lone + 16ull * vectors);
+    }
+    // Start to copy the 32 * U vectors from `first` on, for a warp, into shared memory; each lane its own.
+    template <u32 U> __device__ __forceinline__ void start(u32 first, u32 place) const {
+#if __CUDA_ARCH__ >= 800
+        if (first + 32 * U <= vectors) {
+            const u64 from = body + 16ull * (first + (threadIdx.x & 31));
+#pragma unroll
+            for (u32 u = 0; u < U; ++u)
+                asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
+                    :: "r"(place + u * THREADS * 16), "l"(from + 16 * 32 * u) : "memory");
+        }
+        asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+    }
+    // Wait for the oldest of D of these copies and read it.
+    template <u32 U, u32 D> __device__ __forceinline__ void take(u32 first, u32 place, u32 (&words)[4 * U]) const {
+#if __CUDA_ARCH__ < 800
+        load_warp<U>(first, words);
+#else
+        if (first + 32 * U > vectors) return load_warp<U>(first, words);
+        asm volatile("cp.async.wait_group %0;" :: "n"(D - 1) : "memory");
+#pragma unroll
+        for (u32 u = 0; u < U; ++u)
+            asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                : "=r"(words[4 * u]), "=r"(words[4 * u + 1]), "=r"(words[4 * u + 2]), "=r"(words[4 * u + 3])
+                : "r"(place + u * THREADS * 16));
+#endif
     }
     // The 32 * U vectors from `first` on, for a warp.
     template <u32 U> __device__ __forceinline__ void load_warp(u32 first, u32 (&words)[4 * U]) const {
@@ -274,8 +356,9 @@ struct Tally {
 // The range of a block: R = base * 2^k, or the largest float, where every finite value fits.
 struct Range {
     float R, factor;
-    int k;
-    u32 slots;  // address of the counters in shared memory, minus 4 * BIAS
+    u32 version;  // of which this is the range, and the doublings
+    u32 slots;    // address of the table's counters, minus 4 * BIAS
+    u32 limit;    // R as Format has it
 
     __device__ __forceinline__ void double_up() {
         R = fminf(R * 2.0f, float_max());
@@ -283,12 +366,25 @@ struct Range {
     }
 };
 
+// What a thread has seen so far of a segment, in the form that costs least to keep up.
+struct Found {
+    double sum, squares;
+    u32 least, largest;  // words of values
+    u32 zeros;           // as Format has it, with the NaN and infinities that were taken out
+};
+
+// The range that is counted in now, in one word: the doublings, and the table whose counters have that range.
+constexpr u32 TABLES = 4, STOP = 1u << 31;  // STOP: there is no table left
+__device__ __forceinline__ u32 version_of(int k, u32 table) { return (u32)k * TABLES + table; }
+
 struct alignas(16) Shared {
-    u32 slots[ROW];
+    u32 tables[TABLES][ROW];
+    int k[TABLES];  // doublings of the tables that were counted in
+    u32 version;
     u32 needed;  // bits of the largest |x| that did not fit
+    Segment next;
+    u32 others;  // of the counter of NaN and infinities: what it was before the segment
     u32 pos_infs, neg_infs;
-    float base;
-    int k;
     Tally tallies[THREADS / 32];
 };
 
@@ -347,134 +443,6 @@ __device__ __forceinline__ void count_infinities(const u32 (&words)[N], Shared& 
     if (neg_infs) atomicAdd(&shared.neg_infs, neg_infs);
 }
 
-// Count a tile of a warp. False: some value does not fit the range, and nothing was counted.
-template <int KIND, int N>
-__device__ __forceinline__ bool commit(u32 (&words)[N], Shared& shared, const Range& range, Tally& tally) {
-    constexpr int P = Format<KIND>::per_word;
-    float lo, hi;
-    extremes<KIND, true>(words, lo, hi);
-    bool equal = false;
-    if (__all_sync(ALL, hi <= range.R && lo >= -range.R)) {  // not so if one is NaN
-        const float first = __shfl_sync(ALL, hi, 0);
-        equal = __all_sync(ALL, lo == first && hi == first);
-        if (equal && (threadIdx.x & 31) == 0)
-            atomicAdd(&shared.slots[slot_bits(hi, range.factor) - BIAS], 32 * P * N);
-    } else {
-        extremes<KIND, false>(words, lo, hi);
-        const bool infinite = __any_sync(ALL, hi == infinity() || lo == -infinity());
-        if (infinite) finite_extremes<KIND>(words, lo, hi);
-        const float largest = fmaxf(-lo, hi);
-        if (__any_sync(ALL, largest > range.R)) {
-            if (largest > range.R) atomicMax(&shared.needed, __float_as_uint(largest));
-            return false;
-        }
-        if (infinite) count_infinities<KIND>(words, shared);
-        forget(words);
-        u32 removed = 0;
-#pragma unroll
-        for (int w = 0; w < N; ++w) removed += Format<KIND>::remove(words[w]);
-        if (removed) {  // they will be counted as zeros
-            removed = Format<KIND>::number(removed);
-            atomicSub(&shared.slots[0], removed);
-            atomicAdd(&shared.slots[OTHER], removed);
-            tally.zeros -= removed;
-        }
-    }
-    forget(words);
-    // Sums in two chains each, so that an addition need not wait for the one before it.
-    double sum[2] = {0.0, 0.0}, squares[2] = {0.0, 0.0};
-    u32 zeros = 0;
-#pragma unroll
-    for (int w = 0; w < N; ++w) {
-        float x[P];
-        Format<KIND>::unpack(words[w], x);
-        zeros = Format<KIND>::add_zeros(words[w], zeros);
-#pragma unroll
-        for (int p = 0; p < P; ++p) {
-            if (!equal) bump(slot_bits(x[p], range.factor), range.slots);
-            const double v = x[p];
-            sum[w & 1] += v;
-            squares[w & 1] = fma(v, v, squares[w & 1]);
-        }
-    }
-    tally.sum += sum[0] + sum[1];
-    tally.squares += squares[0] + squares[1];
-    tally.zeros += Format<KIND>::zeros(zeros);
-    tally.lo = fminf(tally.lo, lo);
-    tally.hi = fmaxf(tally.hi, hi);
-    return true;
-}
-
-// Fold the block's counts by `step` doublings. All threads.
-__device__ __forceinline__ void fold_slots(u32* slots, int step) {
-    constexpr int mine = (BINS / 2) / THREADS + 1;
-    const int run = 1 << step;
-    u32 sums[mine];
-#pragma unroll
-    for (int m = 0; m < mine; ++m) {
-        const int j = threadIdx.x + m * THREADS;
-        sums[m] = 0;
-        if (j * run >= SLOTS) continue;
-#pragma unroll 4
-        for (int r = 0; r < run; ++r) {
-            const int slot = j * run + ((r + j) & (run - 1));  // in an order that spreads over the banks
-            sums[m] += slot < SLOTS ? slots[slot] : 0;
-        }
-    }
-    __syncthreads();
-#pragma unroll
-    for (int m = 0; m < 2 * mine; ++m) {
-        const int j = threadIdx.x + m * THREADS;
-        if (j < SLOTS) slots[j] = m < mine ? sums[m < mine ? m : 0] : 0;
-    }
-    __syncthreads();
-}
-
-// Double the block's range until the value fits that some warp could not count. All threads, between barriers.
-__device__ void grow(Shared& shared, Range& range) {
-    const float needed = __uint_as_float(shared.needed);
-    int doublings = 0;
-    for (; needed > range.R; ++doublings) range.double_up();
-    range.k += doublings;
-    bool counted = false;
-    for (int j = threadIdx.x; j < SLOTS; j += THREADS) counted |= shared.slots[j] != 0;
-    if (__syncthreads_or(counted))  // not at the start of a tensor, where most growth is
-        for (int left = min(doublings, 12); left > 0; left -= 4) fold_slots(shared.slots, min(left, 4));
-    // (After 12 doublings, all counts are in bin 0.)
-    if (threadIdx.x == 0) shared.needed = 0;
-    __syncthreads();
-}
-
-template <int KIND>
-__device__ __forceinline__ void add_segment(const Segment& segment, Shared& shared, Range& range, Tally& tally) {
-    // A tile of the block is THREADS * U vectors, U of each thread; those of a warp lie side by side.
-    constexpr u32 U = Format<KIND>::vectors, tile = THREADS * U;
-    const Span<KIND> span(segment);
-    const u32 last_tile = (span.total - 1) / tile * tile, of_warp = (threadIdx.x & ~31u) * U;
-    // Warps for which nothing is left in the last tile sit it out.
-    const u32 end = last_tile + of_warp < span.total ? last_tile + tile : last_tile;
-    u32 words[4 * U];
-    bool loaded = false;
-    for (u32 start = 0;;) {
-        while (start < end) {
-            if (!loaded) span.template load_warp<U>(start + of_warp, words);
-            loaded = true;
-            // Stop too when another warp needs a larger range; the loads go on meanwhile.
-            if (__any_sync(ALL, *(volatile u32*)&shared.needed)) break;
-            if (!commit<KIND>(words, shared, range, tally)) break;
-            loaded = false;
-            start += tile;
-        }
-        if (!__syncthreads_or(start < end)) break;
-        grow(shared, range);
-    }
-    // The padding was counted as NaN.
-    if (threadIdx.x == 0) {
-        const u64 vectors = (span.total + 32 * U - 1) / (32 * U) * (32 * U);
-        shared.slots[OTHER] -= (u32)(vectors * Span<KIND>::per_vector - segment.n);
-    }
-}
-
 struct Add { template <typename T> __device__ T operator()(T a, T b) const { return a + b; } };
 struct Least { __device__ float operator()(float a, float b) const { return fminf(a, b); } };
 struct Most { __device__ float operator()(float a, float b) const { return fmaxf(a, b); } };
@@ -501,6 +469,145 @@ __device__ __forceinline__ Tally nothing() {
     return t;
 }
 
+// Go over to the block's present range, if it is another.
+template <int KIND> __device__ __forceinline__ void follow(u32 version, Shared& shared, Range& range) {
+    range.slots += (version % TABLES - range.version % TABLES) * (ROW * 4);
+    for (u32 k = range.version / TABLES; k < version / TABLES; ++k) range.double_up();
+    range.version = version;
+    range.limit = Format<KIND>::limit(range.R);
+}
+
+// Double the block's range until it has room for a warp's |x| <= most: count in another table from now on. The other
+// warps follow when they come to their next words. False: all tables are in use, or a larger range is needed.
+template <int KIND> __device__ __forceinline__ bool make_room(float most, Shared& shared, Range& range) {
+    for (;;) {
+        const u32 version = __shfl_sync(ALL, *(volatile u32*)&shared.version, 0);
+        if (version & STOP) {
+            if (most > range.R) atomicMax(&shared.needed, __float_as_uint(most));
+            return false;
+        }
+        follow<KIND>(version, shared, range);
+        if (!__any_sync(ALL, most > range.R)) return true;
+        most = across_warp(most, Most());  // of lane 0; the others' maxima may grow by this, but not beyond it
+        if ((threadIdx.x & 31) == 0) {
+            const u32 table = version % TABLES + 1;
+            int k = version / TABLES;
+            for (float R = range.R; most > R; R = fminf(R * 2.0f, float_max())) ++k;
+            if (table == TABLES) {
+                atomicMax(&shared.needed, __float_as_uint(most));
+                atomicOr(&shared.version, STOP);
+            } else if (atomicCAS(&shared.version, version, version_of(k, table)) == version) {
+                shared.k[table] = k;
+            }
+        }
+        __syncwarp();
+    }
+}
+
+// Whether the range has room for these words of a warp, or gets it; if so, NaN and infinities are counted and taken out.
+template <int KIND, int N>
+__device__ __forceinline__ bool fits(u32 (&words)[N], Shared& shared, Range& range, Found& found) {
+    const u32 version = *(volatile u32*)&shared.version;
+    u32 least, largest;
+    extremes<KIND, true>(words, least, largest);
+    if (!__all_sync(ALL, Format<KIND>::within(least, largest, range.limit) && version == range.version)) {
+        float lo, hi;
+        extremes<KIND, false>(words, least, largest);
+        unpack_extremes<KIND>(least, largest, lo, hi);
+        const bool infinite = __any_sync(ALL, hi == infinity() || lo == -infinity());
+        if (infinite) finite_extremes<KIND>(words, lo, hi);
+        const float most = fmaxf(-lo, hi);
+        if (__any_sync(ALL, most > range.R || version != range.version))
+            if (!make_room<KIND>(most, shared, range)) return false;
+        least = Format<KIND>::pack(lo);
+        largest = Format<KIND>::pack(hi);
+        if (infinite) count_infinities<KIND>(words, shared);
+        forget(words);
+        u32 removed = 0;
+#pragma unroll
+        for (int w = 0; w < N; ++w) removed += Format<KIND>::remove(words[w]);
+        if (removed) {  // they will be counted as zeros
+            removed = Format<KIND>::number(removed);
+            atomicSub(&shared.tables[0][0], removed);
+            atomicAdd(&shared.tables[0][OTHER], removed);
+        }
+    }
+    found.least = Format<KIND>::template least<false>(found.least, least);
+    found.largest = Format<KIND>::template largest<false>(found.largest, largest);
+    return true;
+}
+
+// Count words that fit.
+template <int KIND, int N>
+__device__ __forceinline__ void tell(u32 (&words)[N], const Range& range, Found& found) {
+    constexpr int P = Format<KIND>::per_word;
+    forget(words);
+#pragma unroll
+    for (int w = 0; w < N; ++w) {
+        float x[P];
+        Format<KIND>::unpack(words[w], x);
+        found.zeros = Format<KIND>::add_zeros(words[w], found.zeros);
+#pragma unroll
+        for (int p = 0; p < P; ++p) {
+            bump(slot_bits(x[p], range.factor), range.slots);
+            const double v = x[p];
+            found.sum += v;
+            found.squares = fma(v, v, found.squares);
+        }
+    }
+}
+
+// Fold a table of the block by at least one doubling and add it to another. All threads.
+__device__ __forceinline__ void add_table(const u32* from, u32* to, int doublings) {
+    static_assert(BINS / 2 % THREADS == 0, "each thread has as many pairs of slots");
+    const int shift = min(doublings, 12) - 1;  // after 12 doublings, everything is in bin 0
+    const int lanes = min(32, 1 << shift);
+#pragma unroll
+    for (int start = 0; start < BINS / 2; start += THREADS) {
+        const int j = start + threadIdx.x;
+        const uint2 pair = ((const uint2*)from)[j];
+        u32 count = pair.x + pair.y;
+        if (!__any_sync(ALL, count)) continue;
+        // Lanes whose slots fold into one are added up first.
+        for (int step = 1; step < lanes; step <<= 1) count += __shfl_xor_sync(ALL, count, step);
+        if (count && (j & (lanes - 1)) == 0) atomicAdd(&to[j >> shift], count);
+    }
+    if (threadIdx.x == 0 && from[BINS]) atomicAdd(&to[BINS >> (shift + 1)], from[BINS]);
+}
+
+// Bring the counts of all tables into the last one that is in use. All threads, after a barrier and before another.
+__device__ __forceinline__ void join_tables(Shared& shared) {
+    const u32 last = (shared.version & ~STOP) % TABLES;
+    for (u32 t = 0; t < last; ++t) add_table(shared.tables[t], shared.tables[last], shared.k[last] - shared.k[t]);
+    if (threadIdx.x == OTHER_THREAD) shared.tables[last][OTHER] = shared.tables[0][OTHER];
+}
+
+// Double the block's range when there is no table left: fold everything into the first one. All threads, after a barrier.
+__device__ __forceinline__ void start_over(Shared& shared, Range& range) {
+    constexpr u32 last = TABLES - 1;
+    join_tables(shared);
+    const float needed = __uint_as_float(shared.needed);
+    for (int k = range.version / TABLES; k < shared.k[last]; ++k) range.double_up();
+    int doublings = 0;
+    for (; needed > range.R; ++doublings) range.double_up();
+    const int k = shared.k[last] + doublings;
+    __syncthreads();
+    for (int t = 0; t < (int)last; ++t)
+        for (int j = threadIdx.x; j < SLOTS; j += THREADS) shared.tables[t][j] = 0;
+    __syncthreads();
+    add_table(shared.tables[last], shared.tables[0], doublings);
+    if (threadIdx.x == 0) {
+        shared.k[0] = k;
+        shared.version = version_of(k, 0);
+    }
+    __syncthreads();
+    for (int j = threadIdx.x; j < SLOTS; j += THREADS) shared.tables[last][j] = 0;
+    if (threadIdx.x == OTHER_THREAD) shared.tables[last][OTHER] = 0;
+    range.slots -= (range.version % TABLES) * (ROW * 4);
+    range.version = version_of(k, 0);
+    __syncthreads();
+}
+
 // The range of a tensor that comes without one, from its segments' maxima. `scratch` must be 0, and is again.
 __device__ float base_of(const float* maxima, int first, int last, u32* scratch) {
     for (int s = first + threadIdx.x; s < last; s += blockDim.x) atomicMax(scratch, __float_as_uint(maxima[s]));
@@ -512,18 +619,86 @@ __device__ float base_of(const float* maxima, int first, int last, u32* scratch)
     return start_of(largest);
 }
 
-__device__ __forceinline__ void prefetch(const void* address) {
-    asm volatile("prefetch.global.L2 [%0];" :: "l"(address));
+// The range of a block at the start of a segment; all threads. After it, all see the counters as they were set.
+__device__ __forceinline__ Range range_of(const Segment& segment, State* state, float base, int k, const float* maxima,
+                                          bool is_first, Shared& shared) {
+    if (threadIdx.x == 0) {
+        shared.k[0] = k;
+        shared.version = version_of(k, 0);
+    }
+    if (__syncthreads_or(base == 0.0f)) {
+        base = base_of(maxima, segment.first, segment.last, &shared.needed);
+        // Another block either reads this or makes the same of the maxima.
+        if (is_first && threadIdx.x == 0) *(volatile float*)&state->base = base;
+        if (base == 0.0f) base = 1.0f;  // nothing but zeros: any range has them in bin 0
+    }
+    Range range = {base, __fdiv_rn((float)BINS, base), version_of(k, 0),
+                   (u32)__cvta_generic_to_shared(shared.tables[0]) - 4u * BIAS, 0};
+    for (int i = 0; i < k; ++i) range.double_up();
+    return range;
+}
+
+template <int KIND>
+__device__ __forceinline__ void add_segment(const Segment& segment, State* states, const Part* part,
+                                           const float* maxima, bool is_first, Shared& shared) {
+    // A step of the block is THREADS * U vectors, U of each thread; those of a warp lie side by side.
+    constexpr u32 U = VECTORS, D = DEPTH, step = THREADS * U;
+    const Span<KIND> span(segment);
+    if (threadIdx.x == OTHER_THREAD) {  // the padding of the last words will be counted as NaN
+        const u64 vectors = (span.total + 32 * U - 1) / (32 * U) * (32 * U);
+        shared.others = shared.tables[0][OTHER] -= (u32)(vectors * Span<KIND>::per_vector - segment.n);
+    }
+    extern __shared__ __align__(128) uint4 ring[];
+    const u32 ring_start = (u32)__cvta_generic_to_shared(ring + threadIdx.x);
+    u32 place = ring_start;
+    u32 at = (threadIdx.x & ~31u) * U;
+    State* const state = states + segment.slot;
+    float base; int k;
+    // Not volatile: that would be one request for each thread, all for the same place.
+    asm volatile("ld.global.f32 %0, [%1];" : "=f"(base) : "l"(&state->base));
+    asm volatile("ld.global.u32 %0, [%1];" : "=r"(k) : "l"(part ? &part->k : &state->k));
+#pragma unroll
+    for (u32 d = 0; d < D; ++d) span.template start<U>(at + d * step, place + d * (step * 16));
+    Range range = range_of(segment, state, base, k, maxima, is_first, shared);
+    range.limit = Format<KIND>::limit(range.R);
+    Found found = {0.0, 0.0, Format<KIND>::nan_word, Format<KIND>::nan_word, 0};
+    bool through = false;
+    for (;;) {
+        while (at < span.total) {
+            u32 words[4 * U];
+            span.template take<U, D>(at, place, words);
+            if (!fits<KIND>(words, shared, range, found)) break;
+            span.template start<U>(at + D * step, place);
+            tell<KIND>(words, range, found);
+            at += step;
+            place += step * 16;
+            if (place == ring_start + D * step * 16) place = ring_start;
+        }
+        if (at >= span.total && !through) {
+            through = true;
+            Tally tally = {found.sum, found.squares, nan(), nan(), Format<KIND>::zeros(found.zeros)};
+            unpack_extremes<KIND>(found.least, found.largest, tally.lo, tally.hi);
+            tally.lo = fminf(tally.lo, infinity());
+            tally.hi = fmaxf(tally.hi, -infinity());
+            if (__any_sync(ALL, tally.lo <= tally.hi || tally.zeros)) tally = across_warp(tally);
+            if ((threadIdx.x & 31) == 0) shared.tallies[threadIdx.x / 32] = tally;
+        }
+        if (!__syncthreads_or(at < span.total)) break;
+        start_over(shared, range);
+        range.limit = Format<KIND>::limit(range.R);
+    }
+    if (shared.version % TABLES == 0) return;
+    join_tables(shared);
+    __syncthreads();
 }
 
 // Ask for the start of a segment and its tensor's range, while the block is busy with something else.
 __device__ __forceinline__ void prefetch_segment(const Segment& segment, const State* states) {
     const u64 bytes = segment.n * (segment.kind == FLOAT32 ? 4 : 2);
-    const u32 vectors = segment.kind == FLOAT32 ? PREFETCH_TILES * VECTORS_32 : PREFETCH_TILES / 2 * VECTORS_16;
-    const u32 start = vectors * (THREADS * 16);
-    for (u32 offset = threadIdx.x * 128; offset < start && offset < bytes; offset += THREADS * 128)
-        prefetch((const char*)segment.ptr + offset);
-    if (threadIdx.x == 0) prefetch(&states[segment.slot].base);
+    if (threadIdx.x != 0) return;
+    asm volatile("prefetch.global.L2 [%0];" :: "l"(&states[segment.slot].base));
+    const u64 from = (segment.ptr + 15) & ~15ull, to = (segment.ptr + bytes) & ~15ull;
+    if (to > from) prefetch(from, (u32)(to - from < PREFETCH_KIB * 1024 ? to - from : PREFETCH_KIB * 1024));
 }
 
 // Blocks of the next launch may take the place of those of this one that are through, and get ready.
@@ -538,63 +713,68 @@ __device__ __forceinline__ void wait_for_last_launch() {
 #endif
 }
 
+__device__ __forceinline__ void empty(Shared& shared) {
+    for (int j = threadIdx.x; j < TABLES * ROW / 4; j += THREADS) ((uint4*)shared.tables)[j] = make_uint4(0, 0, 0, 0);
+    if (threadIdx.x == 0) shared.needed = shared.pos_infs = shared.neg_infs = 0;
+}
+
+// share > 0: there is one array, of n elements from ptr on, and each block has `share` of them, the last one the rest.
 // `heads`: the first segment of each block. `fresh`: the rows hold nothing yet.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
-count(const Segment* heads, const Segment* segments, const u32* first_of_block, State* states, const float* maxima,
+count(u64 ptr, u64 n, u64 share, u64 slot, u64 kind, const Segment* heads, const Segment* segments, const u32* first_of_block, State* states, const float* maxima,
       uint4* rows, Part* parts, u64 fresh) {
     __shared__ Shared shared;
-    uint4* const slots = (uint4*)shared.slots;
-    const u32 end = first_of_block[blockIdx.x + 1];
-    u32 s = first_of_block[blockIdx.x];
-    if (s == end) return;
-    Segment segment = heads[blockIdx.x];
+    u32 s, end;
+    Segment segment;
+    if (share) {  // saves the block a look-up
+        s = blockIdx.x;
+        end = s + 1;
+        const u64 start = s * share;
+        segment = {ptr + start * (kind == FLOAT32 ? 4 : 2), share < n - start ? share : n - start, (int)slot,
+                   (int)kind, 0, (int)gridDim.x};
+    } else {
+        end = first_of_block[blockIdx.x + 1];
+        s = first_of_block[blockIdx.x];
+        if (s == end) return;
+        segment = heads[blockIdx.x];
+    }
     // Up to here only the plan was read, which no kernel writes.
     prefetch_segment(segment, states);
+    empty(shared);
     wait_for_last_launch();
     allow_next_launch();
     for (;;) {
-        const Segment next = s + 1 < end ? segments[s + 1] : segment;
         uint4* const row = rows + (u64)s * (ROW / 4);
-        for (int j = threadIdx.x; j < ROW / 4; j += THREADS) slots[j] = fresh ? make_uint4(0, 0, 0, 0) : row[j];
-        State* const state = states + segment.slot;
-        if (threadIdx.x == 0) {
-            shared.base = *(volatile float*)&state->base;
-            shared.k = fresh ? state->k : parts[s].k;
-            shared.needed = shared.pos_infs = shared.neg_infs = 0;
+        Part* const part = parts + s;
+        if (!fresh)
+            for (int j = threadIdx.x; j < ROW / 4; j += THREADS) ((uint4*)shared.tables[0])[j] = row[j];
+        if (threadIdx.x == 0 && s + 1 < end) {
+            shared.next = segments[s + 1];
+            prefetch_segment(shared.next, states);
         }
-        __syncthreads();
-        if (s + 1 < end) prefetch_segment(next, states);
-        float base = shared.base;
-        if (base == 0.0f) {
-            base = base_of(maxima, segment.first, segment.last, &shared.needed);
-            // Another block either reads this or makes the same of the maxima.
-            if (s == segment.first && threadIdx.x == 0) *(volatile float*)&state->base = base;
-            if (base == 0.0f) base = 1.0f;  // nothing but zeros: any range has them in bin 0
-        }
-        Range range = {base, (float)(BINS / (double)base), shared.k,
-                       (u32)__cvta_generic_to_shared(shared.slots) - 4u * BIAS};
-        for (int k = 0; k < range.k; ++k) range.double_up();
-        Tally tally = nothing();
-        if (segment.kind == FLOAT32) add_segment<FLOAT32>(segment, shared, range, tally);
-        else if (segment.kind == FLOAT16) add_segment<FLOAT16>(segment, shared, range, tally);
-        else add_segment<BFLOAT16>(segment, shared, range, tally);
-        if (__any_sync(ALL, tally.lo <= tally.hi)) tally = across_warp(tally);
-        if ((threadIdx.x & 31) == 0) shared.tallies[threadIdx.x / 32] = tally;
-        __syncthreads();
-        for (int j = threadIdx.x; j < ROW / 4; j += THREADS) row[j] = slots[j];
-        if (threadIdx.x < 32) {
-            tally = across_warp(threadIdx.x < THREADS / 32 ? shared.tallies[threadIdx.x] : nothing());
-            if (threadIdx.x == 0) {
-                Part part = {0.0, 0.0, 0, 0, 0, infinity(), -infinity(), 0};
-                if (!fresh) part = parts[s];
-                parts[s] = {part.sum + tally.sum, part.squares + tally.squares, part.zeros + tally.zeros,
-                            part.pos_infs + shared.pos_infs, part.neg_infs + shared.neg_infs,
-                            fminf(part.lo, tally.lo), fmaxf(part.hi, tally.hi), range.k};
+        const bool is_first = s == segment.first;
+        const Part* const before = fresh ? nullptr : part;
+        if (segment.kind == FLOAT32) add_segment<FLOAT32>(segment, states, before, maxima, is_first, shared);
+        else if (segment.kind == FLOAT16) add_segment<FLOAT16>(segment, states, before, maxima, is_first, shared);
+        else add_segment<BFLOAT16>(segment, states, before, maxima, is_first, shared);
+        const u32 last = shared.version % TABLES;
+        for (int j = threadIdx.x; j < ROW / 4; j += THREADS) row[j] = ((uint4*)shared.tables[last])[j];
+        if (threadIdx.x >= THREADS - 32) {  // the warp with the least else to do
+            const u32 lane = threadIdx.x & 31;
+            const Tally tally = across_warp(lane < THREADS / 32 ? shared.tallies[lane] : nothing());
+            if (lane == 0) {
+                Part sum = {0.0, 0.0, 0, 0, 0, infinity(), -infinity(), 0};
+                if (!fresh) sum = *part;
+                const u32 removed = shared.tables[last][OTHER] - shared.others;  // were counted as zeros too
+                *part = {sum.sum + tally.sum, sum.squares + tally.squares, sum.zeros + tally.zeros - removed,
+                         sum.pos_infs + shared.pos_infs, sum.neg_infs + shared.neg_infs,
+                         fminf(sum.lo, tally.lo), fmaxf(sum.hi, tally.hi), shared.k[last]};
             }
         }
         if (++s == end) break;
-        segment = next;
+        segment = shared.next;
         __syncthreads();
+        empty(shared);
     }
 }
 
@@ -607,8 +787,10 @@ __device__ float largest_in(const Segment& segment) {
     for (u32 start = (threadIdx.x & ~31u) * U; start < span.total; start += THREADS * U) {
         u32 words[4 * U];
         span.template load_warp<U>(start, words);
+        u32 least, most;
         float lo, hi;
-        extremes<KIND, false>(words, lo, hi);
+        extremes<KIND, false>(words, least, most);
+        unpack_extremes<KIND>(least, most, lo, hi);
         if (hi == infinity() || lo == -infinity()) finite_extremes<KIND>(words, lo, hi);
         largest = fmaxf(largest, fmaxf(-lo, hi));  // passes over NaN: there was nothing
     }

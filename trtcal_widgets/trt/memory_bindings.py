@@ -74,7 +74,7 @@ class BindingsDriver:
             )
         )
         name = bytes(self._call("cuDeviceGetName", 256, handle)).split(b"\0")[0].decode()
-        self._configs: dict[tuple[int, int, int], Any] = {}
+        self._configs: dict[tuple[int, int, int, int], Any] = {}
         self.device = DeviceInfo(index, name, (major, minor), processors, version)
 
     def _call(self, function: str, *arguments: Any) -> Any:
@@ -162,24 +162,36 @@ class BindingsDriver:
     def load_module(self, image: bytes) -> Any:
         return self._call("cuModuleLoadData", image)
 
-    def get_kernel(self, module: Any, name: str) -> Any:
-        return self._call("cuModuleGetFunction", module, name.encode())
+    def get_kernel(self, module: Any, name: str, *, shared: int = 0) -> Any:
+        kernel = self._call("cuModuleGetFunction", module, name.encode())
+        if shared:
+            most = self._api.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            self._call("cuFuncSetAttribute", kernel, most, shared)
+        return kernel
 
     def launch(
-        self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int, *, overlap: bool = False
+        self,
+        kernel: Any,
+        grid: int,
+        block: int,
+        arguments: Sequence[int],
+        stream: int,
+        *,
+        overlap: bool = False,
+        shared: int = 0,
     ) -> None:
         values = np.array(arguments, np.uint64)
         addresses = values.ctypes.data + 8 * np.arange(values.size, dtype=np.uint64)
         if overlap and self.device.compute_capability >= _OVERLAP_FROM:
-            config = self._overlapping(grid, block, stream)
+            config = self._overlapping(grid, block, stream, shared)
             self._call("cuLaunchKernelEx", config, kernel, addresses.ctypes.data, 0)
         else:
             shape = (grid, 1, 1, block, 1, 1)
-            self._call("cuLaunchKernel", kernel, *shape, 0, stream, addresses.ctypes.data, 0)
+            self._call("cuLaunchKernel", kernel, *shape, shared, stream, addresses.ctypes.data, 0)
 
-    def _overlapping(self, grid: int, block: int, stream: int) -> Any:
+    def _overlapping(self, grid: int, block: int, stream: int, shared: int) -> Any:
         """Return the configuration of a launch that may overlap with the one before it."""
-        key = grid, block, stream
+        key = grid, block, stream, shared
         if key not in self._configs:
             attribute = self._api.CUlaunchAttribute()
             attribute.id = self._api.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
@@ -188,6 +200,7 @@ class BindingsDriver:
             config.gridDimX, config.gridDimY, config.gridDimZ = grid, 1, 1
             config.blockDimX, config.blockDimY, config.blockDimZ = block, 1, 1
             config.hStream = self._api.CUstream(stream)
+            config.sharedMemBytes = shared
             config.attrs = [attribute]
             config.numAttrs = 1
             self._configs[key] = config

@@ -148,14 +148,24 @@ class Driver(Protocol):
         """Load compiled device code (a cubin or PTX)."""
         ...
 
-    def get_kernel(self, module: Any, name: str) -> Any:
-        """Return a kernel of a loaded module."""
+    def get_kernel(self, module: Any, name: str, *, shared: int = 0) -> Any:
+        """Return a kernel of a loaded module, which may be launched with up to ``shared`` bytes."""
         ...
 
     def launch(
-        self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int, *, overlap: bool = False
+        self,
+        kernel: Any,
+        grid: int,
+        block: int,
+        arguments: Sequence[int],
+        stream: int,
+        *,
+        overlap: bool = False,
+        shared: int = 0,
     ) -> None:
         """Queue a kernel whose parameters are all 64-bit integers or pointers.
+
+        ``shared`` is in bytes, of shared memory that the kernel does not ask for itself.
 
         With ``overlap``, where binding and device can do it, its blocks may start while the kernel before it is
         ending; it must wait for that one itself (``griddepcontrol.wait``) before it reads what others write.

@@ -174,17 +174,29 @@ class PyCudaDriver:
         with self._errors("cuModuleLoadData"):
             return self._api.module_from_buffer(image)
 
-    def get_kernel(self, module: Any, name: str) -> Any:
+    def get_kernel(self, module: Any, name: str, *, shared: int = 0) -> Any:
         with self._errors("cuModuleGetFunction"):
-            return module.get_function(name)
+            kernel = module.get_function(name)
+        if shared:
+            with self._errors("cuFuncSetAttribute"):
+                kernel.set_attribute(self._api.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
+        return kernel
 
     def launch(
-        self, kernel: Any, grid: int, block: int, arguments: Sequence[int], stream: int, *, overlap: bool = False
+        self,
+        kernel: Any,
+        grid: int,
+        block: int,
+        arguments: Sequence[int],
+        stream: int,
+        *,
+        overlap: bool = False,
+        shared: int = 0,
     ) -> None:
         del overlap  # PyCUDA has no launch attributes
         values = [np.uint64(a) for a in arguments]
         with self._errors("cuLaunchKernel"):
-            kernel(*values, grid=(grid, 1), block=(block, 1, 1), stream=self._stream(stream))
+            kernel(*values, grid=(grid, 1), block=(block, 1, 1), stream=self._stream(stream), shared=shared)
 
     def close(self) -> None:
         self._allocations.clear()
