@@ -41,7 +41,7 @@ def options_for(command):
         ("calibrate", "use it with scale=1, without", "use it with --scale 1, without"),
         ("calibrate", "; ImageFolder(…, color='gray')", "; --color gray"),
         ("calibrate", "; on_error='skip' (--skip-unreadable) leaves", "; --skip-unreadable leaves"),
-        ("calibrate", "range_mode is 'tensorrt' or 'two-pass'", "--range is 'tensorrt' or 'two-pass'"),
+        ("calibrate", "range_mode must be 'tensorrt' or 'two-pass'", "--range must be 'tensorrt' or 'two-pass'"),
         (
             "calibrate",
             "name='a b' is for one array; leave name= out",

@@ -117,7 +117,7 @@ def test_an_unknown_range_mode_or_method_is_refused_before_any_batch_is_taken():
         raise AssertionError("a batch was asked for")
         yield
 
-    with pytest.raises(UsageError, match="range_mode is"):
+    with pytest.raises(UsageError, match="range_mode must be"):
         calibrate_array(never(), range_mode="one-pass")
     with pytest.raises(UsageError, match="no method"):
         calibrate_array(never(), "kl")

@@ -9,6 +9,7 @@ import numpy as np
 
 from trtcal_widgets.core import _kernels
 from trtcal_widgets.core._kernels import EDGE_SLOT, N_BINS, SMALLEST_RANGE
+from trtcal_widgets.core.arguments import number
 from trtcal_widgets.core.histogram import Histogram, bin_factor
 from trtcal_widgets.errors import UsageError
 
@@ -43,7 +44,7 @@ class Counters:
 
     def __init__(self, bases: Sequence[float | None]) -> None:
         n = len(bases)
-        self.bases = np.array([_start_of(base or 0.0) for base in bases], np.float64)
+        self.bases = np.array([_start_of(0.0 if base is None else base) for base in bases], np.float64)
         self.doublings = np.zeros(n, np.int64)
         self.slots = np.zeros((n, N_BINS + 1), np.int64)
         self.tallies = np.zeros((n, 4), np.int64)
@@ -169,7 +170,7 @@ def where(vectors: Sequence[NDArray[np.float32] | None]) -> tuple[NDArray[np.uin
 
 def _start_of(base: float) -> float:
     """Return the range that a histogram starts from: float32, 0 or at least the smallest."""
-    if not 0 <= base <= _FLOAT32_MAX:
+    if not 0 <= number(base, "the range to start from") <= _FLOAT32_MAX:
         raise UsageError(f"the range to start from must be from 0 to {_FLOAT32_MAX:.8g} (float32), not {base}")
     return max(float(np.float32(base)), SMALLEST_RANGE) if base else 0.0
 

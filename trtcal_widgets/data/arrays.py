@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.core.arguments import to_path
 from trtcal_widgets.data.base import ONLY_INPUT
-from trtcal_widgets.data.convert import common_length, describe_array, ready, to_array
+from trtcal_widgets.data.convert import common_length, describe_array, input_name, ready, to_array
 from trtcal_widgets.data.numpy_files import open_npy, open_npz
 from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
@@ -60,7 +62,7 @@ class ArrayBatches:
     def __init__(
         self, arrays: ArrayLike | Mapping[str, ArrayLike] | str | os.PathLike[str], *, name: str | None = None
     ) -> None:
-        path = Path(arrays) if isinstance(arrays, (str, os.PathLike)) else None
+        path = to_path(arrays, "an .npy or .npz file", DataError) if isinstance(arrays, (str, os.PathLike)) else None
         self._where = "ArrayBatches" if path is None else f"ArrayBatches {path.name}"
         self._mapped = path is not None  # read from disk here, not under the model's feet
         label = "the data" if path is None else str(path)
@@ -68,7 +70,7 @@ class ArrayBatches:
         if not self._arrays:
             raise DataError(f"{label} holds no arrays; give one array per model input")
         if name is not None:
-            self._arrays = {name: _single(self._arrays, name, label)}
+            self._arrays = {input_name(name): _single(self._arrays, name, label)}
         self._n = common_length(self._arrays, label)
         if self._n == 0:
             shapes = ", ".join(map(describe_array, self._arrays.values()))

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.errors import DataError
+from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["common_length", "describe_array", "ready", "to_array"]
+__all__ = ["common_length", "describe_array", "input_name", "ready", "to_array"]
 
 _NUMBERS = "biuf"
 
@@ -96,3 +97,10 @@ def ready(part: NDArray[Any], *, copy: bool = False) -> NDArray[Any]:
 def _type_text(value: Any, array: NDArray[np.generic]) -> str:
     kind = type(value).__name__
     return f"a {kind}" if array.ndim == 0 else f"a {kind} of dtype {array.dtype}"
+
+
+def input_name(name: Any) -> str:
+    """Return the name of a model input, which is text, or raise :class:`UsageError`."""
+    if not isinstance(name, str):
+        raise UsageError(f"name is text, a model input's name, not {kind_of(name)}")
+    return name

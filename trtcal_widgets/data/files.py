@@ -8,7 +8,8 @@ import os
 import re
 from pathlib import Path
 
-from trtcal_widgets.errors import DataError
+from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.errors import DataError, UsageError
 
 __all__ = ["IMAGE_SUFFIXES", "find_files", "shuffled"]
 
@@ -40,6 +41,8 @@ def find_files(folder: Path, pattern: str | None, *, recursive: bool) -> list[Pa
     DataError
         If the folder is missing, unreadable, or holds no such file; it says what the folder does hold.
     """
+    if not isinstance(pattern, (str, type(None))):
+        raise UsageError(f"pattern is text such as '*.jpg', not {kind_of(pattern)}")
     if not folder.exists():
         raise DataError(f"There is no folder {folder}; check the path")
     if not folder.is_dir():

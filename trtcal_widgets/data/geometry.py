@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import TYPE_CHECKING, Literal
 
+from trtcal_widgets.core.arguments import number, one_of, whole_number
 from trtcal_widgets.data.decode import pillow, size_text
 from trtcal_widgets.errors import UsageError
 
@@ -116,12 +117,12 @@ def geometry(
     UsageError
         If an argument is unknown, not positive, or contradicts another.
     """
-    if resize not in _RESIZES:
-        raise UsageError(f"resize must be one of {', '.join(_RESIZES)}, not {resize!r}")
-    if interpolation not in _INTERPOLATIONS:
-        raise UsageError(f"interpolation must be one of {', '.join(_INTERPOLATIONS)}, not {interpolation!r}")
-    if not 0 <= pad_value <= 255:
+    one_of(resize, _RESIZES, "resize")
+    one_of(interpolation, _INTERPOLATIONS, "interpolation")
+    if not 0 <= number(pad_value, "pad_value") <= 255:
         raise UsageError(f"pad_value is a pixel of 0 to 255, not {pad_value!r}")
+    if short_side is not None:
+        whole_number(short_side, "short_side", 1)
     if size is None:
         if short_side is not None:
             raise UsageError("short_side goes with resize='crop' and a size=(height, width)")

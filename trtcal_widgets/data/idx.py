@@ -16,11 +16,12 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import one_of, to_path, whole_number
 from trtcal_widgets.data.base import ONLY_INPUT
-from trtcal_widgets.data.convert import describe_array
+from trtcal_widgets.data.convert import describe_array, input_name
 from trtcal_widgets.data.normalise import PerChannel, normalisation
 from trtcal_widgets.data.thumbnails import fed_thumbnails
-from trtcal_widgets.errors import DataError, UsageError
+from trtcal_widgets.errors import DataError
 
 if TYPE_CHECKING:
     import os
@@ -91,13 +92,12 @@ class IdxImages:
         limit: int | None = None,
         name: str | None = None,
     ) -> None:
-        if layout not in ("NCHW", "NHWC"):
-            raise UsageError(f"layout must be 'NCHW' or 'NHWC', not {layout!r}")
-        if offset < 0 or (limit is not None and limit < 1):
-            raise UsageError(f"offset={offset} must be at least 0 and limit={limit} at least 1, or None for all")
-        self._path = Path(images)
+        one_of(layout, ("NCHW", "NHWC"), "layout")
+        offset = whole_number(offset, "offset", 0)
+        limit = None if limit is None else whole_number(limit, "limit (None for all)", 1)
+        self._path = to_path(images, "an IDX file of images", DataError)
         self._layout = layout
-        self._name = ONLY_INPUT if name is None else name
+        self._name = ONLY_INPUT if name is None else input_name(name)
         pixels = _as_nhwc(read_idx(self._path), self._path)
         if offset >= len(pixels):
             raise DataError(f"{self._path} holds {len(pixels)} images: offset={offset} leaves none; lower it")
@@ -241,7 +241,7 @@ def _read_labels(path: str | os.PathLike[str] | None, count: int, images: Path) 
     if path is None:
         labels = np.empty(0, np.int64)
     else:
-        found = read_idx(path)
+        found = read_idx(to_path(path, "an IDX file of labels", DataError))
         if found.ndim != 1 or found.dtype.kind not in "iu":
             raise DataError(f"{path} holds {describe_array(found)}; labels need one axis of whole numbers")
         if len(found) != count:

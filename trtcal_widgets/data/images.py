@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import one_of, to_path, whole_number
 from trtcal_widgets.data.base import ONLY_INPUT
+from trtcal_widgets.data.convert import input_name
 from trtcal_widgets.data.decode import Color, decode, open_upright, pillow
 from trtcal_widgets.data.files import find_files, shuffled
 from trtcal_widgets.data.geometry import Interpolation, Resize, geometry
@@ -15,10 +16,11 @@ from trtcal_widgets.data.locks import reading
 from trtcal_widgets.data.normalise import PerChannel, normalisation
 from trtcal_widgets.data.report import ImageReport, Step
 from trtcal_widgets.data.thumbnails import THUMBNAIL_SIZE
-from trtcal_widgets.errors import DataError, UsageError
+from trtcal_widgets.errors import DataError
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
     from PIL import Image
@@ -116,8 +118,8 @@ class ImageFolder:
         name: str | None = None,
     ) -> None:
         pillow()
-        _check_choices(color=color, layout=layout, on_error=on_error, limit=limit)
-        self._folder = Path(folder)
+        _check_choices(color=color, layout=layout, on_error=on_error, limit=limit, shuffle_seed=shuffle_seed)
+        self._folder = to_path(folder, "a folder of images", DataError)
         self._color = color
         self._layout = layout
         self._geometry = geometry(size, resize, short_side, interpolation, pad_value)
@@ -125,7 +127,7 @@ class ImageFolder:
         self._normalise = normalisation(scale, mean, std, dtype, channels=channels)
         self._skips = on_error == "skip"
         self._limit = limit
-        self._name = ONLY_INPUT if name is None else name
+        self._name = ONLY_INPUT if name is None else input_name(name)
         paths = find_files(self._folder, pattern, recursive=recursive)
         paths = paths if shuffle_seed is None else shuffled(paths, self._folder, shuffle_seed)
         # Where files may be skipped, a file's position is settled only when all before it were read.
@@ -269,15 +271,14 @@ class ImageFolder:
         return self._normalise.apply(pixels[..., ::-1] if self._color == "BGR" else pixels, self._layout)
 
 
-def _check_choices(*, color: str, layout: str, on_error: str, limit: int | None) -> None:
-    if color not in ("RGB", "BGR", "gray"):
-        raise UsageError(f"color must be 'RGB', 'BGR' or 'gray', not {color!r}")
-    if layout not in ("NCHW", "NHWC"):
-        raise UsageError(f"layout must be 'NCHW' or 'NHWC', not {layout!r}")
-    if on_error not in ("raise", "skip"):
-        raise UsageError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit must be at least 1, or None for all images, not {limit!r}")
+def _check_choices(*, color: str, layout: str, on_error: str, limit: int | None, shuffle_seed: int | None) -> None:
+    one_of(color, ("RGB", "BGR", "gray"), "color")
+    one_of(layout, ("NCHW", "NHWC"), "layout")
+    one_of(on_error, ("raise", "skip"), "on_error")
+    if limit is not None:
+        whole_number(limit, "limit (None for all images)", 1)
+    if shuffle_seed is not None:
+        whole_number(shuffle_seed, "shuffle_seed")
 
 
 def _thumbnail(image: Any, side: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, ready, to_array
 from trtcal_widgets.data.cursor import Cursor
@@ -169,6 +170,8 @@ def _check_names(names: Sequence[str | None] | None) -> None:
         raise UsageError(f"names must be a sequence of input names: names=({names!r},)")
     if names is None:
         return
+    if not isinstance(names, Sequence):
+        raise UsageError(f"names is a tuple of input names, not {kind_of(names)}")
     fed = [name for name in names if name is not None]
     if not fed or not all(isinstance(name, str) for name in fed) or len(set(fed)) < len(fed):
         raise UsageError(f"names must hold different input names, and None for what is not fed, not {names!r}")

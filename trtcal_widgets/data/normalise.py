@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import number
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def normalisation(scale: float, mean: PerChannel, std: PerChannel, dtype: DTypeL
         If a number is not finite, a divisor is 0, the count of numbers fits neither 1 nor ``channels``, or
         ``dtype`` is an integer type that would cut the normalised values off.
     """
-    if not np.isfinite(scale) or scale == 0:
+    if not np.isfinite(number(scale, "scale")) or scale == 0:
         raise UsageError(f"scale must be a number other than 0, not {scale!r}; 1/255 maps pixels to 0…1")
     means = _per_channel("mean", mean, channels)
     stds = _per_channel("std", std, channels)
@@ -121,6 +122,8 @@ def normalisation(scale: float, mean: PerChannel, std: PerChannel, dtype: DTypeL
 def _per_channel(what: str, given: PerChannel, channels: int) -> tuple[float, ...]:
     if given is None:
         return ()
+    if np.iscomplexobj(given):
+        raise UsageError(f"{what} must be a number or one number per channel, not {given!r}")
     try:
         values = tuple(float(v) for v in np.atleast_1d(np.asarray(given, np.float64)))
     except (TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import one_of
 from trtcal_widgets.data.base import Batch
 from trtcal_widgets.data.convert import common_length
 from trtcal_widgets.data.locks import reading
@@ -67,8 +68,7 @@ class BatchPlan:
         last: Literal["drop", "pad", "keep"] = "drop",
         max_batches: int | None = None,
     ) -> None:
-        if last not in ("drop", "pad", "keep"):
-            raise UsageError(f"last must be 'drop', 'pad' or 'keep', not {last!r}")
+        one_of(last, ("drop", "pad", "keep"), "last")
         _check_count("batch_size", batch_size)
         _check_count("max_batches", max_batches)
         if batch_size is None and not source.prebatched:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.data import as_source
 from trtcal_widgets.data.plan import BatchPlan
@@ -70,7 +71,8 @@ class Evaluation:
     Parameters
     ----------
     source
-        Evaluation data, anything that :func:`~trtcal_widgets.data.as_source` takes.
+        Evaluation data, anything that :func:`~trtcal_widgets.data.as_source` takes. Nothing here knows the model: a
+        folder of images given by its path alone is read as RGB at the images' own size, so give an ``ImageFolder``.
     batch_size
         Samples per batch; None for data that comes in batches.
     labels
@@ -100,6 +102,10 @@ class Evaluation:
         last: Literal["drop", "pad", "keep"] = "keep",
         max_batches: int | None = None,
     ) -> None:
+        if evaluate is not None and not callable(evaluate):
+            raise EvaluationError(f"evaluate is a function evaluate(outputs, batch) -> float, not {kind_of(evaluate)}")
+        if output is not None and not isinstance(output, str):
+            raise EvaluationError(f"output is text, the name of the output with class scores, not {kind_of(output)}")
         self.plan = BatchPlan(as_source(source), batch_size, last=last, max_batches=max_batches)
         self.evaluate = evaluate
         self.output = output

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.core.arguments import one_of
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
@@ -113,9 +113,7 @@ def quantized_inputs(graph: ModelGraph, placement: str = "recommended") -> Mappi
 
 def check_placement(placement: str) -> str:
     """Return the placement, or raise :class:`UsageError` if there is none of that name."""
-    if placement not in PLACEMENTS:
-        raise UsageError(f"placement is {' or '.join(map(repr, PLACEMENTS))}, not {placement!r}")
-    return placement
+    return one_of(placement, PLACEMENTS, "placement")
 
 
 def place(graph: ModelGraph, placement: str = "recommended") -> Placement:

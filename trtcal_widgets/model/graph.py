@@ -12,7 +12,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import ModelError
+from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +155,9 @@ class ModelGraph:
         """
         try:
             return self.tensors[name]
-        except KeyError:
+        except (KeyError, TypeError):
+            if not isinstance(name, str):
+                raise UsageError(f"a tensor's name is text, not {kind_of(name)}") from None
             from difflib import get_close_matches
 
             close = get_close_matches(name, self.tensors, n=3)

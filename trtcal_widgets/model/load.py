@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.core.arguments import to_path
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.constants import ConstantReader
 from trtcal_widgets.model.files import check_external_data, read_proto
@@ -18,6 +18,7 @@ from trtcal_widgets.model.structure import read_structure
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from onnx import ModelProto
 
@@ -66,7 +67,7 @@ def load_graph(path: str | os.PathLike[str]) -> ModelGraph:
 
 def load_model(path: str | os.PathLike[str]) -> OnnxModel:
     """Read an ONNX model and its facts; see :func:`load_graph`."""
-    path = Path(path)
+    path = to_path(path, "an ONNX model", ModelError)
     proto, sha256 = read_proto(path)
     try:
         return OnnxModel(path, proto, _facts(path, proto, sha256))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -68,9 +70,13 @@ def check_feeds(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> 
 
 def _by_name(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> Mapping[str, NDArray[np.generic]]:
     names = [tensor.name for tensor in graph.inputs]
+    if not isinstance(feeds, Mapping):
+        raise DataError(
+            f"a batch to run is a dict of input name -> array, not {kind_of(feeds)}; {graph.name} takes {_takes(graph)}"
+        )
     if set(feeds) == set(names):
         return feeds
-    takes = "; ".join(describe_input(tensor) for tensor in graph.inputs) or "nothing"
+    takes = _takes(graph)
     if set(feeds) == {ONLY_INPUT}:
         if len(names) == 1:
             return {names[0]: feeds[ONLY_INPUT]}
@@ -84,6 +90,10 @@ def _by_name(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> Map
     if unknown:
         wrong.append(f"has {', '.join(map(repr, unknown))}, which the model does not know (leave it out)")
     raise DataError(f"the batch {' and '.join(wrong)}; {graph.name} takes {takes}")
+
+
+def _takes(graph: ModelGraph) -> str:
+    return "; ".join(describe_input(tensor) for tensor in graph.inputs) or "nothing"
 
 
 def _check_dtype(tensor: TensorInfo, array: NDArray[np.generic]) -> NDArray[np.generic]:

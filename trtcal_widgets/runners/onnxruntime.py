@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from trtcal_widgets.core.arguments import kind_of, whole_number
 from trtcal_widgets.errors import DataError, ModelError, UsageError
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.graph import TensorKind
@@ -66,8 +67,13 @@ class OnnxRuntimeRunner:
     ) -> None:
         if optimization not in OPTIMIZATIONS:
             raise UsageError(f"optimization={optimization!r} is unknown; choose one of {', '.join(OPTIMIZATIONS)}")
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads={threads} cannot be; give 1 or more, or None for all cores")
+        if threads is not None:
+            threads = whole_number(threads, "threads (None for all cores)", 1)
+        if providers is not None and not isinstance(providers, (str, list, tuple)):
+            raise UsageError(
+                "providers is a list such as ['CUDAExecutionProvider', 'CPUExecutionProvider'], not "
+                f"{kind_of(providers)}"
+            )
         self._model = model if isinstance(model, OnnxModel) else load_model(model)
         self._providers = [providers] if isinstance(providers, str) else providers
         self._threads = threads or available_cores()

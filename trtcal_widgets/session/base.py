@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.core.arguments import kind_of, whole_number
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.model.graph import ModelGraph, TensorKind
@@ -103,6 +104,8 @@ class SessionBase:
         The names are fields of :class:`SessionState`, ``status``, and ``data`` where histograms changed. Calls may
         come from the thread that runs the batches. Returns a function that ends the subscription.
         """
+        if not callable(callback):
+            raise UsageError(f"callback is a function of the names of what changed, not {kind_of(callback)}")
         self._subscribers.append(callback)
 
         def unsubscribe() -> None:
@@ -142,16 +145,18 @@ class SessionBase:
         checked = dict(change)
         for name, value in change.items():
             if name == "position":
-                if not 0 <= value <= len(self.parts.store):
+                if not 0 <= whole_number(value, "position") <= len(self.parts.store):
                     raise UsageError(f"{value} batches cannot be counted: {len(self.parts.store)} are recorded")
             elif name == "excluded":
-                checked[name] = frozenset(value)
+                checked[name] = _batches(value)
                 known = self._status.n_batches or max(checked[name], default=0) + 1
                 if any(not 0 <= i < known for i in checked[name]):
                     raise UsageError(f"batches are numbered 0 to {known - 1}; {sorted(checked[name])} does not fit")
             elif name == "method":
                 checked[name] = Method.parse(value)
             elif name == "choices":
+                if not isinstance(value, Mapping) or not all(isinstance(c, Choice) for c in value.values()):
+                    raise UsageError(f"choices is a dict of tensor name -> Choice, not {value!r}")
                 checked[name] = MappingProxyType({self._leader(key): choice for key, choice in value.items()})
             elif name == "selected":
                 self._known(value)
@@ -179,3 +184,11 @@ class SessionBase:
     def group(self, name: str) -> tuple[str, ...]:
         """Return the tensors that share this tensor's scale, itself included; the first one's histogram decides."""
         return self.graph.group_of(name)
+
+
+def _batches(value: Any) -> frozenset[int]:
+    try:
+        batches = list(value)
+    except TypeError:
+        raise UsageError(f"excluded is a set of batch numbers, not {kind_of(value)}") from None
+    return frozenset(whole_number(batch, "a batch") for batch in batches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.core.arguments import number, whole_number
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.session.base import SessionBase
 from trtcal_widgets.session.history import DECISIONS
@@ -22,11 +23,11 @@ class Choosing(SessionBase):
 
     def exclude(self, batch: int) -> None:
         """Leave a batch out of the histograms (from 0). The model is not run again."""
-        self.update(excluded=self._state.excluded | {batch})
+        self.update(excluded=self._state.excluded | {whole_number(batch, "a batch")})
 
     def include(self, batch: int) -> None:
         """Count a batch again."""
-        self.update(excluded=self._state.excluded - {batch})
+        self.update(excluded=self._state.excluded - {whole_number(batch, "a batch")})
 
     def choose(self, name: str, *, method: str | Method | None = None, amax: float | None = None) -> None:
         """Choose a method or a threshold of your own for a tensor and all that share its scale.
@@ -36,7 +37,9 @@ class Choosing(SessionBase):
         UsageError
             If both or neither are given, the method is unknown, amax is not finite and > 0, or the tensor is a weight.
         """
-        choice = Choice(None if method is None else Method.parse(method), None if amax is None else float(amax))
+        choice = Choice(
+            None if method is None else Method.parse(method), None if amax is None else number(amax, "amax")
+        )
         self.update(choices={**self._state.choices, self._leader(name): choice})
 
     def choose_all(self, method: str | Method) -> None:

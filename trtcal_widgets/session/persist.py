@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import struct
 import zipfile
 import zlib
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets._version import __version__
+from trtcal_widgets.core.arguments import path_text
 from trtcal_widgets.core.files import write_atomic
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, TrtcalError
@@ -30,6 +30,7 @@ from trtcal_widgets.session.state import Choice, RunStatus, SessionState
 from trtcal_widgets.session.store import RECORD, BatchStore
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
@@ -104,7 +105,7 @@ def load_session(
     options: Mapping[str, Any],
 ) -> CalibrationSession:
     """Read a session; see :meth:`CalibrationSession.load`."""
-    shown = os.fsdecode(path)
+    shown = path_text(path, "a saved session", SessionError)
     session: CalibrationSession | None = None
     try:
         with zipfile.ZipFile(Path(shown)) as archive:

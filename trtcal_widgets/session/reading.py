@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import kind_of, number, whole_number
 from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, UsageError
@@ -54,7 +55,7 @@ class Reading(SessionBase):
 
     def cost(self, name: str, amax: float | None = None) -> Cost:
         """Return what a threshold costs a tensor (the chosen one, unless another is given)."""
-        return self.parts.numbers.cost(self._known(name), self.amax(name) if amax is None else float(amax))
+        return self.parts.numbers.cost(self._known(name), self.amax(name) if amax is None else number(amax, "amax"))
 
     def trace(self, name: str, methods: Iterable[str | Method] = ("entropy", "minmax")) -> Trace:
         """Return how the thresholds of a tensor's group moved as batches were added."""
@@ -78,7 +79,7 @@ class Reading(SessionBase):
 
     def batch_histogram(self, name: str, batch: int) -> Histogram | None:
         """Return a tensor's histogram in one recorded batch, None where the batch did not have it."""
-        if not 0 <= batch < len(self.parts.store):
+        if not 0 <= whole_number(batch, "a batch") < len(self.parts.store):
             raise UsageError(f"batch {batch} is not recorded; there are {len(self.parts.store)}, counted from 0")
         return self.parts.constants.get(self._known(name)) or self.parts.store.get(batch, name)
 
@@ -125,12 +126,13 @@ class Reading(SessionBase):
         UsageError
             If ``rows`` is another word, or names a tensor that is not there or a weight.
         """
-        if rows == "tensorrt":
+        if isinstance(rows, str) and rows == "tensorrt":
             return self.calibrated
-        if rows == "activations":
+        if isinstance(rows, str) and rows == "activations":
             return tuple(n for n in self.calibrated if self.graph.tensors[n].kind is not TensorKind.CONSTANT)
-        if isinstance(rows, str):
-            raise UsageError(f"rows is 'tensorrt', 'activations' or a list of names, not {rows!r}")
+        if isinstance(rows, str) or not np.iterable(rows):
+            shown = repr(rows) if isinstance(rows, str) else kind_of(rows)
+            raise UsageError(f"rows is 'tensorrt', 'activations' or a list of names, not {shown}")
         wanted = list(rows)
         for name in wanted:
             self._leader(name)

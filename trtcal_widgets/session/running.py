@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.core.arguments import whole_number
 from trtcal_widgets.errors import CancelledError, SessionError, UsageError
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.session.base import SessionBase
@@ -55,6 +56,7 @@ class Running(SessionBase):
             If the plan has fewer batches.
         """
         n_batches = self._status.n_batches
+        position = whole_number(position, "a position")
         if position < 0 or (n_batches is not None and position > n_batches):
             raise UsageError(f"there are 0 to {n_batches} batches to count, not {position}")
         if position > len(self.parts.store):
@@ -77,6 +79,7 @@ class Running(SessionBase):
             If a batch cannot be read or run; the batches before it are kept. A :exc:`KeyboardInterrupt` goes
             through, and leaves the session at the last whole batch as well.
         """
+        until = None if until is None else whole_number(until, "until", 0)
         self._record(until=until, progress=progress)
         self.update(position=len(self.parts.store) if until is None else min(until, len(self.parts.store)))
 
@@ -165,4 +168,5 @@ class Running(SessionBase):
 
     def thumbnails(self, batch: int) -> list[NDArray[np.uint8]]:
         """Return small pictures of a batch's samples, uint8 (h, w, 3); none where they are not images."""
+        batch = whole_number(batch, "a batch", 0)
         return list(self.plan.thumbnails(batch)) if self.plan else []

@@ -6,8 +6,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from trtcal_widgets.core.arguments import one_of
 from trtcal_widgets.core.thresholds import Method
-from trtcal_widgets.errors import UsageError
 from trtcal_widgets.session.choosing import Choosing
 from trtcal_widgets.session.history import DECISIONS
 from trtcal_widgets.session.reading import Reading
@@ -88,8 +88,7 @@ class CalibrationSession(Running, Choosing, Reading):
         from trtcal_widgets.data import source_for_model
         from trtcal_widgets.data.plan import BatchPlan
 
-        if range_mode not in ("tensorrt", "two-pass"):
-            raise UsageError(f"range_mode is 'tensorrt' or 'two-pass', not {range_mode!r}")
+        one_of(range_mode, ("tensorrt", "two-pass"), "range_mode")
         runner = as_runner(model, threads=threads, providers=providers)
         plan = BatchPlan(source_for_model(source, runner.graph), batch_size, last=last, max_batches=max_batches)
         self._set_up(runner.graph, range_mode, SessionState(method=Method.parse(method)))
