@@ -115,7 +115,7 @@ def test_no_scales_and_no_use():
         build_qdq(sample.model_path(), {})
     with pytest.raises(ExportError, match="not one layer has all the scales"):
         build_qdq(sample.model_path(), {"prob": 0.1, "ip2": 0.1})
-    with pytest.raises(UsageError, match="not int"):
+    with pytest.raises(UsageError, match="not an int"):
         build_qdq(sample.model_path(), 7)
     with pytest.raises(UsageError, match="not a number"):
         build_qdq(sample.model_path(), {"data": "wide"})

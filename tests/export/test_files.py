@@ -10,7 +10,9 @@ from onnx import TensorProto, helper
 from tests.export.helpers import checked, run, session
 from tests.support.graphs import const, node, save, value
 from trtcal_widgets import sample
-from trtcal_widgets.errors import ExportError
+from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.core.formats import CONVERT_TARGETS, convert, read_scale_file
+from trtcal_widgets.errors import CacheFormatError, ExportError
 from trtcal_widgets.export import qdq_write
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.load import load_graph, load_model
@@ -257,3 +259,21 @@ def test_facts_of_the_written_model_can_be_read_back(tmp_path):
     assert graph.tensors["data_dequantized"].dtype == "float32"
     assert graph.tensors["data_quantized"].dtype == "int8"
     assert graph.tensors["data"].shape[1:] == (1, 28, 28)
+
+
+@pytest.mark.parametrize("to", CONVERT_TARGETS)
+def test_scales_come_from_the_path_of_any_scale_file(tmp_path, to):
+    cache = CalibrationCache.build(LENET)
+    path = tmp_path / "scales"
+    path.write_bytes(convert(cache, to))
+    expected = build_qdq(sample.model_path(), read_scale_file(path))
+    for given in (path, str(path)):
+        assert build_qdq(sample.model_path(), given).to_bytes() == expected.to_bytes()
+    assert {t.name for t in expected.report.quantized} >= set(LENET)
+
+
+def test_a_path_that_holds_no_scales_says_so(tmp_path):
+    with pytest.raises(CacheFormatError, match="there is no such file"):
+        build_qdq(sample.model_path(), tmp_path / "missing.cache")
+    with pytest.raises(CacheFormatError, match="binary"):
+        build_qdq(sample.model_path(), sample.model_path())

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import ExportError
+from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.export.qdq_decide import Decision, decide
 from trtcal_widgets.export.qdq_insert import Pair, insert_pairs
 from trtcal_widgets.export.qdq_placement import PLACEMENTS, check_placement, place, quantized_inputs
@@ -112,7 +113,8 @@ def build_qdq(
     model
         A loaded model or its path. It is not changed.
     scales
-        Tensor name -> scale; or a calibration cache, a table of ranges, or a session.
+        Tensor name -> scale; the path of a calibration cache or of any other file of scales or ranges; what
+        ``read_scale_file`` gives; or a session.
     placement
         ``"recommended"``, or ``"weights-only-inputs"``: only the inputs and weights of Conv, ConvTranspose, Gemm and
         MatMul.
@@ -191,6 +193,8 @@ class QdqBuilder:
 
     def build(self, *, plan: PrecisionPlan | None = None, only: Collection[str] | None = None) -> QdqResult:
         """Make the model with Q/DQ for one plan; arguments, result and errors as in :func:`build_qdq`."""
+        if plan is not None and not isinstance(plan, PrecisionPlan):
+            raise UsageError(f"plan is a PrecisionPlan (PrecisionPlan.load(path) reads one), not {kind_of(plan)}")
         plan = plan or PrecisionPlan()
         if self._is_explicit and not self._force:
             return self._unchanged()

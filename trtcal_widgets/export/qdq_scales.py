@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.core.formats import read_scale_file
 from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.errors import ExportError, UsageError
 
@@ -51,21 +54,26 @@ def rows_of(scales: Any) -> dict[str, float]:
     Parameters
     ----------
     scales
-        A mapping; a :class:`CalibrationCache`, a :class:`ScaleTable` or anything else with ``scales``; or a session,
-        whose chosen thresholds of all tensors with data are taken.
+        A mapping; the path of a calibration cache or of another file of scales or ranges; a
+        :class:`CalibrationCache`, a :class:`ScaleTable` or anything else with ``scales``; or a session, whose chosen
+        thresholds of all tensors with data are taken.
 
     Raises
     ------
+    CacheFormatError
+        If a file cannot be read.
     UsageError
         If it is none of them, or a value is no number.
     """
+    if isinstance(scales, (str, os.PathLike)):
+        scales = read_scale_file(scales)
     if hasattr(scales, "calibrated") and hasattr(scales, "to_cache"):  # a session
         scales = {name: scales.scale(name) for name in scales.calibrated if scales.histogram(name).n_finite}
     mapping = getattr(scales, "scales", scales)
     if not hasattr(mapping, "items"):
         raise UsageError(
-            f"scales are a mapping from tensor name to scale, a cache, a table of ranges or a session, "
-            f"not {type(scales).__name__}; read a file with read_scale_file(path)"
+            "scales are a mapping from tensor name to scale, the path of a cache or another file of scales, what "
+            f"read_scale_file gives, or a session, not {kind_of(scales)}"
         )
     try:
         return {str(name): float(value) for name, value in mapping.items()}
