@@ -32,7 +32,7 @@ class SameThread:
 
 def timed(actions) -> tuple[float, float, int]:
     """Return median milliseconds, median bytes and largest bytes of some actions."""
-    from trtcal_widgets.widgets.traffic import count_traffic
+    from tests.support.traffic import count_traffic
 
     seconds, sizes = [], []
     for action in actions:

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tests.support.traffic import count_traffic, state_bytes
 from tests.widgets.front_end import click_overview, drag_line, resize_echo, send
 from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
 from trtcal_widgets import CalibrationCache, CalibrationSession
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
-from trtcal_widgets.widgets.traffic import count_traffic
 
 
 def updates(session):
@@ -399,7 +399,7 @@ def test_three_thousand_tensors_cost_little_to_look_at(make_explorer):
     assert explorer.views.tensors.rows["amax"][1500] == 0.5
     assert selecting.bytes < 60_000
     assert dropping.bytes < 100_000  # 72,000 of them are the overview's dashes
-    assert explorer.bytes_of_state()["ListPanel"] < 400_000
+    assert state_bytes(explorer.views.tensors) < 400_000
 
 
 def test_a_saved_session_without_its_model_can_be_explored(make_explorer, tmp_path):

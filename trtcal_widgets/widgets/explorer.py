@@ -102,10 +102,6 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
             own.shutdown(wait=False)
         super().close()
 
-    def bytes_of_state(self) -> dict[str, int]:
-        """Return how many bytes each view's data take on the way to the browser, without the scripts."""
-        return state_sizes(self.views)
-
     def _ipython_display_(self) -> None:
         """Show a picture and the widget: the widget hides the picture as soon as it is there.
 
@@ -134,15 +130,6 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
         if bundle is not None and picture is not None:
             bundle["image/png"] = picture
         return bundle
-
-
-def state_sizes(views: Views) -> dict[str, int]:
-    """Return the bytes of every view's state, without its script and style sheet."""
-    from trtcal_widgets.widgets.traffic import state_bytes
-
-    widgets = {type(panel).__name__: panel for panel in views.panels}
-    widgets |= {type(plot).__name__: plot.figure for plot in views.plots}
-    return {name: state_bytes(widget) for name, widget in widgets.items()}
 
 
 def _picture(session: CalibrationSession) -> str | None:

@@ -34,11 +34,11 @@ class Traffic:
 
 @contextmanager
 def count_traffic() -> Iterator[Traffic]:
-    """Count what all widgets send while the block runs; for benchmarks and tests."""
+    """Count what all widgets send while the block runs."""
     import ipywidgets
 
     traffic = Traffic()
-    send = ipywidgets.Widget._send  # noqa: SLF001 - the one place that every message passes
+    send = ipywidgets.Widget._send  # the one place that every message passes
 
     def counted(self: Any, msg: Any, buffers: Any = None) -> None:
         traffic.messages += 1
