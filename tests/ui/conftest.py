@@ -8,6 +8,8 @@ import pytest
 
 from tests.ui.lab import CHROMIUM_FLAGS, chromium_path, jupyterlab
 
+pytest.register_assert_rewrite("tests.ui.explorer_page")
+
 ARTEFACTS = Path(__file__).parents[2] / ".ci" / "artefacts"
 
 

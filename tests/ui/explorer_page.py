@@ -63,6 +63,38 @@ class ExplorerPage:
         mouse.up()
         return places["unit"]
 
+    def wait_method(self, value: str) -> None:
+        """Wait until the chosen tensor's method is this one: ``mine``, or empty for that of all tensors."""
+        self.page.wait_for_function(
+            "(value) => document.querySelector('[data-testid=tc-method]').value === value", arg=value
+        )
+
+    def drop_is_one_update(self, to: float, log: Path) -> None:
+        """Drag the line to a value: the kernel hears of one choice, to the pixel, and what it says is drawn."""
+        n = len(read_log(log))
+        pixel = self.drag_line(to)
+        self.wait_method("mine")
+        dropped = float(self.page.get_by_test_id("tc-amax").input_value())
+        self.line_at(dropped)
+        self.settle()
+        heard = read_log(log)[n:]
+        assert [line["changed"] for line in heard] == [["choices"]], "a drop is exactly one update"
+        assert heard[0]["amax"] == dropped
+        assert abs(dropped - to) <= 1.5 * pixel
+
+    def undo_puts_the_line_back(self, before: float) -> None:
+        """Undo the only choice with the keyboard: the line is drawn where it was."""
+        self.page.get_by_test_id("tc-explorer").focus()
+        self.page.keyboard.press("z")
+        self.wait_method("")
+        self.line_at(before)
+
+    def leave_out(self, batch: int, log: Path) -> None:
+        """Click a batch away: the only one that is left out."""
+        self.press(f"tc-batch-{batch}")
+        self.page.wait_for_selector(f"[data-testid=tc-batch-{batch}][data-state=out]")
+        assert read_log(log)[-1]["excluded"] == [batch]
+
     def line_at(self, value: float) -> None:
         """Wait until the line is drawn at a value."""
         self.page.wait_for_function(

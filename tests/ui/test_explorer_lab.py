@@ -55,27 +55,13 @@ def test_a_user_steps_drags_undoes_excludes_and_exports(opened, lab, artefacts):
     explorer.select("conv1")
     before = read_log(log)[-1]["amax"]
 
-    n = len(read_log(log))
-    pixel = explorer.drag_line(2.4)
-    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
-    dropped = float(page.get_by_test_id("tc-amax").input_value())
-    explorer.line_at(dropped)
-    explorer.settle()
-    heard = read_log(log)[n:]
-    assert [line["changed"] for line in heard] == [["choices"]], "a drop is exactly one update"
-    assert heard[0]["amax"] == dropped
-    assert abs(dropped - 2.4) <= 1.5 * pixel
+    explorer.drop_is_one_update(2.4, log)
     page.screenshot(path=artefacts / "explorer-1280-light-dragged.png")
 
-    page.get_by_test_id("tc-explorer").focus()
-    page.keyboard.press("z")
-    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === ''")
-    explorer.line_at(before)
+    explorer.undo_puts_the_line_back(before)
     assert read_log(log)[-1]["amax"] == before
 
-    explorer.press("tc-batch-1")
-    page.wait_for_selector("[data-testid=tc-batch-1][data-state=out]")
-    assert read_log(log)[-1]["excluded"] == [1]
+    explorer.leave_out(1, log)
 
     page.locator("[data-testid=tc-export-preview-box] summary").click()
     explorer.wait_text("tc-export-preview", "TRT-101601-EntropyCalibration2")
@@ -106,7 +92,7 @@ def test_the_keyboard_is_enough(opened):
     page.wait_for_function("() => document.querySelector('[data-testid=tc-tensor-name]').title === 'ip2'")
     page.get_by_test_id("tc-amax").fill("3.25")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
+    explorer.wait_method("mine")
     assert read_log(log)[-1]["amax"] == 3.25
     # JupyterLab's own keys (x cuts the cell, arrows change it) did not hear any of this.
     page.get_by_test_id("tc-rows").focus()
@@ -124,7 +110,7 @@ def test_it_fits_and_follows_the_dark_theme(opened, artefacts, width):
     explorer.wait_text("tc-message", "Finished")
     explorer.select("conv1")
     explorer.drag_line(2.4)
-    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
+    explorer.wait_method("mine")
     explorer.settle()
     page.screenshot(path=artefacts / f"explorer-{width}-light-finished.png")
     notebook.set_theme("dark")
@@ -150,7 +136,7 @@ def test_a_page_that_is_opened_again_shows_the_present_state(opened, lab, artefa
     explorer.wait_text("tc-message", "Finished")
     explorer.select("conv1")
     explorer.drag_line(2.4)
-    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
+    explorer.wait_method("mine")
     amax = read_log(log)[-1]["amax"]
     notebook.save()
     page.reload()

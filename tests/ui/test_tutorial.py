@@ -54,25 +54,11 @@ def test_the_tutorial_is_run_and_its_explorer_used(tutorial, artefacts):
     explorer.select("conv1")
     before = read_log(log)[-1]["amax"]
 
-    n = len(read_log(log))
-    pixel = explorer.drag_line(2.4)
-    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === 'mine'")
-    dropped = float(page.get_by_test_id("tc-amax").input_value())
-    explorer.line_at(dropped)
-    explorer.settle()
-    heard = read_log(log)[n:]
-    assert [line["changed"] for line in heard] == [["choices"]], "a drop is exactly one update"
-    assert heard[0]["amax"] == dropped
-    assert abs(dropped - 2.4) <= 1.5 * pixel
+    explorer.drop_is_one_update(2.4, log)
     page.screenshot(path=artefacts / "tutorial-dragged.png")
 
-    page.get_by_test_id("tc-explorer").focus()
-    page.keyboard.press("z")
-    page.wait_for_function("() => document.querySelector('[data-testid=tc-method]').value === ''")
-    explorer.line_at(before)
-    explorer.press("tc-batch-1")
-    page.wait_for_selector("[data-testid=tc-batch-1][data-state=out]")
-    assert read_log(log)[-1]["excluded"] == [1]
+    explorer.undo_puts_the_line_back(before)
+    explorer.leave_out(1, log)
 
     # The notebook's last cells wrote a cache of all batches; the explorer replaces it by one of what it shows.
     written = folder / "calibration.cache"
