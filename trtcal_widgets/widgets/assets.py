@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-__all__ = ["PlotlyScript", "asset", "plotly_script", "script"]
+__all__ = ["PlotlyScript", "asset", "plotly_script", "script", "style"]
 
 
 @cache
@@ -18,9 +18,17 @@ def asset(name: str) -> str:
     return (resources.files("trtcal_widgets.widgets") / "js" / name).read_text(encoding="utf-8")
 
 
-def script(name: str) -> str:
-    """Return a panel's module with the shared helpers in front: a module in a notebook cannot import its neighbour."""
-    return f"{asset('common.js')}\n{asset(name)}"
+def script(*names: str) -> str:
+    """Return a panel's module, with the helpers for all of them and the files that it shares with some in front.
+
+    A module in a notebook cannot import its neighbour; the last of ``names`` is the panel's own file.
+    """
+    return "\n".join(map(asset, ("common.js", *names)))
+
+
+def style(*names: str) -> str:
+    """Return style sheets as one; the package's own comes first."""
+    return "\n".join(map(asset, ("explorer.css", *names)))
 
 
 class PlotlyScript(anywidget.AnyWidget):

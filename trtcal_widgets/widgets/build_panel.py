@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,12 @@ import ipywidgets
 import traitlets
 
 from trtcal_widgets.errors import ModelError, UsageError
+from trtcal_widgets.widgets.assets import script, style
 from trtcal_widgets.widgets.build_panel_binding import BuildBinding
 from trtcal_widgets.widgets.build_panel_form import BuildForm, Job, check_options
 from trtcal_widgets.widgets.build_panel_state import HELP
 from trtcal_widgets.widgets.executors import default_executor
-from trtcal_widgets.widgets.panels import Panel, script
+from trtcal_widgets.widgets.panels import Panel
 
 if TYPE_CHECKING:
     import os
@@ -27,15 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["BuildPanel", "BuildView"]
 
 
-def _asset(name: str) -> str:
-    return (resources.files("trtcal_widgets.widgets") / "js" / name).read_text(encoding="utf-8")
-
-
 class BuildView(Panel):
     """The panel in the browser: ``state`` and ``log`` down, events up."""
 
-    _esm = f"{script('theme.js')}\n{_asset('build_log.js')}\n{_asset('build_panel.js')}"
-    _css = f"{_asset('explorer.css')}\n{_asset('build_panel.css')}"
+    _esm = script("theme.js", "root.js", "build_log.js", "build_panel.js")
+    _css = style("build_panel.css")
 
     log = traitlets.Dict().tag(sync=True)
 

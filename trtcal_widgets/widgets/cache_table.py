@@ -7,13 +7,13 @@ notebook therefore does not carry the file with it.
 from __future__ import annotations
 
 import math
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
 from trtcal_widgets.presentation import count_of, printable, shorten_middle, significant
+from trtcal_widgets.widgets.assets import script, style
 from trtcal_widgets.widgets.cache_order import ALL, SORTS, arrange
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ _NAME_WIDTH = 300
 """Characters of a name in a row; the detail below has all of them."""
 
 
-def _assets(*names: str) -> str:
-    folder = files("trtcal_widgets.widgets") / "js"
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
-
-
 class CacheTable(anywidget.AnyWidget):
     """Rows of a cache with search, filters and order. What it shows is set by the one who binds it.
 
@@ -46,8 +41,8 @@ class CacheTable(anywidget.AnyWidget):
     ``selected_at`` and ``detail``.
     """
 
-    _esm = _assets("common.js", "theme.js", "cache_table.js")
-    _css = _assets("explorer.css", "cache_table.css")
+    _esm = script("theme.js", "cache_table.js")
+    _css = style("cache_table.css")
 
     search = traitlets.Unicode("").tag(sync=True)
     group = traitlets.Unicode(ALL).tag(sync=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import traitlets
 
+from trtcal_widgets.widgets.assets import script, style
 from trtcal_widgets.widgets.debugger_help import HELP
 from trtcal_widgets.widgets.palette import METHOD_STYLES
-from trtcal_widgets.widgets.panels import Panel, script
+from trtcal_widgets.widgets.panels import Panel
 
 __all__ = [
     "DebugDetailPanel",
@@ -20,15 +19,11 @@ __all__ = [
 ]
 
 
-def _asset(name: str) -> str:
-    return (resources.files("trtcal_widgets.widgets") / "js" / name).read_text(encoding="utf-8")
-
-
 class DebugShellPanel(Panel):
     """The header; it also reads the theme and the keyboard, and brings the style sheets."""
 
-    _esm = f"{script('theme.js')}\n{_asset('debug_shell.js')}"
-    _css = f"{_asset('explorer.css')}\n{_asset('debug.css')}"
+    _esm = script("theme.js", "root.js", "debug_shell.js")
+    _css = style("debug.css")
 
     theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
     palette = traitlets.Dict().tag(sync=True)
@@ -50,7 +45,7 @@ class DebugSummaryPanel(Panel):
 class DebugLayersPanel(Panel):
     """The layers: ``columns`` and ``rows`` go once per run, ``keep`` and ``selected`` are places in them."""
 
-    _esm = script("debug_layers.js")
+    _esm = script("long_list.js", "debug_layers.js")
 
     columns = traitlets.Dict().tag(sync=True)
     rows = traitlets.Dict().tag(sync=True)

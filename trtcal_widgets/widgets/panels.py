@@ -11,7 +11,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from trtcal_widgets.widgets.assets import asset, script
+from trtcal_widgets.widgets.assets import script, style
 from trtcal_widgets.widgets.help_texts import HELP
 from trtcal_widgets.widgets.palette import METHOD_STYLES
 
@@ -24,7 +24,6 @@ __all__ = [
     "Panel",
     "ShellPanel",
     "StepperPanel",
-    "script",
 ]
 
 
@@ -43,8 +42,8 @@ class Panel(anywidget.AnyWidget):
 class ShellPanel(Panel):
     """The header; it also reads the theme and the keyboard, and brings the style sheet."""
 
-    _esm = f"{script('theme.js')}\n{asset('shell.js')}"
-    _css = asset("explorer.css")
+    _esm = script("theme.js", "root.js", "shell.js")
+    _css = style()
 
     theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
     palette = traitlets.Dict().tag(sync=True)
@@ -74,7 +73,7 @@ class ListPanel(Panel):
     ``columns`` goes once, ``rows`` where all numbers are new, ``patch`` where a few rows are.
     """
 
-    _esm = script("tensor_list.js")
+    _esm = script("long_list.js", "tensor_list.js")
 
     columns = traitlets.Dict().tag(sync=True)
     rows = traitlets.Dict().tag(sync=True)

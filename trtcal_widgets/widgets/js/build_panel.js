@@ -1,26 +1,5 @@
 // The TensorRT build: what is asked for, how far it is, the batches, what came of it; or what to do without TensorRT.
 
-function setUpRoot(root, cleanups) {
-  root.setAttribute("role", "region");
-  root.setAttribute("aria-label", "TensorRT build");
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
-  root.dataset.testid = "tc-build";
-  cleanups.push(watchTheme(() => root.classList.toggle("trtcal-dark", readTheme() === "dark")));
-}
-
-/** The root is there only once the view is attached. */
-function whenAttached(el, cleanups, callback) {
-  const look = () => {
-    const root = el.closest(".trtcal-root");
-    if (root) callback(root);
-    return Boolean(root);
-  };
-  if (look()) return;
-  const observer = new MutationObserver(() => { if (look()) observer.disconnect(); });
-  observer.observe(document.body, { childList: true, subtree: true });
-  cleanups.push(() => observer.disconnect());
-}
-
 /** What to do without TensorRT: what to install, and the files for a machine that has it. */
 function missingBox(send) {
   const text = h("div", { class: "tc-bld-missing-text", testid: "tc-bld-missing-text" });
@@ -186,24 +165,24 @@ function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
   const cleanups = [];
   const facts = h("span", { class: "tc-facts", testid: "tc-bld-facts" });
-  const notice = h("div", { class: "tc-notice", role: "alert", testid: "tc-bld-notice", hidden: true });
-  const noticeText = h("div", { class: "tc-notice-text" });
-  notice.append(icon("warn"), noticeText, button("cancel", "Close this message", "tc-bld-notice-close", () => send("dismiss")));
+  const notice = noticeBox("tc-bld-notice", send);
   const boxes = [missingBox(send), formBox(send), runBox(send), outcomeBox()];
   const log = logBox(send);
   el.append(h("div", { class: "tc-bld" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "TensorRT" }), facts, helpButton(model.get("help"), "tc-help-build")),
-    notice, ...boxes.map((box) => box.node), log.node));
+    notice.node, ...boxes.map((box) => box.node), log.node));
   cleanups.push(follow(model, ["state"], () => {
     const state = model.get("state");
     if (!state.form) return;
     setText(facts, `${state.title} · ${state.model}`);
-    notice.hidden = !state.notice;
-    setText(noticeText, state.notice);
+    notice.show(state.notice);
     log.node.hidden = Boolean(state.missing);
     for (const box of boxes) box.show(state);
   }), follow(model, ["log"], () => { if (model.get("log").lines) log.show(model.get("log")); }));
-  whenAttached(el, cleanups, (root) => setUpRoot(root, cleanups));
+  cleanups.push(whenAttached(el, (root) => {
+    nameRoot(root, "TensorRT build", "tc-build");
+    cleanups.push(followTheme(root, model));
+  }));
   return () => cleanups.forEach((clean) => clean());
 }
 

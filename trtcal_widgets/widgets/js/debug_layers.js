@@ -1,7 +1,5 @@
-// Every layer with what it alone costs: sorted here, drawn only where it is in view, kept with a tick.
+// Every layer with what it alone costs: sorted here, kept with a tick.
 
-const ROW = 26;
-const PAUSE = 70;
 const COLUMNS = [
   ["graph", "layer", "Graph order", "tc-l-name"],
   ["loss", "loss", "What this layer alone in INT8 costs, everything else in FP32", "tc-l-number"],
@@ -30,12 +28,11 @@ function arrange(columns, rows, view) {
   for (let i = 0; i < columns.names.length; i += 1) if (!wanted || columns.lower[i].includes(wanted)) order.push(i);
   const sign = view.down ? -1 : 1;
   if (view.sort === "graph") return view.down ? order.reverse() : order;
-  const values = rows[view.sort];
   if (view.sort === "loss" && rows.rank) {
     const rank = rows.rank;
     return order.sort((a, b) => (rank[a] === null) - (rank[b] === null) || -sign * (rank[a] - rank[b]));
   }
-  return order.sort((a, b) => (values[a] === null) - (values[b] === null) || sign * (values[a] - values[b]) || a - b);
+  return order.sort(byNumber(rows[view.sort], sign));
 }
 
 function render({ model, el }) {
@@ -43,19 +40,21 @@ function render({ model, el }) {
   let columns = null;
   let rows = null;
   let keep = new Set();
-  let order = [];
-  let current = -1;
-  let timer = 0;
 
-  const search = h("input", { type: "search", class: "tc-input tc-dbg-search", placeholder: "search layers", "aria-label": "Search layers", testid: "tc-dbg-search", spellcheck: "false" });
+  const tick = (index, on) => model.send({ type: "keep", index, on });
+  const turn = (index) => tick(index, !keep.has(index));
   const count = h("span", { class: "tc-faint", testid: "tc-dbg-count" });
   const heads = h("div", { class: "tc-dbg-heads" }, h("span", { class: "tc-l-keep", text: "keep", title: "Keep the layer in FP16 or FP32" }));
-  const body = h("div", { class: "tc-rows tc-dbg-rows", role: "listbox", tabindex: "0", "aria-label": "Layers", testid: "tc-dbg-rows" });
-  const spacer = h("div", { class: "tc-spacer" });
-  const empty = h("div", { class: "tc-empty", testid: "tc-dbg-layers-empty" });
-  body.append(spacer, empty);
+  // The same layer again is a question too: the tensor that is shown may be another one by now.
+  const list = longList(el, {
+    props: { class: "tc-rows tc-dbg-rows", "aria-label": "Layers", testid: "tc-dbg-rows" }, row: { class: "tc-row tc-dbg-layer", testid: "tc-dbg-layer" },
+    empty: { testid: "tc-dbg-layers-empty" }, fill: (row, index) => fill(row, index), ask: (index) => model.send({ type: "layer", index }),
+    again: true, keys: { " ": turn },
+  });
+  const search = searchField(list, { class: "tc-input tc-dbg-search", placeholder: "search layers", "aria-label": "Search layers", testid: "tc-dbg-search" },
+    (text) => { view.search = text; refresh(); });
   el.append(h("div", { class: "tc-dbg-layers" },
-    h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "each layer alone in INT8" }), count, search, helpButton(model.get("help"), "tc-help-dbg-layers")), heads, body));
+    h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "each layer alone in INT8" }), count, search, helpButton(model.get("help"), "tc-help-dbg-layers")), heads, list.body));
   const buttons = new Map();
   for (const [key, label, title, cls] of COLUMNS) {
     const node = h("button", { type: "button", class: "tc-dbg-head-button", title: `${title}. Click to sort.`, testid: `tc-dbg-sort-${key}`, on: { click: () => sortBy(key) } });
@@ -66,59 +65,22 @@ function render({ model, el }) {
   const sortBy = (key) => {
     view.down = view.sort === key ? !view.down : BAD_IS_LARGE.has(key);
     view.sort = key;
-    body.scrollTop = 0;
+    list.toTop();
     refresh();
   };
-  const choose = (index, now) => {
-    if (index < 0) return;
-    current = index;
-    draw();
-    clearTimeout(timer);
-    timer = setTimeout(() => model.send({ type: "layer", index }), now ? 0 : PAUSE);
-  };
-  const move = (step) => {
-    if (!order.length) return;
-    const at = order.indexOf(current);
-    const next = at < 0 ? 0 : Math.min(Math.max(at + step, 0), order.length - 1);
-    reveal(next);
-    choose(order[next], false);
-  };
-  const reveal = (at) => {
-    const top = at * ROW;
-    if (top < body.scrollTop) body.scrollTop = top;
-    else if (top + ROW > body.scrollTop + body.clientHeight) body.scrollTop = top + ROW - body.clientHeight;
-  };
-  const tick = (index, on) => model.send({ type: "keep", index, on });
-
-  const makeRow = (at) => {
-    const index = order[at];
+  const fill = (row, index) => {
     const box = h("input", { type: "checkbox", tabindex: "-1", testid: "tc-dbg-keep", "aria-label": `Keep ${columns.names[index]} in higher precision`,
       title: "Keep this layer in FP16 or FP32; what lies behind it is run again", on: { click: (event) => { event.stopPropagation(); tick(index, box.checked); } } });
     box.checked = keep.has(index);
     const name = h("span", { class: "tc-name" });
     nameParts(name, columns.names[index], `${columns.names[index]} (${columns.ops[index]})\nquantises ${columns.inputs[index]}`);
-    const row = h("div", { class: "tc-row tc-dbg-layer", role: "option", id: `${el.id}-row-${index}`, testid: "tc-dbg-layer", "aria-selected": String(index === current),
-      "aria-posinset": at + 1, "aria-setsize": order.length, on: { click: () => choose(index, true) } },
-      h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: columns.ops[index] })));
+    row.append(h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: columns.ops[index] })));
     for (const key of ["loss", "out", "own", "cos"]) {
       const kind = key === "loss" ? rows.loss_kind[index] : null;
       row.append(h("span", { class: "tc-l-number", text: cellText(rows, key, index), "data-kind": kind }));
     }
-    row.dataset.index = index;
     row.dataset.kept = String(keep.has(index));
-    row.style.top = `${at * ROW}px`;
     row.setAttribute("aria-label", `${columns.names[index]}, ${columns.ops[index]}, loss ${cellText(rows, "loss", index)}${keep.has(index) ? ", kept" : ""}`);
-    return row;
-  };
-  const draw = () => {
-    const from = Math.max(0, Math.floor(body.scrollTop / ROW) - 6);
-    const to = Math.min(order.length, Math.ceil((body.scrollTop + body.clientHeight) / ROW) + 6);
-    const drawn = [];
-    for (let at = from; at < to; at += 1) drawn.push(makeRow(at));
-    spacer.style.height = `${order.length * ROW}px`;
-    spacer.replaceChildren(...drawn);
-    if (order.includes(current)) body.setAttribute("aria-activedescendant", `${el.id}-row-${current}`);
-    else body.removeAttribute("aria-activedescendant");
   };
   const refresh = () => {
     for (const [key, [node, label]] of buttons) {
@@ -127,67 +89,25 @@ function render({ model, el }) {
       node.parentNode.toggleAttribute("data-on", on);
       node.setAttribute("aria-pressed", String(on));
     }
-    if (!columns || !rows || !rows.loss) {
-      order = [];
-    } else {
-      order = arrange(columns, rows, view);
-    }
+    const order = columns && rows && rows.loss ? arrange(columns, rows, view) : [];
     const kept = keep.size ? ` · ${keep.size} kept` : "";
-    setText(count, columns ? `${order.length === columns.names.length ? order.length : `${order.length} of ${columns.names.length}`}${kept}` : "");
-    const state = model.get("state");
-    empty.hidden = order.length > 0;
-    setText(empty, columns && view.search ? "No layer fits the search." : state.empty ?? "");
-    draw();
+    setText(count, columns ? `${countText(order.length, columns.names.length)}${kept}` : "");
+    list.show(order, columns && view.search ? "No layer fits the search." : model.get("state").empty ?? "");
   };
 
-  search.addEventListener("input", () => { view.search = search.value; body.scrollTop = 0; refresh(); });
-  search.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown" || event.key === "Enter") { event.preventDefault(); event.stopPropagation(); body.focus(); if (order.length && !order.includes(current)) choose(order[0], true); }
-    if (event.key === "Escape") { event.stopPropagation(); search.value = ""; view.search = ""; refresh(); body.focus(); }
-  });
-  body.addEventListener("scroll", draw);
-  body.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(body.clientHeight / ROW) - 1);
-    const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -order.length, End: order.length }[event.key];
-    if (event.key === " " && current >= 0) tick(current, !keep.has(current));
-    else if (!step) return;
-    else move(step);
-    event.preventDefault();
-    event.stopPropagation();
-  });
   const readRows = () => {
     const sent = model.get("columns");
     columns = sent.names ? { ...sent, lower: sent.names.map((name, i) => `${name} ${sent.ops[i]}`.toLowerCase()) } : null;
     rows = model.get("rows");
-    const kept = body.scrollTop;
-    refresh();
-    body.scrollTop = kept;
+    list.keepingPlace(refresh);
   };
   const readKeep = () => { keep = new Set(model.get("keep")); refresh(); };
-  const readSelected = () => {
-    const selected = model.get("selected");
-    if (selected === current) return;
-    current = selected;
-    const at = order.indexOf(current);
-    if (at >= 0) reveal(at);
-    draw();
-  };
-  el.id = el.id || `tc-dbg-${Math.random().toString(36).slice(2)}`;
-  const cleanups = [follow(model, ["columns", "rows", "state"], readRows), follow(model, ["keep"], readKeep), follow(model, ["selected"], readSelected)];
-  const resize = new ResizeObserver(draw);
-  resize.observe(body);
-  const onMove = (event) => move(event.detail);
-  const onKeep = () => { if (current >= 0) tick(current, !keep.has(current)); };
-  let root = null;
-  const frame = requestAnimationFrame(() => {
-    root = el.closest(".trtcal-root");
-    root?.addEventListener("tc-move", onMove);
-    root?.addEventListener("tc-keep", onKeep);
-    draw();
-  });
-  cleanups.push(() => resize.disconnect(), () => clearTimeout(timer),
-    () => { cancelAnimationFrame(frame); root?.removeEventListener("tc-move", onMove); root?.removeEventListener("tc-keep", onKeep); });
+  const cleanups = [
+    follow(model, ["columns", "rows", "state"], readRows),
+    follow(model, ["keep"], readKeep),
+    follow(model, ["selected"], () => list.select(model.get("selected"))),
+    list.start({ "tc-keep": () => { if (list.current() >= 0) turn(list.current()); } }),
+  ];
   return () => cleanups.forEach((clean) => clean());
 }
 
