@@ -504,7 +504,8 @@ template <int KIND> __device__ __forceinline__ bool make_room(float most, Shared
     }
 }
 
-// Whether the range has room for these words of a warp, or gets it; if so, NaN and infinities are counted and taken out.
+// Whether the range has room for these words of a warp, or gets it; if so, NaN and infinities are counted and taken
+// out.
 template <int KIND, int N>
 __device__ __forceinline__ bool fits(u32 (&words)[N], Shared& shared, Range& range, Found& found) {
     const u32 version = *(volatile u32*)&shared.version;
@@ -582,7 +583,8 @@ __device__ __forceinline__ void join_tables(Shared& shared) {
     if (threadIdx.x == OTHER_THREAD) shared.tables[last][OTHER] = shared.tables[0][OTHER];
 }
 
-// Double the block's range when there is no table left: fold everything into the first one. All threads, after a barrier.
+// Double the block's range when there is no table left: fold everything into the first one. All threads, after a
+// barrier.
 __device__ __forceinline__ void start_over(Shared& shared, Range& range) {
     constexpr u32 last = TABLES - 1;
     join_tables(shared);
@@ -721,8 +723,8 @@ __device__ __forceinline__ void empty(Shared& shared) {
 // share > 0: there is one array, of n elements from ptr on, and each block has `share` of them, the last one the rest.
 // `heads`: the first segment of each block. `fresh`: the rows hold nothing yet.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
-count(u64 ptr, u64 n, u64 share, u64 slot, u64 kind, const Segment* heads, const Segment* segments, const u32* first_of_block, State* states, const float* maxima,
-      uint4* rows, Part* parts, u64 fresh) {
+count(u64 ptr, u64 n, u64 share, u64 slot, u64 kind, const Segment* heads, const Segment* segments,
+      const u32* first_of_block, State* states, const float* maxima, uint4* rows, Part* parts, u64 fresh) {
     __shared__ Shared shared;
     u32 s, end;
     Segment segment;
