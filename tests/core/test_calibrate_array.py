@@ -139,3 +139,13 @@ def test_an_error_of_the_source_comes_through():
 
     with pytest.raises(OSError, match="disk gone"):
         calibrate_array(broken())
+
+
+@pytest.mark.parametrize("method", ["entropy", "minmax", "percentile:99.9", "mse", "legacy:0.999"])
+@pytest.mark.parametrize("range_mode", ["tensorrt", "two-pass"])
+def test_values_of_which_none_is_finite_have_no_scale_and_zeros_have_0(method, range_mode):
+    nothing = [np.float32([np.nan, np.inf]), np.float32([-np.inf, np.nan, np.nan])]
+    with pytest.raises(UsageError, match="of 5 values 3 are NaN and 2 infinite"):
+        calibrate_array(nothing, method, range_mode=range_mode)
+    zeros = calibrate_array([np.zeros(4), np.float32([np.nan])], method, range_mode=range_mode)
+    assert (zeros.amax, zeros.scale, zeros.hex) == (0.0, 0.0, "0")

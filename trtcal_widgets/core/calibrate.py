@@ -61,12 +61,15 @@ def calibrate_array(
     Returns
     -------
     ArrayCalibration
-        With ``.amax``, ``.scale`` and ``.hex``.
+        With ``.amax``, ``.scale`` and ``.hex``. NaN and infinity among finite values change nothing; ``.histogram``
+        counts them (``.nans``, ``.infs``). Zeros alone give 0, as with TensorRT: a scale that nothing can be quantised
+        with.
 
     Raises
     ------
     UsageError
-        If there is no value at all, no such method, or two passes are wanted over an iterator that gives one.
+        If there is no value at all or none that is finite, no such method, or two passes are wanted over an
+        iterator that gives one.
 
     Examples
     --------
@@ -83,6 +86,11 @@ def calibrate_array(
         histogram = _two_passes(_as_batches(batches))
     if histogram.n_values == 0:
         raise UsageError("there is nothing to calibrate: the batches hold no values")
+    if histogram.n_finite == 0:
+        raise UsageError(
+            f"there is nothing to calibrate: of {histogram.n_values} values {histogram.nans} are NaN and "
+            f"{histogram.infs} infinite, and none is finite. Look at what made them"
+        )
     curve = threshold_curve(histogram, method)
     scale = scale_of_amax(curve.amax)
     return ArrayCalibration(curve.amax, float(scale), scale_to_hex(float(scale)), histogram, curve)
