@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.tables import Column, table_lines, wrap
-from trtcal_widgets.core.cache import CalibrationCache, compare_with_names, header_fits
+from trtcal_widgets.core.cache import CalibrationCache, header_fits
 from trtcal_widgets.core.formats import ScaleTable, describe_format, read_scale_file
 from trtcal_widgets.presentation import count_of, printable, significant
 
@@ -49,9 +49,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _against_model(file: CalibrationCache | ScaleTable, path: str) -> NameComparison:
     from trtcal_widgets.model.load import load_graph
+    from trtcal_widgets.model.rows import compare_with_model
 
-    graph = load_graph(path)
-    return compare_with_names(file, graph.calibrated, also_known=graph.tensors)
+    return compare_with_model(file, load_graph(path))
 
 
 def _lines(file: CalibrationCache | ScaleTable, names: NameComparison | None, verdict: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from trtcal_widgets.core.format_header import parse_version
-from trtcal_widgets.core.format_synthetic import synthetic_label
+from trtcal_widgets.core.format_synthetic import row_of, synthetic_label
 from trtcal_widgets.core.scales import scale_bits
 
 if TYPE_CHECKING:
@@ -199,7 +199,14 @@ def _ordinal(scale: float) -> int:
     return bits if bits < 0x80000000 else 0x80000000 - bits
 
 
-def compare_with_names(cache: ScaleFile, names: Iterable[str], *, also_known: Iterable[str] = ()) -> NameComparison:
+def compare_with_names(
+    cache: ScaleFile,
+    names: Iterable[str],
+    *,
+    also_known: Iterable[str] = (),
+    constants: Iterable[str] = (),
+    layers: Iterable[str] = (),
+) -> NameComparison:
     """Match the rows of a file with a model's tensors.
 
     Parameters
@@ -210,16 +217,22 @@ def compare_with_names(cache: ScaleFile, names: Iterable[str], *, also_known: It
         The tensors that should have a row.
     also_known
         Other tensors of the model (weights, shapes): a row for them is matched, none is missed.
+    constants
+        Which of ``names`` are constants: none is missed that has its row under TensorRT 10's name.
+    layers
+        Names of the model's nodes, which TensorRT 10 names some inner tensors after.
     """
     wanted = tuple(dict.fromkeys(names))
     known = frozenset(wanted).union(also_known)
     rows = cache.scales
-    labels = {name: synthetic_label(name, known) for name in rows if name not in known}
+    nodes = frozenset(layers) - {""}
+    labels = {name: synthetic_label(name, known, nodes) for name in rows if name not in known}
+    there = {name for name in constants if row_of(name, rows)}
     return NameComparison(
         matched=tuple(name for name in rows if name in known),
         synthetic={name: label for name, label in labels.items() if label},
         unknown=tuple(name for name, label in labels.items() if not label),
-        missing=tuple(name for name in wanted if name not in rows),
+        missing=tuple(name for name in wanted if name not in rows and name not in there),
     )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.files import write_atomic
+from trtcal_widgets.core.format_synthetic import CONSTANT_ROWS_FROM, constant_row, row_of
 from trtcal_widgets.core.formats import ScaleTable, convert
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.port_graph import Side
@@ -21,11 +22,12 @@ from trtcal_widgets.export.port_match import HOW, match_tensors
 from trtcal_widgets.export.qdq_rows import LEAST_MATCH, match_rows
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
+from trtcal_widgets.model.rows import constants_of
 from trtcal_widgets.presentation import printable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 __all__ = ["NotPorted", "PortReport", "PortResult", "PortedRow", "port_scales"]
 
@@ -162,11 +164,10 @@ def port_scales(
     old, new = (model if isinstance(model, OnnxModel) else load_model(model) for model in (old, new))
     _check_old(table, old)
     found = match_tensors(Side(old), side := Side(new))
-    ported = _ported(table.scales, found, side)
+    ported = _ported(table, found, side, constants_of(old.graph))
     taken = {row.old for row in ported}
     not_ported = tuple(NotPorted(name, why) for name, why in _lost(table, taken, old))
-    have = {row.new for row in ported}
-    without = tuple(name for name in new.graph.calibrated if name not in have)
+    without = match_rows({row.new: row.scale for row in ported}, new.graph).missing
     report = PortReport(old.graph.name, new.graph.name, ported, not_ported, without)
     _check_share(report, table, old, force=force)
     return PortResult(_table(table, ported), report)
@@ -182,13 +183,19 @@ def _check_old(table: CalibrationCache | ScaleTable, old: OnnxModel) -> None:
         )
 
 
-def _ported(scales: Mapping[str, float], found: Mapping[str, tuple[str, str]], side: Side) -> tuple[PortedRow, ...]:
+def _ported(
+    table: CalibrationCache | ScaleTable,
+    found: Mapping[str, tuple[str, str]],
+    side: Side,
+    constants: Collection[str],
+) -> tuple[PortedRow, ...]:
     """Return the new rows: those found, and those that share a scale with one that was."""
-    graph = side.model.graph
+    graph, scales = side.model.graph, table.scales
+    row = {old: row_of(old, scales) if old in constants else old for old, _ in found.values()}
     rows = {
-        new: PortedRow(old, new, scales[old], how)
+        new: PortedRow(row[old], new, scales[row[old]], how)
         for new, (old, how) in found.items()
-        if old in scales and new in graph.tensors and _is_writable(scales[old])
+        if row[old] in scales and new in graph.tensors and _is_writable(scales[row[old]])
     }
     for name in graph.calibrated:
         if name not in rows:
@@ -198,7 +205,14 @@ def _ported(scales: Mapping[str, float], found: Mapping[str, tuple[str, str]], s
     calibrated = set(graph.calibrated)
     order = {name: index for index, name in enumerate(scales)}
     kept = [row for row in rows.values() if row.new in calibrated]
-    return tuple(sorted(kept, key=lambda row: order[row.old]))
+    renamed = set(constants_of(graph)) if _has_constant_rows(table) else set()
+    named = [replace(row, new=constant_row(row.new)) if row.new in renamed else row for row in kept]
+    return tuple(sorted(named, key=lambda row: order[row.old]))
+
+
+def _has_constant_rows(table: CalibrationCache | ScaleTable) -> bool:
+    """Whether the file is for a TensorRT that calls the rows of constants ``<constant>_output``."""
+    return isinstance(table, CalibrationCache) and (table.version or (0, 0, 0)) >= CONSTANT_ROWS_FROM
 
 
 def _is_writable(scale: float) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.core.cache import compare_with_names
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.qdq_report import UnusedReason, UnusedRow
 from trtcal_widgets.export.qdq_scales import BAD_SCALES, bad_scale
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.rows import compare_with_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class _Rows:
 
 def match_rows(rows: Mapping[str, float], graph: ModelGraph) -> NameComparison:
     """Match the rows with the model's tensors."""
-    return compare_with_names(_Rows(rows), graph.calibrated, also_known=graph.tensors)
+    return compare_with_model(_Rows(rows), graph)
 
 
 def check_match(match: NameComparison, rows: Mapping[str, float], graph: ModelGraph) -> None:

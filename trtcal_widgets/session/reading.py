@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trtcal_widgets.core.arguments import kind_of, number, whole_number
+from trtcal_widgets.core.format_header import parse_version
+from trtcal_widgets.core.format_synthetic import CONSTANT_ROWS_FROM, constant_row
 from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.rows import constants_of
 from trtcal_widgets.session.base import SessionBase
 
 if TYPE_CHECKING:
@@ -96,7 +99,9 @@ class Reading(SessionBase):
         algorithm
             For the header; None: MinMaxCalibration where minmax is the method for all, else EntropyCalibration2.
         version
-            TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``.
+            TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``. From 10 on, the row of a constant is called
+            ``<constant>_output``, as in TensorRT's own caches. TensorRT 8 calls it by a number that only its parsed
+            network tells: the row keeps the ONNX name then, and ``trt.build(model, session=session)`` renames it.
         rows
             ``"tensorrt"``: inputs, activations and constants; ``"activations"``: no constants; or names.
 
@@ -114,7 +119,9 @@ class Reading(SessionBase):
             raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
         known = [name for name in names if self.histogram(name).n_values or self.choice(name)]
         thresholds = self.parts.numbers.thresholds(known, self._state)
-        scales = {name: float(scale_of_amax(amax)) for name, amax in zip(known, thresholds, strict=True)}
+        constants = frozenset(constants_of(self.graph)) if parse_version(version) >= CONSTANT_ROWS_FROM else frozenset()
+        rows_of = [constant_row(name) if name in constants else name for name in known]
+        scales = {row: float(scale_of_amax(amax)) for row, amax in zip(rows_of, thresholds, strict=True)}
         default = _ALGORITHMS.get(self._state.method.kind, "EntropyCalibration2")
         return CalibrationCache.build(scales, algorithm=algorithm or default, version=version)
 

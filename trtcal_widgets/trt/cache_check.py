@@ -89,6 +89,7 @@ def check_cache(
     algorithm: str,
     tensors: Iterable[str] = (),
     also_known: Iterable[str] = (),
+    constants: Iterable[str] = (),
 ) -> CacheReport:
     """Compare a cache with where it is to be used.
 
@@ -104,13 +105,15 @@ def check_cache(
         The names that should have a row; none where the model is not known.
     also_known
         Other tensors of the model, which may have one.
+    constants
+        Which of ``tensors`` are constants, whose rows TensorRT 10 names ``<constant>_output``.
     """
     fit = header_fits(cache, ".".join(version.split(".")[:3]), check_algorithm(algorithm))
     wanted = tuple(tensors)
     header = "" if fit.verdict == "reuse" else fit.message
     if not wanted:
         return CacheReport(cache.source, header)
-    names = compare_with_names(cache, wanted, also_known=also_known)
+    names = compare_with_names(cache, wanted, also_known=also_known, constants=constants)
     own = len(names.matched)
     told = own + len(names.unknown)
     model = ""

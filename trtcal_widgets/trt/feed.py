@@ -11,6 +11,7 @@ from trtcal_widgets.core.files import write_atomic
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.errors import CacheFormatError, DataError, EngineError, UsageError
 from trtcal_widgets.model.graph import ModelGraph
+from trtcal_widgets.model.rows import constants_of
 from trtcal_widgets.trt.cache_check import ALGORITHMS, CacheReport, check_cache
 from trtcal_widgets.trt.inputs import NetworkNames, arrange, inputs_of, network_tensors
 from trtcal_widgets.trt.memory import open_memory
@@ -77,6 +78,7 @@ class CacheFile:
             algorithm=self.algorithm,
             tensors=self.names.ranged,
             also_known=self.names.others,
+            constants=self.names.constants,
         )
         if not self.report.fits:
             if self.stale == "error":
@@ -153,7 +155,8 @@ class DataFeed:
         if isinstance(network, ModelGraph):
             graph = network
             wanted = graph.calibrated
-            self.cache.names = NetworkNames(wanted, tuple(name for name in graph.tensors if name not in wanted))
+            others = tuple(name for name in graph.tensors if name not in wanted)
+            self.cache.names = NetworkNames(wanted, others, constants_of(graph))
         elif hasattr(network, "num_layers"):
             self.cache.names = network_tensors(network)
         self.cache.judge()

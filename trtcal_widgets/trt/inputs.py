@@ -10,6 +10,7 @@ import numpy as np
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.model.graph import FLOAT_DTYPES, ModelGraph, TensorInfo, TensorKind
+from trtcal_widgets.model.rows import constants_of
 from trtcal_widgets.runners.feeds import check_feeds
 
 if TYPE_CHECKING:
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.data.base import Batch
 
-__all__ = ["NUMPY_NAMES", "NetworkNames", "arrange", "each_tensor", "inputs_of", "network_tensors"]
+__all__ = [
+    "NUMPY_NAMES",
+    "NetworkNames",
+    "arrange",
+    "constant_tensors",
+    "each_tensor",
+    "inputs_of",
+    "network_tensors",
+]
 
 NUMPY_NAMES = MappingProxyType(
     {
@@ -83,6 +92,8 @@ class NetworkNames(NamedTuple):
 
     ranged: tuple[str, ...]
     others: tuple[str, ...]
+    constants: tuple[str, ...] = ()
+    """Of the first, those that TensorRT may call otherwise; none where the names are TensorRT's own."""
 
 
 def network_tensors(network: Any) -> NetworkNames:
@@ -93,6 +104,29 @@ def network_tensors(network: Any) -> NetworkNames:
         floats = NUMPY_NAMES.get(itensor.dtype.name, "") in FLOAT_DTYPES and not itensor.is_shape_tensor
         (ranged if floats else others)[str(itensor.name)] = None
     return NetworkNames(tuple(ranged), tuple(others))
+
+
+def constant_tensors(network: Any, graph: ModelGraph) -> dict[str, str]:
+    """Return ONNX name -> TensorRT's name of the constants that are tensors of a network.
+
+    The ONNX parser names the layer after the constant; how its tensor is called depends on the release.
+
+    Parameters
+    ----------
+    network
+        A ``trt.INetworkDefinition``.
+    graph
+        The model that it was parsed from.
+    """
+    found = {}
+    wanted = frozenset(constants_of(graph))
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        if str(layer.name) in wanted and layer.num_outputs == 1:
+            name = str(layer.get_output(0).name)
+            if name not in graph.tensors:  # a node that has a constant's name makes a tensor of the model
+                found[str(layer.name)] = name
+    return found
 
 
 def each_tensor(network: Any) -> Iterator[Any]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.core.format_synthetic import constant_row, row_of
 from trtcal_widgets.core.format_text import quote
 from trtcal_widgets.errors import UsageError
-from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.rows import constants_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from trtcal_widgets.model.graph import ModelGraph
 
@@ -78,7 +79,8 @@ def merge_caches(
         The cache that rows are taken from, or its path.
     names
         The rows to take: names, or ``{name in other: name in base}`` where the larger model calls them differently.
-        None takes every row of ``other``.
+        None takes every row of ``other``. A constant's ONNX name stands for its row in TensorRT 10,
+        ``<constant>_output``.
 
     Returns
     -------
@@ -94,8 +96,8 @@ def merge_caches(
     """
     base, other = _read(base), _read(other)
     pairs = dict(names) if isinstance(names, Mapping) else {name: name for name in (names or other.scales)}
-    taken = {new: other.scales[old] for old, new in pairs.items() if old in other.scales}
-    absent = tuple(old for old in pairs if old not in other.scales)
+    taken = dict(_taken(other.scales, pairs))
+    absent = tuple(old for old in pairs if not row_of(old, other.scales))
     if not taken:
         raise UsageError(
             f"{other.source} has none of the {len(pairs)} rows to take ({_some(absent)}); its own names begin with "
@@ -113,6 +115,14 @@ def merge_caches(
         notes=tuple(_notes(base, other)),
     )
     return merged, report
+
+
+def _taken(other: Mapping[str, float], pairs: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+    """Yield (row of the merged cache, scale) for every pair that the other cache has a row for."""
+    for old, new in pairs.items():
+        row = row_of(old, other)
+        if row:
+            yield new if row == old else constant_row(new), other[row]
 
 
 def _read(cache: CalibrationCache | str | os.PathLike[str]) -> CalibrationCache:
@@ -187,12 +197,13 @@ def check_dla(graph: ModelGraph, cache: CalibrationCache | str | os.PathLike[str
         Its calibration cache, or the path of one.
     """
     cache = _read(cache)
-    without = [name for name in graph.calibrated if name not in cache.scales]
-    constants = {name for name in without if graph.tensors[name].kind is TensorKind.CONSTANT}
+    constants = frozenset(constants_of(graph))
+    rows = {n: row_of(n, cache.scales) if n in constants else n for n in graph.calibrated}
+    without = [name for name, row in rows.items() if row not in cache.scales]
     return DlaReport(
         missing=tuple(name for name in without if name not in constants),
         missing_constants=tuple(name for name in without if name in constants),
-        unusable={n: w for n in graph.calibrated if n in cache.scales and (w := _why_unusable(cache.scales[n]))},
+        unusable={n: w for n, r in rows.items() if r in cache.scales and (w := _why_unusable(cache.scales[r]))},
         algorithm="" if cache.algorithm == DLA_ALGORITHM else cache.algorithm,
     )
 

@@ -7,12 +7,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.core.format_synthetic import row_of
 from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.trt.cache_check import ALGORITHMS
 from trtcal_widgets.trt.calibrator import guard_calibrator, make_calibrator
 from trtcal_widgets.trt.feed import DataFeed, Stale
-from trtcal_widgets.trt.inputs import arrange, inputs_of, network_tensors
+from trtcal_widgets.trt.inputs import arrange, constant_tensors, inputs_of, network_tensors
 from trtcal_widgets.trt.partial import check_dla
 from trtcal_widgets.trt.precision import set_ranges
 
@@ -153,6 +154,7 @@ def _from_cache(has: Features, scales: Scales, network: Any, *, for_dla: bool) -
     version = ".".join(has.version.split(".")[:3])
     if scales.session is not None:
         cache = scales.session.to_cache(ALGORITHMS["entropy2"] if for_dla else None, version=version)
+        cache = _in_names_of(cache, constant_tensors(network, scales.session.graph), version)
     elif isinstance(scales.cache, CalibrationCache):
         cache = scales.cache
     else:
@@ -166,6 +168,13 @@ def _from_cache(has: Features, scales: Scales, network: Any, *, for_dla: bool) -
     algorithm = short.get(cache.algorithm, "entropy2")
     made: Guard = make_calibrator(None, algorithm, cache=cache, stale=scales.stale, network_inputs=network)
     return made
+
+
+def _in_names_of(cache: CalibrationCache, names: Mapping[str, str], version: str) -> CalibrationCache:
+    """Return a session's cache with the rows of constants under the names that this network has for them."""
+    renamed = {row_of(name, cache.scales): theirs for name, theirs in names.items()}
+    rows = {renamed.get(row, row): scale for row, scale in cache.scales.items()}
+    return CalibrationCache.build(rows, algorithm=cache.algorithm, version=version)
 
 
 def _check_names(amax: Mapping[str, float], network: Any) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from trtcal_widgets.core.cache import CalibrationCache, compare_with_names
 from trtcal_widgets.core.scales import scales_of_amaxes
+from trtcal_widgets.model.rows import compare_with_model
 from trtcal_widgets.presentation import count_of, printable
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trtcal_widgets.core.cache import Oddity
+    from trtcal_widgets.core.cache import NameComparison, Oddity
     from trtcal_widgets.core.formats import ScaleTable
     from trtcal_widgets.model.graph import ModelGraph
 
@@ -174,8 +175,8 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
     """
     own_names, own_bits, own_amax = _rows_of(file)
     present = dict.fromkeys(own_names)
-    known = graph.calibrated if graph is not None else ()
-    missing = [name for name in known if name not in present]
+    matches = compare_with_names(file, ()) if graph is None else compare_with_model(file, graph)
+    missing = [name for name in matches.missing if name not in present]
     present.update(dict.fromkeys(missing))
     added = [name for name in other.scales if name not in present] if other is not None else []
     names = (*own_names, *missing, *added)
@@ -186,7 +187,7 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
     notes: dict[int, list[str]] = defaultdict(list)
     groups = [
         *_oddity_groups(file, index, notes),
-        *_name_groups(file, graph, index, notes),
+        *_name_groups(matches, graph, index, notes),
         *(_difference_groups(mine, theirs) if theirs is not None else ()),
     ]
     order = {"error": 0, "warning": 1, "info": 2}
@@ -250,10 +251,9 @@ def _oddity_groups(file: ScaleFile, index: Mapping[str, int], notes: dict[int, l
 
 
 def _name_groups(
-    file: ScaleFile, graph: ModelGraph | None, index: Mapping[str, int], notes: dict[int, list[str]]
+    found: NameComparison, graph: ModelGraph | None, index: Mapping[str, int], notes: dict[int, list[str]]
 ) -> list[RowGroup]:
     """Rows against the model, and names that TensorRT made up (which are known without a model too)."""
-    found = compare_with_names(file, graph.calibrated if graph else (), also_known=graph.tensors if graph else ())
     for name, label in found.synthetic.items():
         notes[index[name]].append(f"Not a name of the model: {label}.")
     groups = []
