@@ -141,7 +141,7 @@ WITH_SESSION = {
     "CacheViewer(model)": lambda s, x: CacheViewer(s.to_cache(), model=x),
     "CalibrationCache.hex": lambda s, x: s.to_cache().hex(x),
     "CalibrationCache.write": lambda s, x: s.to_cache().write(x),
-    "infer": lambda s, x: list(s.recorder.runner.infer(x)),
+    "infer": lambda s, x: list(s.runner.infer(x)),
     "amax": lambda s, x: s.amax(x),
     "amax(method)": lambda s, x: s.amax("conv1", x),
     "batch_histogram": lambda s, x: s.batch_histogram("conv1", x),

@@ -146,3 +146,14 @@ def test_a_damaged_file_raises_our_error_or_loads(saved, tmp_path, position, val
             loaded.table()
     except TrtcalError:
         pass
+
+
+def test_the_runner_is_public_and_the_halves_of_loading_are_not(tmp_path):
+    with CalibrationSession(ToyRunner(), ArrayBatches(DATA), batch_size=4) as session:
+        assert session.runner is session.recorder.runner
+        session.step()
+        session.save(tmp_path / "s.trtcal")
+    loaded = CalibrationSession.load(tmp_path / "s.trtcal")
+    assert loaded.runner is None
+    public = {name for name in dir(CalibrationSession) if not name.startswith("_")}
+    assert not public & {"adopt", "restore", "restored"}

@@ -41,7 +41,7 @@ def test_outputs_accuracy_and_time_against_a_session(machine):
             scale = float(np.float32(1 / 127))
             sums += TensorComparison.of(fp32, (np.clip(np.rint(fp32 / scale), -128, 127) * scale).astype(np.float32))
         runner.close()
-        assert session.recorder.runner.infer(evaluation.plan.load(0).feeds), "the session's model stays open"
+        assert session.runner.infer(evaluation.plan.load(0).feeds), "the session's model stays open"
     assert found.tensors["prob"] == sums
     assert found.outputs == ("prob",)
     assert found.n_batches == 3

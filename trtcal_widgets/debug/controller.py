@@ -357,7 +357,7 @@ def _check(session: Any, evaluation: Any) -> None:
 def _model_of(session: CalibrationSession, given: Any) -> OnnxModel:
     model: Any = given
     if given is None:
-        model = None if session.recorder is None else getattr(session.recorder.runner, "model", None)
+        model = getattr(session.runner, "model", None)
     elif not isinstance(given, OnnxModel):
         model = load_model(given)
     if not isinstance(model, OnnxModel):

@@ -153,8 +153,8 @@ def _constant_reader(read: Any, session: CalibrationSession | None) -> Callable[
     runner = getattr(read, "constants", None)
     if callable(runner):
         return runner  # type: ignore[no-any-return]
-    if session is not None and session.recorder is not None:
-        return session.recorder.runner.constants
+    if session is not None and session.runner is not None:
+        return session.runner.constants
     return None
 
 
@@ -189,15 +189,15 @@ def _channels(
         return {}
     state = session.state
     batches = [i for i in range(state.position) if i not in state.excluded][:max_batches]
-    recorder = session.recorder
+    runner, plan = session.runner, session.plan
     if max_batches == 0 or not batches:
         unchecked.append("activations per channel: no batch was run for it")
         return {}
-    if recorder is None:
+    if runner is None or plan is None:
         unchecked.append("activations per channel: the session was loaded without its model and data")
         return {}
     try:
-        return channel_ranges(recorder.runner, (recorder.plan.load(i).feeds for i in batches))
+        return channel_ranges(runner, (plan.load(i).feeds for i in batches))
     except TrtcalError as error:  # an iterator used up, a closed session, a folder gone: the rest can still be found
         unchecked.append(f"activations per channel: a batch could not be run again ({error})")
         return {}

@@ -20,6 +20,7 @@ from trtcal_widgets.session.store import BatchStore
 if TYPE_CHECKING:
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data.plan import BatchPlan
+    from trtcal_widgets.runners.base import Runner
     from trtcal_widgets.session.recorder import Recorder
 
 __all__ = ["Parts", "SessionBase", "Subscriber"]
@@ -87,6 +88,11 @@ class SessionBase:
     def plan(self) -> BatchPlan | None:
         """The batches; None for a session that was loaded without data."""
         return self.recorder.plan if self.recorder else None
+
+    @property
+    def runner(self) -> Runner | None:
+        """What runs the model; None for a session that was loaded without it. It stays the session's to close."""
+        return self.recorder.runner if self.recorder else None
 
     @property
     def state(self) -> SessionState:

@@ -112,14 +112,14 @@ def load_session(
             facts = json.loads(archive.read("session.json"))
             _check_format(facts, shown)
             session = cls.__new__(cls)
-            session.restore(ModelGraph.from_json(facts["graph"]), facts, _state(facts))
+            session._restore(ModelGraph.from_json(facts["graph"]), facts, _state(facts))  # noqa: SLF001 - the other half
             _fill(archive, "records", session.parts.store)
             constants = BatchStore(session.tensors)
             _fill(archive, "constants", constants)
             found = {name: constants.get(0, name) for name in session.tensors} if len(constants) else {}
             constants.close()
             session.parts.constants.update({name: h for name, h in found.items() if h is not None})
-        session.restored(_status(facts, len(session.parts.store)), facts["bases"])
+        session._restored(_status(facts, len(session.parts.store)), facts["bases"])  # noqa: SLF001 - as above
         if model is not None or source is not None:
             _reattach(session, model, source, options, shown)
     except TrtcalError:
@@ -199,4 +199,4 @@ def _reattach(session: CalibrationSession, model: Any, source: Any, options: Map
     if wanted != given:
         fresh.close()
         raise SessionError(f"{shown} was recorded in batches of {wanted}, not {given}: pass batch_size={wanted}")
-    session.adopt(fresh)
+    session._adopt(fresh)  # noqa: SLF001 - as above

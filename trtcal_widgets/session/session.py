@@ -105,21 +105,21 @@ class CalibrationSession(Running, Choosing, Reading):
         )
         self._status = self._status_now()
 
-    def restore(self, graph: ModelGraph, facts: Mapping[str, Any], state: SessionState) -> None:
+    def _restore(self, graph: ModelGraph, facts: Mapping[str, Any], state: SessionState) -> None:
         """Set a new object up from a saved file, before its histograms; for :mod:`~.persist` only."""
         self._set_up(graph, facts["range_mode"], state)
         self.runner_name = facts["runner"]
         self.source_text = facts["source"]
         self.plan_options = MappingProxyType(dict(facts["plan"]))
 
-    def restored(self, status: RunStatus, bases: Mapping[str, float]) -> None:
+    def _restored(self, status: RunStatus, bases: Mapping[str, float]) -> None:
         """Say that the histograms are there; for :mod:`~.persist` only."""
         self._status = status
         self.parts.bases.update(bases)
         self._state = replace(self._state, **self._checked(_intent_of(self._state)))
         self.parts.numbers.show(self._state.position, self._state.excluded)
 
-    def adopt(self, fresh: CalibrationSession) -> None:
+    def _adopt(self, fresh: CalibrationSession) -> None:
         """Take another session's model and data over, to record behind what is here; for :mod:`~.persist` only."""
         assert fresh.recorder is not None
         recorder = fresh.recorder.with_store(self.parts.store, self._range_pass)

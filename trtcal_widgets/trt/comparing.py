@@ -147,13 +147,13 @@ def _fp32(session: Any, stack: ExitStack) -> Runner:
     """Return a runner that is open: a session's stays its own, one made here ends with the comparison."""
     if hasattr(session, "infer"):
         return stack.enter_context(session)  # type: ignore[no-any-return]
-    if hasattr(session, "recorder"):
-        if session.recorder is None:
+    if hasattr(session, "runner"):
+        if session.runner is None:
             raise SessionError(
                 "this session was loaded without its model, which is needed for FP32: load it with model=, or pass the "
                 "path of the ONNX file instead of the session"
             )
-        runner: Runner = session.recorder.runner
+        runner: Runner = session.runner
         runner.__enter__()
         return runner
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner

@@ -149,7 +149,7 @@ def _model_of(session: Any, model: Any) -> Path:
         return _checked(session, Path(model))
     if session is None:
         raise UsageError('BuildPanel needs a session, or a model: BuildPanel(session), BuildPanel(model="model.onnx")')
-    own = getattr(getattr(session.recorder, "runner", None), "model", None)
+    own = getattr(session.runner, "model", None)
     path = getattr(own, "path", None)
     if path is None:
         raise UsageError(f'this session does not know where its model is: BuildPanel(session, "{session.graph.name}")')
