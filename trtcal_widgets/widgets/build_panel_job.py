@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.log import LogLine
     from trtcal_widgets.widgets.build_panel_form import BuildForm, Job
 
-__all__ = ["SEVERITIES", "BuildRun", "HeldControl", "batch_profiles", "write_qdq"]
+__all__ = ["SEVERITIES", "BuildRun", "HeldControl", "batch_profiles", "is_over", "write_qdq"]
 
 _log = logging.getLogger(__name__)
 
@@ -215,6 +215,11 @@ class BuildRun:
         except Exception as error:  # noqa: BLE001 - a view that cannot follow must not end a build; shown, and logged
             _log.warning("the session did not follow TensorRT to batch %d", index, exc_info=error)
             self.note = f"The session does not follow (the build goes on): {error}"
+
+
+def is_over(at: Progress) -> bool:
+    """Whether a phase has ended, or all of its steps are done."""
+    return at.finished or (at.total > 0 and at.done >= at.total)
 
 
 def batch_profiles(session: CalibrationSession) -> dict[str, tuple[tuple[int, ...], ...]] | None:
