@@ -8,6 +8,7 @@ A test compares the page with what this writes.
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 
 from trtcal_widgets.cli.app import build_parser
@@ -53,7 +54,7 @@ def _parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 
 def _section(command: Command, parser: argparse.ArgumentParser) -> str:
-    lines = [f"## trtcal {command.name}", "", " ".join(command.description.split()), ""]
+    lines = [f"## trtcal {command.name}", "", *textwrap.wrap(" ".join(command.description.split()), 120), ""]
     if command.examples:
         lines += ["```", *command.examples, "```", ""]
     lines += ["| argument | meaning |", "| --- | --- |"]
