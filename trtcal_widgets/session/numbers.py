@@ -240,7 +240,7 @@ class Numbers:
         return entry.cost[amax]
 
     def trace(self, name: str, leader: str, methods: Sequence[Method]) -> Trace:
-        """Return how a tensor's thresholds moved as batches were added, at no more than 48 points."""
+        """Return how a tensor's thresholds moved as batches were added: at most 48 points, none before a value."""
         with self._lock:
             batches = self._batches(self._view)
         if name in self._constants or not batches:
@@ -253,7 +253,7 @@ class Numbers:
             added = self._store.get(i, leader)
             if added is not None:
                 merged = self._join([merged, added])
-            if k in shown:
+            if k in shown and merged.n_values:
                 positions.append(i + 1)
                 for m in methods:
                     amax[str(m)].append(threshold(merged, m))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.session.state import Choice, TensorRow
 
 if TYPE_CHECKING:
@@ -68,11 +69,11 @@ def build_row(
         zeros_fraction=histogram.zeros / histogram.n_values if has_data else math.nan,
         nans=histogram.nans,
         infs=histogram.infs,
-        suspicious=tuple(_suspicions(histogram, cost, disagreement)) if has_data else (),
+        suspicious=tuple(_suspicions(tensor.kind, histogram, cost, disagreement)) if has_data else (),
     )
 
 
-def _suspicions(histogram: Histogram, cost: Cost, disagreement: float) -> Iterable[str]:
+def _suspicions(kind: TensorKind, histogram: Histogram, cost: Cost, disagreement: float) -> Iterable[str]:
     """Say what is odd about a tensor, in a user's words."""
     if histogram.nans:
         yield f"{_values(histogram.nans)} NaN and left out"
@@ -80,7 +81,7 @@ def _suspicions(histogram: Histogram, cost: Cost, disagreement: float) -> Iterab
         yield f"{_values(histogram.infs)} infinite and left out"
     if histogram.n_finite and histogram.amax == 0.0:
         yield "every value is 0: the scale is 0, and TensorRT runs the layer in higher precision"
-    elif histogram.n_finite and histogram.minimum == histogram.maximum:
+    elif histogram.n_finite and histogram.minimum == histogram.maximum and kind is not TensorKind.CONSTANT:
         yield "every value is the same"
     if disagreement > _MUCH_DISAGREEMENT:
         yield f"the methods disagree by a factor of {disagreement:.1f}: a few large values set the range"

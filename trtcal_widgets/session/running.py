@@ -118,7 +118,6 @@ class Running(SessionBase):
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         """Turn the end of a run, whatever it is, into a status; cancelling is not an error."""
-        kept = "the batches before it are kept"
         try:
             yield
         except CancelledError:
@@ -127,11 +126,17 @@ class Running(SessionBase):
             self._commit({}, self._status_now("paused", f"Interrupted after {self._so_far()}; go on at any time."))
             raise
         except BaseException as error:
-            text = str(error) or type(error).__name__
-            self._commit({}, self._status_now("failed", f"Batch {len(self.parts.store)}: {text} ({kept})"))
+            self._commit({}, self._status_now("failed", self._failure(str(error) or type(error).__name__)))
             raise
         else:
             self._commit({}, self._status_now())
+
+    def _failure(self, text: str) -> str:
+        """Say which batch failed and why, in whole sentences."""
+        n = len(self.parts.store)
+        named = text if text.lower().startswith(f"batch {n}") else f"batch {n}: {text}"
+        kept = " The batches before it are kept." if n else ""
+        return f"{named[:1].upper()}{named[1:].rstrip('. ')}.{kept}"
 
     def _so_far(self) -> str:
         n = len(self.parts.store)

@@ -234,7 +234,11 @@ class Binding(Boundary):
         took = time.monotonic() - now
         if with_table:
             self._next_table = time.monotonic() + _TABLE_SHARE * took
-        self._stale_table = not with_table and (self._stale_table or "data" in changed)
+        stale = not with_table and (self._stale_table or "data" in changed)
+        if stale and not self._stale_table:
+            # The next batch may be long in coming: until then the list would say what was so before this one.
+            self._marshal.later(self._next_table - now, lambda: self._changed(frozenset({"status"})))
+        self._stale_table = stale
         self._snapshot = snapshot
         self.renders += 1
         render(self._views, self._session, snapshot, before, self.screen)

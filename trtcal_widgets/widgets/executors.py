@@ -54,6 +54,13 @@ class Marshal:
         else:
             self._loop.call_soon_threadsafe(call)
 
+    def later(self, seconds: float, call: Callable[[], None]) -> bool:
+        """Make the call in some seconds; False, and never, without a loop."""
+        if self._loop is None or self._loop.is_closed():
+            return False
+        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, call)
+        return True
+
 
 def _thread() -> int:
     from threading import get_ident

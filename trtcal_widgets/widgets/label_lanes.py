@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "lanes"]
 
-_PLOT_WIDTH = 520.0
+_PLOT_WIDTH = 480.0
 """The narrowest plot that is laid out for, in pixels: in a wider one labels are further apart still."""
 
-_CHARACTER = 6.6
+_CHARACTER = 7.0
+"""Of bold type, with a gap to the next label."""
+
 _GLYPH = 16.0
 _MOST_LANES = 4
 

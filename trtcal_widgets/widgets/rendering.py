@@ -89,7 +89,7 @@ def render(
         members=[asdict(member) for member in snapshot.detail.members],
     )
     views.overview.render(snapshot.overview, snapshot.selected)
-    views.trace.render(snapshot.trace, snapshot.run.n_batches)
+    views.trace.render(snapshot.trace, snapshot.run.n_batches, snapshot.detail.empty)
     views.overview_caption.show(title="all tensors", note=_overview_note(snapshot))
     views.trace_caption.show(title="thresholds by batch", note=snapshot.detail.shown)
     mine = sum(1 for row in snapshot.rows if row.mine and row.kind != "weight")
@@ -173,7 +173,9 @@ def _overview_note(snapshot: Snapshot) -> str:
         1 for row, cached in zip(snapshot.rows, snapshot.columns.cached, strict=True) if cached and row.suspicious
     )
     n = len(snapshot.overview.places)
-    return f"{n:,} tensors" + (f" · {odd:,} suspicious" if odd else "")
+    beyond = snapshot.overview.beyond
+    parts = [f"{n:,} tensors", f"{odd:,} suspicious" if odd else "", f"{beyond:,} off the axis" if beyond else ""]
+    return " · ".join(part for part in parts if part)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

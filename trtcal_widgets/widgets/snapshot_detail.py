@@ -14,6 +14,7 @@ from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.presentation import printable
 from trtcal_widgets.widgets.formatting import NO_NUMBER, exact, percent, typeset
 from trtcal_widgets.widgets.palette import MINE
+from trtcal_widgets.widgets.snapshot_notes import notes_of, why_empty
 from trtcal_widgets.widgets.snapshot_run import method_options
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Detail:
         int64, shape (2048,): the histogram's.
     range, bin_width
         R and R / 2048, in the tensor's unit; 0 without data.
+    empty
+        Why there is no histogram to draw; empty where there is one.
     amax
         The threshold that holds; 0 where there is none.
     editable
@@ -96,6 +99,7 @@ class Detail:
     facts_title: str
     notes: tuple[str, ...]
     has_data: bool
+    empty: str
     editable: bool
     mine: bool
     method: str
@@ -129,8 +133,9 @@ def build_detail(session: CalibrationSession, name: str) -> Detail:
         shown=printable(name),
         facts=_facts(session, row),
         facts_title=printable(f"{row.kind} · {row.op_type} · {row.dtype}{row.shape_text}"),
-        notes=_notes(row, histogram, position=session.state.position),
+        notes=notes_of(row, histogram, counted=session.state.position > 0),
         has_data=row.has_data,
+        empty=why_empty(session, row, histogram),
         editable=editable,
         mine=row.mine and editable,
         method=_method_value(mine_amax, choice is not None, method, editable=editable),
@@ -182,22 +187,6 @@ def _facts(session: CalibrationSession, row: TensorRow) -> str:
     if len(row.group) > 1:
         parts.append(f"group of {len(row.group)}")
     return printable(" · ".join(parts))
-
-
-def _notes(row: TensorRow, histogram: Histogram, *, position: int) -> tuple[str, ...]:
-    """Return what to say about this tensor before its numbers, in words."""
-    notes = list(row.suspicious)
-    if not row.has_data:
-        notes.append(
-            "no values yet: count a batch first"
-            if position == 0
-            else "the counted batches hold no values of this tensor"
-        )
-    elif histogram.n_finite == 0:
-        notes.append("no finite value: there is no range to calibrate")
-    if row.kind == "weight":
-        notes.append("a weight: TensorRT quantises it per channel, from its own largest values; nothing to choose")
-    return tuple(notes)
 
 
 def _marks(session: CalibrationSession, row: TensorRow, method: Method, mine_amax: float | None) -> tuple[Mark, ...]:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["Header", "Run", "Strip", "build_header", "build_run", "build_strip", "method_options"]
 
 _SHOWN_BATCHES = 2000
+_RUNNING = "Running. Everything here can be used meanwhile."
+_FINDING_RANGES = (
+    "The first of two passes finds the range of every tensor. The second one counts values: histograms and thresholds "
+    "appear with its first batch."
+)
 _PERCENTILES = ("percentile:99", "percentile:99.9", "percentile:99.99", "percentile:99.999")
 
 
@@ -152,7 +157,7 @@ def _message(session: CalibrationSession, status: RunStatus, unit: str, *, can_r
         return f"Finished: all {status.recorded} batches are counted.", "ok"
     words = {
         "cancelled": status.message or "Cancelled. What is recorded stays; press ▶ to go on.",
-        "running": "Running. Everything here can be used meanwhile.",
+        "running": _FINDING_RANGES if status.pass_name == "range pass" else _RUNNING,  # noqa: S105 - no password
         "ready": _before_the_first(session, status, unit),
     }
     if not can_record:
@@ -169,8 +174,8 @@ def _before_the_first(session: CalibrationSession, status: RunStatus, unit: str)
     each = f" of {size:,} {unit}" if size else ""
     dropped = f"; {status.dropped} {unit} do not fill a batch and are left out" if status.dropped else ""
     return (
-        f"Nothing is counted yet. {batches}{each} are ready{dropped}. Each runs the model once and adds every "
-        "tensor's values to its histogram: → takes one batch, ▶ all."
+        f"Nothing is counted yet: press → for one batch, ▶ for all. {batches}{each} are ready{dropped}; each runs the "
+        "model once and adds every tensor's values to its histogram."
     )
 
 

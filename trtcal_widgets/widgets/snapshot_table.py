@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "Overview", "build_columns", "build_overview", "changed_rows", "row_columns"]
 
-_SHORT = 13
-_MOST_SHORT = 14
+_MOST_SHORT = 10
+_LONGEST_SHORT = 13
+_AXIS_LETTERS = 70
+"""Letters that stand side by side below the overview where the notebook is narrow."""
 
 _DECADES = 6
-"""How many decades below the largest value the overview's log axis goes at most."""
+"""How many decades the overview's log axis has at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +73,13 @@ def build_columns(session: CalibrationSession) -> Columns:
         index={name: i for i, name in enumerate(names)},
         places=places,
         labels=tuple(plot_text(names[i]) for i in places),
-        short_labels=tuple(plot_text(names[i], _SHORT) for i in places[:_MOST_SHORT]),
+        short_labels=tuple(plot_text(names[i], _letters(len(places))) for i in places[:_MOST_SHORT]),
     )
+
+
+def _letters(n: int) -> int:
+    """Return how many letters a name may have below its column, so that neighbours do not run into each other."""
+    return min(_LONGEST_SHORT, _AXIS_LETTERS // max(n, 1))
 
 
 def row_columns(rows: Sequence[TensorRow], method_names: Sequence[str]) -> dict[str, list[Any]]:
@@ -112,6 +119,8 @@ class Overview:
         Positions (0 .. n-1) of the tensors that the user chose for.
     floor, ceiling
         Ends of the log axis, > 0.
+    beyond
+        How many tensors lie wholly below the axis or reach beyond its upper end.
     """
 
     places: NDArray[np.int32]
@@ -123,6 +132,7 @@ class Overview:
     mine: NDArray[np.int32]
     floor: float
     ceiling: float
+    beyond: int
 
 
 def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
@@ -135,6 +145,7 @@ def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
     positive = np.where(maximum > 0, maximum, np.nan).astype(np.float32)
     negative = np.where(minimum < 0, -minimum, np.nan).astype(np.float32)
     floor, ceiling = _ends(np.concatenate([positive, negative, amax]))
+    largest = np.fmax(positive, negative)
     return Overview(
         places=columns.places,
         labels=columns.labels,
@@ -145,14 +156,24 @@ def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
         mine=np.flatnonzero([row.mine for row in shown]).astype(np.int32),
         floor=floor,
         ceiling=ceiling,
+        beyond=int(np.count_nonzero((largest < floor) | (largest > ceiling))),
     )
 
 
 def _ends(values: NDArray[np.float32]) -> tuple[float, float]:
-    """Whole decades around the values, so that the axis moves seldom."""
-    found = values[np.isfinite(values)].astype(np.float64)
+    """Whole decades around the values, so that the axis moves seldom.
+
+    Where there are too many decades, the ones that hold the most values: one attention mask of -3e38 does not hide all
+    other tensors.
+    """
+    found = np.log10(values[np.isfinite(values)].astype(np.float64))
     if not found.size:
         return 1e-2, 1e1
-    top = float(np.ceil(np.log10(found.max()) + 0.02))
-    low = float(np.floor(np.log10(found.min()) - 0.3))
-    return 10.0 ** max(low, top - _DECADES), 10.0**top
+    top = float(np.ceil(found.max() + 0.02))
+    low = float(np.floor(found.min() - 0.3))
+    if top - low > _DECADES:
+        tops = np.arange(low + _DECADES, top + 1)
+        held = [np.count_nonzero((found >= end - _DECADES) & (found <= end)) for end in tops]
+        top = float(tops[len(tops) - 1 - int(np.argmax(held[::-1]))])
+        low = top - _DECADES
+    return 10.0**low, 10.0**top

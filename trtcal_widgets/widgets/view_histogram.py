@@ -119,10 +119,11 @@ class HistogramView(FigureView):
         trace = self.figure.data[_HIST]
         trace.x0 = 0
         trace.dx = detail.range / len(detail.counts) or 1
-        trace.y = shown_counts(detail.counts)
+        # All in bin 0 of no width: a bar would be as wide as the axis.
+        trace.y = shown_counts(detail.counts[:0] if detail.empty else detail.counts)
 
     def _draw_marks(self, detail: Detail) -> None:
-        marks = detail.marks[:_SLOTS]
+        marks = () if detail.empty else detail.marks[:_SLOTS]
         top = self._y_top
         places = lanes(
             [mark.amax / self._x_end if self._x_end else 0.0 for mark in marks], [len(m.label) for m in marks]
@@ -164,6 +165,8 @@ class HistogramView(FigureView):
         line.line.color = style.color(self.theme)
         axis.title.text = curve.label.replace(" share", "<br>share") if len(curve.label) > 16 else curve.label
         axis.type = "log" if curve.log else "linear"
+        ticks = _log_ticks(*_finite_ends(detail)) if curve.log else []
+        axis.tickmode, axis.tickvals = ("array", ticks) if ticks else ("auto", None)
         if pick.visible:
             pick.x, pick.y = [curve.pick_amax], [curve.pick_objective]
             pick.marker.color, pick.marker.symbol = style.color(self.theme), style.marker
@@ -171,13 +174,13 @@ class HistogramView(FigureView):
     def _draw_line(self, detail: Detail) -> None:
         """Draw the line that can be dragged far beyond both ends of the axis: it cannot be tilted or lost."""
         shape = self.figure.layout.shapes[0]
-        shape.visible = known = detail.has_data and detail.editable
+        shape.visible = not detail.empty and detail.editable
         place = detail.amax
         shape.x0 = shape.x1 = place
         far = self._y_top * 20
         shape.y0, shape.y1 = (1e-12, 1e24) if self._counts == "log" else (-far, far)
         below = self.figure.data[_CURVE_CHOSEN]
-        below.visible = known or detail.has_data
+        below.visible = not detail.empty
         below.x = [place, place]
         ends = _finite_ends(detail)
         below.y = ends
@@ -185,12 +188,12 @@ class HistogramView(FigureView):
 
     def _draw_empty(self, detail: Detail) -> None:
         note = self.figure.layout.annotations[_SLOTS]
-        note.visible = not detail.has_data
-        self.figure.layout.xaxis.showticklabels = detail.has_data
-        self.figure.layout.yaxis.showticklabels = detail.has_data
+        note.visible = empty = bool(detail.empty)
+        self.figure.layout.xaxis.showticklabels = not empty
+        self.figure.layout.yaxis.showticklabels = not empty
         if detail.curve is None:
             self.figure.layout.yaxis2.showticklabels = False
-        note.text = "no values of this tensor are counted yet"
+        note.text = detail.empty
 
     def recolor(self, theme: Theme) -> None:
         """Colour everything anew."""
@@ -237,6 +240,17 @@ def _finite_ends(detail: Detail) -> list[float]:
         return [0.0, 1.0]
     finite = detail.curve.objective[np.isfinite(detail.curve.objective)]
     return [float(finite.min()), float(finite.max())] if finite.size else [0.0, 1.0]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return at most four round numbers on a log axis that is 90 pixels high: decades, or 1, 2, 5."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = [10.0**k for k in range(first, last + 1) if low <= 10.0**k <= high]
+    if len(decades) >= 2:
+        return decades[:: math.ceil(len(decades) / 4)]
+    finer = [step * 10.0**k for k in range(first, last + 1) for step in (1, 2, 5)]
+    within = [value for value in finer if low <= value <= high]
+    return within[:: math.ceil(len(within) / 4) or 1]
 
 
 def _traces() -> list[dict[str, Any]]:

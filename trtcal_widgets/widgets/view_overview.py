@@ -21,7 +21,7 @@ __all__ = ["OverviewView"]
 _BARS, _AMAX, _MINE = (0, 1), (2, 3), (4, 5)
 _FEW = 160
 """Up to so many tensors each has a bar of its own; beyond that a skyline is drawn, which costs one path."""
-_NAMED = 14
+_NAMED = 10
 
 
 class OverviewView(FigureView):
@@ -60,6 +60,8 @@ class OverviewView(FigureView):
                     self._draw_names(overview)
                 self._draw_axes(overview)
                 self._draw_ranges(overview, before)
+                note = self.figure.layout.annotations[0]
+                note.visible = not (np.isfinite(overview.positive).any() or np.isfinite(overview.negative).any())
             self._draw_selected(overview, selected)
 
     def _draw_names(self, overview: Overview) -> None:
@@ -142,6 +144,7 @@ class OverviewView(FigureView):
             self.figure.data[k].marker.color = style_of("mine").color(theme)
             self.figure.data[k].marker.line.color = colors.hover
         self.figure.layout.shapes[0].fillcolor = colors.selected
+        self.figure.layout.annotations[0].font.color = colors.faint
 
 
 def _dashes(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -189,4 +192,6 @@ def _layout() -> dict[str, Any]:
                    "title": {"text": "negative", "standoff": 4}},
         "shapes": [{"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
                     "line": {"width": 0}, "layer": "below"}],
+        "annotations": [{"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "visible": False,
+                         "text": "ranges appear with the first batch", "font": {"size": 12}}],
     }  # fmt: skip

@@ -25,13 +25,18 @@ class TraceView(FigureView):
     def __init__(self) -> None:
         super().__init__()
         self._trace: Trace | None = None
+        self._note = ""
         self.figure = new_figure(_traces(), _layout(), height=226, static=True)
         self.apply_theme("light")
 
-    def render(self, trace: Trace, n_batches: int | None) -> None:
-        """Draw the ways of the thresholds; the batch axis is as long as the run will be."""
-        if trace is self._trace:
+    def render(self, trace: Trace, n_batches: int | None, note: str = "") -> None:
+        """Draw the ways of the thresholds; the batch axis is as long as the run will be.
+
+        ``note`` is what to say where there is nothing to draw.
+        """
+        if trace is self._trace and note == self._note:
             return
+        self._note = note
         self._trace = trace
         with self.filling():
             self._draw()
@@ -41,6 +46,7 @@ class TraceView(FigureView):
             self.figure.layout.yaxis.range = _range(trace)
             empty = trace.positions.size == 0
             self.figure.layout.annotations[0].visible = empty
+            self.figure.layout.annotations[0].text = note or "count a batch first"
             self.figure.layout.yaxis.showticklabels = not empty
 
     def _draw(self) -> None:
