@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
 import traitlets
 
 from trtcal_widgets.errors import ModelError, UsageError
 from trtcal_widgets.widgets.assets import script, style
+from trtcal_widgets.widgets.bound_box import BoundBox
 from trtcal_widgets.widgets.build_panel_binding import BuildBinding
 from trtcal_widgets.widgets.build_panel_form import BuildForm, Job, check_options
 from trtcal_widgets.widgets.build_panel_state import HELP
-from trtcal_widgets.widgets.executors import default_executor
 from trtcal_widgets.widgets.panels import Panel
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class BuildView(Panel):
         super().__init__(help=HELP)
 
 
-class BuildPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+class BuildPanel(BoundBox):
     """Build a TensorRT engine, see how far it is, and step through the batches that TensorRT calibrates with.
 
     On the last line of a cell, or below an explorer: ``CalibrationExplorer(session, panels=[BuildPanel(session)])``.
@@ -78,6 +77,8 @@ class BuildPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
     >>> BuildPanel(model="model.onnx", cache="calibration.cache")  # doctest: +SKIP
     """
 
+    binding: BuildBinding
+
     def __init__(
         self,
         session: CalibrationSession | None = None,
@@ -96,13 +97,9 @@ class BuildPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
         )
         self.session = session
         self.view = BuildView()
-        super().__init__([self.view])
-        self.add_class("trtcal-root")
+        super().__init__([self.view], executor)
         self.add_class("trtcal-build")
-        self._own_executor = default_executor() if executor is None else None
-        used = executor or self._own_executor
-        assert used is not None
-        self.binding = BuildBinding(job, self.view, used, form)
+        self.binding = BuildBinding(job, self.view, self._executor, form)
 
     @property
     def engine(self) -> Engine | None:
@@ -118,15 +115,6 @@ class BuildPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no typ
     def log(self) -> tuple[LogLine, ...]:
         """TensorRT's lines of the last build, up to 5,000 of each severity."""
         return tuple(self.binding.run.lines()) if self.binding.run else ()
-
-    def close(self) -> None:
-        """End the panel and cancel a build that runs; the session stays."""
-        if hasattr(self, "binding"):
-            self.binding.close()
-        own: Executor | None = getattr(self, "_own_executor", None)
-        if own is not None:
-            own.shutdown(wait=False)
-        super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and beside it text for where there is no kernel behind it."""

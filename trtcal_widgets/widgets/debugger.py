@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import ipywidgets
-
+from trtcal_widgets.widgets.bound_box import PicturedBox, box
 from trtcal_widgets.widgets.debugger_binding import DebugBinding
 from trtcal_widgets.widgets.debugger_help import HELP
 from trtcal_widgets.widgets.debugger_panels import (
@@ -18,7 +16,6 @@ from trtcal_widgets.widgets.debugger_panels import (
     DebugSummaryPanel,
 )
 from trtcal_widgets.widgets.debugger_rendering import DebugViews
-from trtcal_widgets.widgets.executors import default_executor
 from trtcal_widgets.widgets.panels import NumbersPanel
 from trtcal_widgets.widgets.view_debug_sqnr import SqnrView
 from trtcal_widgets.widgets.view_debug_tensor import TensorView
@@ -27,6 +24,8 @@ if TYPE_CHECKING:
     import os
     from concurrent.futures import Executor
 
+    import ipywidgets
+
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.debug.evaluation import Evaluation
     from trtcal_widgets.model.load import OnnxModel
@@ -34,10 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AccuracyDebugger"]
 
-_log = logging.getLogger(__name__)
 
-
-class AccuracyDebugger(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+class AccuracyDebugger(PicturedBox):
     """Find which layer or scale costs accuracy in INT8, mend it, and leave with a plan.
 
     Put it on the last line of a cell. With a :class:`~trtcal_widgets.CalibrationExplorer` of the same session it shares
@@ -97,47 +94,18 @@ class AccuracyDebugger(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has 
         self.debugging: AccuracyDebugging = AccuracyDebugging(session, evaluation, model, placement=placement)
         self.session = session
         self.views = _make_views()
-        super().__init__(_arranged(self.views))
-        self.add_class("trtcal-root")
+        super().__init__(_arranged(self.views), executor)
         self.add_class("trtcal-debug")
-        self._own = executor is None
-        self._executor = default_executor() if executor is None else executor
         self.binding = DebugBinding(self.debugging, self.views, self._executor, target=target, auto=auto)
 
     def run(self) -> None:
         """Run the comparison now and return when it is done: for notebooks that go on with the results."""
         self.debugging.run()
 
-    def close(self) -> None:
-        """End the debugger; the session stays."""
-        if hasattr(self, "binding"):
-            self.binding.close()
-        if getattr(self, "_own", False):
-            self._executor.shutdown(wait=False)
-        super().close()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Return the widget, and beside it a picture for where there is no kernel behind it."""
-        for view in self.views.plots:
-            view.figure.send_whole()
-        bundle = super()._repr_mimebundle_(**kwargs)
-        picture = _picture(self.debugging)
-        if bundle is not None and picture is not None:
-            bundle["image/png"] = picture
-        return bundle
-
-
-def _picture(debugging: AccuracyDebugging) -> str | None:
-    """Return a static picture in base64; a picture that fails must not keep the widget from being shown."""
-    from base64 import b64encode
-
-    try:
+    def _picture(self) -> bytes:
         from trtcal_widgets.widgets.debugger_static import debugger_picture
 
-        return b64encode(debugger_picture(debugging)).decode("ascii")
-    except Exception:  # noqa: BLE001 - any failure is logged, and the widget is shown without a picture
-        _log.exception("the static picture of the debugger could not be made; the widget itself is not affected")
-        return None
+        return debugger_picture(self.debugging)
 
 
 def _make_views() -> DebugViews:
@@ -159,15 +127,8 @@ def _make_views() -> DebugViews:
 def _arranged(views: DebugViews) -> list[ipywidgets.Widget]:
     return [
         views.shell,
-        _box(views.summary, views.layers, name="tc-dbg-top"),
-        _box(views.sqnr.figure, name="tc-dbg-sqnr"),
-        _box(views.detail, views.tensor.figure, views.numbers, name="tc-dbg-tensor"),
-        _box(views.hazards, views.export, name="tc-dbg-bottom"),
+        box(views.summary, views.layers, name="tc-dbg-top"),
+        box(views.sqnr.figure, name="tc-dbg-sqnr"),
+        box(views.detail, views.tensor.figure, views.numbers, name="tc-dbg-tensor"),
+        box(views.hazards, views.export, name="tc-dbg-bottom"),
     ]
-
-
-def _box(*children: ipywidgets.Widget, name: str) -> ipywidgets.Box:
-    box = ipywidgets.Box(children)
-    box.add_class("tc-box")
-    box.add_class(name)
-    return box

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
-
-import ipywidgets
+from typing import TYPE_CHECKING
 
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.widgets.binding import Binding
-from trtcal_widgets.widgets.executors import default_executor
+from trtcal_widgets.widgets.bound_box import PicturedBox, box
 from trtcal_widgets.widgets.export_form import ExportForm
 from trtcal_widgets.widgets.panels import (
     CaptionPanel,
@@ -29,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Executor
 
+    import ipywidgets
+
     from trtcal_widgets.session import CalibrationSession
 
 __all__ = ["CalibrationExplorer"]
 
-_log = logging.getLogger(__name__)
 
-
-class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+class CalibrationExplorer(PicturedBox):
     """See what calibration does to every tensor, move thresholds, and export.
 
     Put it on the last line of a cell. Several explorers of one session show the same: the session is the state.
@@ -81,26 +78,13 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
         self.session = session
         self.views = _make_views(len(session.calibrated))
         self._shown: tuple[ipywidgets.Widget, ...] = (*_arranged(self.views), *panels)
-        super().__init__(self._shown)
-        self.add_class("trtcal-root")
-        self._own_executor = default_executor() if executor is None else None
-        used = executor or self._own_executor
-        assert used is not None
-        self.binding = Binding(session, self.views, used, ExportForm(path=str(export_path)))
+        super().__init__(self._shown, executor)
+        self.binding = Binding(session, self.views, self._executor, ExportForm(path=str(export_path)))
 
     def add_panel(self, panel: ipywidgets.Widget) -> None:
         """Show another widget below the export panel."""
         self._shown = (*self._shown, panel)
         self.children = self._shown
-
-    def close(self) -> None:
-        """End the explorer; the session stays."""
-        if hasattr(self, "binding"):
-            self.binding.close()
-        own: Executor | None = getattr(self, "_own_executor", None)
-        if own is not None:
-            own.shutdown(wait=False)
-        super().close()
 
     def _ipython_display_(self) -> None:
         """Show a picture and the widget: the widget hides the picture as soon as it is there.
@@ -121,28 +105,10 @@ class CalibrationExplorer(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets h
             display(fallback, raw=True)  # type: ignore[no-untyped-call]
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Return the widget, and beside it a picture for where there is no kernel behind it."""
-        for view in self.views.plots:
-            view.figure.send_whole()
-        bundle = super()._repr_mimebundle_(**kwargs)
-        picture = _picture(self.session)
-        if bundle is not None and picture is not None:
-            bundle["image/png"] = picture
-        return bundle
-
-
-def _picture(session: CalibrationSession) -> str | None:
-    """Return a static picture in base64; a picture that fails must not keep the widget from being shown."""
-    from base64 import b64encode
-
-    try:
+    def _picture(self) -> bytes:
         from trtcal_widgets.widgets.static import explorer_picture
 
-        return b64encode(explorer_picture(session)).decode("ascii")
-    except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the widget is shown
-        _log.exception("the static picture of the explorer could not be made; the widget itself is not affected")
-        return None
+        return explorer_picture(self.session)
 
 
 def _make_views(n_calibrated: int) -> Views:
@@ -162,20 +128,13 @@ def _make_views(n_calibrated: int) -> Views:
 
 
 def _arranged(views: Views) -> list[ipywidgets.Widget]:
-    detail = _box(views.detail, views.histogram.figure, views.numbers, name="tc-main-detail")
-    overview = _box(views.overview_caption, views.overview.figure, name="tc-plot-panel")
-    trace = _box(views.trace_caption, views.trace.figure, name="tc-plot-panel")
+    detail = box(views.detail, views.histogram.figure, views.numbers, name="tc-main-detail")
+    overview = box(views.overview_caption, views.overview.figure, name="tc-plot-panel")
+    trace = box(views.trace_caption, views.trace.figure, name="tc-plot-panel")
     return [
         views.shell,
         views.stepper,
-        _box(views.tensors, detail, name="tc-main"),
-        _box(overview, trace, name="tc-below"),
+        box(views.tensors, detail, name="tc-main"),
+        box(overview, trace, name="tc-below"),
         views.export,
     ]
-
-
-def _box(*children: ipywidgets.Widget, name: str) -> ipywidgets.Box:
-    box = ipywidgets.Box(children)
-    box.add_class("tc-box")
-    box.add_class(name)
-    return box

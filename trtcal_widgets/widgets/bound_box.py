@@ -1,0 +1,81 @@
+"""Views and their binding as one widget: a thread of its own, an end, and a picture for where no kernel is."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from trtcal_widgets.widgets.executors import default_executor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+
+    from trtcal_widgets.widgets.boundary import Boundary
+
+__all__ = ["BoundBox", "PicturedBox", "box"]
+
+_log = logging.getLogger(__name__)
+
+
+def box(*children: ipywidgets.Widget, name: str) -> ipywidgets.Box:
+    """Return a box of widgets; ``name`` is its class in the style sheet."""
+    made = ipywidgets.Box(children)
+    made.add_class("tc-box")
+    made.add_class(name)
+    return made
+
+
+class BoundBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Base of the widgets that have a binding; a subclass sets ``binding`` when its views are there.
+
+    Parameters
+    ----------
+    children
+        The views.
+    executor
+        Where slow work takes place; None: a thread of its own, which ends with the widget.
+    """
+
+    binding: Boundary
+
+    def __init__(self, children: Iterable[ipywidgets.Widget], executor: Executor | None) -> None:
+        super().__init__(tuple(children))
+        self.add_class("trtcal-root")
+        self._owns_executor = executor is None
+        self._executor = default_executor() if executor is None else executor
+
+    def close(self) -> None:
+        """End the widget and stop its work; the session stays."""
+        # An argument that is refused leaves a widget without either, and that is closed too.
+        if hasattr(self, "binding"):
+            self.binding.close()
+        if getattr(self, "_owns_executor", False):
+            self._executor.shutdown(wait=False)
+        super().close()
+
+
+class PicturedBox(BoundBox):
+    """Base of the widgets that leave a picture in a saved notebook; a subclass sets ``views``, which has ``plots``."""
+
+    views: Any
+
+    def _picture(self) -> bytes:
+        """Return a PNG of what is shown."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the widget, and beside it a picture for where there is no kernel behind it."""
+        for view in self.views.plots:
+            view.figure.send_whole()
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        try:
+            bundle["image/png"] = b64encode(self._picture()).decode("ascii")
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the widget is shown without a picture
+            _log.exception("the static picture of %s could not be made", type(self).__name__)
+        return bundle
