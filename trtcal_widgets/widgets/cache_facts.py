@@ -8,44 +8,34 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trtcal_widgets.core.cache import CalibrationCache, compare_with_names
 from trtcal_widgets.core.scales import scales_of_amaxes
 from trtcal_widgets.model.rows import compare_with_model
-from trtcal_widgets.presentation import count_of, printable
+from trtcal_widgets.presentation import printable
+from trtcal_widgets.widgets.cache_groups import (
+    ROW_ODDITIES,
+    difference_groups,
+    is_about_a_row,
+    name_groups,
+    oddity_groups,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from trtcal_widgets.core.cache import NameComparison, Oddity
     from trtcal_widgets.core.formats import ScaleTable
     from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.widgets.cache_groups import RowGroup, Severity
 
     ScaleFile = CalibrationCache | ScaleTable
 
-__all__ = ["CacheFacts", "Column", "RowGroup", "read_facts"]
-
-Severity = Literal["info", "warning", "error"]
-
-_LABELS = {
-    "zero": "scale 0",
-    "inf": "infinite",
-    "nan": "not a number",
-    "negative": "negative",
-    "denormal": "nearly 0",
-    "duplicate": "name twice",
-    "non-utf8": "name not UTF-8",
-    "control-character": "control characters",
-    "odd-digits": "unusual digits",
-    "spacing": "extra spaces",
-    "min-above-max": "min above max",
-}
-"""Kinds of oddities of rows, in the words of the chips; all others are remarks about the file."""
+__all__ = ["CacheFacts", "Column", "read_facts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,29 +64,6 @@ class Column:
     def hex(self, row: int) -> str:
         """Hex digits of a row, empty where there is none."""
         return f"{self.bits[row]:x}" if self.present[row] else ""
-
-
-@dataclass(frozen=True, eq=False)
-class RowGroup:
-    """Rows that have something in common, offered as a filter.
-
-    Attributes
-    ----------
-    key, label
-        For the program and for the chip.
-    severity
-        ``"info"``, ``"warning"`` or ``"error"``.
-    text
-        What it means and what to do.
-    rows
-        Row indices, ascending.
-    """
-
-    key: str
-    label: str
-    severity: Severity
-    text: str
-    rows: NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +125,7 @@ class CacheFacts:
         found: dict[int, Severity] = {}
         for wanted in ("info", "warning", "error"):
             for group in self.groups:
-                if group.severity == wanted and group.key in _LABELS.keys() | {"unknown", "missing", "synthetic"}:
+                if group.severity == wanted and group.key in ROW_ODDITIES.keys() | {"unknown", "missing", "synthetic"}:
                     found.update(dict.fromkeys(group.rows.tolist(), group.severity))
         return found
 
@@ -186,9 +153,9 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
     index = {name: row for row, name in enumerate(names)}
     notes: dict[int, list[str]] = defaultdict(list)
     groups = [
-        *_oddity_groups(file, index, notes),
-        *_name_groups(matches, graph, index, notes),
-        *(_difference_groups(mine, theirs) if theirs is not None else ()),
+        *oddity_groups(file, index, notes),
+        *name_groups(matches, graph, index, notes),
+        *(difference_groups(mine, theirs) if theirs is not None else ()),
     ]
     order = {"error": 0, "warning": 1, "info": 2}
     return CacheFacts(
@@ -200,7 +167,7 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
         theirs=theirs,
         groups=tuple(sorted(groups, key=lambda group: order[group.severity])),
         notes={row: tuple(texts) for row, texts in notes.items()},
-        remarks=tuple((o.severity, o.message) for o in file.oddities if not _is_about_a_row(o)),
+        remarks=tuple((o.severity, o.message) for o in file.oddities if not is_about_a_row(o)),
     )
 
 
@@ -227,76 +194,3 @@ def _column_of(file: ScaleFile, names: Sequence[str]) -> Column:
 
 def _padded(values: NDArray[Any], n: int, fill: float) -> NDArray[Any]:
     return np.concatenate([values, np.full(n - len(values), fill, values.dtype)])
-
-
-def _is_about_a_row(oddity: Oddity) -> bool:
-    return bool(oddity.name) and oddity.kind in _LABELS
-
-
-def _oddity_groups(file: ScaleFile, index: Mapping[str, int], notes: dict[int, list[str]]) -> list[RowGroup]:
-    """One group per kind of oddity; its worst severity and its first message stand for it."""
-    lines = {row.line: i for i, row in enumerate(file.rows)} if isinstance(file, CalibrationCache) else {}
-    found: dict[str, list[tuple[int, Oddity]]] = defaultdict(list)
-    for oddity in filter(_is_about_a_row, file.oddities):
-        row = lines.get(oddity.line, index[oddity.name])
-        found[oddity.kind].append((row, oddity))
-        notes[row].append(oddity.message)
-    groups = []
-    for kind, odd in found.items():
-        severity: Severity = next((s for s in ("error", "warning") if any(o.severity == s for _, o in odd)), "info")
-        first = next(o for _, o in odd if o.severity == severity)
-        text = first.message if len(odd) == 1 else f"{count_of(len(odd), 'row')}. {first.message}"
-        groups.append(RowGroup(kind, _LABELS[kind], severity, text, _ascending(row for row, _ in odd)))
-    return groups
-
-
-def _name_groups(
-    found: NameComparison, graph: ModelGraph | None, index: Mapping[str, int], notes: dict[int, list[str]]
-) -> list[RowGroup]:
-    """Rows against the model, and names that TensorRT made up (which are known without a model too)."""
-    for name, label in found.synthetic.items():
-        notes[index[name]].append(f"Not a name of the model: {label}.")
-    groups = []
-    if found.synthetic:
-        text = (
-            "TensorRT or its ONNX parser made these names up, for constants and reshapes that the model file has under "
-            "other names or not at all. That is normal; they only fit a network that was parsed in the same way."
-        )
-        groups.append(RowGroup("synthetic", "made up by TensorRT", "info", text, _rows(found.synthetic, index)))
-    if graph is None:
-        return groups
-    if found.unknown:
-        text = (
-            f"{graph.name} has no tensors of these names: the file is of another model, or of another export of it. "
-            "TensorRT ignores rows that it does not need."
-        )
-        groups.append(RowGroup("unknown", "not in the model", "warning", text, _rows(found.unknown, index)))
-    if found.missing:
-        text = (
-            f"Tensors of {graph.name} without a row. TensorRT warns 'Missing scale and zero-point' and runs their "
-            "layers in higher precision. A cache of EntropyCalibration (1) has no rows inside fused layers."
-        )
-        groups.append(RowGroup("missing", "missing", "warning", text, _rows(found.missing, index)))
-        for name in found.missing:
-            notes[index[name]].append(f"A tensor of {graph.name} that the file has no row for.")
-    return groups
-
-
-def _difference_groups(mine: Column, theirs: Column) -> list[RowGroup]:
-    both = mine.present & theirs.present
-    equal = both & (mine.bits == theirs.bits)
-    kinds: tuple[tuple[str, str, str, NDArray[np.bool_]], ...] = (
-        ("changed", "changed", "The scale differs, if only in its last bit.", both & ~equal),
-        ("only-a", "only in A", "B has no row for these.", mine.present & ~theirs.present),
-        ("only-b", "only in B", "A has no row for these.", theirs.present & ~mine.present),
-        ("equal", "equal", "Bit for bit the same scale.", equal),
-    )
-    return [RowGroup(key, label, "info", text, np.flatnonzero(mask)) for key, label, text, mask in kinds if mask.any()]
-
-
-def _rows(names: Any, index: Mapping[str, int]) -> NDArray[np.intp]:
-    return _ascending(index[name] for name in names)
-
-
-def _ascending(rows: Any) -> NDArray[np.intp]:
-    return np.unique(np.fromiter(rows, dtype=np.intp))
