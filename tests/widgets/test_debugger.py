@@ -7,6 +7,7 @@ import io
 import json
 import math
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from PIL import Image
 
 from tests.support.rescaled import write_rescaled
 from trtcal_widgets import AccuracyDebugger, CalibrationExplorer, CalibrationSession, Evaluation, sample
+from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.widgets.debugger_events import parse_event
@@ -439,3 +441,15 @@ def test_closing_leaves_the_session_alone(ran, session):
     session.update(selected="conv2")
     session.choose("pool1", method="mse")
     assert ran.binding.renders == renders
+
+
+def test_outputs_without_a_signal_are_explained(make):
+    """A measure that is no number looks like a fault, unless it is said where it comes from."""
+    widget = make(Evaluation(np.zeros((4, 1, 28, 28), np.float32), batch_size=2))
+    send(widget, type="run")
+    assert "cosine" not in shell(widget)["text"], "these have one"
+    state = widget.debugging.state
+    silent = replace(state.comparison.int8, outputs=TensorComparison(n=4, signal=1.0, noise=1.0))
+    widget.debugging._commit(comparison=replace(state.comparison, int8=silent))
+    assert "all zero" in shell(widget)["text"]
+    assert "labels=" in shell(widget)["text"]

@@ -124,7 +124,14 @@ def _finished(debugging: AccuracyDebugging, state: DebugState) -> str:
         if debugging.evaluation.has_labels or debugging.evaluation.evaluate
         else " · no labels: outputs are compared with FP32's"
     )
-    return f"{count_of(n, 'sample')}, {count_of(len(state.comparison.tensors), 'tensor')}{layers} compared{judged}"
+    lost = (
+        " · INT8's outputs are all zero, so they have no cosine: look where the curve falls, or judge by labels= or "
+        "evaluate="
+        if math.isnan(state.comparison.int8.value)
+        else ""
+    )
+    compared = f"{count_of(n, 'sample')}, {count_of(len(state.comparison.tensors), 'tensor')}{layers} compared"
+    return f"{compared}{lost or judged}"
 
 
 # ---- before and after --------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class SqnrView(FigureView):
         super().__init__()
         self._plot: SqnrPlot | None = None
         self._selected = ""
-        self.figure = new_figure(_traces(), _layout(), height=228)
+        self.figure = new_figure(_traces(), _layout(), height=242)
         self.apply_theme("light")
 
     def picked_tensor(self, points: Any) -> str | None:
@@ -86,7 +86,10 @@ class SqnrView(FigureView):
         values = values[np.isfinite(values)]
         top = float(values.max()) if values.size else 50.0
         low = float(values.min()) if values.size else 0.0
-        self.figure.layout.yaxis.range = [min(0.0, np.floor(low / 10) * 10), max(np.ceil((top + 3) / 10) * 10, 50.0)]
+        self.figure.layout.yaxis.range = [
+            min(0.0, np.floor((low - 3) / 10) * 10 if low < 0 else 0.0),
+            max(np.ceil((top + 3) / 10) * 10, 50.0),
+        ]
         self.figure.layout.annotations[0].visible = n == 0
 
     def _draw_curves(self, plot: SqnrPlot) -> None:
@@ -143,11 +146,11 @@ def _traces() -> list[dict[str, Any]]:
         }
 
     return [
-        {"type": "scatter", "mode": "lines+markers", "name": "accumulated: all layers in INT8", "x": [], "y": [],
+        {"type": "scatter", "mode": "lines+markers", "name": "all layers in INT8", "x": [], "y": [],
          "line": {"width": 1.8}, "marker": {"size": 7}, "connectgaps": True,
          "hovertemplate": "%{text}<br>accumulated %{y:.1f} dB<extra></extra>"},
-        layer("layer alone, at its own output", "square", 8, "alone, at its own output"),
-        layer("layer alone, at the model’s outputs", "diamond", 10, "alone, at the model’s outputs"),
+        layer("layer alone, own output", "square", 8, "alone, at its own output"),
+        layer("layer alone, model’s outputs", "diamond", 10, "alone, at the model’s outputs"),
         {"type": "scatter", "mode": "lines+markers", "name": "with your plan", "x": [], "y": [], "visible": False,
          "line": {"width": 1.8, "dash": "dash"}, "marker": {"symbol": "circle-open", "size": 9}, "connectgaps": True,
          "hovertemplate": "%{text}<br>accumulated with your plan %{y:.1f} dB<extra></extra>"},
@@ -163,7 +166,8 @@ def _layout() -> dict[str, Any]:
     band = {"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
             "line": {"width": 0}, "layer": "below"}  # fmt: skip
     return {
-        "margin": {"l": 58, "r": 10, "t": 26, "b": 32},
+        # Room for a legend of two lines, which then moves nothing where the notebook is narrow.
+        "margin": {"l": 58, "r": 10, "t": 40, "b": 32, "autoexpand": False},
         "hovermode": "closest",
         "hoverdistance": 30,
         "showlegend": True,

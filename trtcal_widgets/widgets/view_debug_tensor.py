@@ -151,7 +151,7 @@ def _traces() -> list[dict[str, Any]]:
 
 def _layout() -> dict[str, Any]:
     note = {"showarrow": False, "visible": False, "text": "", "x": 0.5, "y": 0.5, "font": {"size": 12.5}}
-    counts = {"type": "log", "range": [_LOG_BOTTOM, 1], "exponentformat": "power"}
+    counts = {"type": "log", "range": [_LOG_BOTTOM, 1], "exponentformat": "SI"}
 
     def x(k: int, title: str) -> dict[str, Any]:
         anchor = f"y{k + 1}" if k else "y"
