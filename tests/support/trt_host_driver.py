@@ -81,10 +81,20 @@ class HostDriver:
     def load_module(self, image: bytes) -> Any:
         raise NotImplementedError
 
-    def get_kernel(self, module: Any, name: str) -> Any:
+    def get_kernel(self, module: Any, name: str, *, shared: int = 0) -> Any:
         raise NotImplementedError
 
-    def launch(self, kernel: Any, grid: int, block: int, arguments: Any, stream: int) -> None:
+    def launch(
+        self,
+        kernel: Any,
+        grid: int,
+        block: int,
+        arguments: Any,
+        stream: int,
+        *,
+        overlap: bool = False,
+        shared: int = 0,
+    ) -> None:
         raise NotImplementedError
 
     def close(self) -> None:
