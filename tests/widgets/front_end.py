@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future
 from typing import Any
 
 
@@ -38,3 +39,23 @@ def resize_echo(explorer) -> None:
     figure._handle_msg(
         {"content": {"data": {"method": "update", "state": {"_js2py_relayout": relayout}}}, "buffers": []}
     )
+
+
+class HeldExecutor(Executor):
+    """Work waits until it is let go: what is drawn meanwhile can be looked at."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        self.waiting.append((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def go(self):
+        while self.waiting:
+            future, work = self.waiting.pop(0)
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001 - a future carries whatever was raised
+                future.set_exception(error)

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import math
-from concurrent.futures import Executor, Future
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,32 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.rescaled import write_rescaled
+from tests.widgets.front_end import HeldExecutor
 from trtcal_widgets import AccuracyDebugger, CalibrationExplorer, CalibrationSession, Evaluation, sample
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.widgets.debugger_events import parse_event
 from trtcal_widgets.widgets.executors import SameThreadExecutor
-
-
-class HeldExecutor(Executor):
-    """Work waits until it is let go: what is drawn meanwhile can be looked at."""
-
-    def __init__(self):
-        self.waiting = []
-
-    def submit(self, fn, /, *args, **kwargs):
-        future = Future()
-        self.waiting.append((future, lambda: fn(*args, **kwargs)))
-        return future
-
-    def go(self):
-        while self.waiting:
-            future, work = self.waiting.pop(0)
-            try:
-                future.set_result(work())
-            except Exception as error:  # noqa: BLE001 - a future carries whatever was raised
-                future.set_exception(error)
 
 
 @pytest.fixture(scope="module")

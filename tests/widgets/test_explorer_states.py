@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.widgets.front_end import send
+from tests.widgets.front_end import HeldExecutor, send
 from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
 from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.session.rows import _suspicions
+from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.label_lanes import lanes
 from trtcal_widgets.widgets.view_histogram import _log_ticks
 
@@ -167,12 +168,35 @@ def test_labels_of_two_lines_keep_a_gap():
     assert left.lane != right.lane
 
 
+def test_the_chosen_tensor_does_not_wait_for_thousands_of_rows():
+    """The rows of a view that was not looked at yet are made beside the main thread, and drawn when they are there."""
+    held = HeldExecutor()
+    session = synthetic_session(900, batches=3)
+    session.run()
+    explorer = CalibrationExplorer(session, executor=held)
+    held.go()
+    full = list(explorer.views.tensors.rows["sqnr"])
+    assert "follow" not in explorer.views.overview_caption.state["note"]
+    session.back()
+    counted = next(n for n in explorer.views.numbers.state["numbers"] if n["key"] == "values")
+    assert counted["exact"] == "800", "two batches of 400: this is drawn already"
+    assert explorer.views.tensors.rows["sqnr"] == full
+    assert "numbers follow" in explorer.views.overview_caption.state["note"]
+    session.back()
+    held.go()
+    assert explorer.views.tensors.rows["sqnr"][5] == pytest.approx(session.row(session.tensors[5]).sqnr_db, rel=1e-2)
+    assert explorer.views.tensors.rows["sqnr"] != full
+    assert "follow" not in explorer.views.overview_caption.state["note"]
+    assert session.pending_rows() == 0
+    session.update(position=3)
+    assert explorer.views.tensors.rows["sqnr"] == full, "known from before: at once"
+    explorer.close()
+
+
 def test_the_list_follows_a_run_whose_next_batch_is_long_in_coming():
     """With an event loop, as in a kernel: what was too early to draw is drawn a little later."""
     import asyncio
     import threading
-
-    from trtcal_widgets.widgets.explorer import CalibrationExplorer
 
     gate = threading.Event()
 

@@ -269,6 +269,10 @@ class Numbers:
                 list(pool.map(lambda name: self._make_row(name, state), missing))
         return [self.row(name, state) for name in names]
 
+    def pending(self, names: Iterable[str], state: SessionState) -> int:
+        """Return how many table rows are not computed yet."""
+        return sum(self._kept_row(name, state) is None for name in names)
+
     def row(self, name: str, state: SessionState) -> TensorRow:
         """Return one table row."""
         return self._kept_row(name, state) or self._make_row(name, state)

@@ -73,6 +73,10 @@ class Reading(SessionBase):
         """Return the numbers of every tensor, in graph order."""
         return self.parts.numbers.rows(self.tensors, self._state)
 
+    def pending_rows(self) -> int:
+        """Return how many rows of :meth:`table` are not computed yet: what it costs to ask for it now."""
+        return self.parts.numbers.pending(self.tensors, self._state)
+
     def batch_amax(self, name: str) -> NDArray[np.float64]:
         """Return the largest finite |x| of a tensor in each recorded batch, shape (recorded,)."""
         self._known(name)

@@ -19,7 +19,7 @@ from trtcal_widgets.widgets.export_form import ExportForm, write_cache
 from trtcal_widgets.widgets.pictures import Pictures
 from trtcal_widgets.widgets.rendering import Screen, render
 from trtcal_widgets.widgets.runs import Runs
-from trtcal_widgets.widgets.snapshot import EVERYTHING, Snapshot, build_snapshot
+from trtcal_widgets.widgets.snapshot import EVERYTHING, NUMBERS, Snapshot, build_snapshot
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.rendering import Views
 
 __all__ = ["Binding"]
+
+_MANY_ROWS = 400
+"""So many rows of the list are made beside the main thread; the chosen tensor is drawn before them."""
 
 _TABLE_SHARE = 4.0
 """During a run the table is made anew after so many times the time that it took."""
@@ -56,7 +59,7 @@ class Binding(Boundary):
         self._session = session
         self._views = views
         self._runs = Runs(session, executor, self._marshal, self._run_ended)
-        self._stale_table = False
+        self._stale_table = self._making_rows = False
         self._next_table = 0.0
         self._snapshot: Snapshot | None = None
         self.screen = Screen(form=form or ExportForm())
@@ -226,7 +229,7 @@ class Binding(Boundary):
     def _draw(self, changed: frozenset[str]) -> None:
         running = self._session.status.phase == "running"
         now = time.monotonic()
-        with_table = not running or now >= self._next_table
+        with_table = now >= self._next_table if running else not self._has_many_rows_to_make(changed)
         if with_table and self._stale_table:
             changed |= {"data"}
         before = self._snapshot
@@ -234,16 +237,33 @@ class Binding(Boundary):
         took = time.monotonic() - now
         if with_table:
             self._next_table = time.monotonic() + _TABLE_SHARE * took
-        stale = not with_table and (self._stale_table or "data" in changed)
-        if stale and not self._stale_table:
+        stale = not with_table and (self._stale_table or bool(changed & NUMBERS))
+        if stale and not self._stale_table and running:
             # The next batch may be long in coming: until then the list would say what was so before this one.
             self._marshal.later(self._next_table - now, lambda: self._changed(frozenset({"status"})))
         self._stale_table = stale
-        self._snapshot = snapshot
+        self._snapshot = snapshot = replace(snapshot, behind=stale)
         self.renders += 1
         render(self._views, self._session, snapshot, before, self.screen)
         if not running and changed & {"position", "status"}:
             self._ask_for_pictures()
+        if stale and not running:
+            self._make_rows()
+
+    def _has_many_rows_to_make(self, changed: frozenset[str]) -> bool:
+        new = self._stale_table or bool(changed & NUMBERS)
+        return self._snapshot is not None and new and self._session.pending_rows() > _MANY_ROWS
+
+    def _make_rows(self) -> None:
+        """Make the list's rows beside the main thread, and draw again. What has changed by then is made next."""
+        if not self._making_rows:
+            self._making_rows = True
+            self._submit(self._session.table, self._rows_made)
+
+    def _rows_made(self, future: Future[Any]) -> None:
+        self._making_rows = False
+        future.result()
+        self._changed(frozenset({"status"}))
 
     def _ask_for_pictures(self) -> None:
         """Load the pictures of the last counted batch beside the kernel's main thread."""

@@ -175,6 +175,7 @@ def _overview_note(snapshot: Snapshot) -> str:
     n = len(snapshot.overview.places)
     beyond = snapshot.overview.beyond
     parts = [f"{n:,} tensors", f"{odd:,} suspicious" if odd else "", f"{beyond:,} off the axis" if beyond else ""]
+    parts.append("numbers follow …" if snapshot.behind else "")
     return " · ".join(part for part in parts if part)
 
 

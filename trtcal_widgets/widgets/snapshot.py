@@ -16,10 +16,11 @@ from trtcal_widgets.widgets.snapshot_table import Columns, Overview, build_colum
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession, TensorRow, Trace
 
-__all__ = ["Snapshot", "build_snapshot"]
+__all__ = ["EVERYTHING", "NUMBERS", "Snapshot", "build_snapshot"]
 
 EVERYTHING = frozenset({"position", "excluded", "choices", "method", "selected", "status", "data"})
-_NUMBERS = frozenset({"data", "choices", "method"})
+NUMBERS = frozenset({"data", "choices", "method"})
+"""Changes that change numbers of tensors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,8 @@ class Snapshot:
         The chosen tensor, and how its thresholds moved.
     overview
         All ranges.
+    behind
+        Whether ``rows`` and ``overview`` are still those of before, and will follow.
     """
 
     header: Header
@@ -50,6 +53,7 @@ class Snapshot:
     detail: Detail
     trace: Trace
     overview: Overview
+    behind: bool = False
 
 
 def build_snapshot(
@@ -81,11 +85,11 @@ def build_snapshot(
     columns = before.columns if before else build_columns(session)
     state = session.state
     detail_parts: dict[str, Any] = {}
-    if changed & (_NUMBERS | {"selected"}):
+    if changed & (NUMBERS | {"selected"}):
         detail_parts["detail"] = build_detail(session, state.selected)
     if changed & {"data", "selected"}:
         detail_parts["trace"] = session.trace(state.selected, _traced(session))
-    if with_table and changed & _NUMBERS:
+    if with_table and changed & NUMBERS:
         rows = tuple(session.table())
         detail_parts["rows"] = rows
         detail_parts["overview"] = build_overview(rows, columns)

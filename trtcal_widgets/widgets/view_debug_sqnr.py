@@ -32,7 +32,7 @@ class SqnrView(FigureView):
         super().__init__()
         self._plot: SqnrPlot | None = None
         self._selected = ""
-        self.figure = new_figure(_traces(), _layout(), height=242)
+        self.figure = new_figure(_traces(), _layout(), height=246)
         self.apply_theme("light")
 
     def picked_tensor(self, points: Any) -> str | None:
@@ -167,7 +167,7 @@ def _layout() -> dict[str, Any]:
             "line": {"width": 0}, "layer": "below"}  # fmt: skip
     return {
         # Room for a legend of two lines, which then moves nothing where the notebook is narrow.
-        "margin": {"l": 58, "r": 10, "t": 40, "b": 32, "autoexpand": False},
+        "margin": {"l": 58, "r": 10, "t": 40, "b": 36, "autoexpand": False},
         "hovermode": "closest",
         "hoverdistance": 30,
         "showlegend": True,
