@@ -447,7 +447,7 @@ def test_on_8_6_there_is_no_monitor_and_the_build_works_all_the_same(plug):
         ({"session": "saved.npz"}, "CalibrationSession.load(path)"),
         ({"cache": lenet_cache(), "debug": "conv1"}, "debug=['conv1']"),
         ({"cache": lenet_cache(), "debug": ["nothing"]}, "none of the tensors"),
-        ({"calibrator": object()}, "derive it from"),
+        ({"calibrator": object()}, "derive your class from"),
         ({"cache": lenet_cache(), "profiles": {"image": (1, 1, 28, 28)}}, "no dynamic input"),
         ({"cache": lenet_cache(), "profiles": {"data": (1, 3, 28, 28)}}, "does not fit"),
         ({"cache": lenet_cache(), "profiles": {"data": ((8, 1, 28, 28), (4, 1, 28, 28), (8, 1, 28, 28))}}, "decrease"),

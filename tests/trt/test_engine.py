@@ -132,7 +132,7 @@ def test_a_full_device_says_how_many_samples_would_fit(engine, driver):
     driver.capacity = IMAGES.nbytes + 256  # the inputs fit, and of eight rows of ten floats not even one block more
     with (
         Execution(engine) as execution,
-        pytest.raises(OutOfDeviceMemoryError, match=r"1 outputs for 8 samples.*at most 4 samples"),
+        pytest.raises(OutOfDeviceMemoryError, match=r"1 output for 8 samples.*at most 4 would fit"),
     ):
         execution.run({"data": IMAGES})
     assert not driver.blocks

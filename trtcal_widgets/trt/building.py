@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
+from trtcal_widgets.core.arguments import kind_of, one_of, to_path
 from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.load import load_graph
@@ -19,7 +19,7 @@ from trtcal_widgets.trt.versions import Features, features, load_tensorrt
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from trtcal_widgets.core.cache import CalibrationCache
     from trtcal_widgets.trt.engine import Engine
@@ -125,12 +125,12 @@ def build(
     """
     trt = load_tensorrt()
     has = features(trt)
-    path = Path(model)
+    path = to_path(model, "an ONNX model")
     graph = load_graph(path)
     if plan is not None:
         check_plan(plan, graph)
-    if constraints not in ("obey", "prefer"):
-        raise UsageError(f"constraints must be 'obey' or 'prefer', not {constraints!r}")
+    one_of(constraints, ("obey", "prefer"), "constraints")
+    _check_listeners(progress, log, control)
     scales = Scales(calibrator, cache, session, _amax(plan, amax), stale)
     settings = resolve(
         has, graph, int8=int8, fp16=fp16, tf32=tf32, scales_from=scales.given, plan=plan,
@@ -148,6 +148,14 @@ def build_network(trt: Any, request: Request, *, log: Callable[[LogLine], object
         return Build(trt, features(trt), logger, book, request, _ignore, BuildControl()).run()
 
 
+def _check_listeners(progress: Any, log: Any, control: Any) -> None:
+    for name, listener in (("progress", progress), ("log", log)):
+        if listener is not None and not callable(listener):
+            raise UsageError(f"{name} must be a function of one argument, such as print, not {kind_of(listener)}")
+    if control is not None and not isinstance(control, BuildControl):
+        raise UsageError(f"control must be a BuildControl, not {kind_of(control)}: control=BuildControl(on_batch)")
+
+
 def _ignore(_: Progress) -> None:
     """Report to nobody."""
 
@@ -155,7 +163,7 @@ def _ignore(_: Progress) -> None:
 def _amax(plan: PlanLike | None, amax: Any) -> dict[str, float]:
     """Return the plan's thresholds and the user's, which come last."""
     if amax is not None and not isinstance(amax, Mapping):
-        raise UsageError(f"amax must be a dict of tensor name -> threshold, not a {type(amax).__name__}")
+        raise UsageError(f"amax must be a dict of tensor name -> threshold, not {kind_of(amax)}")
     both = {**getattr(plan, "amax", {}), **(amax or {})}
     for name, value in both.items():
         if isinstance(value, bool) or not isinstance(value, SupportsFloat):
@@ -165,10 +173,12 @@ def _amax(plan: PlanLike | None, amax: Any) -> dict[str, float]:
 
 
 def _debug(debug: bool | Sequence[str], has: Features) -> tuple[str, ...] | None:
-    if debug is False:
+    if debug is False or (isinstance(debug, Sequence) and not debug):
         return None
     if isinstance(debug, str):
         raise UsageError(f"debug must be True or a list of tensor names: debug=[{debug!r}]")
+    if debug is not True and not (isinstance(debug, Sequence) and all(isinstance(name, str) for name in debug)):
+        raise UsageError(f"debug must be True or a list of tensor names, not {debug!r:.80}")
     if debug is True and not has.unfused_debug_tensors:
         raise UsageError(
             f"TensorRT {has.version} cannot mark all unfused tensors for debugging: name them, debug=['conv1', …]. "

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.core.arguments import one_of
 from trtcal_widgets.core.cache import compare_with_names, header_fits
 from trtcal_widgets.core.format_text import quote
-from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,9 +77,7 @@ def check_algorithm(algorithm: str) -> str:
     UsageError
         If there is no such algorithm.
     """
-    if algorithm not in ALGORITHMS:
-        raise UsageError(f"algorithm must be one of {', '.join(map(repr, ALGORITHMS))}, not {algorithm!r}")
-    return ALGORITHMS[algorithm]
+    return ALGORITHMS[one_of(algorithm, tuple(ALGORITHMS), "algorithm")]
 
 
 def check_cache(

@@ -10,10 +10,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.core.arguments import kind_of, one_of, to_path
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.data.kept import KeptBatches
 from trtcal_widgets.data.plan import BatchPlan
@@ -24,7 +23,9 @@ from trtcal_widgets.trt.guard import Guard, guarded
 from trtcal_widgets.trt.versions import features, load_tensorrt, no_calibrators
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from trtcal_widgets.data.base import Batch
     from trtcal_widgets.trt.memory import DeviceMemory
@@ -111,7 +112,7 @@ def make_calibrator(
     if histogram_cache is not None and algorithm != "legacy":
         raise UsageError(f"histogram_cache belongs to algorithm='legacy', not to {algorithm!r}")
     if on_batch is not None and not callable(on_batch):
-        raise UsageError(f"on_batch must be a function of (index, batch), not {type(on_batch).__name__}")
+        raise UsageError(f"on_batch must be a function of (index, batch), not {kind_of(on_batch)}")
     path, given = _cache_of(cache, source)
     file = CacheFile(path, given, algorithm=algorithm, version=has.version, stale=_stale(stale, source))
     feed = DataFeed(
@@ -120,7 +121,7 @@ def make_calibrator(
         on_batch=on_batch,
         memory=memory,
         legacy=legacy,
-        histogram_path=None if histogram_cache is None else Path(histogram_cache),
+        histogram_path=None if histogram_cache is None else _to_write(histogram_cache, "the histogram cache"),
     )
     calibrator = guarded(trt, getattr(trt, _CLASSES[algorithm]), feed)
     feed.know(network_inputs)
@@ -133,8 +134,11 @@ def guard_calibrator(trt: Any, calibrator: Any) -> Any:
     Raises
     ------
     UsageError
-        If it is not an instance of one of TensorRT's calibrator classes.
+        If it is not an instance of one of TensorRT's calibrator classes, or TensorRT has none (11 and later).
     """
+    has = features(trt)
+    if not has.calibrators:
+        raise no_calibrators(has.version, "A calibrator")
     if isinstance(calibrator, Guard):
         return calibrator
     if isinstance(calibrator, type):
@@ -142,8 +146,8 @@ def guard_calibrator(trt: Any, calibrator: Any) -> Any:
     if not isinstance(calibrator, trt.IInt8Calibrator):
         names = ", ".join(_CLASSES.values())
         raise UsageError(
-            f"calibrator is a {type(calibrator).__name__}, which TensorRT does not take: derive it from one of "
-            f"{names}, or use make_calibrator(source)"
+            f"calibrator is {kind_of(calibrator)}, which TensorRT does not take: make one of data or of a session with "
+            f"make_calibrator(source), or derive your class from one of {names}"
         )
     own = [getattr(trt, name) for name in (*_CLASSES.values(), "IInt8Calibrator")]
     base = next(cls for cls in type(calibrator).__mro__ if cls in own)
@@ -232,18 +236,23 @@ def _cache_of(
         if source is None:
             raise UsageError("there is neither data to calibrate with nor a cache: pass source=, or cache=")
         return None, None
-    path = Path(os.fspath(cache))
     if source is None:
-        return None, CalibrationCache.read(path)
-    if not path.parent.is_dir():
-        # TensorRT would calibrate for minutes first.
-        raise UsageError(f"the cache is to be written to {path}, but there is no folder {path.parent}: create it")
-    return path, None
+        return None, CalibrationCache.read(cache)
+    return _to_write(cache, "the calibration cache"), None
+
+
+def _to_write(path: str | os.PathLike[str], what: str) -> Path:
+    """Return the path of a file that is written after the calibration: what is wrong with it is better said before."""
+    found = to_path(path, what)
+    if not found.parent.is_dir():
+        raise UsageError(f"{what} is to be written to {found}, but there is no folder {found.parent}: create it")
+    if found.is_dir():
+        raise UsageError(f"{what} is to be written to {found}, which is a folder: name a file in it")
+    return found
 
 
 def _stale(stale: Stale, source: Any) -> Stale:
-    if stale not in ("error", "recalibrate", "use"):
-        raise UsageError(f"stale must be 'error', 'recalibrate' or 'use', not {stale!r}")
+    one_of(stale, ("error", "recalibrate", "use"), "stale")
     if stale == "recalibrate" and source is None:
         raise UsageError("stale='recalibrate' needs data to calibrate with: pass source=")
     return stale

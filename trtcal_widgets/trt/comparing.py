@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.core.arguments import kind_of, whole_number
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.errors import DataError, SessionError, UsageError
 from trtcal_widgets.trt.debugging import watching
-from trtcal_widgets.trt.execution import DeviceTensor, Execution, Latency, to_host
+from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
+from trtcal_widgets.trt.execution import Execution, Latency
 from trtcal_widgets.trt.versions import load_tensorrt
 
 if TYPE_CHECKING:
@@ -133,6 +135,9 @@ def compare(
     DataError
         If a batch does not fit the engine.
     """
+    whole_number(latency_runs, "latency_runs", 0)
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress must be a function of one argument, such as print, not {kind_of(progress)}")
     if not isinstance(evaluation, Evaluation):
         evaluation = Evaluation(evaluation, batch_size=batch_size)
     elif batch_size is not None:

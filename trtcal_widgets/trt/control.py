@@ -168,18 +168,8 @@ def make_monitor(
     (monitor, raise_if_failed)
         The object for ``IBuilderConfig.progress_monitor``, and a function that raises what was kept.
     """
-    failures: list[BaseException] = []
+    keeper = _Keeper(report, check)
     phases: dict[str, tuple[str, int]] = {}
-
-    def guarded(progress: Progress) -> bool:
-        if failures:
-            return False
-        try:
-            report(progress)
-            check()
-        except BaseException as error:  # noqa: BLE001 - TensorRT would swallow it; raised by the build
-            failures.append(error)
-        return not failures
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # tensorrt is Any
         def __init__(self) -> None:
@@ -187,18 +177,37 @@ def make_monitor(
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             phases[phase_name] = (parent_phase or "", num_steps)
-            guarded(Progress(phase_name, parent_phase or "", 0, num_steps))
+            keeper.tell(Progress(phase_name, parent_phase or "", 0, num_steps))
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             parent, total = phases.get(phase_name, ("", 0))
-            return guarded(Progress(phase_name, parent, step + 1, total))
+            return keeper.tell(Progress(phase_name, parent, step + 1, total))
 
         def phase_finish(self, phase_name: str) -> None:
             parent, total = phases.pop(phase_name, ("", 0))
-            guarded(Progress(phase_name, parent, total, total, finished=True))
+            keeper.tell(Progress(phase_name, parent, total, total, finished=True))
 
-    def raise_if_failed() -> None:
-        if failures:
-            raise failures[0]
+    return Monitor(), keeper.raise_if_failed
 
-    return Monitor(), raise_if_failed
+
+class _Keeper:
+    """Tells of progress, and keeps the first exception that this raises."""
+
+    def __init__(self, report: Callable[[Progress], object], check: Callable[[], object]) -> None:
+        self._report, self._check = report, check
+        self._failure: BaseException | None = None
+
+    def tell(self, progress: Progress) -> bool:
+        """Report and check; False once something failed: the build is to stop."""
+        if self._failure is None:
+            try:
+                self._report(progress)
+                self._check()
+            except BaseException as error:  # noqa: BLE001 - TensorRT would swallow it; raised by the build
+                self._failure = error
+        return self._failure is None
+
+    def raise_if_failed(self) -> None:
+        """Raise what was kept."""
+        if self._failure is not None:
+            raise self._failure

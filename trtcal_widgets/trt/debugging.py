@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import EngineError
-from trtcal_widgets.trt.execution import DeviceTensor
+from trtcal_widgets.trt.device_tensors import DeviceTensor
 from trtcal_widgets.trt.inputs import NUMPY_NAMES
 
 if TYPE_CHECKING:

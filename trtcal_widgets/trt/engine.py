@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.core.files import read_whole, write_atomic
 from trtcal_widgets.errors import EngineError, UsageError
 
@@ -116,7 +117,7 @@ class Engine:
             reasons.append(f"it was made by TensorRT {self.tensorrt}, and this is {version}")
         made_on = self.provenance.get("device") or {}
         capability = tuple(made_on.get("compute_capability", ()))
-        if device is not None and capability and capability != device.compute_capability:
+        if device is not None and len(capability) == 2 and capability != device.compute_capability:
             theirs, ours = ("{}.{}".format(*pair) for pair in (capability, device.compute_capability))
             reasons.append(
                 f"it was made on {made_on.get('name')} (compute capability {theirs}), and this is {device.name} "
@@ -139,7 +140,7 @@ def as_engine(engine: Engine | str | os.PathLike[str]) -> Engine:
         return engine
     if isinstance(engine, str | os.PathLike):
         return Engine.load(engine)
-    raise UsageError(f"an Engine (from build, or Engine.load) or its path is needed, not a {type(engine).__name__}")
+    raise UsageError(f"an Engine (from build, or Engine.load) or its path is needed, not {kind_of(engine)}")
 
 
 def deserialize(trt: Any, runtime: Any, engine: Engine, book: LogBook, device: DeviceInfo | None = None) -> Any:
@@ -185,4 +186,7 @@ def _provenance(path: Path) -> dict[str, Any]:
         raise EngineError(f"{path} is no JSON ({error}): delete it if the engine is good") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise EngineError(f"{path} was not written beside an engine by this package: move it away")
+    for key in ("engine", "device", "model", "debug"):
+        if not isinstance(found.get(key) or {}, dict):
+            raise EngineError(f"{path} is damaged ({key!r} is {kind_of(found[key])}): delete it if the engine is good")
     return found

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trtcal_widgets.errors import DataError, EngineError, OutOfDeviceMemoryError, UsageError
+from trtcal_widgets.presentation import count_of
 from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture
 from trtcal_widgets.trt.memory import DeviceMemory, open_memory
+from trtcal_widgets.trt.memory_stage import ALIGNMENT, with_advice
 from trtcal_widgets.trt.network import start_failed
 from trtcal_widgets.trt.staging import Staging
 from trtcal_widgets.trt.versions import load_tensorrt
@@ -30,29 +32,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.trt.log import LogLine
 
-__all__ = ["DeviceTensor", "Execution", "Latency", "to_host"]
-
-_ALIGNMENT = 256
-"""Bytes that a tensor's address is a multiple of."""
-
-
-class DeviceTensor(NamedTuple):
-    """A tensor on the device; it lasts until the next batch is run."""
-
-    name: str
-    ptr: int
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.size * _itemsize(self.dtype)
+__all__ = ["Execution", "Latency"]
 
 
 @dataclass(frozen=True)
@@ -125,26 +105,33 @@ class Execution:
             context = cuda_engine.create_execution_context()
         if context is None:
             raise self._failed("create an execution context: is the GPU's memory full?")
+        self._read_signature(cuda_engine)
+        self.context, self._cuda_engine, self._runtime = context, cuda_engine, runtime
+        self._staging = Staging(self.memory)
+        self._stream = self.memory.new_stream()
+
+    def _read_signature(self, cuda_engine: Any) -> None:
+        """Take in names, types and shapes of the inputs and outputs."""
+        trt = self._trt
         names = [str(cuda_engine.get_tensor_name(index)) for index in range(cuda_engine.num_io_tensors)]
-        is_input = {name: cuda_engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT for name in names}
         dtypes = {name: NUMPY_NAMES.get(cuda_engine.get_tensor_dtype(name).name, "") for name in names}
         strange = [name for name in names if not dtypes[name]]
         if strange:
-            raise EngineError(f"{strange[0]!r} of this engine has a type that no array can hold")
+            raise EngineError(
+                f"{strange[0]!r} of this engine has a type that no array can hold; run it with polygraphy or trtexec"
+            )
         on_host = [n for n in names if cuda_engine.get_tensor_location(n) == trt.TensorLocation.HOST]
         if on_host:
             raise EngineError(
                 f"{on_host[0]!r} of this engine is a shape tensor in host memory, which is not supported here; run it "
                 "with polygraphy or trtexec"
             )
+        is_input = {name: cuda_engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT for name in names}
         self.dtypes = dtypes
         self.outputs = tuple(name for name in names if not is_input[name])
         self.inputs = facts_of_inputs(
             "the engine", {n: (dtypes[n], tuple(cuda_engine.get_tensor_shape(n))) for n in names if is_input[n]}
         )
-        self.context, self._cuda_engine, self._runtime = context, cuda_engine, runtime
-        self._staging = Staging(self.memory)
-        self._stream = self.memory.new_stream()
 
     def _failed(self, what: str) -> EngineError:
         return EngineError(f"TensorRT could not {what}. It says: {self.book.last_errors()}")
@@ -207,20 +194,14 @@ class Execution:
         self, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.generic]]
     ) -> list[DeviceTensor]:
         placed = [DeviceTensor(name, 0, shape, self.dtypes[name]) for name, shape in shapes.items()]
-        room = [-(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT for tensor in placed]
+        room = [-(-tensor.nbytes // ALIGNMENT) * ALIGNMENT for tensor in placed]
         starts = np.cumsum([0, *room])
         try:
             base = self._staging.room(int(starts[-1]))
         except OutOfDeviceMemoryError as error:
             samples = next((a.shape[0] for a in arrays.values() if a.ndim), 1)
-            fits = error.free * samples // max(error.requested, 1)
-            raise OutOfDeviceMemoryError(
-                f"{error}. The engine's {len(placed)} outputs for {samples} samples are kept there; at most {fits} "
-                "samples would fit into what is free",
-                requested=error.requested,
-                free=error.free,
-                total=error.total,
-            ) from error
+            held = f"The engine's {count_of(len(placed), 'output')} for {count_of(samples, 'sample')} are kept there"
+            raise with_advice(error, samples, held) from error
         return [t._replace(ptr=base + int(start)) for t, start in zip(placed, starts[:-1], strict=True)]
 
     def _bad_shape(self, name: str, shape: tuple[int, ...]) -> str:
@@ -288,29 +269,3 @@ class Execution:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def to_host(memory: DeviceMemory, tensor: DeviceTensor, stream: int | None = None) -> NDArray[Any]:
-    """Copy a tensor from the device; bfloat16 comes as float32, whose upper half it is.
-
-    Parameters
-    ----------
-    memory
-        The memory that it lies in, or any of the same device.
-    tensor
-        The tensor.
-    stream
-        A stream that must have made it; waited for. None: it is complete.
-    """
-    as_bits = tensor.dtype == "bfloat16"
-    array = np.empty(tensor.shape, np.uint16 if as_bits else tensor.dtype)
-    if array.size:
-        with memory.current() as driver:
-            if stream is not None:
-                driver.synchronize(stream)
-            driver.copy_out(array, tensor.ptr, None)
-    return (array.astype(np.uint32) << 16).view(np.float32) if as_bits else array
-
-
-def _itemsize(dtype: str) -> int:
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize

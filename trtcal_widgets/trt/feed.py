@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import number
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.files import write_atomic
 from trtcal_widgets.data.plan import NoSuchBatchError
@@ -282,6 +283,6 @@ def check_legacy(quantile: float | None, regression_cutoff: float | None, algori
             continue
         if algorithm != "legacy":
             raise UsageError(f"{name} belongs to algorithm='legacy', not to {algorithm!r}")
-        if isinstance(value, bool) or not 0 <= value <= 1:
+        if not 0 <= number(value, name) <= 1:
             raise UsageError(f"{name} must be a number from 0 to 1, not {value!r}")
     return (1.0 if quantile is None else quantile, 1.0 if regression_cutoff is None else regression_cutoff)

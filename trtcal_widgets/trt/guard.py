@@ -110,7 +110,8 @@ class Guard:
 
     def fail(self, error: BaseException) -> None:
         """Keep the first failure; the calibration ends and no cache is written."""
-        self._failure = self._failure or error
+        if self._failure is None:
+            self._failure = error
 
     def close(self) -> None:
         """Free device memory. ``with calibrator:`` does it too."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.model.graph import FLOAT_DTYPES, ModelGraph, TensorInfo, TensorKind
@@ -14,7 +16,7 @@ from trtcal_widgets.model.rows import constants_of
 from trtcal_widgets.runners.feeds import check_feeds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,19 +72,34 @@ def inputs_of(network: Any) -> ModelGraph | None:
             str(itensor.name): (NUMPY_NAMES.get(itensor.dtype.name, ""), tuple(itensor.shape)) for itensor in tensors
         }
         return facts_of_inputs("the TensorRT network", pairs)
-    if isinstance(network, dict | MappingProxyType):
+    if isinstance(network, Mapping):
         return facts_of_inputs("the network", network)
     raise UsageError(
         "network_inputs must be a TensorRT network, a ModelGraph, or a dict {name: (dtype, shape)}, not "
-        f"{type(network).__name__}"
+        f"{kind_of(network)}"
     )
 
 
 def facts_of_inputs(name: str, pairs: Mapping[str, tuple[Any, Iterable[Any]]]) -> ModelGraph:
+    """Return inputs as facts; the dtype ``""`` stands for one that no array has.
+
+    Raises
+    ------
+    UsageError
+        If a pair cannot be read.
+    """
     tensors = {}
-    for key, (dtype, shape) in pairs.items():
-        dims = tuple(None if dim is None or int(dim) < 0 else int(dim) for dim in shape)
-        text = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    for key, pair in pairs.items():
+        try:
+            dtype, shape = pair
+            dims = tuple(None if dim is None or int(dim) < 0 else int(dim) for dim in shape)
+            known = isinstance(dtype, str) and dtype in ("", "bfloat16")  # NumPy alone has no bfloat16
+            text = dtype if known else np.dtype(dtype).name
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"what {name} takes as {key!r} must be (dtype, shape), such as ('float32', (-1, 3, 224, 224)), not "
+                f"{pair!r:.80}"
+            ) from None
         tensors[key] = TensorInfo(key, TensorKind.INPUT, text, dims, producer=-1, consumers=())
     return ModelGraph(name, sha256="", opset=0, tensors=MappingProxyType(tensors), nodes=())
 

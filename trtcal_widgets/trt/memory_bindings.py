@@ -64,7 +64,11 @@ class BindingsDriver:
         if self._context is None:
             self._primary = handle
             self._context = self._call("cuDevicePrimaryCtxRetain", handle)
-        attribute = driver.CUdevice_attribute
+        self._configs: dict[tuple[int, int, int, int], Any] = {}
+        self.device = self._describe(index, handle, version)
+
+    def _describe(self, index: int, handle: Any, version: int) -> DeviceInfo:
+        attribute = self._api.CUdevice_attribute
         major, minor, processors = (
             int(self._call("cuDeviceGetAttribute", which, handle))
             for which in (
@@ -74,8 +78,7 @@ class BindingsDriver:
             )
         )
         name = bytes(self._call("cuDeviceGetName", 256, handle)).split(b"\0")[0].decode()
-        self._configs: dict[tuple[int, int, int, int], Any] = {}
-        self.device = DeviceInfo(index, name, (major, minor), processors, version)
+        return DeviceInfo(index, name, (major, minor), processors, version)
 
     def _call(self, function: str, *arguments: Any) -> Any:
         """Call a driver function; return its result, or raise with its error."""

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.core.arguments import whole_number
 from trtcal_widgets.errors import MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def open_driver(prefer: str | None, device: int) -> Driver:
     """Open a device through one of the bindings; see :func:`~trtcal_widgets.trt.memory.open_memory`."""
     if prefer not in (None, BINDINGS, PYCUDA):
         raise UsageError(f"prefer must be {BINDINGS!r}, {PYCUDA!r} or None, not {prefer!r}")
+    whole_number(device, "device", 0)
     name = prefer or _default_binding()
     if name is None or not _installed(name):
         wanted = f"{prefer!r} is not" if prefer else "neither cuda-bindings nor pycuda is"

@@ -1,4 +1,4 @@
-"""What a binding of the CUDA driver must offer to :mod:`trtcal_widgets.trt.memory`, and its errors.
+"""What a binding of the CUDA driver must offer to :mod:`trtcal_widgets.trt.memory`, and the error of a failed call.
 
 A :class:`Driver` is thin on purpose: one method per driver call, no bookkeeping. Which buffers are alive, what is
 reused and what a full device means to the user is decided once, in :class:`~trtcal_widgets.trt.memory.DeviceMemory`.

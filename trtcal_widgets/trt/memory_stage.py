@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.errors import OutOfDeviceMemoryError, UsageError
+from trtcal_widgets.presentation import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.trt.memory import DeviceMemory
 
-__all__ = ["ALIGNMENT", "BatchStage", "largest_batch"]
+__all__ = ["ALIGNMENT", "BatchStage", "largest_batch", "with_advice"]
 
 ALIGNMENT = 256
 """Every tensor starts at a multiple of this many bytes: what cuMemAlloc gives and TensorRT asks for."""
@@ -78,7 +79,8 @@ class BatchStage:
         try:
             target = self._memory.reserve(self._name, size)
         except OutOfDeviceMemoryError as e:
-            raise _with_advice(e, arrays) from e
+            samples = max((a.shape[0] for a in arrays.values() if a.ndim), default=1)
+            raise with_advice(e, samples, f"This batch has {count_of(samples, 'sample')}") from e
         staging = self._memory.reserve_pinned(self._name, size)
         for name, array in arrays.items():
             np.copyto(staging.view(array.shape, array.dtype, starts[name]), array)
@@ -86,13 +88,20 @@ class BatchStage:
         return {name: target.ptr + start for name, start in starts.items()}
 
 
-def _with_advice(error: OutOfDeviceMemoryError, arrays: Mapping[str, NDArray[Any]]) -> OutOfDeviceMemoryError:
-    """Return the error with the batch size that would fit."""
-    samples = max((a.shape[0] for a in arrays.values() if a.ndim), default=1)
+def with_advice(error: OutOfDeviceMemoryError, samples: int, held: str) -> OutOfDeviceMemoryError:
+    """Return the error with the batch size that would fit.
+
+    Parameters
+    ----------
+    error
+        What allocating raised.
+    samples
+        How many samples the memory was for.
+    held
+        What was to be kept there, as a sentence.
+    """
     fits = largest_batch(max(1, -(-error.requested // max(1, samples))), error.free)
+    advice = f"at most {fits} would fit into what is free" if fits else "not even one would fit into what is free"
     return OutOfDeviceMemoryError(
-        f"{error}. This batch has {samples} samples; at most {fits} would fit into what is free",
-        requested=error.requested,
-        free=error.free,
-        total=error.total,
+        f"{error}. {held}; {advice}", requested=error.requested, free=error.free, total=error.total
     )

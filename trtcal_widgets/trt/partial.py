@@ -11,13 +11,14 @@ from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.format_synthetic import constant_row, row_of
 from trtcal_widgets.core.format_text import quote
 from trtcal_widgets.errors import UsageError
+from trtcal_widgets.model.graph import ModelGraph
+from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.rows import constants_of
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-    from trtcal_widgets.model.graph import ModelGraph
 
 __all__ = ["DlaReport", "MergeReport", "check_dla", "merge_caches"]
 
@@ -95,7 +96,7 @@ def merge_caches(
         If a scale to take is inf or NaN.
     """
     base, other = _read(base), _read(other)
-    pairs = dict(names) if isinstance(names, Mapping) else {name: name for name in (names or other.scales)}
+    pairs = _pairs(names, other)
     taken = dict(_taken(other.scales, pairs))
     absent = tuple(old for old in pairs if not row_of(old, other.scales))
     if not taken:
@@ -115,6 +116,18 @@ def merge_caches(
         notes=tuple(_notes(base, other)),
     )
     return merged, report
+
+
+def _pairs(names: Iterable[str] | Mapping[str, str] | None, other: CalibrationCache) -> dict[str, str]:
+    if isinstance(names, Mapping):
+        pairs = dict(names)
+    elif isinstance(names, str):
+        raise UsageError(f"names must be a list of rows, or a dict, not a text: names=[{names!r}]")
+    else:
+        pairs = {name: name for name in (other.scales if names is None else names)}
+    if not pairs:
+        raise UsageError("names= is empty, so there is nothing to take; leave it out to take every row")
+    return pairs
 
 
 def _taken(other: Mapping[str, float], pairs: Mapping[str, str]) -> Iterator[tuple[str, float]]:
@@ -186,17 +199,21 @@ class DlaReport:
         return "\n".join(lines) or "every tensor that DLA needs has a scale"
 
 
-def check_dla(graph: ModelGraph, cache: CalibrationCache | str | os.PathLike[str]) -> DlaReport:
+def check_dla(
+    graph: ModelGraph | str | os.PathLike[str], cache: CalibrationCache | str | os.PathLike[str]
+) -> DlaReport:
     """Check that every tensor that DLA needs has a usable scale.
 
     Parameters
     ----------
     graph
-        The model.
+        The model's facts, or its path.
     cache
         Its calibration cache, or the path of one.
     """
     cache = _read(cache)
+    if not isinstance(graph, ModelGraph):
+        graph = load_graph(graph)
     constants = frozenset(constants_of(graph))
     rows = {n: row_of(n, cache.scales) if n in constants else n for n in graph.calibrated}
     without = [name for name, row in rows.items() if row not in cache.scales]

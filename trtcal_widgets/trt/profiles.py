@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def resolve_profiles(
         _need_all(inputs, shapes, "is dynamic")
         profiles: tuple[Profile, ...] = (Profile({i.name: _from_batch(i, shapes[i.name]) for i in inputs}),)
     else:
-        listed = [given] if isinstance(given, Mapping) else list(given)
+        listed = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+        if not listed:
+            raise UsageError(f"profiles= has no profile in it. {_example(inputs)}")
         profiles = tuple(_profile(one, inputs) for one in listed)
     if not (calibrates and shapes):
         return profiles, None
@@ -124,7 +127,7 @@ def _from_batch(item: DynamicInput, shape: Shape) -> Range:
 
 def _profile(given: Any, inputs: Sequence[DynamicInput]) -> Profile:
     if not isinstance(given, Mapping):
-        raise UsageError(f"a profile must be a dict, not a {type(given).__name__}. {_example(inputs)}")
+        raise UsageError(f"a profile must be a dict, not {kind_of(given)}. {_example(inputs)}")
     names = [item.name for item in inputs]
     unknown = [name for name in given if name not in names]
     if unknown:

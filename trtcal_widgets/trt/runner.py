@@ -12,7 +12,8 @@ from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.builder import Request
 from trtcal_widgets.trt.building import build_network
-from trtcal_widgets.trt.execution import DeviceTensor, Execution, to_host
+from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
+from trtcal_widgets.trt.execution import Execution
 from trtcal_widgets.trt.memory import open_memory
 from trtcal_widgets.trt.options import Settings, has_qdq
 from trtcal_widgets.trt.versions import features, load_tensorrt

@@ -380,7 +380,7 @@ def test_a_str_as_cache_is_an_error_and_not_ignored():
         made.raise_if_failed()
 
 
-@pytest.mark.parametrize(("thing", "says"), [(object(), "derive it"), (Own, "is a class: call it")])
+@pytest.mark.parametrize(("thing", "says"), [(object(), "derive your class from"), (Own, "is a class: call it")])
 def test_what_is_no_calibrator_is_refused(thing, says):
     with pytest.raises(UsageError, match=says):
         guard_calibrator(trt, thing)

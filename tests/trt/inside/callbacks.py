@@ -10,7 +10,7 @@ from trtcal_widgets.errors import CancelledError, DeviceError, UsageError
 from trtcal_widgets.trt.calibrator import make_calibrator
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
 from trtcal_widgets.trt.debugging import make_listener
-from trtcal_widgets.trt.execution import DeviceTensor
+from trtcal_widgets.trt.device_tensors import DeviceTensor
 from trtcal_widgets.trt.log import LogLine, capture
 from trtcal_widgets.trt.network import create_builder
 from trtcal_widgets.trt.versions import features
