@@ -71,6 +71,8 @@ def number(value: Any, what: str) -> float:
     """
     if isinstance(value, (str, bytes, bool, complex)):
         raise UsageError(f"{what} is a number, not {value!r}")
+    if getattr(value, "ndim", 0):  # older NumPy takes an array of one number for it, and warns
+        raise UsageError(f"{what} is a number, not {kind_of(value)}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
