@@ -433,3 +433,13 @@ def test_outputs_without_a_signal_are_explained(make):
     widget.debugging._commit(comparison=replace(state.comparison, int8=silent))
     assert "all zero" in shell(widget)["text"]
     assert "labels=" in shell(widget)["text"]
+
+
+def test_a_tensor_without_a_comparison_says_why(ran):
+    from trtcal_widgets.widgets.debugger_detail import build_tensor_plot
+
+    graph = ran.debugging.session.graph
+    weight = next(name for name in graph.float_tensors if name not in graph.calibrated)
+    assert build_tensor_plot(ran.debugging, "data").note == "an input of the model: the same for both"
+    assert build_tensor_plot(ran.debugging, weight).note == "a weight or constant: it is not compared"
+    assert not build_tensor_plot(ran.debugging, "conv1").note

@@ -114,18 +114,21 @@ def build_tensor_plot(debugging: AccuracyDebugging, name: str) -> TensorPlot:
     detail = state.details.get(name)
     empty, none = Histogram.empty(), np.zeros(0, np.float32)
     if result is None:
-        why = (
-            "press run to see this tensor in FP32 and INT8"
-            if state.comparison is None
-            else "a weight or constant: it is not compared"
-        )
-        return TensorPlot(name, empty, empty, empty, math.nan, none, none, why)
+        return TensorPlot(name, empty, empty, empty, math.nan, none, none, _why_not_compared(debugging, name))
     if detail is None:
         return TensorPlot(name, result.reference, result.tested, empty, result.amax, none, none, "")
     fp32, int8 = detail.pairs[:, 0], detail.pairs[:, 1]
     if result.amax > 0:
         int8 = fake_quantize(int8, result.amax / 127.0)
     return TensorPlot(name, result.reference, result.tested, detail.error, result.amax, fp32, int8, "")
+
+
+def _why_not_compared(debugging: AccuracyDebugging, name: str) -> str:
+    if debugging.state.comparison is None:
+        return "press run to see this tensor in FP32 and INT8"
+    if debugging.session.graph.op_type(name) == "Input":
+        return "an input of the model: the same for both"
+    return "a weight or constant: it is not compared"
 
 
 # ---- words and numbers -------------------------------------------------------------------------------------------
