@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from trtcal_widgets import sample, trt
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import EngineError, UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.trt.log import _logger as logger
 
 LENET = sample.model_path()
 IMAGES = np.random.default_rng(3).standard_normal((8, 1, 28, 28)).astype(np.float32)
@@ -115,3 +117,13 @@ def test_a_guard_where_there_are_no_calibrators(plug):
 def test_a_device_is_a_number():
     with pytest.raises(UsageError, match="device is a whole number of at least 0, not '0'"):
         trt.open_memory(device="0")
+
+
+def test_what_tensorrt_refuses_is_told_with_its_own_words(machine, monkeypatch):
+    def refuse(self, profile):
+        logger(sys.modules["tensorrt"]).log(SimpleNamespace(name="ERROR"), "no such shape")
+        return -1
+
+    monkeypatch.setattr(sys.modules["tensorrt"].IBuilderConfig, "add_optimization_profile", refuse)
+    with pytest.raises(EngineError, match=r"refused the profile .*data.*TensorRT says: no such shape"):
+        build()

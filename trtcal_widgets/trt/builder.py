@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import MappingProxyType
@@ -28,7 +29,7 @@ from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_pr
 from trtcal_widgets.trt.scales import Scales, ScalesUsed, attach, batch_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from trtcal_widgets.model.graph import ModelGraph
@@ -93,13 +94,15 @@ class Build:
         builder = create_builder(trt, self.logger, self.book)
         parsed = parse(trt, builder, self.logger, request.path, strongly_typed=request.settings.strongly_typed)
         network = parsed.network
-        self._mark(network)
+        with self._quoting():
+            self._mark(network)
         config = builder.create_builder_config()
         configure(trt, builder, config, request.settings)
         if request.plan is not None and request.plan.keep:
             self._keep(network, config, request.plan)
         dla_for = None if request.settings.dla is None else request.graph
-        used = attach(trt, self.has, request.scales, network, config, dla_for)
+        with self._quoting():
+            used = attach(trt, self.has, request.scales, network, config, dla_for)
         try:
             return self._build(builder, network, config, used)
         finally:
@@ -107,6 +110,14 @@ class Build:
                 used.guard.before_batch = None
                 if used.owned:
                     used.guard.close()
+
+    @contextmanager
+    def _quoting(self) -> Iterator[None]:
+        """Add what TensorRT logged to an error that says what it refused."""
+        try:
+            yield
+        except EngineError as error:
+            raise EngineError(f"{error}. TensorRT says: {self.book.last_errors()}") from error
 
     def _keep(self, network: Any, config: Any, plan: PlanLike) -> None:
         flags = self.trt.BuilderFlag
@@ -139,7 +150,8 @@ class Build:
         self.facts["debug"] = {"kind": kind, "names": list(request.debug), "missing": list(missing)}
 
     def _build(self, builder: Any, network: Any, config: Any, used: ScalesUsed) -> Engine:
-        self._set_profiles(builder, network, config, used)
+        with self._quoting():
+            self._set_profiles(builder, network, config, used)
         guard = used.guard
         if guard is not None:
             total = getattr(getattr(guard.work, "plan", None), "n_batches", None) or 0

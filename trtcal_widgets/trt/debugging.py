@@ -88,7 +88,10 @@ def watching(
     listener, raise_if_failed = make_listener(trt, receive)
     kind = execution.engine.provenance.get("debug", {}).get("kind")
     if not context.set_debug_listener(listener):
-        raise EngineError("TensorRT refused the debug listener")
+        raise EngineError(
+            "TensorRT refused the debug listener, so inner tensors cannot be seen; an engine that was built without "
+            f"debug= is compared by its outputs. TensorRT says: {execution.book.last_errors()}"
+        )
     try:
         if kind == "unfused":
             context.unfused_tensors_debug_state = True

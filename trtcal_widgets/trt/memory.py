@@ -72,7 +72,7 @@ def open_memory(prefer: str | None = None, device: int = 0) -> DeviceMemory:
     DeviceError
         If there is no driver, no such device, or the driver is too old.
     UsageError
-        If ``prefer`` names neither.
+        If ``prefer`` names neither, or ``device`` is no index.
     """
     return DeviceMemory(open_driver(prefer, device))
 

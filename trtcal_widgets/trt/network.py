@@ -84,8 +84,8 @@ def start_failed(what: str, book: LogBook) -> DeviceError:
     code = int(found[1]) if found else None
     reason = _REASONS.get(code or 0, "is there an NVIDIA GPU with its driver (nvidia-smi)?")
     return DeviceError(
-        f"{what}: {reason}. TensorRT says: {lines}. Without a GPU, calibrate with ONNX Runtime and take the cache "
-        "or the Q/DQ model to the machine that has one"
+        f"{what}: {reason}{'' if reason.endswith('?') else '.'} TensorRT says: {lines}. Without a GPU, calibrate with "
+        "ONNX Runtime and take the cache or the Q/DQ model to the machine that has one"
     )
 
 
@@ -117,7 +117,7 @@ def parse(trt: Any, builder: Any, logger: Any, path: Path, *, strongly_typed: bo
     if not parser.parse_from_file(str(path)):
         raise ModelError(f"TensorRT {trt.__version__} does not take {path.name}: {_parser_errors(parser)}")
     if not network.num_outputs:
-        raise ModelError(f"TensorRT {trt.__version__} found no output in {path.name}")
+        raise ModelError(f"TensorRT {trt.__version__} found no output in {path.name}: export the model again")
     return Network(builder, network, parser, strongly_typed)
 
 
