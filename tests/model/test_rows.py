@@ -10,9 +10,11 @@ from tests.support.graphs import const, node, save, value
 from tests.support.shared import shared_path
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.format_synthetic import constant_row, row_of
+from trtcal_widgets.export.plan_formats import cache_for_plan
 from trtcal_widgets.export.port import port_scales
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.load import load_graph
+from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.model.rows import compare_with_model, constants_of
 from trtcal_widgets.trt.cache_check import check_cache
 from trtcal_widgets.trt.feed import CacheFile, DataFeed
@@ -115,6 +117,11 @@ def test_an_older_cache_is_ported_with_the_names_that_it_has(tmp_path, path):
     rows = {**{name: scale for name, scale in ROWS.items() if "_output" not in name}, "bias": 0.125}
     other = model(tmp_path / "other.onnx", prefix="new.")
     assert "new.bias" in port_scales(path, other, CalibrationCache.build(rows, version="8.6.1")).table.scales
+
+
+def test_a_plans_threshold_for_a_constant_changes_that_row(path, cache):
+    made = cache_for_plan(PrecisionPlan(amax={"bias": 127.0}), cache, load_graph(path)).cache
+    assert dict(made.scales) == {**ROWS, "bias_output": 1.0}
 
 
 def test_merging_finds_it_by_the_constants_name(cache):

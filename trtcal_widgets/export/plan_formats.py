@@ -12,11 +12,13 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.core.format_synthetic import row_of
 from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.qdq_scales import shared_amax
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
+from trtcal_widgets.model.rows import constants_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,8 +110,10 @@ def cache_for_plan(
     """
     kept = plan.nodes(graph)
     amax = shared_amax(graph, plan.amax)
-    scales = {name: float(scale_of_amax(value)) for name, value in amax.items() if name in cache.scales}
-    added = {name: float(scale_of_amax(value)) for name, value in plan.amax.items() if name not in cache.scales}
+    constants = frozenset(constants_of(graph))
+    rows = {name: row_of(name, cache.scales) if name in constants else name for name in amax}
+    scales = {row: float(scale_of_amax(amax[name])) for name, row in rows.items() if row in cache.scales}
+    added = {name: float(scale_of_amax(v)) for name, v in plan.amax.items() if rows[name] not in cache.scales}
     changed = cache.with_scales({**scales, **added}, add_missing=True) if amax else cache
     if not drop_rows:
         return PlanCache(changed)
