@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper
 
 from trtcal_widgets import sample
 from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.data import IterableBatches
 from trtcal_widgets.errors import (
     CacheFormatError,
     CancelledError,
@@ -146,6 +148,28 @@ def test_batches_that_the_session_leaves_out_are_left_out(machine):
     assert [p.done for p in progress if p.phase == "Calibrate"] == [0, 1, 2, 3]
     assert made.served == engine.provenance["scales"]["batches"] == 3
     assert engine.provenance["scales"]["left_out_batches"] == [0, 3]
+
+
+def test_the_explorer_may_run_while_tensorrt_calibrates(machine):
+    def alone():
+        with CalibrationSession(LENET, IMAGES, batch_size=4) as session:
+            session.run()
+            return session.to_cache().to_bytes()
+
+    source = IterableBatches(lambda: iter(np.split(IMAGES, 5)))
+    start = threading.Barrier(2)
+    with CalibrationSession(LENET, source) as session, ThreadPoolExecutor(2) as pool:
+
+        def go(job):
+            start.wait()
+            return job()
+
+        made = make_calibrator(session)
+        built, ran = pool.submit(go, lambda: build(LENET, calibrator=made)), pool.submit(go, session.run)
+        assert built.result().provenance["scales"]["batches"] == 5
+        ran.result()
+        assert session.to_cache().to_bytes() == alone()
+    np.testing.assert_array_equal(np.concatenate([feeds["data"] for feeds in machine.calibrated_with]), IMAGES)
 
 
 def test_a_session_without_any_batch_for_tensorrt_is_refused(machine, tmp_path):
