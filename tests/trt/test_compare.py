@@ -42,6 +42,8 @@ def test_outputs_accuracy_and_time_against_a_session(machine):
             sums += TensorComparison.of(fp32, (np.clip(np.rint(fp32 / scale), -128, 127) * scale).astype(np.float32))
         runner.close()
         assert session.runner.infer(evaluation.plan.load(0).feeds), "the session's model stays open"
+    with pytest.raises(UsageError, match="is closed"):  # although the session itself has run no batch
+        session.runner.infer(evaluation.plan.load(0).feeds)
     assert found.tensors["prob"] == sums
     assert found.outputs == ("prob",)
     assert found.n_batches == 3

@@ -151,10 +151,9 @@ class Recorder:
         return self.runner
 
     def close(self) -> None:
-        """Free the model."""
-        if self._entered:
-            self._entered = False
-            self.runner.__exit__(None, None, None)
+        """Free the model, also where a comparison opened it before any batch was recorded."""
+        self._entered = False
+        self.runner.__exit__(None, None, None)
 
 
 def as_runner(model: Any, *, threads: int | None = None, providers: Sequence[Any] | None = None) -> Runner:
