@@ -143,10 +143,10 @@ def test_a_page_that_is_opened_again_shows_the_present_state(opened, lab, artefa
     again = ExplorerPage(page)
     again.line_at(amax)
     assert float(page.get_by_test_id("tc-amax").input_value()) == amax
-    assert page.locator("img.trtcal-static").is_hidden()
+    assert page.locator(".trtcal-static").is_hidden()
 
     notebook.command("kernelmenu:shutdown")
     page.wait_for_function("() => /No Kernel|Unknown/.test(document.querySelector('#jp-main-statusbar').textContent)")
     page.goto(page.url.replace("/workspaces/", "/workspaces/later-"))
-    page.locator("img.trtcal-static").wait_for()
+    page.locator(".trtcal-static").wait_for()
     page.screenshot(path=artefacts / "explorer-without-kernel.png")

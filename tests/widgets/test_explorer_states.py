@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -87,24 +88,26 @@ def test_one_enormous_tensor_does_not_hide_the_others(odd):
 
 def test_before_the_first_batch_every_empty_plot_says_something(make_explorer):
     explorer = make_explorer(synthetic_session(5))
-    assert "count a batch" in note_of(explorer.views.histogram)
-    assert "count a batch" in note_of(explorer.views.trace)
-    assert "first batch" in note_of(explorer.views.overview)
+    for view in (explorer.views.histogram, explorer.views.trace, explorer.views.overview):
+        assert "first batch" in note_of(view)
     message = explorer.views.stepper.state["message"]
     assert message.startswith("Nothing is counted yet: press →"), "what to do comes first"
     send(explorer.views.stepper, type="forward")
     assert [note_of(v) for v in (explorer.views.histogram, explorer.views.trace, explorer.views.overview)] == [""] * 3
 
 
-def test_names_below_the_overview_have_room(make_explorer):
-    for n in (3, 9, 10, 11):
-        explorer = make_explorer(synthetic_session(n))
-        axis = layout(explorer.views.overview).xaxis
-        if n > 10:
-            assert axis.ticktext is None
-        else:
-            assert len(axis.ticktext) == n
-            assert sum(len(text) for text in axis.ticktext) <= 72
+@pytest.mark.parametrize("n", [3, 9, 10])
+def test_names_below_the_overview_have_room(make_explorer, n):
+    """At 1280 pixels the plot is 375 wide, and a letter takes 5.4."""
+    texts = layout(make_explorer(synthetic_session(n)).views.overview).xaxis.ticktext
+    assert len(texts) == n
+    assert all(5.4 * (len(a) + len(b)) / 2 < 375 / n for a, b in itertools.pairwise(texts))
+
+
+def test_short_names_below_the_overview_are_whole_and_many_are_left_to_the_pointer(make_explorer):
+    names = ["data", "conv1", "pool1", "conv2", "pool2", "flatten", "ip1", "relu1", "ip2", "prob"]
+    assert layout(make_explorer(synthetic_session(names=names)).views.overview).xaxis.ticktext == tuple(names)
+    assert layout(make_explorer(synthetic_session(11)).views.overview).xaxis.ticktext is None
 
 
 class Broken:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ipywidgets
 
 from trtcal_widgets.widgets.executors import default_executor
+from trtcal_widgets.widgets.still_picture import show_with_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,9 +60,20 @@ class BoundBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 class PicturedBox(BoundBox):
-    """Base of the widgets that leave a picture in a saved notebook; a subclass sets ``views``, which has ``plots``."""
+    """Base of the widgets that leave a picture in a saved notebook; a subclass sets ``views``, which has ``plots``.
+
+    ``what`` says what it is called.
+    """
 
     views: Any
+    _what: ClassVar[str] = "a widget"
+
+    def __init_subclass__(cls, *, what: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._what = what or cls._what
+
+    def _ipython_display_(self) -> None:
+        show_with_picture(self, self._what)
 
     def _picture(self) -> bytes:
         """Return a PNG of what is shown."""

@@ -121,6 +121,11 @@ class CacheViewer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is untyp
 
         return cache_picture(self.facts.file, self.facts.other, width=width, dark=dark)
 
+    def _ipython_display_(self) -> None:
+        from trtcal_widgets.widgets.still_picture import show_with_picture
+
+        show_with_picture(self, "the cache viewer")
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Give a picture along, for where no widget can be shown: a saved notebook without a kernel, a web page."""
         self.ranges.figure.send_whole()

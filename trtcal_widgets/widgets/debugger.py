@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["AccuracyDebugger"]
 
 
-class AccuracyDebugger(PicturedBox):
+class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
     """Find which layer or scale costs accuracy in INT8, mend it, and leave with a plan.
 
     Put it on the last line of a cell. With a :class:`~trtcal_widgets.CalibrationExplorer` of the same session it shares

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["CalibrationExplorer"]
 
 
-class CalibrationExplorer(PicturedBox):
+class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
     """See what calibration does to every tensor, move thresholds, and export.
 
     Put it on the last line of a cell. Several explorers of one session show the same: the session is the state.
@@ -85,25 +85,6 @@ class CalibrationExplorer(PicturedBox):
         """Show another widget below the export panel."""
         self._shown = (*self._shown, panel)
         self.children = self._shown
-
-    def _ipython_display_(self) -> None:
-        """Show a picture and the widget: the widget hides the picture as soon as it is there.
-
-        JupyterLab shows nothing else of an output whose widget it cannot find, so that a picture in the same output
-        would never be seen in a saved notebook that is opened without its kernel.
-        """
-        from IPython.display import display
-
-        bundle = self._repr_mimebundle_()
-        picture = bundle.pop("image/png", None)
-        if picture is not None:
-            html = (
-                f'<img class="trtcal-static" data-of="{self.views.shell.model_id}" style="max-width:100%" '
-                f'alt="The calibration explorer as it was when the cell ran" src="data:image/png;base64,{picture}">'
-            )
-            fallback = {"text/html": html, "text/plain": "a picture of the calibration explorer"}
-            display(fallback, raw=True)  # type: ignore[no-untyped-call]
-        display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
     def _picture(self) -> bytes:
         from trtcal_widgets.widgets.static import explorer_picture

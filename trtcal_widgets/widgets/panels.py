@@ -47,12 +47,10 @@ class ShellPanel(Panel):
 
     theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
     palette = traitlets.Dict().tag(sync=True)
-    picture = traitlets.Unicode().tag(sync=True)
 
     def __init__(self) -> None:
         palette = {kind: {"light": style.light, "dark": style.dark} for kind, style in METHOD_STYLES.items()}
         super().__init__(palette=palette)
-        self.picture = self.model_id or ""
 
 
 class StepperPanel(Panel):

@@ -28,8 +28,7 @@ def why_empty(session: CalibrationSession, row: TensorRow, histogram: Histogram)
     if not row.has_data and session.state.position:
         return "no counted batch has values of it"
     if not row.has_data:
-        running = session.status.phase == "running"
-        return "no values yet: the first batch is on its way" if running else "no values yet: count a batch first"
+        return "no values yet: they appear with the first batch"
     if not histogram.n_finite:
         return "no finite value"
     return "every value is 0" if histogram.amax == 0.0 else ""

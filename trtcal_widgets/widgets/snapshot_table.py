@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = ["Columns", "Overview", "build_columns", "build_overview", "changed_ro
 
 _MOST_SHORT = 10
 _LONGEST_SHORT = 13
-_AXIS_LETTERS = 70
+_AXIS_LETTERS = 69
 """Letters that stand side by side below the overview where the notebook is narrow."""
 
 _DECADES = 6
@@ -64,6 +65,7 @@ def build_columns(session: CalibrationSession) -> Columns:
     graph, names = session.graph, session.tensors
     cached = tuple(graph.tensors[name].kind is not TensorKind.WEIGHT for name in names)
     places = np.flatnonzero(np.array(cached, dtype=bool)).astype(np.int32)
+    letters = _letters([len(names[i]) for i in places[:_MOST_SHORT]])
     return Columns(
         names=names,
         shown=tuple(printable(name) for name in names),
@@ -73,13 +75,19 @@ def build_columns(session: CalibrationSession) -> Columns:
         index={name: i for i, name in enumerate(names)},
         places=places,
         labels=tuple(plot_text(names[i]) for i in places),
-        short_labels=tuple(plot_text(names[i], _letters(len(places))) for i in places[:_MOST_SHORT]),
+        short_labels=tuple(plot_text(names[i], letters) for i in places[:_MOST_SHORT]),
     )
 
 
-def _letters(n: int) -> int:
+def _letters(lengths: Sequence[int]) -> int:
     """Return how many letters a name may have below its column, so that neighbours do not run into each other."""
-    return min(_LONGEST_SHORT, _AXIS_LETTERS // max(n, 1))
+
+    def fits(most: int) -> bool:
+        cut = [min(length, most) for length in lengths]
+        return all(a + b <= 2 * room for a, b in pairwise(cut))
+
+    room = _AXIS_LETTERS / max(len(lengths), 1) - 0.8
+    return next((most for most in range(_LONGEST_SHORT, 3, -1) if fits(most)), 3)
 
 
 def row_columns(rows: Sequence[TensorRow], method_names: Sequence[str]) -> dict[str, list[Any]]:

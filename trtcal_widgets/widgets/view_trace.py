@@ -46,7 +46,7 @@ class TraceView(FigureView):
             self.figure.layout.yaxis.range = _range(trace)
             empty = trace.positions.size == 0
             self.figure.layout.annotations[0].visible = empty
-            self.figure.layout.annotations[0].text = note or "count a batch first"
+            self.figure.layout.annotations[0].text = note or "nothing to draw yet"
             self.figure.layout.yaxis.showticklabels = not empty
 
     def _draw(self) -> None:
@@ -102,5 +102,5 @@ def _layout() -> dict[str, Any]:
         "xaxis": {"title": {"text": "batches counted", "standoff": 2}, "showgrid": False, "rangemode": "tozero"},
         "yaxis": {"title": {"text": "amax", "standoff": 4}, "nticks": 6},
         "annotations": [{"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "visible": False,
-                         "text": "count a batch first", "font": {"size": 12}}],
+                         "text": "", "font": {"size": 12}}],
     }  # fmt: skip

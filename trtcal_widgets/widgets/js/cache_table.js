@@ -267,6 +267,7 @@ function render({ model, el }) {
   const frame = requestAnimationFrame(() => {
     el.closest(".trtcal-root")?.classList.toggle("trtcal-dark", readTheme() === "dark");
     el.closest(".trtcal-root")?.setAttribute("data-lm-suppress-shortcuts", "true");
+    hidePicture(el.closest(".trtcal-root"));
     rows.update();
   });
   cleanups.push(() => cancelAnimationFrame(frame));

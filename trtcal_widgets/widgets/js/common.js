@@ -170,3 +170,11 @@ function follow(model, traits, update) {
     for (const name of names) model.off(name, update);
   };
 }
+
+/** The static picture is for a notebook without its kernel; where the widget lives it would be seen twice. */
+function hidePicture(root) {
+  for (const picture of document.querySelectorAll(".trtcal-static")) {
+    if (!root?.classList.contains(`tc-of-${picture.dataset.of}`)) continue;
+    (picture.closest(".jp-OutputArea-child") ?? picture).style.display = "none";
+  }
+}

@@ -74,6 +74,7 @@ function followTheme(root, model) {
 function setUpRoot(root, model, { label, testid, actions }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
+  hidePicture(root);
   const cleanups = [followTheme(root, model), bindKeys(root, actions), passResize(root)];
   return () => cleanups.forEach((clean) => clean());
 }

@@ -5,7 +5,6 @@ const SHORTCUTS = [["← →", "one batch back or forward"], ["↑ ↓", "previo
 
 function setUp(root, model) {
   const send = (type) => model.send({ type });
-  hidePicture(model);
   const actions = {
     ArrowLeft: () => send("back"), ArrowRight: () => send("forward"), z: () => send("undo"), Z: () => send("redo"), y: () => send("redo"),
     ArrowUp: () => root.dispatchEvent(new CustomEvent("tc-move", { detail: -1 })),
@@ -13,14 +12,6 @@ function setUp(root, model) {
     "/": () => root.querySelector("[data-testid=tc-search]")?.focus(),
   };
   return setUpRoot(root, model, { label: "Calibration explorer", testid: "tc-explorer", actions });
-}
-
-/** The static picture is for a notebook without its kernel; where the explorer lives it would be seen twice. */
-function hidePicture(model) {
-  for (const picture of document.querySelectorAll("img.trtcal-static")) {
-    if (picture.dataset.of !== model.get("picture")) continue;
-    (picture.closest(".jp-OutputArea-child") ?? picture).style.display = "none";
-  }
 }
 
 function render({ model, el }) {

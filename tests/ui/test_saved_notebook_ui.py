@@ -1,0 +1,53 @@
+"""A saved notebook that is opened without a kernel, and one whose widgets live: a picture or the widget, never both."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.lab import NotebookPage, write_notebook
+
+pytestmark = [pytest.mark.ui, pytest.mark.slow]
+
+CELLS = [
+    """from trtcal_widgets import *
+from trtcal_widgets import sample
+session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=2)
+session.run()
+CalibrationExplorer(session)""",
+    "AccuracyDebugger(session, Evaluation(sample.test_images(), batch_size=100, max_batches=1))",
+    "CacheViewer(session.to_cache())",
+]
+
+SEEN = """() => ({
+  pictures: [...document.querySelectorAll('.trtcal-static img')].filter((n) => n.offsetHeight > 100).length,
+  roots: [...document.querySelectorAll('.trtcal-root')].filter((n) => n.offsetHeight > 100).length,
+  text: document.querySelector('.jp-Notebook')?.innerText ?? '',
+})"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_where_no_kernel_is_and_widgets_where_one_is(lab, browser, artefacts, theme):
+    page = browser.new_page(viewport={"width": 1280, "height": 5200})
+    page.set_default_timeout(60_000)
+    name = f"saved-{theme}"
+    write_notebook(lab[1] / f"{name}.ipynb", CELLS)
+    notebook = NotebookPage(page, lab[0], f"{name}.ipynb", theme=theme)
+    notebook.run_all()
+    page.wait_for_function(f"() => {{ const s = ({SEEN})(); return s.roots === 3 && s.pictures === 0; }}")
+
+    notebook.save()
+    notebook.command("kernelmenu:shutdown")
+    page.wait_for_function("() => /No Kernel|Unknown/.test(document.querySelector('#jp-main-statusbar').textContent)")
+    page.goto(page.url.replace("/workspaces/", "/workspaces/later-"))
+    page.wait_for_function(f"() => ({SEEN})().pictures === 3")
+    # JupyterLab gives each widget two seconds before it says that there is none.
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.jp-OutputArea-output')].filter((n) => /not found/.test(n.textContent))"
+        ".length === 3"
+    )
+    seen = page.evaluate(SEEN)
+    page.screenshot(path=artefacts / f"saved-{theme}.png")
+    assert "not found" not in seen["text"]
+    assert "Loading" not in seen["text"]
+    assert seen["text"].count("Run the cell to use it") == 3
+    page.close()
