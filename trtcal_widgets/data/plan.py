@@ -72,7 +72,9 @@ class BatchPlan:
         _check_count("batch_size", batch_size)
         _check_count("max_batches", max_batches)
         if batch_size is None and not source.prebatched:
-            raise UsageError(f"batch_size is needed: {source.describe()} does not come in batches")
+            raise UsageError(
+                f"batch_size is needed, such as batch_size=32: {source.describe()} does not come in batches"
+            )
         self.source = source
         self.last = last
         self.max_batches = max_batches
