@@ -251,7 +251,8 @@ class Binding(Boundary):
             self._make_rows()
 
     def _has_many_rows_to_make(self, changed: frozenset[str]) -> bool:
-        new = self._stale_table or bool(changed & NUMBERS)
+        # A choice makes a row, or those of a group: asking every tensor would cost more.
+        new = self._stale_table or bool(changed & {"data", "method"})
         return self._snapshot is not None and new and self._session.pending_rows() > _MANY_ROWS
 
     def _make_rows(self) -> None:
