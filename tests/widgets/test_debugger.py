@@ -431,8 +431,11 @@ def test_outputs_without_a_signal_are_explained(make):
     state = widget.debugging.state
     silent = replace(state.comparison.int8, outputs=TensorComparison(n=4, signal=1.0, noise=1.0))
     widget.debugging._commit(comparison=replace(state.comparison, int8=silent))
-    assert "all zero" in shell(widget)["text"]
+    assert "INT8's outputs are all zero" in shell(widget)["text"]
     assert "labels=" in shell(widget)["text"]
+    nothing = replace(silent, outputs=TensorComparison(n=4))
+    widget.debugging._commit(comparison=replace(state.comparison, int8=nothing))
+    assert "FP32's outputs are all zero" in shell(widget)["text"]
 
 
 def test_a_tensor_without_a_comparison_says_why(ran):

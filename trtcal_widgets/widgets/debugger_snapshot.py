@@ -124,10 +124,12 @@ def _finished(debugging: AccuracyDebugging, state: DebugState) -> str:
         if debugging.evaluation.has_labels or debugging.evaluation.evaluate
         else " · no labels: outputs are compared with FP32's"
     )
+    int8 = state.comparison.int8
+    whose = "INT8's" if int8.outputs.signal > 0 else "FP32's"
     lost = (
-        " · INT8's outputs are all zero, so they have no cosine: look where the curve falls, or judge by labels= or "
+        f" · {whose} outputs are all zero on these samples, so there is no cosine: take others, or judge by labels= or "
         "evaluate="
-        if math.isnan(state.comparison.int8.value)
+        if math.isnan(int8.value)
         else ""
     )
     compared = f"{count_of(n, 'sample')}, {count_of(len(state.comparison.tensors), 'tensor')}{layers} compared"

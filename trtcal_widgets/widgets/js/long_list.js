@@ -5,7 +5,8 @@ const PAUSE = 70;
 
 /** "97", or "3 of 97" where some are hidden. */
 function countText(shown, all) {
-  return shown === all ? `${all}` : `${shown} of ${all}`;
+  const [some, whole] = [shown, all].map((n) => n.toLocaleString("en-US"));
+  return shown === all ? whole : `${some} of ${whole}`;
 }
 
 /** Order rows by a number, `sign` 1 for the least first. Rows without a number go last, whichever way one sorts. */
