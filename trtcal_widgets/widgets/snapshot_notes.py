@@ -15,9 +15,9 @@ def notes_of(row: TensorRow, histogram: Histogram, *, counted: bool) -> tuple[st
     """Return what to say about this tensor before its numbers, in words."""
     notes = list(row.suspicious)
     if not row.has_data and counted:
-        notes.append("the counted batches hold no values of this tensor: no row in the cache, unless you type an amax")
+        notes.append("no counted batch has values of it: no row in the cache, unless you type an amax")
     elif row.has_data and histogram.n_finite == 0:
-        notes.append("no finite value: there is no range to calibrate. Look at the layer that makes them, or the input")
+        notes.append("no finite value: no range to calibrate")
     if row.kind == "weight":
         notes.append("a weight: TensorRT quantises it per channel, from its own largest values; nothing to choose")
     return tuple(notes)
