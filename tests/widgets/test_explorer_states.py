@@ -54,7 +54,7 @@ def odd(make_explorer):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("zero", "every value is 0"), ("empty", "no counted batch"), ("nan", "no finite value")]
+    ("name", "said"), [("zero", "every value is 0"), ("empty", "no values in the counted"), ("nan", "no finite value")]
 )
 def test_a_tensor_without_a_histogram_says_why_and_draws_none(odd, name, said):
     select(odd, name)
@@ -71,7 +71,7 @@ def test_a_tensor_without_a_histogram_says_why_and_draws_none(odd, name, said):
 def test_thresholds_of_a_tensor_without_values_have_no_way(odd):
     select(odd, "empty")
     assert len(odd.session.trace("empty").positions) == 0
-    assert note_of(odd.views.trace) == "no counted batch has values of it"
+    assert note_of(odd.views.trace) == "no values in the counted batches"
     select(odd, "zero")
     assert note_of(odd.views.trace) == ""
     np.testing.assert_array_equal(odd.session.trace("zero").amax["entropy"], np.zeros(4))

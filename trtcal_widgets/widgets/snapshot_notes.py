@@ -15,7 +15,7 @@ def notes_of(row: TensorRow, histogram: Histogram, *, counted: bool) -> tuple[st
     """Return what to say about this tensor before its numbers, in words."""
     notes = list(row.suspicious)
     if not row.has_data and counted:
-        notes.append("no counted batch has values of it: no row in the cache, unless you type an amax")
+        notes.append("no values in the counted batches: no row in the cache, unless you type an amax")
     elif row.has_data and histogram.n_finite == 0:
         notes.append("no finite value: no range to calibrate")
     if row.kind == "weight":
@@ -26,7 +26,7 @@ def notes_of(row: TensorRow, histogram: Histogram, *, counted: bool) -> tuple[st
 def why_empty(session: CalibrationSession, row: TensorRow, histogram: Histogram) -> str:
     """Say why there is no histogram to draw."""
     if not row.has_data and session.state.position:
-        return "no counted batch has values of it"
+        return "no values in the counted batches"
     if not row.has_data:
         return "no values yet: they appear with the first batch"
     if not histogram.n_finite:
