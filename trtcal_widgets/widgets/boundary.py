@@ -53,6 +53,7 @@ class Boundary:
         self._parse = parse
         self._marshal = Marshal()
         self._lock = threading.Lock()
+        self._drawing = threading.RLock()
         self._pending: set[str] = set()
         self._scheduled = self._closed = False
         self._unsubscribe: list[Callable[[], None]] = []
@@ -136,10 +137,12 @@ class Boundary:
         self._marshal(self._flush)
 
     def _flush(self) -> None:
-        with self._lock:
-            changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
-        if changed and not self._closed:
-            self.guarded(self._draw, changed)
+        # Where no loop runs, every thread draws for itself: one at a time, or an older state could come last.
+        with self._drawing:
+            with self._lock:
+                changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
+            if changed and not self._closed:
+                self.guarded(self._draw, changed)
 
     def _draw(self, changed: frozenset[str]) -> None:
         """Draw what has changed."""
