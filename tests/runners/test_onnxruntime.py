@@ -397,7 +397,7 @@ def test_arguments_that_cannot_be_meant(small):
     path = small.model.path
     with pytest.raises(UsageError, match="'fast' is unknown; choose one of off, basic, extended"):
         OnnxRuntimeRunner(path, optimization="fast")
-    with pytest.raises(UsageError, match="threads .* at least 1, not 0"):
+    with pytest.raises(UsageError, match=r"threads .* at least 1, not 0"):
         OnnxRuntimeRunner(path, threads=0)
     with pytest.raises(MissingDependencyError, match=r"no QuantumExecutionProvider \(it has .*CPU"):
         OnnxRuntimeRunner(path, providers="QuantumExecutionProvider").__enter__()
