@@ -294,7 +294,8 @@ def until(condition):
         time.sleep(0.005)
 
 
-def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
+def held_session(n_samples):
+    """Return a session whose runs tell when they are inside the model, and wait there to be let go."""
     inside, go_on = threading.Event(), threading.Event()
 
     class Slow(MadeUpRunner):
@@ -303,9 +304,12 @@ def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
             assert go_on.wait(20)
             return super().infer(feeds)
 
-    session = CalibrationSession(
-        Slow(chain_graph(["in", "out"])), {"in": np.zeros((12, 1, 10, 10), np.float32)}, batch_size=4
-    )
+    data = {"in": np.zeros((n_samples, 1, 10, 10), np.float32)}
+    return CalibrationSession(Slow(chain_graph(["in", "out"])), data, batch_size=4), inside, go_on
+
+
+def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
+    session, inside, go_on = held_session(12)
     with ThreadPoolExecutor(1) as pool:
         explorer = make_explorer(session, executor=pool)
         send(explorer.views.stepper, type="play")
@@ -320,17 +324,7 @@ def test_a_run_in_another_thread_can_be_cancelled(make_explorer):
 
 
 def test_forward_pressed_in_a_hurry_loses_no_step(make_explorer):
-    inside, go_on = threading.Event(), threading.Event()
-
-    class Slow(MadeUpRunner):
-        def infer(self, feeds):
-            inside.set()
-            assert go_on.wait(20)
-            return super().infer(feeds)
-
-    session = CalibrationSession(
-        Slow(chain_graph(["in", "out"])), {"in": np.zeros((20, 1, 10, 10), np.float32)}, batch_size=4
-    )
+    session, inside, go_on = held_session(20)
     with ThreadPoolExecutor(1) as pool:
         explorer = make_explorer(session, executor=pool)
         send(explorer.views.stepper, type="forward")

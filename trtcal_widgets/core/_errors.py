@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._kernels import N_BINS, accumulate, start_of_values
+from trtcal_widgets.core._kernels import LINE, N_BINS, accumulate, start_of_values
 from trtcal_widgets.core._memory import float32_at, prefetch
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ _CHUNK = 4096
 
 _BLOCK = 1 << 17
 """Pairs that are compared and then counted: they fit the second-level cache."""
-
-_LINE = 16
-"""float32 values in a cache line."""
 
 
 @compiled(fastmath={"reassoc", "contract"})
@@ -84,7 +81,7 @@ def compare(a: NDArray[np.float32], b: NDArray[np.float32], sums: NDArray[np.flo
     for start in range(0, a.size, _CHUNK):
         x = a[start : start + _CHUNK]
         y = b[start : start + _CHUNK]
-        for line in range(start + _CHUNK, start + 2 * _CHUNK, _LINE):
+        for line in range(start + _CHUNK, start + 2 * _CHUNK, LINE):
             prefetch(a, line)
             prefetch(b, line)
         if not _add_finite(x, y, sums):

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EDGE_SLOT",
+    "LINE",
     "N_BINS",
     "SMALLEST_RANGE",
     "accumulate",
     "accumulate_all",
-    "add_folded",
+    "add_counts",
     "finite_amax",
     "finite_amax_all",
+    "grow",
+    "grow_expansion",
     "start_of_values",
 ]
 
@@ -50,7 +53,7 @@ _CHUNK = 2048
 _AHEAD = 2 * _CHUNK
 """How far ahead values are asked for, so that they come from memory while others are counted: 1.6 times as fast."""
 
-_LINE = 16
+LINE = 16
 """float32 values in a cache line."""
 
 _FLUSH_AFTER = 1 << 30
@@ -69,7 +72,7 @@ def finite_amax(bits: NDArray[np.int32]) -> np.int32:
     best = np.int32(0)
     for start in range(0, bits.size, _CHUNK):
         chunk = bits[start : start + _CHUNK]
-        for line in range(0, chunk.size, _LINE):
+        for line in range(0, chunk.size, LINE):
             prefetch(bits, start + _AHEAD + line)
         chunk_best = np.int32(0)
         for j in range(chunk.size):
@@ -131,6 +134,57 @@ def add_folded(total: NDArray[np.int64], counts: NDArray[np.int64], doublings: i
         last = (N_BINS - 1) >> shift
         total[last] -= edge
         total[last + 1] += edge
+
+
+@compiled()
+def add_counts(
+    total: NDArray[np.int64],
+    doublings: int,
+    edge: int,
+    counts: NDArray[np.int64],
+    own: int,
+    own_edge: int,
+    lift_later: bool,
+    lift_earlier: bool,
+) -> tuple[int, int]:
+    """Add counts whose range has doubled ``own`` times to others of the same base; return doublings and edge of all.
+
+    Lifting moves the edge values of the shorter range to the next bin of the longer one: ``lift_later`` those of the
+    counts that are added, ``lift_earlier`` those of the total.
+    """
+    if own > doublings:
+        shorter = total.copy()
+        total[:] = counts
+        add_folded(total, shorter, own - doublings, edge if lift_earlier else 0)
+        return own, own_edge
+    add_folded(total, counts, doublings - own, own_edge if lift_later else 0)
+    return doublings, edge + own_edge if own == doublings else edge
+
+
+def grow(expansion: list[float] | NDArray[np.float64], n: int, value: float) -> int:
+    """Add a float to an expansion of ``n`` floats without rounding, in place; return how many they are now.
+
+    For few floats Python itself is quicker than a call of what is compiled.
+
+    Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates", 1997: the exact sum
+    of an expansion is that of all that was added to it.
+    """
+    kept = 0
+    carry = value
+    for k in range(n):
+        term = expansion[k]
+        high = carry + term
+        virtual = high - carry
+        low = (carry - (high - virtual)) + (term - virtual)
+        if low != 0.0:
+            expansion[kept] = low
+            kept += 1
+        carry = high
+    expansion[kept] = carry
+    return kept + 1
+
+
+grow_expansion = compiled()(grow)
 
 
 @compiled(fastmath={"reassoc", "contract"})
@@ -263,10 +317,10 @@ def accumulate(
             index[j] = np.int32(np.abs(chunk[j]) * factor)
         # Four sets of counters: where neighbours are equal (zeros after a ReLU, a background), an increment does not
         # have to wait for the one before it. They and the chunk still fit the first-level cache.
-        rest = chunk.size // _LINE * _LINE
-        for line in range(0, rest, _LINE):
+        rest = chunk.size // LINE * LINE
+        for line in range(0, rest, LINE):
             prefetch(x, start + _AHEAD + line)
-            for j in range(line, line + _LINE, 4):
+            for j in range(line, line + LINE, 4):
                 first[np.uint32(index[j])] += 1
                 second[np.uint32(index[j + 1])] += 1
                 third[np.uint32(index[j + 2])] += 1

@@ -103,41 +103,20 @@ def _merged_counts(
     parts: list[Histogram], *, lift_later: bool, lift_earlier: bool
 ) -> tuple[NDArray[np.int64], int, int]:
     """Return the counts of all, how often their range has doubled, and the values at its upper edge."""
-    counts = parts[0].counts.copy()
-    doublings = parts[0].doublings
-    edge = parts[0].edge
-    for h in parts[1:]:
+    first, *others = parts
+    counts, doublings, edge = first.counts.copy(), first.doublings, first.edge
+    for h in others:
         # A histogram without a base holds zeros only, which are in bin 0 of any range.
         own = h.doublings if h.base > 0 else doublings
-        if own > doublings:
-            shorter, counts = counts, h.counts.copy()
-            _kernels.add_folded(counts, shorter, own - doublings, edge if lift_earlier else 0)
-            doublings, edge = own, 0
-        else:
-            _kernels.add_folded(counts, h.counts, doublings - own, h.edge if lift_later else 0)
-        if own == doublings:
-            edge += h.edge
+        doublings, edge = _kernels.add_counts(counts, doublings, edge, h.counts, own, h.edge, lift_later, lift_earlier)
     return counts, doublings, edge
 
 
 def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
-    """Add floats without rounding: the result is a short tuple of floats whose exact sum is the exact sum.
-
-    Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates", 1997: grow
-    an expansion by one number at a time.
-    """
-    expansion: list[float] = []
-    for part in parts:
-        for value in part:
-            rest = []
-            carry = value
-            for term in expansion:
-                high = carry + term
-                virtual = high - carry
-                low = (carry - (high - virtual)) + (term - virtual)
-                if low:
-                    rest.append(low)
-                carry = high
-            rest.append(carry)
-            expansion = rest
-    return tuple(expansion)
+    """Add floats without rounding: the result is a short tuple of floats whose exact sum is the exact sum."""
+    values = [value for part in parts for value in part]
+    expansion = [0.0] * len(values)
+    n = 0
+    for value in values:
+        n = _kernels.grow(expansion, n, value)
+    return tuple(expansion[:n])

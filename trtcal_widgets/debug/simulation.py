@@ -327,14 +327,14 @@ def _add_batch(
         pairs = [(reference.pop(n), quantized.pop(n)) for n in names]
         return names, PairCounting(pairs, [sums[n].base for n in names]).run()
 
-    groups: list[list[str]] = [[]]
-    n_values = 0
+    groups: list[list[str]] = []
+    n_values = _TOGETHER
     for name in sums:
-        groups[-1].append(name)
-        n_values += reference[name].size
         if n_values >= _TOGETHER:
             groups.append([])
             n_values = 0
+        groups[-1].append(name)
+        n_values += reference[name].size
     for names, counted in pool.map(work, groups):
         for name, found in zip(names, counted.results(), strict=True):
             sums[name].add(*found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._kernels import N_BINS, add_folded
+from trtcal_widgets.core._kernels import N_BINS, add_counts, grow_expansion
 from trtcal_widgets.core.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -47,24 +47,6 @@ def _unpack(block: NDArray[np.uint8], at: int, itemsize: int, counts: NDArray[np
 
 
 @compiled()
-def _add_exactly(expansion: NDArray[np.float64], n: int, value: float) -> int:
-    """Grow an expansion of ``n`` terms by a number, as :mod:`trtcal_widgets.core.merging` does; return its length."""
-    kept = 0
-    carry = value
-    for k in range(n):
-        term = expansion[k]
-        high = carry + term
-        virtual = high - carry
-        low = (carry - (high - virtual)) + (term - virtual)
-        if low != 0.0:
-            expansion[kept] = low
-            kept += 1
-        carry = high
-    expansion[kept] = carry
-    return kept + 1
-
-
-@compiled()
 def _add_records(
     records: NDArray[np.void],
     block: NDArray[np.uint8],
@@ -92,7 +74,7 @@ def _add_records(
         record = records[i]
         if record.present == 0:
             continue
-        row, own = numbers[i], np.int64(record.doublings)
+        row, own = numbers[i], int(record.doublings)
         if record.base > 0.0:
             if extremes[i, _BASE] > 0.0 and extremes[i, _BASE] != record.base:
                 return False
@@ -101,16 +83,9 @@ def _add_records(
             own = row[_DOUBLINGS]  # only zeros so far, which are in bin 0 of any range
         added[0] = record.first
         finite = _unpack(block, record.offset - start, record.itemsize, added)
-        if own > row[_DOUBLINGS]:
-            shorter = counts[i].copy()
-            counts[i] = added
-            add_folded(counts[i], shorter, own - row[_DOUBLINGS], 0)
-            row[_DOUBLINGS] = own
-            row[_EDGE] = 0
-        else:
-            add_folded(counts[i], added, row[_DOUBLINGS] - own, record.edge if lift else 0)
-        if own == row[_DOUBLINGS]:
-            row[_EDGE] += record.edge
+        row[_DOUBLINGS], row[_EDGE] = add_counts(
+            counts[i], row[_DOUBLINGS], row[_EDGE], added, own, record.edge, lift, False
+        )
         if finite:
             extremes[i, _MINIMUM] = min(extremes[i, _MINIMUM], record.minimum)
             extremes[i, _MAXIMUM] = max(extremes[i, _MAXIMUM], record.maximum)
@@ -120,8 +95,8 @@ def _add_records(
         row[_NEG_INFS] += record.neg_infs
         row[_FINITE] += finite
         row[_PARTS] += 1
-        lengths[i, 0] = _add_exactly(expansions[i, 0], lengths[i, 0], record.sum)
-        lengths[i, 1] = _add_exactly(expansions[i, 1], lengths[i, 1], record.sum_squares)
+        lengths[i, 0] = grow_expansion(expansions[i, 0], lengths[i, 0], record.sum)
+        lengths[i, 1] = grow_expansion(expansions[i, 1], lengths[i, 1], record.sum_squares)
     return True
 
 

@@ -6,7 +6,6 @@ Kernels release the GIL, so that tables of hundreds of tensors use every core.
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from trtcal_widgets.core.merging import combine, replay
 from trtcal_widgets.core.quantizer import Cost, NoiseModel
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.runners.histograms import available_cores
 from trtcal_widgets.session.rows import build_row
 from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
 
@@ -35,7 +35,6 @@ _COMPARED = (Method("entropy"), Method("minmax"), Method("percentile", 99.99))
 
 _TRACE_POINTS = 48
 _KEPT_CURVES = 64
-
 
 _KEPT_VIEWS = 4
 """Views whose thresholds, costs and rows are kept: going back and forth costs no second search."""
@@ -225,10 +224,12 @@ class Numbers:
 
     def thresholds(self, names: Sequence[str], state: SessionState) -> list[float]:
         """Return the thresholds that hold for tensors, searched on all cores."""
-        self._merge_many(dict.fromkeys(self._graph.group_of(name)[0] for name in names))
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            wanted = [(self._graph.group_of(name)[0], self.intent(name, state)) for name in names]
-            return list(pool.map(self.amax, *zip(*wanted, strict=True))) if wanted else []
+        wanted = [(self._graph.group_of(name)[0], self.intent(name, state)) for name in names]
+        once = dict.fromkeys(wanted)  # the members of a group share one threshold
+        self._merge_many(dict.fromkeys(leader for leader, _ in once))
+        with ThreadPoolExecutor(available_cores()) as pool:
+            found = dict(zip(once, pool.map(lambda pair: self.amax(*pair), once), strict=True))
+        return [found[pair] for pair in wanted]
 
     def cost(self, name: str, amax: float) -> Cost:
         """Return what a threshold costs a tensor."""
@@ -265,7 +266,7 @@ class Numbers:
         missing = [name for name in names if self._kept_row(name, state) is None]
         if len(missing) > 1:
             self._merge_many(dict.fromkeys(n for name in missing for n in (name, self._graph.group_of(name)[0])))
-            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            with ThreadPoolExecutor(available_cores()) as pool:
                 list(pool.map(lambda name: self._make_row(name, state), missing))
         return [self.row(name, state) for name in names]
 
