@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from tests.widgets.synthetic import synthetic_session
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.merging import combine, replay
+from trtcal_widgets.errors import SessionError
 from trtcal_widgets.session.store import BatchStore
+from trtcal_widgets.session.totals import Totals
 
 # Edges of the first range (2048 bins over 1.0) and of its doublings, zeros of both signs, what is in no bin, and sums
 # that float64 rounds.
@@ -47,16 +49,69 @@ def same(a, b):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
 
+def one_by_one(store, name, batches, *, in_order):
+    parts = [h for i in batches if (h := store.get(i, name)) is not None]
+    return (replay if in_order else combine)(parts) if parts else Histogram.empty()
+
+
 @given(_BATCHES, st.booleans(), st.data())
 @settings(deadline=None)
 def test_many_tensors_at_once_are_what_each_alone_comes_to(batches, in_order, data):
     store, names = kept(batches)
-    chosen = data.draw(st.lists(st.sampled_from(range(len(batches))), unique=True).map(sorted))
-    merged = store.merged(names[::-1], chosen, in_order=in_order)
-    join = replay if in_order else combine
-    for name in names:
-        parts = [h for i in chosen if (h := store.get(i, name)) is not None]
-        same(merged[name], join(parts) if parts else Histogram.empty())
+    totals = Totals(store, in_order=in_order)
+    subsets = st.lists(st.sampled_from(range(len(batches))), unique=True).map(sorted)
+    # Asked again and again: for more batches, for fewer, for others.
+    for chosen in data.draw(st.lists(subsets, min_size=1, max_size=5)):
+        found = totals.take(names[::-1], chosen)
+        assert list(found) == names[::-1]
+        for name in names:
+            same(found[name], one_by_one(store, name, chosen, in_order=in_order))
+    store.close()
+
+
+def test_one_batch_more_is_added_to_what_is_there_and_changes_nothing_that_was_given_away():
+    arrays = [[np.full(3, value, np.float32)] * 5 for value in (1.0, 0.3, 9.0)]
+    store, names = kept(arrays)
+    totals = Totals(store, in_order=True)
+    assert totals.missing([0]) is None
+    first = totals.take(names[:1], [0])["t0"]
+    assert [totals.missing(batches) for batches in ([0], [0, 1], [0, 1, 2], [1, 2], [])] == [0, 1, 2, None, None]
+    read = []
+    batch = store.batch
+    store.batch = lambda i, rows: read.append(i) or batch(i, rows)
+    same(totals.take(names[:1], [0, 1, 2])["t0"], one_by_one(store, "t0", [0, 1, 2], in_order=True))
+    assert read == [1, 2]
+    same(first, store.get(0, "t0"))
+    store.close()
+
+
+def test_sums_stay_exact_over_many_batches_of_every_magnitude():
+    """The exact sum of such numbers takes more floats than there is room for at first."""
+    exponents = np.random.default_rng(0).permutation(60) * 4 - 116
+    store, names = kept([[np.array([1.1 * 2.0**e], np.float32)] * 5 for e in exponents])
+    totals = Totals(store, in_order=False)
+    for n in (1, 30, 60):
+        same(totals.take(names, range(n))["t2"], one_by_one(store, "t2", range(n), in_order=False))
+    assert len(totals.take(names, range(60))["t2"].square_parts) > 8
+    store.close()
+
+
+def test_a_batch_that_cannot_be_read_leaves_no_half_added_totals():
+    store, names = kept([[np.ones(3, np.float32)] * 5] * 3)
+    totals = Totals(store, in_order=True)
+    totals.take(names, [0])
+    batch = store.batch
+
+    def failing(i, rows):
+        if i == 2:
+            raise SessionError("the file is gone")
+        return batch(i, rows)
+
+    store.batch = failing
+    with pytest.raises(SessionError, match="gone"):
+        totals.take(names, [0, 1, 2])
+    store.batch = batch
+    same(totals.take(names, [0, 1, 2])["t4"], one_by_one(store, "t4", [0, 1, 2], in_order=True))
     store.close()
 
 
@@ -65,7 +120,7 @@ def test_counts_of_every_width_are_read(size):
     """Counts behind bin 0 take one, two or four bytes, whichever the largest needs."""
     array = np.concatenate([np.full(size, 0.5), [1.0]]).astype(np.float32)
     store, names = kept([[array] * 5, [array * 2] * 5])
-    merged = store.merged(names, [0, 1], in_order=True)
+    merged = Totals(store, in_order=True).take(names, [0, 1])
     assert merged["t0"].n_finite == 2 * (size + 1)
     same(merged["t3"], replay([store.get(0, "t3"), store.get(1, "t3")]))
     store.close()
@@ -74,8 +129,9 @@ def test_counts_of_every_width_are_read(size):
 def test_different_ranges_are_left_to_the_one_that_can_say_so():
     one, two = np.array([1.0], np.float32), np.array([3.0], np.float32)
     store, names = kept([[one] * 5, [two] * 5], same_base=False)
-    assert store.merged(names, [0, 1], in_order=True) is None
-    assert store.merged(names, [1], in_order=True)["t0"].maximum == 3.0
+    totals = Totals(store, in_order=True)
+    assert totals.take(names, [0, 1]) is None
+    assert totals.take(names, [1])["t0"].maximum == 3.0
     store.close()
 
 

@@ -15,14 +15,15 @@ from trtcal_widgets.core._kernels import N_BINS, add_counts, grow_expansion
 from trtcal_widgets.core.histogram import Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 __all__ = ["Merging"]
 
 _DOUBLINGS, _EDGE, _ZEROS, _NANS, _POS_INFS, _NEG_INFS, _FINITE, _PARTS = range(8)
 _BASE, _MINIMUM, _MAXIMUM = range(3)
+
+_ROOM = 8
+"""Floats at first for each exact sum; of numbers that are alike few are needed."""
 
 
 @compiled()
@@ -105,18 +106,18 @@ class Merging:
 
     Parameters
     ----------
-    n, n_batches
-        How many tensors, and the most batches that will be added.
+    n
+        How many tensors.
     in_order
         Whether batches are replayed in their order, as one pass over them counts, or combined.
     """
 
-    def __init__(self, n: int, n_batches: int, *, in_order: bool) -> None:
+    def __init__(self, n: int, *, in_order: bool) -> None:
         self._in_order = in_order
         self._counts = np.zeros((n, N_BINS), np.int64)
         self._numbers = np.zeros((n, 8), np.int64)
         self._extremes = np.tile(np.array([0.0, np.inf, -np.inf]), (n, 1))
-        self._expansions = np.zeros((n, 2, n_batches + 1))
+        self._expansions = np.zeros((n, 2, _ROOM))
         self._lengths = np.zeros((n, 2), np.int64)
 
     def add(self, records: NDArray[np.void], block: bytes, start: int) -> bool:
@@ -129,6 +130,9 @@ class Merging:
         block, start
             The part of the file that holds their counts, and where it starts.
         """
+        room = self._expansions.shape[2]
+        if int(self._lengths.max(initial=0)) == room:
+            self._expansions = np.concatenate([self._expansions, np.zeros_like(self._expansions)], axis=2)
         return bool(
             _add_records(
                 records,
@@ -143,12 +147,8 @@ class Merging:
             )
         )
 
-    def histograms(self) -> Sequence[Histogram]:
-        """Return what the tensors came to; this object is done then."""
-        self._counts.setflags(write=False)
-        return [self._histogram(i) for i in range(len(self._counts))]
-
-    def _histogram(self, i: int) -> Histogram:
+    def histogram(self, i: int) -> Histogram:
+        """Return what a tensor has come to so far."""
         doublings, edge, zeros, nans, pos_infs, neg_infs, finite, parts = self._numbers[i].tolist()
         if not parts:
             return Histogram.empty()
@@ -157,7 +157,7 @@ class Merging:
         return Histogram(
             base=base,
             doublings=doublings,
-            counts=self._counts[i],
+            counts=self._counts[i].copy(),
             edge=edge,
             zeros=zeros,
             nans=nans,

@@ -21,6 +21,7 @@ from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.runners.histograms import available_cores
 from trtcal_widgets.session.rows import build_row
 from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
+from trtcal_widgets.session.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,15 +59,6 @@ class _Cached:
 _Rows = dict[str, tuple["Choice | Method", TensorRow]]
 
 
-@dataclass
-class _Ahead:
-    """Histograms of a view with the batch behind it, which is still being recorded."""
-
-    view: _View
-    first: bool
-    merged: dict[str, Histogram] = field(default_factory=dict)
-
-
 class Numbers:
     """Numbers of the present view.
 
@@ -89,33 +81,13 @@ class Numbers:
         self._store = store
         self._constants = constants
         self._join = replay if in_order else combine
-        self._in_order = in_order
+        self._totals = Totals(store, in_order=in_order)
         self._view: _View = (0, frozenset())
         self._cached: dict[str, _Cached] = {}
         self._past: dict[_View, tuple[dict[str, _Cached], _Rows]] = {}
-        self._ahead: _Ahead | None = None
         self._curves: dict[tuple[str, Method], ThresholdCurve] = {}
         self._rows: _Rows = {}
         self._lock = threading.RLock()
-
-    def expect(self, batch: int) -> None:
-        """Say that the histograms of a batch come next, by :meth:`merge_ahead`."""
-        with self._lock:
-            follows = self._view[0] == batch
-            self._ahead = _Ahead(self._view, first=not self._batches(self._view)) if follows else None
-
-    def merge_ahead(self, name: str, added: Histogram) -> None:
-        """Merge a histogram of the expected batch, so that it is there when the batch is counted.
-
-        A tensor that was not merged so far stays unmerged until it is wanted.
-        """
-        with self._lock:
-            ahead = self._ahead
-            entry = self._cached.get(name)
-            before = entry.histogram if entry is not None else None
-            if ahead is None or ahead.view != self._view or (before is None and not ahead.first):
-                return
-        ahead.merged[name] = added if before is None else self._join([before, added])
 
     def show(self, position: int, excluded: frozenset[int]) -> None:
         """Move to another view; what still holds is kept."""
@@ -123,23 +95,14 @@ class Numbers:
             view = (position, excluded)
             if view == self._view:
                 return
-            old_position, old_excluded = old_view = self._view
-            grown = position == old_position + 1 and excluded == old_excluded
+            old_view = self._view
             self._view = view
-            if grown and old_position in excluded:
+            if self._batches(view) == self._batches(old_view):
                 return
-            before, ahead = self._cached, self._ahead
+            before = self._cached
             self._leave(old_view)
             self._cached, self._rows = self._past.pop(view, ({}, {}))
-            self._ahead = None
             self._curves = {}
-            if grown:
-                merged = ahead.merged if ahead is not None and ahead.view == old_view else {}
-                for name, old in before.items():
-                    if name not in merged and old.histogram is not None:
-                        merged[name] = self._with_batch(name, old.histogram, old_position)
-                for name, histogram in merged.items():
-                    self._cached.setdefault(name, _Cached(view)).histogram = histogram
             for old in before.values():
                 old.histogram = None
 
@@ -149,10 +112,6 @@ class Numbers:
             self._past[view] = (self._cached, self._rows)
         while len(self._past) > _KEPT_VIEWS:
             self._past.pop(next(iter(self._past)))
-
-    def _with_batch(self, name: str, before: Histogram, batch: int) -> Histogram:
-        added = self._store.get(batch, name) if name not in self._constants else None
-        return before if added is None else self._join([before, added])
 
     def histogram(self, name: str) -> Histogram:
         """Return a tensor's histogram over the counted batches."""
@@ -176,7 +135,12 @@ class Numbers:
         return histogram
 
     def _merged(self, name: str, view: _View) -> Histogram:
-        parts = [h for i in self._batches(view) if (h := self._store.get(i, name)) is not None]
+        batches = self._batches(view)
+        if batches and self._totals.missing(batches) in (0, 1):
+            found = self._totals.take([name], batches)
+            if found is not None:
+                return found[name]
+        parts = [h for i in batches if (h := self._store.get(i, name)) is not None]
         return self._join(parts) if parts else Histogram.empty()
 
     def _merge_many(self, names: Iterable[str]) -> None:
@@ -187,7 +151,7 @@ class Numbers:
             view = self._view
         if len(missing) <= _FEW:
             return
-        merged = self._store.merged(missing, self._batches(view), in_order=self._in_order)
+        merged = self._totals.take(missing, self._batches(view))
         with self._lock:
             for name, histogram in (merged or {}).items():
                 entry = entries[name]

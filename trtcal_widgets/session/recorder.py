@@ -78,14 +78,8 @@ class Recorder:
         with ThreadPoolExecutor(workers) as pool:
             return dict(stream_histograms(self._open().constants(), {}, pool, workers))
 
-    def record(self, on_histogram: Callable[[str, Histogram], None]) -> bool:
+    def record(self) -> bool:
         """Record the next batch; False where there is none.
-
-        Parameters
-        ----------
-        on_histogram
-            Called with each tensor's histogram as soon as it is counted, while others are still being counted: the
-            batch may yet fail.
 
         Raises
         ------
@@ -109,7 +103,6 @@ class Recorder:
                 histogram = counts.rounded()
                 if histogram.base > 0:
                     found[name] = histogram.base
-                on_histogram(name, histogram)
                 yield name, histogram
 
         self._store.append(counted())

@@ -89,7 +89,6 @@ class Running(SessionBase):
 
     def _record(self, until: int | None, progress: Callable[[RunStatus], None] | None) -> None:
         recorder = self.recorder
-        numbers = self.parts.numbers
         if recorder is None:
             raise no_recorder("this session was loaded without its model and data")
         if not self._busy.acquire(blocking=False):
@@ -103,8 +102,7 @@ class Running(SessionBase):
                         raise CancelledError("cancelled")
                     if not self.parts.constants and any(self._kinds(TensorKind.CONSTANT, TensorKind.WEIGHT)):
                         self.parts.constants.update(recorder.constants())
-                    numbers.expect(len(self.parts.store))
-                    if not recorder.record(numbers.merge_ahead):
+                    if not recorder.record():
                         break
                     self._commit({"position": len(self.parts.store)}, self._status_now("running"))
                     if progress is not None:

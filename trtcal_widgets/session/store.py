@@ -6,21 +6,18 @@ counts in the file: any subset of the batches can be combined again without runn
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.errors import SessionError
-from trtcal_widgets.session.bulk import Merging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -51,9 +48,6 @@ others; ``offset`` and ``length`` say where those are, ``itemsize`` of how many 
 
 _COPY = 1 << 20
 
-_TOGETHER = 128
-"""Tensors that one thread merges in one go: their counts stay in the second-level cache."""
-
 
 class BatchStore:
     """Per-batch histograms, appended whole batches at a time.
@@ -65,7 +59,7 @@ class BatchStore:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._index = {name: i for i, name in enumerate(names)}
+        self.index: Mapping[str, int] = {name: i for i, name in enumerate(names)}
         self._records: list[NDArray[np.void]] = []
         self._file: BinaryIO = tempfile.TemporaryFile(prefix="trtcal-")  # noqa: SIM115 - closed by close()
         self._end = 0
@@ -87,12 +81,12 @@ class BatchStore:
         SessionError
             If the temporary file cannot grow (a full disk).
         """
-        records = np.zeros(len(self._index), RECORD)
+        records = np.zeros(len(self.index), RECORD)
         blocks = []
         end = self._end
         for name, histogram in histograms:
             itemsize, block = _encode(histogram.counts)
-            records[self._index[name]] = _record(histogram, itemsize, end, len(block))
+            records[self.index[name]] = _record(histogram, itemsize, end, len(block))
             blocks.append(block)
             end += len(block)
         with self._lock:
@@ -110,7 +104,7 @@ class BatchStore:
 
     def get(self, batch: int, name: str) -> Histogram | None:
         """Return one tensor's histogram in one batch; None where the batch did not have the tensor."""
-        record = self._records[batch][self._index[name]]
+        record = self._records[batch][self.index[name]]
         if not record["present"]:
             return None
         block = self._read(int(record["offset"]), int(record["length"]))
@@ -129,36 +123,14 @@ class BatchStore:
             square_parts=(float(record["sum_squares"]),),
         )
 
-    def merged(self, names: Sequence[str], batches: Sequence[int], *, in_order: bool) -> dict[str, Histogram] | None:
-        """Return what replaying (``in_order``) or combining batches makes of many tensors, on all cores.
-
-        The result is that of merging what :meth:`get` returns, in less than a tenth of the time. None where
-        histograms of a tensor started from different ranges: whoever merges them one by one hears of it.
-        """
-        if not names or not batches:
-            return {name: Histogram.empty() for name in names}
-        # In the order of the file: the counts of neighbours then lie side by side.
-        indices = np.array([self._index[name] for name in names])
-        order = np.argsort(self._records[batches[-1]]["offset"][indices], kind="stable")
-        groups = [order[i : i + _TOGETHER] for i in range(0, len(order), _TOGETHER)]
-
-        def work(group: NDArray[np.intp]) -> Sequence[Histogram] | None:
-            merging = Merging(len(group), len(batches), in_order=in_order)
-            for batch in batches:
-                records = self._records[batch][indices[group]]
-                start = int(records["offset"].min())
-                block = self._read(start, int((records["offset"] + records["length"]).max()) - start)
-                if not merging.add(records, block, start):
-                    return None
-            return merging.histograms()
-
-        found: dict[str, Histogram] = {}
-        with ThreadPoolExecutor(min(len(groups), os.cpu_count() or 1)) as pool:
-            for group, histograms in zip(groups, pool.map(work, groups), strict=True):
-                if histograms is None:
-                    return None
-                found.update(zip((names[i] for i in group), histograms, strict=True))
-        return found
+    def batch(self, batch: int, rows: slice) -> tuple[NDArray[np.void], bytes, int]:
+        """Return neighbouring tensors' records of one batch, the part of the file with their counts, and its start."""
+        records = self._records[batch][rows]
+        kept = records[records["length"] > 0]
+        if not len(kept):
+            return records, b"", 0
+        start = int(kept["offset"].min())
+        return records, self._read(start, int((kept["offset"] + kept["length"]).max()) - start), start
 
     def _read(self, start: int, length: int) -> bytes:
         with self._lock:
@@ -167,7 +139,7 @@ class BatchStore:
 
     def amax(self, name: str) -> NDArray[np.float64]:
         """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values."""
-        i = self._index[name]
+        i = self.index[name]
         values = [
             max(float(r[i]["maximum"]), -float(r[i]["minimum"])) if r[i]["present"] else np.nan for r in self._records
         ]
@@ -180,7 +152,7 @@ class BatchStore:
     def records(self) -> NDArray[np.void]:
         """Return all records, shape (batches, tensors)."""
         if not self._records:
-            return np.zeros((0, len(self._index)), RECORD)
+            return np.zeros((0, len(self.index)), RECORD)
         return np.stack(self._records)
 
     def blocks(self) -> Iterator[bytes]:
@@ -207,7 +179,7 @@ class BatchStore:
         self._file.flush()
         inside = (records["offset"] >= 0) & (records["length"] >= 0)
         inside &= records["offset"] + records["length"] <= self._end
-        if records.dtype != RECORD or records.shape[1:] != (len(self._index),) or not bool(inside.all()):
+        if records.dtype != RECORD or records.shape[1:] != (len(self.index),) or not bool(inside.all()):
             raise SessionError("the saved histograms do not fit their index: the file is damaged")
         self._records = list(records)
 
