@@ -11,8 +11,10 @@ from onnx import TensorProto
 from tests.support.graphs import INT64, const, node, save, value
 from tests.support.minilm import HEAD, HEADS, HIDDEN, LAYERS, MASK_FILL, encode, minilm_model, weights
 from tests.support.models import ocr_model
+from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import DataError, MissingDependencyError, ModelError, UsageError
+from trtcal_widgets.model.derived import derived_tensors
 from trtcal_widgets.runners import histograms as streams
 from trtcal_widgets.runners.base import Runner
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
@@ -178,17 +180,17 @@ def test_histograms_hold_few_arrays_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "_PART", 10_000)  # as if these were large: each is a group of its own
     path = save(
         tmp_path / "deep.onnx",
-        [node("Relu", [f"t{i}"], [f"t{i + 1}"]) for i in range(40)],
+        [node("Neg", [f"t{i}"], [f"t{i + 1}"]) for i in range(40)],
         [value("t0", (None,))],
         [value("t40", (None,))],
     )
     alive: list[weakref.ref] = []
     most = 0
 
-    class Watched(OnnxRuntimeRunner):
-        def infer(self, feeds):
+    def watched(stream, *arguments):
+        def pairs():
             nonlocal most
-            for name, array in super().infer(feeds):
+            for name, array in stream:
                 alive.append(weakref.ref(array))
                 most = max(most, sum(ref() is not None for ref in alive))
                 pair = (name, array)
@@ -196,8 +198,12 @@ def test_histograms_hold_few_arrays_at_a_time(tmp_path, monkeypatch):
                 yield pair
                 del pair
 
-    with Watched(path, threads=2) as runner:
+        return streams.stream_histograms(pairs(), *arguments)
+
+    monkeypatch.setattr("trtcal_widgets.runners.onnxruntime.stream_histograms", watched)
+    with OnnxRuntimeRunner(path, threads=2) as runner:
         names = [name for name, _ in runner.histograms({"": np.ones(10_000, np.float32)}, {})]
+    assert len(alive) == 41
     assert names == [f"t{i}" for i in range(41)]
     assert most <= 4 * 2 + 2  # the input, which is the caller's, lives on
     assert sum(ref() is not None for ref in alive) == 0
@@ -216,6 +222,92 @@ def test_histograms_are_those_of_the_arrays(small):
         np.testing.assert_array_equal(found[name].counts, expected.counts)
         assert found[name].total == expected.total
     assert found["x"].base == 0.5
+
+
+def assert_same(found, expected, name):
+    for field in ("base", "doublings", "edge", "zeros", "nans", "pos_infs", "neg_infs", "minimum", "maximum"):
+        assert getattr(found, field) == getattr(expected, field), (name, field)
+    np.testing.assert_array_equal(found.counts, expected.counts, err_msg=name)
+    assert found.total == pytest.approx(expected.total, rel=1e-12, abs=1e-9), name
+    assert found.sum_squares == pytest.approx(expected.sum_squares, rel=1e-12), name
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("which", ["det", "rec", "cls", "transformer"])
+@pytest.mark.parametrize("optimization", ["off", "extended"])
+def test_tensors_that_never_leave_the_engine_are_counted_to_the_same_bits(which, optimization):
+    """A third to two thirds of these models' values are made while others are counted."""
+    if which == "transformer":
+        path, feeds = minilm_model(), encode(["quantised to eight bits", "a shorter one"], 12)
+    else:
+        path, feeds = ocr_model(which), {"": pictures(which)}
+    with OnnxRuntimeRunner(path, optimization=optimization) as runner:
+        arrays = dict(runner.infer(feeds))
+        first = dict(runner.histograms(feeds, {}))
+        bases = {name: histogram.base / 3 for name, histogram in first.items()}  # those double twice
+        second = dict(runner.histograms(feeds, bases))
+        ranges = dict(runner.ranges(feeds))
+    made = derived_tensors(runner.model)
+    assert len(made) >= 20
+    assert set(made) < set(arrays)
+    assert set(arrays) == set(first) == set(second) == set(ranges)
+    for name, array in arrays.items():
+        assert_same(first[name], Histogram.of(array), name)
+        assert_same(second[name], Histogram.of(array, bases[name]), name)
+        assert ranges[name] == amax_of(array), name
+
+
+def chain(tmp_path, *steps, shape=(None,)):
+    """A Neg, which has to be read, and operators behind it on scalars."""
+    names = ["n", *(f"s{k}" for k in range(len(steps)))]
+    nodes = [node("Neg", ["x"], ["n"])]
+    for k, (op, *constants) in enumerate(steps):
+        nodes.append(node(op, [names[k], *(f"c{k}_{i}" for i in range(len(constants)))], [names[k + 1]]))
+    stored = [const(f"c{k}_{i}", c) for k, (_, *cs) in enumerate(steps) for i, c in enumerate(cs)]
+    nodes.append(node("Sigmoid", [names[-1]], ["y"]))
+    return save(tmp_path / "chain.onnx", nodes, [value("x", shape)], [value("y", None)], stored)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, -0.0, 3e38])
+def test_odd_values_are_counted_as_the_engine_has_them(tmp_path, odd):
+    path = chain(tmp_path, ("Mul", 1e3), ("Add", -1.0), ("Clip", -2.0, 6.0), ("Relu",), ("Div", 0.0))
+    x = np.random.default_rng(4).standard_normal(70_001).astype(np.float32)
+    feeds = {"": np.concatenate([x, np.float32([odd])])}
+    with OnnxRuntimeRunner(path, threads=2) as runner:
+        arrays = dict(runner.infer(feeds))
+        for _ in range(2):
+            found = dict(runner.histograms(feeds, {}))
+            ranges = dict(runner.ranges(feeds))
+            assert set(found) == set(ranges) == set(arrays)
+            for name, array in arrays.items():
+                assert_same(found[name], Histogram.of(array), name)
+                assert ranges[name] == amax_of(array), name
+
+
+def test_a_run_that_only_counts_leaves_most_tensors_in_the_engine(tmp_path, monkeypatch):
+    asked = []
+    run = OnnxRuntimeRunner._run
+
+    def counted(self, session, feeds, outputs):
+        asked.append(outputs)
+        return run(self, session, feeds, outputs)
+
+    monkeypatch.setattr(OnnxRuntimeRunner, "_run", counted)
+    path = chain(tmp_path, ("Add", 3.0), ("Clip", 0.0, 6.0), ("Div", 6.0))
+    x = np.linspace(-4, 4, 100, dtype=np.float32)
+    with OnnxRuntimeRunner(path) as runner:
+        list(runner.histograms({"": x}, {}))
+        list(runner.ranges({"": x}))
+        list(runner.infer({"": x}))
+        list(runner.histograms({"": np.full(4, np.nan, np.float32)}, {}))
+        list(runner.histograms({"": x}, {}))
+    everything = ["n", "s0", "s1", "s2", "y"]
+    # A NaN is clipped: the batch runs again, and from then on all is read.
+    assert asked == [["n", "y"], ["n", "y"], everything, ["n", "y"], everything, everything]
+    asked.clear()
+    with OnnxRuntimeRunner(path, optimization="all") as runner:
+        list(runner.histograms({"": x}, {}))
+    assert asked == [everything]  # results of this level depend on which tensors are asked for
 
 
 @pytest.mark.parametrize("base", [None, 0.0, 0.3, 100.0])

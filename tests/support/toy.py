@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.model.graph import ModelGraph, NodeInfo, TensorInfo, TensorKind
 
@@ -71,3 +72,6 @@ class ToyRunner:
     def histograms(self, feeds, bases):
         for name, array in self.infer(feeds):
             yield name, Histogram.of(array, bases.get(name) or None)
+
+    def ranges(self, feeds):
+        return ((name, amax_of(array)) for name, array in self.infer(feeds))

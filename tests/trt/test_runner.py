@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.trt_host_driver import read_back
 from trtcal_widgets import sample
+from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.data import BatchPlan
 from trtcal_widgets.errors import DataError, UsageError
@@ -85,6 +86,13 @@ def test_histograms_are_made_where_the_tensors_are(machine):
             expected = Histogram.of(array, bases.get(name))
             assert found[name].base == expected.base
             np.testing.assert_array_equal(found[name].counts, expected.counts)
+
+
+def test_ranges_are_those_of_the_tensors(machine):
+    with TensorRTRunner(LENET) as runner:
+        ranges = dict(runner.ranges({"data": IMAGES}))
+        assert ranges == {name: amax_of(array) for name, array in runner.infer({"data": IMAGES})}
+    assert len(ranges) == 10
 
 
 def test_is_built_once_for_batches_that_fit_and_again_for_a_larger_one(machine):

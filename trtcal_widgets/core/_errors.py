@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._kernels import LINE, N_BINS, accumulate, start_of_values
+from trtcal_widgets.core._kernels import LINE, accumulate, start_of_values
 from trtcal_widgets.core._memory import float32_at, prefetch
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _count_block(
     moments[1] = -np.inf
     moments[2] = 0.0
     moments[3] = 0.0
-    grown = accumulate(x, slots[i], limit, np.float32(N_BINS / limit), tally, moments)
+    grown = accumulate(x, slots[i], limit, tally, moments)
     doublings[i] += grown
     row = all_moments[i]
     row[0] = min(row[0], moments[0])

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._memory import float32_at, prefetch
+from trtcal_widgets.core._memory import prefetch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Tables = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-    """Bases, doublings, slots, tallies and moments of several arrays; see :func:`accumulate_all`."""
+    """Bases, doublings, slots, tallies and moments of several tensors, a row for each; see
+    :func:`~trtcal_widgets.core._many.accumulate_all`."""
 
 __all__ = [
     "EDGE_SLOT",
@@ -26,12 +26,13 @@ __all__ = [
     "N_BINS",
     "SMALLEST_RANGE",
     "accumulate",
-    "accumulate_all",
     "add_counts",
+    "count",
     "finite_amax",
-    "finite_amax_all",
+    "flush",
     "grow",
     "grow_expansion",
+    "new_counters",
     "start_of_values",
 ]
 
@@ -61,6 +62,8 @@ _FLUSH_AFTER = 1 << 30
 
 _INF_BITS = np.int32(0x7F800000)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
 
 
 @compiled()
@@ -94,13 +97,6 @@ def start_of_values(x: NDArray[np.float32]) -> float:
     largest[0] = finite_amax(x.view(np.int32))
     amax = np.float64(largest.view(np.float32)[0])
     return max(amax, SMALLEST_RANGE) if amax > 0.0 else 0.0
-
-
-@compiled()
-def finite_amax_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], largest: NDArray[np.int32]) -> None:
-    """Write :func:`finite_amax` of several contiguous float32 arrays, which stay alive until this returns."""
-    for i in range(addresses.size):
-        largest[i] = finite_amax(carray(float32_at(addresses[i]), sizes[i]).view(np.int32))
 
 
 @compiled()
@@ -188,21 +184,27 @@ grow_expansion = compiled()(grow)
 
 
 @compiled(fastmath={"reassoc", "contract"})
-def _sums(x: NDArray[np.float32]) -> tuple[float, float, int]:
-    """Return sum, sum of squares and number of zeros of a chunk.
-
-    A float32 squared fits a float64, so the second is finite exactly when all values are. The zeros are counted
-    in float32, exact for a chunk, because that keeps the loop in vector registers.
-    """
+def _sums(x: NDArray[np.float32]) -> tuple[float, float]:
+    """Return sum and sum of squares of a chunk. A float32 squared fits a float64: it is finite where all values are."""
     total = 0.0
     squares = 0.0
-    zeros = np.float32(0)
     for j in range(x.size):
         v = np.float64(x[j])
         total += v
         squares += v * v
+    return total, squares
+
+
+@compiled(fastmath={"reassoc", "contract"})
+def _zeros(x: NDArray[np.float32]) -> int:
+    """Return the number of zeros of a chunk.
+
+    Counted in float32, exact for a chunk, and apart from the sums: both loops then fill their vector registers.
+    """
+    zeros = np.float32(0)
+    for j in range(x.size):
         zeros += np.float32(1) if x[j] == np.float32(0) else np.float32(0)
-    return total, squares, int(zeros)
+    return int(zeros)
 
 
 @compiled()
@@ -251,8 +253,18 @@ def _drop_non_finite(x: NDArray[np.float32], kept: NDArray[np.float32], tally: N
 
 
 @compiled()
-def _flush(counters: NDArray[np.int32], slots: NDArray[np.int64]) -> None:
-    """Add all sets of 32-bit counters to the slots and clear them."""
+def new_counters(n: int) -> NDArray[np.int32]:
+    """Return 32-bit counters of ``n`` histograms, shape (n, 4, 2049).
+
+    Four sets: where neighbours are equal (zeros after a ReLU, a background), an increment does not have to wait for the
+    one before it. They and a chunk still fit the first-level cache.
+    """
+    return np.zeros((n, 4, N_BINS + 1), np.int32)
+
+
+@compiled()
+def flush(counters: NDArray[np.int32], slots: NDArray[np.int64]) -> None:
+    """Add all sets of 32-bit counters, shape (4, 2049), to the slots and clear them."""
     for k in range(counters.shape[0]):
         for j in range(slots.size):
             slots[j] += counters[k, j]
@@ -260,52 +272,56 @@ def _flush(counters: NDArray[np.int32], slots: NDArray[np.int64]) -> None:
 
 
 @compiled()
-def accumulate(
+def count(
     x: NDArray[np.float32],
+    counters: NDArray[np.int32],
+    unflushed: int,
     slots: NDArray[np.int64],
     limit: float,
-    factor: np.float32,
     tally: NDArray[np.int64],
     moments: NDArray[np.float64],
-) -> int:
-    """Add float32 values to a histogram in one pass and return how often its range had to double.
+) -> tuple[int, int]:
+    """Count float32 values in one pass; return how often the range had to double, and the values in the counters.
 
     Parameters
     ----------
     x
         The values, contiguous, shape (n,).
+    counters, unflushed
+        Of this histogram, shape (4, 2049), and how many values are in them; :func:`flush` them at the end.
     slots
         2048 bins and the edge slot; changed in place.
-    limit, factor
-        The range R (> 0) and float32(2048 / R) at the start.
+    limit
+        The range R (> 0) at the start.
     tally
         zeros, NaN, +inf, -inf; added to.
     moments
         min, max, sum, sum of squares of the finite values; updated.
     """
     doublings = 0
-    unflushed = 0
-    counters = np.zeros((4, N_BINS + 1), np.int32)
+    factor = np.float32(N_BINS / limit)
     first, second, third, fourth = counters[0], counters[1], counters[2], counters[3]
+    # Made here, so that the compiler knows that nothing else is at these addresses: a quarter of the time.
     finite = np.empty(_CHUNK, np.float32)
     index = np.empty(_CHUNK, np.int32)
+    pairs = index.view(np.uint64)
     extreme_bits = np.empty(2, np.int32)
     extremes = extreme_bits.view(np.float32)
     for start in range(0, x.size, _CHUNK):
         chunk = x[start : start + _CHUNK]
-        total, squares, zeros = _sums(chunk)
+        total, squares = _sums(chunk)
         if not np.isfinite(squares):
             chunk = finite[: _drop_non_finite(chunk, finite, tally)]
             if chunk.size == 0:
                 continue
-            total, squares, zeros = _sums(chunk)
+            total, squares = _sums(chunk)
         _extremes(chunk.view(np.int32), chunk.view(np.uint32), extreme_bits)
         low = np.float64(extremes[0])
         high = np.float64(extremes[1])
         amax = max(-low, high)
         unflushed += chunk.size
         if amax > limit or unflushed > _FLUSH_AFTER:
-            _flush(counters, slots)
+            flush(counters, slots)
             unflushed = chunk.size
         while amax > limit:
             _fold_pairs(slots)
@@ -315,49 +331,36 @@ def accumulate(
         # Two loops: the first one vectorises, and the second is then unrolled. Twice as fast as one.
         for j in range(chunk.size):
             index[j] = np.int32(np.abs(chunk[j]) * factor)
-        # Four sets of counters: where neighbours are equal (zeros after a ReLU, a background), an increment does not
-        # have to wait for the one before it. They and the chunk still fit the first-level cache.
+        # Two bins at a time: the loads are a good part of the work.
         rest = chunk.size // LINE * LINE
         for line in range(0, rest, LINE):
             prefetch(x, start + _AHEAD + line)
-            for j in range(line, line + LINE, 4):
-                first[np.uint32(index[j])] += 1
-                second[np.uint32(index[j + 1])] += 1
-                third[np.uint32(index[j + 2])] += 1
-                fourth[np.uint32(index[j + 3])] += 1
+            for j in range(line // 2, (line + LINE) // 2, 2):
+                one, other = pairs[j], pairs[j + 1]
+                first[one & _LOW_HALF] += 1
+                second[one >> _HALF] += 1
+                third[other & _LOW_HALF] += 1
+                fourth[other >> _HALF] += 1
         for j in range(rest, chunk.size):
             first[np.uint32(index[j])] += 1
-        tally[0] += zeros
+        tally[0] += _zeros(chunk)
         moments[0] = min(moments[0], low)
         moments[1] = max(moments[1], high)
         moments[2] += total
         moments[3] += squares
-    _flush(counters, slots)
-    return doublings
+    return doublings, unflushed
 
 
 @compiled()
-def accumulate_all(
-    addresses: NDArray[np.uint64],
-    sizes: NDArray[np.int64],
-    counters: Tables,
-) -> None:
-    """Count several arrays in one call, which holds no GIL: between small arrays no thread has to wait for another.
-
-    Parameters
-    ----------
-    addresses, sizes
-        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
-    counters
-        ``bases``, the ranges to start from (0: the largest finite |x| of the array, which is written there);
-        ``doublings``, how often the ranges had to double, written; and ``slots``, ``tallies`` and ``moments`` as
-        :func:`accumulate` has them, a row for each array.
-    """
-    bases, doublings, slots, tallies, moments = counters
-    for i in range(addresses.size):
-        x = carray(float32_at(addresses[i]), sizes[i])
-        if bases[i] == 0.0:
-            bases[i] = start_of_values(x)
-        # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
-        limit = bases[i] if bases[i] > 0.0 else 1.0
-        doublings[i] = accumulate(x, slots[i], limit, np.float32(N_BINS / limit), tallies[i], moments[i])
+def accumulate(
+    x: NDArray[np.float32],
+    slots: NDArray[np.int64],
+    limit: float,
+    tally: NDArray[np.int64],
+    moments: NDArray[np.float64],
+) -> int:
+    """Add float32 values to a histogram and return how often its range had to double; see :func:`count`."""
+    counters = new_counters(1)[0]
+    doublings, _ = count(x, counters, 0, slots, limit, tally, moments)
+    flush(counters, slots)
+    return doublings

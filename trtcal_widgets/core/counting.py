@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core import _kernels
+from trtcal_widgets.core import _kernels, _many
 from trtcal_widgets.core._kernels import EDGE_SLOT, N_BINS, SMALLEST_RANGE
 from trtcal_widgets.core.arguments import number
-from trtcal_widgets.core.histogram import Histogram, bin_factor
+from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.steps import NO_STEPS, step_tables
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.core._kernels import Tables
+    from trtcal_widgets.core.steps import Step, StepTables
 
 __all__ = ["Counters", "Counting", "amax_of", "amax_of_all", "where"]
 
@@ -63,8 +65,7 @@ class Counters:
             self.bases[i] = _start_of(amax_of(x))
         limit = float(self.bases[i]) or 1.0
         for block in _float32_blocks(x):
-            row = self.slots[i], limit, bin_factor(limit), self.tallies[i], self.moments[i]
-            grown = _kernels.accumulate(block, *row)
+            grown = _kernels.accumulate(block, self.slots[i], limit, self.tallies[i], self.moments[i])
             self.doublings[i] += grown
             limit *= 2.0**grown
 
@@ -105,7 +106,11 @@ class Counting:
     arrays
         Any shapes, any real dtypes; other than contiguous float32 they are converted to float32 block by block.
     bases
-        The range that each histogram starts from; None or 0: the largest finite |x| of the array.
+        The range that each histogram starts from, in the order of :meth:`histograms`; None or 0: the largest finite
+        |x| of the tensor.
+    steps
+        For each array, how others are made of it that are counted as well; None for no others. Such an array is copied
+        where it is not contiguous float32.
 
     Raises
     ------
@@ -113,23 +118,28 @@ class Counting:
         If a base is negative, not a number or beyond float32, or a dtype is not real.
     """
 
-    def __init__(self, arrays: Sequence[Any], bases: Sequence[float | None]) -> None:
-        self._arrays = [_real_array(array) for array in arrays]
+    def __init__(
+        self,
+        arrays: Sequence[Any],
+        bases: Sequence[float | None],
+        steps: Sequence[Sequence[Step]] | None = None,
+    ) -> None:
+        self._arrays, self._tables = _prepared(arrays, steps)
         self._counters = Counters(bases)
 
     def run(self) -> Counting:
         """Count, let go of the arrays, and return this object."""
         flat = [_as_vector(x) for x in self._arrays]
         addresses, sizes = where(flat)
-        _kernels.accumulate_all(addresses, sizes, self._counters.tables)
+        _many.accumulate_all(addresses, sizes, self._tables, self._counters.tables)
         for i, x in enumerate(flat):
             if x is None:
-                self._counters.add_blocks(i, self._arrays[i])
+                self._counters.add_blocks(int(self._tables.starts[i]), self._arrays[i])
         self._arrays.clear()
         return self
 
     def histograms(self) -> Iterator[Histogram]:
-        """Yield the histogram of each array that :meth:`run` counted, in their order."""
+        """Yield the histogram of each array that :meth:`run` counted, each followed by those of what is made of it."""
         return self._counters.histograms()
 
 
@@ -149,17 +159,32 @@ def amax_of(array: Any) -> float:
     return amax_of_all([array])[0]
 
 
-def amax_of_all(arrays: Sequence[Any]) -> list[float]:
-    """Return :func:`amax_of` of several arrays, found by one call that does not hold the GIL."""
-    xs = [_real_array(array) for array in arrays]
+def amax_of_all(arrays: Sequence[Any], steps: Sequence[Sequence[Step]] | None = None) -> list[float]:
+    """Return :func:`amax_of` of several arrays, found by one call that does not hold the GIL.
+
+    Each is followed by that of what ``steps`` make of it: NaN where something is clipped that is not finite all along,
+    so that engines may differ.
+    """
+    xs, tables = _prepared(arrays, steps)
     flat = [_as_vector(x) for x in xs]
-    largest = np.zeros(len(xs), np.int32)
-    _kernels.finite_amax_all(*where(flat), largest)
+    largest = np.zeros(tables.parents.size, np.int32)
+    _many.amax_all(*where(flat), tables, largest)
     for i, x in enumerate(xs):
         if flat[i] is None:
             blocks = _float32_blocks(x)
-            largest[i] = max((_kernels.finite_amax(block.view(np.int32)) for block in blocks), default=0)
+            bits = max((_kernels.finite_amax(block.view(np.int32)) for block in blocks), default=0)
+            largest[tables.starts[i]] = bits
     return [float(amax) for amax in largest.view(np.float32)]
+
+
+def _prepared(arrays: Sequence[Any], steps: Sequence[Sequence[Step]] | None) -> tuple[list[NDArray[Any]], StepTables]:
+    """Return arrays that can be counted, and the tables of their steps."""
+    families = steps or [NO_STEPS] * len(arrays)
+    xs = [_real_array(array) for array in arrays]
+    for i, made in enumerate(families):
+        if made and _as_vector(xs[i]) is None:
+            xs[i] = np.ascontiguousarray(xs[i], np.float32)
+    return xs, step_tables(families)
 
 
 def where(vectors: Sequence[NDArray[np.float32] | None]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["OPTIMIZATIONS", "SILENT", "failure", "open_session", "short_message"]
+__all__ = ["CPU", "OPTIMIZATIONS", "SILENT", "failure", "open_session", "provider_name", "short_message"]
 
 OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
 """Graph optimisation levels. Up to ``extended`` every tensor is bit for bit what the unoptimised graph gives;
 ``layout`` and ``all`` change the order of additions (seen: up to 2.4e-5 of amax)."""
 
-_CPU = "CPUExecutionProvider"
+CPU = "CPUExecutionProvider"
 
 ERRORS_ONLY = 3
 SILENT = 4
@@ -58,10 +58,10 @@ def open_session(
     """
     import onnxruntime as ort
 
-    wanted = list(providers or [_CPU])
+    wanted = list(providers or [CPU])
     options = ort.SessionOptions()
     # On the CPU all that would be logged is raised; why a GPU provider did not start is only logged.
-    on_cpu = [_provider_name(provider) for provider in wanted] == [_CPU]
+    on_cpu = [provider_name(provider) for provider in wanted] == [CPU]
     options.log_severity_level = SILENT if on_cpu else ERRORS_ONLY
     # An explicit number also keeps ONNX Runtime from pinning threads to cores that a container does not have.
     options.intra_op_num_threads = threads
@@ -95,12 +95,13 @@ def _level(optimization: str) -> Any:
     return names[optimization]
 
 
-def _provider_name(provider: Any) -> str:
+def provider_name(provider: Any) -> str:
+    """Return the name of an execution provider that is given alone or with options."""
     return str(provider[0] if isinstance(provider, tuple | list) else provider)
 
 
 def _check_available(wanted: Sequence[Any], available: Sequence[str]) -> None:
-    for provider in map(_provider_name, wanted):
+    for provider in map(provider_name, wanted):
         if provider not in available:
             raise MissingDependencyError(
                 f"this ONNX Runtime has no {provider} (it has {', '.join(available)}); install the package that "
@@ -110,7 +111,7 @@ def _check_available(wanted: Sequence[Any], available: Sequence[str]) -> None:
 
 def _check_started(wanted: Sequence[Any], running: Sequence[str]) -> None:
     # ONNX Runtime falls back to the CPU with nothing but a line in its log: the user asked for something else.
-    for provider in map(_provider_name, wanted):
+    for provider in map(provider_name, wanted):
         if provider not in running:
             raise MissingDependencyError(
                 f"{provider} could not start (its libraries or the device are missing; ONNX Runtime wrote the "

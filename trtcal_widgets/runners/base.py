@@ -72,3 +72,7 @@ class Runner(Protocol):
         a tensor that is missing there starts from the largest finite |x| of this batch.
         """
         ...
+
+    def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
+        """Run one batch and yield (name, largest finite |x|) for every tensor of :meth:`infer`; 0 where it has none."""
+        ...

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import defaultdict, deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.core.steps import Step
 
-__all__ = ["available_cores", "stream_amax", "stream_histograms"]
+__all__ = ["NO_FAMILIES", "Family", "available_cores", "stream_amax", "stream_histograms"]
 
 _Result = TypeVar("_Result")
 
@@ -30,6 +32,9 @@ every core busy; smaller ones are counted together."""
 _MOST = 64
 """Arrays that are counted in one go."""
 
+NO_FAMILIES: Mapping[str, Family] = MappingProxyType({})
+"""Every tensor is read."""
+
 
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
@@ -38,12 +43,31 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-class _Piece(NamedTuple):
-    """An array, or a part of one."""
+class Family(NamedTuple):
+    """Tensors that are made of another one value by value, so that nobody has to read them.
 
-    name: str
+    Attributes
+    ----------
+    names
+        Their names.
+    steps
+        How they are made of the other one, a step for each.
+    """
+
+    names: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+_NO_FAMILY = Family((), ())
+
+
+class _Piece(NamedTuple):
+    """An array, or a part of one, and what is made of it."""
+
+    names: tuple[str, ...]
     array: NDArray[np.generic]
-    base: float | None
+    bases: tuple[float | None, ...]
+    steps: tuple[Step, ...]
     last: bool
 
 
@@ -52,6 +76,7 @@ def stream_histograms(
     bases: Mapping[str, float],
     executor: Executor,
     workers: int,
+    families: Mapping[str, Family] = NO_FAMILIES,
 ) -> Iterator[tuple[str, Histogram]]:
     """Count each array of a stream and drop it.
 
@@ -66,37 +91,50 @@ def stream_histograms(
         Runs the counting; its kernels release the GIL, so threads do.
     workers
         How many it runs at a time.
+    families
+        Name of an array -> tensors to count that are made of it; see :mod:`trtcal_widgets.core.steps`.
 
     Yields
     ------
     (name, Histogram)
-        In the order of the stream.
+        In the order of the stream, each array followed by what is made of it.
     """
-    parts: list[Histogram] = []
-    for name, last, histogram in _pipelined(_groups(stream, bases, workers), _counting, executor, workers):
-        parts.append(histogram)
+    parts: defaultdict[str, list[Histogram]] = defaultdict(list)
+    for name, last, histogram in _pipelined(_groups(stream, bases, workers, families), _counting, executor, workers):
+        if last and name not in parts:
+            yield name, histogram
+            continue
+        parts[name].append(histogram)
         if last:
             # Joined, the parts have the counts that the whole array has.
-            yield name, join_parts(parts)
-            parts.clear()
+            yield name, join_parts(parts.pop(name))
 
 
 def stream_amax(
-    stream: Iterable[tuple[str, NDArray[np.generic]]], executor: Executor, workers: int
+    stream: Iterable[tuple[str, NDArray[np.generic]]],
+    executor: Executor,
+    workers: int,
+    families: Mapping[str, Family] = NO_FAMILIES,
 ) -> Iterator[tuple[str, float]]:
-    """Yield (name, largest finite |x|) of each array of a stream, and drop it; as :func:`stream_histograms` does."""
-    for name, _, amax in _pipelined(_groups(stream, {}, workers), _measuring, executor, workers):
+    """Yield (name, largest finite |x|) of each array of a stream, and drop it; as :func:`stream_histograms` does.
+
+    That of what is made of an array is NaN where engines may differ; see
+    :func:`~trtcal_widgets.core.counting.amax_of_all`.
+    """
+    for name, _, amax in _pipelined(_groups(stream, {}, workers, families), _measuring, executor, workers):
         yield name, amax
 
 
 def _counting(pieces: Sequence[_Piece]) -> Callable[[], Iterable[Histogram]]:
-    counting = Counting([p.array for p in pieces], [p.base for p in pieces])
+    counting = Counting(
+        [p.array for p in pieces], [base for p in pieces for base in p.bases], [p.steps for p in pieces]
+    )
     return lambda: counting.run().histograms()
 
 
 def _measuring(pieces: Sequence[_Piece]) -> Callable[[], Iterable[float]]:
-    arrays = [p.array for p in pieces]
-    return lambda: amax_of_all(arrays)
+    arrays, steps = [p.array for p in pieces], [p.steps for p in pieces]
+    return lambda: amax_of_all(arrays, steps)
 
 
 def _pipelined(
@@ -115,7 +153,7 @@ def _pipelined(
 
     try:
         for group in groups:
-            names = [(p.name, p.last) for p in group]
+            names = [(name, p.last) for p in group for name in p.names]
             pending.append((names, executor.submit(prepare(group))))
             group.clear()  # the thread holds the only references now
             if len(pending) >= 4 * workers:
@@ -128,14 +166,17 @@ def _pipelined(
 
 
 def _groups(
-    stream: Iterable[tuple[str, NDArray[np.generic]]], bases: Mapping[str, float], workers: int
+    stream: Iterable[tuple[str, NDArray[np.generic]]],
+    bases: Mapping[str, float],
+    workers: int,
+    families: Mapping[str, Family],
 ) -> Iterator[list[_Piece]]:
     group: list[_Piece] = []
     n_values = 0
     for name, array in stream:
-        for piece in _pieces(name, array, bases.get(name), workers):
+        for piece in _pieces(name, array, bases, workers, families.get(name, _NO_FAMILY)):
             group.append(piece)
-            n_values += piece.array.size
+            n_values += piece.array.size * len(piece.names)
             if n_values >= _PART or len(group) >= _MOST:
                 yield group
                 group, n_values = [], 0
@@ -144,9 +185,13 @@ def _groups(
         yield group
 
 
-def _pieces(name: str, array: NDArray[np.generic], base: float | None, workers: int) -> list[_Piece]:
-    parts = min(workers, array.size // _PART)
-    if parts < 2 or not base or not array.flags.c_contiguous:
-        return [_Piece(name, array, base, last=True)]
+def _pieces(
+    name: str, array: NDArray[np.generic], bases: Mapping[str, float], workers: int, family: Family
+) -> list[_Piece]:
+    names = (name, *family.names)
+    starts = tuple(bases.get(n) for n in names)
+    parts = min(workers, array.size * len(names) // _PART)
+    if parts < 2 or not all(starts) or not array.flags.c_contiguous:
+        return [_Piece(names, array, starts, family.steps, last=True)]
     pieces = np.array_split(array.reshape(-1), parts)
-    return [_Piece(name, piece, base, last=i == parts - 1) for i, piece in enumerate(pieces)]
+    return [_Piece(names, piece, starts, family.steps, last=i == parts - 1) for i, piece in enumerate(pieces)]

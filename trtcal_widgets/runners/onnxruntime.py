@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trtcal_widgets.core.arguments import kind_of, whole_number
+from trtcal_widgets.core.steps import StepKind
 from trtcal_widgets.errors import DataError, ModelError, UsageError
+from trtcal_widgets.model.derived import derived_tensors
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
-from trtcal_widgets.model.ort import OPTIMIZATIONS, SILENT, failure, open_session
+from trtcal_widgets.model.ort import CPU, OPTIMIZATIONS, SILENT, failure, open_session, provider_name
 from trtcal_widgets.model.tap import as_float32_names, with_outputs
 from trtcal_widgets.runners.feeds import check_feeds
-from trtcal_widgets.runners.histograms import available_cores, stream_histograms
+from trtcal_widgets.runners.histograms import NO_FAMILIES, Family, available_cores, stream_amax, stream_histograms
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     import numpy as np
@@ -29,6 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxRuntimeRunner"]
 
+_Result = TypeVar("_Result")
+
+_EXACT = frozenset({"off", "basic", "extended"})
+"""Optimisations that give the same bits whichever tensors are asked for."""
+
 
 class OnnxRuntimeRunner:
     """Runs an ONNX model with ONNX Runtime and gives every float tensor away.
@@ -36,6 +46,9 @@ class OnnxRuntimeRunner:
     All float activations are marked as outputs of a copy of the model first and the copy is optimised after, so
     that every tensor of the file exists, bit for bit as in the unoptimised graph. The model's folder is
     never written to.
+
+    To be counted, tensors that follow from another one value by value need not leave ONNX Runtime at all: they are made
+    while the other one is counted (:mod:`trtcal_widgets.model.derived`), to the same bits.
 
     Parameters
     ----------
@@ -79,6 +92,10 @@ class OnnxRuntimeRunner:
         self._threads = threads or available_cores()
         self._optimization = optimization
         self._session: Any = None
+        self._lean = False
+        self._read_everything = optimization not in _EXACT or any(
+            provider_name(p) != CPU for p in self._providers or ()
+        )
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
         self._activations = [
@@ -91,9 +108,8 @@ class OnnxRuntimeRunner:
         """What runs the model: ``"onnxruntime 1.23.0 CPU"``."""
         import onnxruntime as ort
 
-        first = (self._providers or ["CPU"])[0]
-        text = str(first[0] if isinstance(first, tuple | list) else first)
-        return f"onnxruntime {ort.__version__} {text.removesuffix('ExecutionProvider')}"
+        first = (self._providers or [CPU])[0]
+        return f"onnxruntime {ort.__version__} {provider_name(first).removesuffix('ExecutionProvider')}"
 
     @property
     def graph(self) -> ModelGraph:
@@ -116,7 +132,7 @@ class OnnxRuntimeRunner:
             If an execution provider is not there.
         """
         self._closed = False
-        self._open()
+        self._open(lean=self._lean or self._session is None)
         return self
 
     def __exit__(
@@ -136,25 +152,49 @@ class OnnxRuntimeRunner:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def _open(self) -> tuple[Any, ThreadPoolExecutor]:
+    @cached_property
+    def _families(self) -> Mapping[str, Family]:
+        """What is made of which tensor where tensors are only counted; nothing where the engine has the last word."""
+        families: dict[str, Family] = {}
+        for name, (read, step) in derived_tensors(self._model).items():
+            names, steps = families.get(read, Family((), ()))
+            families[read] = Family((*names, name), (*steps, step))
+        return families
+
+    def _open(self, *, lean: bool) -> tuple[Any, ThreadPoolExecutor]:
+        """Return a session with all float tensors as outputs, or (lean) without those that are made of others.
+
+        The model is in memory once: asked for the other kind, the runner loads it anew.
+        """
         if self._closed:
             raise UsageError(
                 f"the runner of {self.graph.name} is closed; use it inside its `with` block, or open it again"
             )
-        if self._session is None:
+        lean = lean and not self._read_everything
+        if self._session is None or lean != self._lean:
+            self._session = None
+            outputs = self._outputs(lean=lean)
             present = {t.name for t in self.graph.outputs}
-            plain = [n for n in self._activations if n not in present and n not in self._aliases]
             self._session = open_session(
-                with_outputs(self._model.proto, plain, as_float32=self._aliases),
+                with_outputs(
+                    self._model.proto,
+                    [n for n in outputs if n not in present and n not in self._aliases],
+                    as_float32=self._aliases,
+                ),
                 self._model.path.parent,
                 name=self.graph.name,
                 providers=self._providers,
                 threads=self._threads,
                 optimization=self._optimization,
             )
+            self._lean = lean
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "trtcal-histogram")
         return self._session, self._pool
+
+    def _outputs(self, *, lean: bool) -> list[str]:
+        made = {name for family in self._families.values() for name in family.names} if lean else set()
+        return [name for name in self._activations if name not in made]
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Yield every float constant and weight, read (or, where the model computes it, computed) once.
@@ -179,17 +219,23 @@ class OnnxRuntimeRunner:
         ModelError
             If an operator fails; the message names it.
         """
-        session, _ = self._open()
-        checked = check_feeds(self.graph, feeds)
-        values = self._run(session, checked)
-        return self._give_away(checked, values)
+        return self._stream(feeds, lean=False)
 
-    def _run(self, session: Any, feeds: dict[str, NDArray[np.generic]]) -> list[Any]:
+    def _stream(
+        self, feeds: Mapping[str, NDArray[np.generic]], *, lean: bool
+    ) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        session, _ = self._open(lean=lean)
+        checked = check_feeds(self.graph, feeds)
+        outputs = self._outputs(lean=self._lean)
+        values = self._run(session, checked, outputs)
+        return self._give_away(checked, outputs, values)
+
+    def _run(self, session: Any, feeds: dict[str, NDArray[np.generic]], outputs: list[str]) -> list[Any]:
         import onnxruntime as ort
 
         options = ort.RunOptions()
         options.log_severity_level = SILENT  # what it would log is raised
-        names = [self._aliases.get(name, name) for name in self._activations]
+        names = [self._aliases.get(name, name) for name in outputs]
         try:
             fed = {name: _for_onnxruntime(array) for name, array in feeds.items()}
             values: list[Any] = session.run(names, fed, options)
@@ -198,14 +244,14 @@ class OnnxRuntimeRunner:
         return values
 
     def _give_away(
-        self, feeds: dict[str, NDArray[np.generic]], values: list[Any]
+        self, feeds: dict[str, NDArray[np.generic]], outputs: list[str], values: list[Any]
     ) -> Iterator[tuple[str, NDArray[np.generic]]]:
         for tensor in self.graph.inputs:
             if tensor.is_float:
                 yield tensor.name, feeds.pop(tensor.name)
         feeds.clear()
         values.reverse()
-        for name in self._activations:
+        for name in outputs:
             yield name, values.pop()
 
     def _explain(self, error: Exception, feeds: Mapping[str, NDArray[np.generic]]) -> NoReturn:
@@ -239,10 +285,51 @@ class OnnxRuntimeRunner:
         bases
             Name -> range R that the tensor's histogram starts from; a missing one starts from the
             largest finite |x| of this batch.
+
+        Yields
+        ------
+        (name, Histogram)
+            In graph order, but for tensors that are made of another one, which follow that.
         """
-        stream = self.infer(feeds)
-        _, pool = self._open()
-        return stream_histograms(stream, bases, pool, self._threads)
+        stream = self._stream(feeds, lean=True)
+        _, pool = self._open(lean=self._lean)
+        families = self._families if self._lean else NO_FAMILIES
+        found = stream_histograms(stream, bases, pool, self._threads, families)
+        return self._certain(found, families, lambda h: h.nans > 0, lambda: self.histograms(feeds, bases))
+
+    def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
+        """Run one batch and yield (name, largest finite |x|) for every tensor, as :meth:`histograms` does."""
+        stream = self._stream(feeds, lean=True)
+        _, pool = self._open(lean=self._lean)
+        families = self._families if self._lean else NO_FAMILIES
+        found = stream_amax(stream, pool, self._threads, families)
+        return self._certain(found, families, math.isnan, lambda: self.ranges(feeds))
+
+    def _certain(
+        self,
+        found: Iterator[tuple[str, _Result]],
+        families: Mapping[str, Family],
+        doubtful: Callable[[_Result], bool],
+        again: Callable[[], Iterator[tuple[str, _Result]]],
+    ) -> Iterator[tuple[str, _Result]]:
+        """Yield what was found, and what engines may differ in (a NaN that is clipped) from a run with all tensors.
+
+        One such batch is seldom the only one: from then on all tensors are read.
+        """
+        left_out: set[str] = set()
+        for name, result in found:
+            family = families.get(name)
+            if family is None or all(step.kind is not StepKind.CLIP for step in family.steps):
+                yield name, result
+                continue
+            made = [result, *(following for _, following in islice(found, len(family.names)))]
+            if any(map(doubtful, made)):
+                left_out.update(family.names)
+                made = made[:1]
+            yield from zip((name, *family.names), made, strict=False)
+        if left_out:
+            self._read_everything = True
+            yield from ((name, result) for name, result in again() if name in left_out)
 
 
 def _for_onnxruntime(array: NDArray[np.generic]) -> Any:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import DataError, SessionError, UsageError
-from trtcal_widgets.runners.histograms import available_cores, stream_amax, stream_histograms
+from trtcal_widgets.runners.histograms import available_cores, stream_histograms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,19 +119,17 @@ class Recorder:
         from trtcal_widgets.data.plan import NoSuchBatchError
 
         runner = self._open()
-        workers = available_cores()
         ranges: dict[str, float] = {}
         index = 0
-        with ThreadPoolExecutor(workers) as pool:
-            while True:
-                self._on_range_pass(index)
-                try:
-                    batch = self.plan.load(index)
-                except NoSuchBatchError:
-                    break
-                for name, amax in stream_amax(runner.infer(batch.feeds), pool, workers):
-                    ranges[name] = max(ranges.get(name, 0.0), amax)
-                index += 1
+        while True:
+            self._on_range_pass(index)
+            try:
+                batch = self.plan.load(index)
+            except NoSuchBatchError:
+                break
+            for name, amax in runner.ranges(batch.feeds):
+                ranges[name] = max(ranges.get(name, 0.0), amax)
+            index += 1
         if index == 0:
             raise DataError(f"{self.plan.source.describe()} gave no batch")
         self.bases = {name: amax for name, amax in ranges.items() if amax > 0}

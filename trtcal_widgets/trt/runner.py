@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.runners.histograms import available_cores, stream_amax
 from trtcal_widgets.trt.builder import Request
 from trtcal_widgets.trt.building import build_network
 from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
@@ -250,3 +252,9 @@ class TensorRTRunner:
             self._histograms.reset(ranges)
         self._histograms.add([DeviceArray(i, t.ptr, t.size, t.dtype) for i, t in enumerate(tensors)])
         return iter(list(zip(names, self._histograms.fetch(), strict=True)))
+
+    def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
+        """Run one batch and yield (name, largest finite |x|) for every tensor of :meth:`infer`; 0 where it has none."""
+        workers = available_cores()
+        with ThreadPoolExecutor(workers) as pool:
+            yield from stream_amax(self.infer(feeds), pool, workers)

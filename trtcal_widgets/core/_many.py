@@ -1,0 +1,190 @@
+"""Kernels for many arrays at once: one call that holds no GIL, so that small arrays keep no other thread waiting.
+
+Tensors that follow from an array value by value are made of it a block at a time, which stays in the caches: nobody has
+to write them to memory and to read them again.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
+
+from trtcal_widgets.core._compile import compiled
+from trtcal_widgets.core._kernels import SMALLEST_RANGE, count, finite_amax, flush, new_counters
+from trtcal_widgets.core._memory import float32_at
+from trtcal_widgets.core.steps import StepKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.core._kernels import Tables
+    from trtcal_widgets.core.steps import StepTables
+
+__all__ = ["UNCERTAIN", "accumulate_all", "amax_all"]
+
+_BLOCK = 1 << 15
+"""Values that are made at a time: 128 KB for each tensor of a family. A multiple of the chunk of the counting kernel,
+so that sums are added in the order in which a whole array's are."""
+
+_INF_BITS = np.int32(0x7F800000)
+_MAGNITUDE = np.int32(0x7FFFFFFF)
+
+UNCERTAIN = np.int32(0x7FC00000)
+"""The bits of a NaN."""
+
+_ADD = int(StepKind.ADD)
+_SUBTRACT_FROM = int(StepKind.SUBTRACT_FROM)
+_MULTIPLY = int(StepKind.MULTIPLY)
+_DIVIDE = int(StepKind.DIVIDE)
+_CLIP = int(StepKind.CLIP)
+
+
+@compiled(error_model="numpy")
+def _make(kind: int, constants: NDArray[np.float32], x: NDArray[np.float32], made: NDArray[np.float32]) -> None:
+    """Write what a step makes of some values."""
+    first, second = constants[0], constants[1]
+    if kind == _ADD:
+        np.add(x, first, made)
+    elif kind == _SUBTRACT_FROM:
+        np.subtract(first, x, made)
+    elif kind == _MULTIPLY:
+        np.multiply(x, first, made)
+    elif kind == _DIVIDE:
+        np.divide(x, first, made)
+    elif kind == _CLIP:
+        for j in range(x.size):
+            made[j] = min(max(x[j], first), second)
+    else:
+        made[:] = x
+
+
+@compiled()
+def _block_of(
+    row: int, first: int, x: NDArray[np.float32], steps: StepTables, blocks: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return a tensor of a family for a block of its array: the block itself, or what the row's step makes of it.
+
+    Row k of ``blocks`` is what step k makes: asked for in their order, each finds what it is made of.
+    """
+    if row == first:
+        return x
+    parent = steps.parents[row]
+    made = blocks[row - first, : x.size]
+    _make(steps.kinds[row], steps.constants[row], blocks[parent, : x.size] if parent else x, made)
+    return made
+
+
+@compiled()
+def _amax_of_family(
+    x: NDArray[np.float32], first: int, last: int, steps: StepTables, largest: NDArray[np.int32]
+) -> bool:
+    """Write the bits of the largest finite |x| of each tensor of a family; return whether all values were finite."""
+    finite = True
+    blocks = np.empty((last - first, min(_BLOCK, x.size)), np.float32)
+    largest[first:last] = 0
+    for start in range(0, x.size, _BLOCK):
+        block = x[start : start + _BLOCK]
+        for row in range(first, last):
+            bits = _block_of(row, first, block, steps, blocks).view(np.int32)
+            best = np.int32(0)
+            for j in range(bits.size):
+                best = max(best, np.int32(bits[j] & _MAGNITUDE))
+            if best >= _INF_BITS:
+                finite = False
+                best = finite_amax(bits)
+            largest[row] = max(largest[row], best)
+    return finite
+
+
+@compiled()
+def _clips(first: int, last: int, steps: StepTables) -> bool:
+    return bool(np.any(steps.kinds[first + 1 : last] == _CLIP))
+
+
+@compiled()
+def amax_all(
+    addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables, largest: NDArray[np.int32]
+) -> None:
+    """Write the bits of the largest finite |x| of several arrays and of what is made of them.
+
+    Parameters
+    ----------
+    addresses, sizes
+        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
+    steps
+        What is made of them.
+    largest
+        Shape (rows,), written: :data:`UNCERTAIN` for what is made of an array in a family where something is clipped
+        and a value is not finite.
+    """
+    for i in range(addresses.size):
+        x = carray(float32_at(addresses[i]), sizes[i])
+        first, last = steps.starts[i], steps.starts[i + 1]
+        if last == first + 1:
+            largest[first] = finite_amax(x.view(np.int32))
+        elif not _amax_of_family(x, first, last, steps, largest) and _clips(first, last, steps):
+            largest[first + 1 : last] = UNCERTAIN
+
+
+@compiled()
+def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: StepTables, tables: Tables) -> None:
+    """Count one array and what is made of it; the ranges to start from are there."""
+    bases, doublings, slots, tallies, moments = tables
+    blocks = np.empty((last - first, min(_BLOCK, x.size)), np.float32)
+    counters = new_counters(last - first)
+    unflushed = np.zeros(last - first, np.int64)
+    for start in range(0, x.size, _BLOCK):
+        block = x[start : start + _BLOCK]
+        for row in range(first, last):
+            values = _block_of(row, first, block, steps, blocks)
+            limit = math.ldexp(bases[row] if bases[row] > 0.0 else 1.0, doublings[row])
+            k = row - first
+            grown, unflushed[k] = count(
+                values, counters[k], unflushed[k], slots[row], limit, tallies[row], moments[row]
+            )
+            doublings[row] += grown
+    for row in range(first, last):
+        flush(counters[row - first], slots[row])
+
+
+@compiled()
+def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables, tables: Tables) -> None:
+    """Count several arrays and what is made of them.
+
+    Parameters
+    ----------
+    addresses, sizes
+        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
+    steps
+        What is made of them.
+    tables
+        ``bases``, the ranges to start from (0: the largest finite |x| of the tensor, which is written there);
+        ``doublings``, how often the ranges had to double, written; and ``slots``, ``tallies`` and ``moments`` as
+        :func:`~trtcal_widgets.core._kernels.accumulate` has them, a row for each tensor.
+    """
+    bases, doublings, slots, tallies, moments = tables
+    largest = np.zeros(bases.size, np.int32)
+    amax = largest.view(np.float32)
+    counters = new_counters(1)[0]
+    for i in range(addresses.size):
+        x = carray(float32_at(addresses[i]), sizes[i])
+        first, last = steps.starts[i], steps.starts[i + 1]
+        alone = last == first + 1
+        if np.any(bases[first:last] == 0.0):
+            if alone:
+                largest[first] = finite_amax(x.view(np.int32))
+            else:
+                _amax_of_family(x, first, last, steps, largest)
+            for row in range(first, last):
+                if bases[row] == 0.0 and amax[row] > 0.0:
+                    bases[row] = max(np.float64(amax[row]), SMALLEST_RANGE)
+        if alone:
+            # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
+            limit = bases[first] if bases[first] > 0.0 else 1.0
+            doublings[first], _ = count(x, counters, 0, slots[first], limit, tallies[first], moments[first])
+            flush(counters, slots[first])
+        else:
+            _accumulate_family(x, first, last, steps, tables)
