@@ -235,7 +235,7 @@ def test_arrays_elsewhere_are_refused():
 
 @pytest.mark.parametrize("bases", [[-1.0], [np.nan], [np.inf], [1e39]])
 def test_ranges_that_cannot_be_are_refused(bases):
-    with pytest.raises(UsageError, match="must be a float32 and not negative"):
+    with pytest.raises(UsageError, match="range to start from must be from 0 to"):
         checked_bases(bases, 1)
 
 

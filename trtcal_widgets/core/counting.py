@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from trtcal_widgets.core._kernels import Tables
     from trtcal_widgets.core.steps import Step, StepTables
 
-__all__ = ["Counters", "Counting", "amax_of", "amax_of_all", "where"]
+__all__ = ["Counters", "Counting", "amax_of", "amax_of_all", "starting_ranges", "where"]
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+_RANGE = "the range to start from"
 
 _BLOCK = 1 << 16
 """Values that are converted to float32 at a time where the array is not contiguous float32 already."""
@@ -46,7 +48,7 @@ class Counters:
 
     def __init__(self, bases: Sequence[float | None]) -> None:
         n = len(bases)
-        self.bases = np.array([_start_of(0.0 if base is None else base) for base in bases], np.float64)
+        self.bases = starting_ranges(bases)
         self.doublings = np.zeros(n, np.int64)
         self.slots = np.zeros((n, N_BINS + 1), np.int64)
         self.tallies = np.zeros((n, 4), np.int64)
@@ -62,7 +64,7 @@ class Counters:
     def add_blocks(self, i: int, x: NDArray[Any]) -> None:
         """Count an array that is not contiguous float32 into row ``i``, from its own range where it has none."""
         if self.bases[i] == 0.0:
-            self.bases[i] = _start_of(amax_of(x))
+            self.bases[i] = starting_ranges([amax_of(x)])[0]
         limit = float(self.bases[i]) or 1.0
         for block in _float32_blocks(x):
             grown = _kernels.accumulate(block, self.slots[i], limit, self.tallies[i], self.moments[i])
@@ -193,11 +195,26 @@ def where(vectors: Sequence[NDArray[np.float32] | None]) -> tuple[NDArray[np.uin
     return np.array(addresses, np.uint64), np.array([0 if x is None else x.size for x in vectors], np.int64)
 
 
-def _start_of(base: float) -> float:
-    """Return the range that a histogram starts from: float32, 0 or at least the smallest."""
-    if not 0 <= number(base, "the range to start from") <= _FLOAT32_MAX:
-        raise UsageError(f"the range to start from must be from 0 to {_FLOAT32_MAX:.8g} (float32), not {base}")
-    return max(float(np.float32(base)), SMALLEST_RANGE) if base else 0.0
+def starting_ranges(bases: Sequence[float | None]) -> NDArray[np.float64]:
+    """Return the ranges that histograms start from: 0 where they are to be found, else float32 and not too short.
+
+    Parameters
+    ----------
+    bases
+        A range for each tensor; None is 0.
+
+    Raises
+    ------
+    UsageError
+        If one is no number, negative, NaN or beyond float32.
+    """
+    given = [0.0 if b is None else b if type(b) is float else number(b, _RANGE) for b in bases]
+    values = np.array(given, np.float64)
+    bad = np.flatnonzero(~((values >= 0) & (values <= _FLOAT32_MAX)))
+    if bad.size:
+        raise UsageError(f"{_RANGE} must be from 0 to {_FLOAT32_MAX:.8g} (float32), not {given[bad[0]]}")
+    rounded = values.astype(np.float32).astype(np.float64)
+    return np.where(values > 0, np.maximum(rounded, SMALLEST_RANGE), 0.0)
 
 
 def _real_array(array: Any) -> NDArray[Any]:

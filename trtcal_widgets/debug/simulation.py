@@ -7,19 +7,18 @@ Tensors are compared as they stream by, so memory does not grow with the number 
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core.comparison import PairCounting, TensorComparison
+from trtcal_widgets.core.comparison import PairCounting
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.merging import replay
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
+from trtcal_widgets.debug.pairs import PairSums, add_batch
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
 from trtcal_widgets.debug.runs import Control, TappedModel
 from trtcal_widgets.debug.scoring import PlanScorer
@@ -31,23 +30,22 @@ from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.runners.histograms import available_cores
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Executor
 
     from numpy.typing import NDArray
     from onnx import ModelProto
 
+    from trtcal_widgets.core.comparison import TensorComparison
     from trtcal_widgets.data.base import Batch
 
 __all__ = ["Int8Simulation"]
 
 _PAIRS = 4000
 """Points of a scatter of FP32 against INT8."""
-
-_TOGETHER = 1 << 20
-"""Values that one thread compares in one go."""
 
 
 class Int8Simulation:
@@ -90,7 +88,7 @@ class Int8Simulation:
         self.scales = rows_of(scales)
         self.placement = placement
         self.plan = plan or PrecisionPlan(model_sha256=self.graph.sha256)
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or available_cores()
         self._builder = QdqBuilder(self.model, self.scales, placement=placement, force=force)
         self.report = self._builder.build(plan=self.plan).report
         self.float_proto = self._builder.build(only=()).proto
@@ -168,7 +166,7 @@ class Int8Simulation:
         asked = list(dict.fromkeys([*compared, *self.outputs]))
         fp32 = self.fp32(asked)
         int8 = self.tapped(self.proto(self.plan), asked, "INT8")
-        sums = {name: _Sums() for name in compared}
+        sums = {name: PairSums() for name in compared}
         best, tested = Scorer(evaluation), Scorer(evaluation)
         total = evaluation.plan.n_batches or 0
         with ThreadPoolExecutor(self.threads) as pool:
@@ -177,7 +175,7 @@ class Int8Simulation:
                 reference, quantized = fp32.run(feeds), int8.run(feeds)
                 self.judge(best, reference, reference, batch)
                 self.judge(tested, quantized, reference, batch)
-                _add_batch(sums, reference, quantized, pool)
+                add_batch(sums, reference, quantized, pool)
         control.report(total, total, "comparing FP32 with INT8")
         results = {name: self._tensor_result(name, sums[name]) for name in compared}
         return ComparisonResult(results, best.result(), tested.result())
@@ -189,7 +187,7 @@ class Int8Simulation:
         """Score one batch of outputs."""
         scorer.add({n: outputs[n] for n in self.outputs}, {n: reference[n] for n in self.outputs}, batch)
 
-    def _tensor_result(self, name: str, sums: _Sums) -> TensorResult:
+    def _tensor_result(self, name: str, sums: PairSums) -> TensorResult:
         producer = self.graph.tensor(name).producer
         quantized = name in self.quantized
         amax = self.plan.amax.get(name, self.scales.get(name, math.nan) * 127.0) if quantized else math.nan
@@ -223,7 +221,7 @@ class Int8Simulation:
         """
         fp32 = self.fp32([name])
         int8 = self.tapped(self.proto(self.plan), [name], "INT8")
-        sums = _Sums()
+        sums = PairSums()
         errors: list[Histogram] = []
         pairs: list[NDArray[np.float32]] = []
         for batch, feeds in self.batches(evaluation):
@@ -293,48 +291,3 @@ def _stride(size: int, wanted: int) -> int:
     while math.gcd(step, size) != 1:
         step += 1
     return step
-
-
-@dataclass
-class _Sums:
-    """What is summed up for one tensor."""
-
-    comparison: TensorComparison = field(default_factory=TensorComparison)
-    reference: list[Histogram] = field(default_factory=list)
-    tested: list[Histogram] = field(default_factory=list)
-
-    @property
-    def base(self) -> float | None:
-        """The range that the next histograms start from; None: their own."""
-        seen = [h.base for h in (*self.reference, *self.tested) if h.base > 0]
-        return seen[0] if seen else None
-
-    def add(self, comparison: TensorComparison, here: Histogram, there: Histogram) -> None:
-        self.comparison += comparison
-        self.reference = [replay([*self.reference, here])]
-        self.tested = [replay([*self.tested, there])]
-
-
-def _add_batch(
-    sums: Mapping[str, _Sums],
-    reference: dict[str, NDArray[Any]],
-    quantized: dict[str, NDArray[Any]],
-    pool: Executor,
-) -> None:
-    """Add a batch's tensors to the sums, some in one go, and drop them."""
-
-    def work(names: list[str]) -> tuple[list[str], PairCounting]:
-        pairs = [(reference.pop(n), quantized.pop(n)) for n in names]
-        return names, PairCounting(pairs, [sums[n].base for n in names]).run()
-
-    groups: list[list[str]] = []
-    n_values = _TOGETHER
-    for name in sums:
-        if n_values >= _TOGETHER:
-            groups.append([])
-            n_values = 0
-        groups[-1].append(name)
-        n_values += reference[name].size
-    for names, counted in pool.map(work, groups):
-        for name, found in zip(names, counted.results(), strict=True):
-            sums[name].add(*found)

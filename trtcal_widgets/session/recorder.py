@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.errors import DataError, SessionError, UsageError
 from trtcal_widgets.runners.histograms import available_cores, stream_histograms
 
@@ -155,7 +156,7 @@ def as_runner(model: Any, *, threads: int | None = None, providers: Sequence[Any
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 
     if not isinstance(model, str | os.PathLike | OnnxModel):
-        raise UsageError(f"a model is the path of an ONNX file, or a runner, not {type(model).__name__}")
+        raise UsageError(f"a model is the path of an ONNX file, or a runner, not {kind_of(model)}")
     return OnnxRuntimeRunner(model, threads=threads, providers=providers)
 
 

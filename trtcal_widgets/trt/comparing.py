@@ -108,8 +108,8 @@ def compare(
     engine
         The engine, or its path. Built with ``debug=``, its inner tensors are compared too.
     session
-        Where FP32 comes from: a session with its model, a :class:`Runner`, or the path of the ONNX file. For an
-        engine of a Q/DQ model that is the model without Q/DQ.
+        Where FP32 comes from: a session with its model, a :class:`Runner` (it stays open), or the path of the ONNX
+        file. For an engine of a Q/DQ model that is the model without Q/DQ.
     evaluation
         An :class:`~trtcal_widgets.debug.evaluation.Evaluation`, or data for one.
     batch_size
@@ -149,18 +149,16 @@ def compare(
 
 
 def _fp32(session: Any, stack: ExitStack) -> Runner:
-    """Return a runner that is open: a session's stays its own, one made here ends with the comparison."""
-    if hasattr(session, "infer"):
-        return stack.enter_context(session)  # type: ignore[no-any-return]
-    if hasattr(session, "runner"):
-        if session.runner is None:
-            raise SessionError(
-                "this session was loaded without its model, which is needed for FP32: load it with model=, or pass the "
-                "path of the ONNX file instead of the session"
-            )
-        runner: Runner = session.runner
-        runner.__enter__()
-        return runner
+    """Return a runner that is open: one that was given stays open, one made here ends with the comparison."""
+    if hasattr(session, "runner") and session.runner is None:
+        raise SessionError(
+            "this session was loaded without its model, which is needed for FP32: load it with model=, or pass the "
+            "path of the ONNX file instead of the session"
+        )
+    given = session if hasattr(session, "infer") else getattr(session, "runner", None)
+    if given is not None:
+        given.__enter__()
+        return given  # type: ignore[no-any-return]
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 
     return stack.enter_context(OnnxRuntimeRunner(session))

@@ -16,7 +16,7 @@ from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture
-from trtcal_widgets.trt.memory import DeviceMemory, open_memory
+from trtcal_widgets.trt.memory import DeviceMemory, checked_memory, open_memory
 from trtcal_widgets.trt.memory_stage import ALIGNMENT, with_advice
 from trtcal_widgets.trt.network import start_failed
 from trtcal_widgets.trt.staging import Staging
@@ -83,11 +83,12 @@ class Execution:
         memory: DeviceMemory | None = None,
         log: Callable[[LogLine], object] | None = None,
     ) -> None:
+        given = checked_memory(memory)
         self.engine = as_engine(engine)
         self._trt = load_tensorrt()
         self._open = ExitStack()
         try:
-            self.memory = memory or self._open.enter_context(open_memory())
+            self.memory = given or self._open.enter_context(open_memory())
             self._logger, self.book = self._open.enter_context(capture(self._trt, log))
             self._load()
         except BaseException:

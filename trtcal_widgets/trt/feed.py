@@ -15,7 +15,7 @@ from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.model.rows import constants_of
 from trtcal_widgets.trt.cache_check import ALGORITHMS, CacheReport, check_cache
 from trtcal_widgets.trt.inputs import NetworkNames, arrange, inputs_of, network_tensors
-from trtcal_widgets.trt.memory import open_memory
+from trtcal_widgets.trt.memory import checked_memory, open_memory
 from trtcal_widgets.trt.staging import Staging
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ class DataFeed:
         self.inputs: ModelGraph | None = None
         self.on_batch = on_batch
         self.served = 0
-        self._memory = memory
-        self._own_memory = memory is None
+        self._memory = checked_memory(memory)
+        self._own_memory = self._memory is None
         self._staging: Staging | None = None
         self._shapes: dict[str, tuple[tuple[int, ...], str]] = {}
         self._legacy = legacy

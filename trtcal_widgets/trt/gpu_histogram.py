@@ -22,7 +22,7 @@ from trtcal_widgets.trt.gpu_arrays import borrow
 from trtcal_widgets.trt.gpu_code import TUNING, Tuning, load_kernels
 from trtcal_widgets.trt.gpu_plan import KINDS, PART, ROW, SEGMENT, STATE, DeviceArray, Plan, make_plan
 from trtcal_widgets.trt.gpu_states import checked_bases, read_histograms
-from trtcal_widgets.trt.memory import DeviceBuffer, DeviceMemory, PinnedBuffer, open_memory
+from trtcal_widgets.trt.memory import DeviceBuffer, DeviceMemory, PinnedBuffer, checked_memory, open_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,7 @@ def histogram_of(
         If the array cannot be counted, or the base is negative or not finite.
     """
     borrowed = borrow(array, stream)
+    memory = checked_memory(memory)
     if memory is None:
         memory = _memory_of(borrowed.device or 0)
     if borrowed.device not in (None, memory.device.index):
@@ -120,8 +121,9 @@ class GpuHistograms:
     ) -> None:
         if n_tensors < 0:
             raise UsageError(f"there cannot be {n_tensors} tensors")
-        self._owns_memory = memory is None
-        self._memory = open_memory() if memory is None else memory
+        given = checked_memory(memory)
+        self._owns_memory = given is None
+        self._memory = given or open_memory()
         self._n = n_tensors
         self._stream = stream
         self._plans: OrderedDict[tuple[DeviceArray, ...], _Planned] = OrderedDict()

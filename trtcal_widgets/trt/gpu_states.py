@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.core.histogram import N_BINS, SMALLEST_RANGE, Histogram
+from trtcal_widgets.core.counting import starting_ranges
+from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,16 +29,11 @@ def checked_bases(bases: Sequence[float | None] | None, n: int) -> NDArray[np.fl
     UsageError
         If there is not one base per tensor, or one is negative or beyond float32.
     """
-    given = np.zeros(n) if bases is None else np.array([b or 0.0 for b in bases], np.float64)
-    if given.size != n:
-        raise UsageError(f"{given.size} bases were given for {n} tensors")
-    bad = np.flatnonzero(~((given >= 0) & (given <= np.finfo(np.float32).max)))
-    if bad.size:
-        raise UsageError(
-            f"the range to start from must be a float32 and not negative, not {given[bad[0]]} (tensor {bad[0]})"
-        )
-    ranges = given.astype(np.float32)
-    return np.where(given > 0, np.maximum(ranges, np.float32(SMALLEST_RANGE)), np.float32(0))
+    if bases is None:
+        return np.zeros(n, np.float32)
+    if len(bases) != n:
+        raise UsageError(f"{len(bases)} bases were given for {n} tensors")
+    return starting_ranges(bases).astype(np.float32)
 
 
 def read_histograms(states: NDArray[np.void], rows: NDArray[np.int64]) -> list[Histogram]:

@@ -15,6 +15,7 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from trtcal_widgets.core.arguments import kind_of
 from trtcal_widgets.errors import DeviceError, OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.trt.memory_buffers import DeviceBuffer, PinnedBuffer, check_span
 from trtcal_widgets.trt.memory_choice import open_driver
@@ -45,6 +46,7 @@ __all__ = [
     "MemInfo",
     "OutOfDeviceMemoryError",
     "PinnedBuffer",
+    "checked_memory",
     "largest_batch",
     "open_memory",
 ]
@@ -75,6 +77,19 @@ def open_memory(prefer: str | None = None, device: int = 0) -> DeviceMemory:
         If ``prefer`` names neither, or ``device`` is no index.
     """
     return DeviceMemory(open_driver(prefer, device))
+
+
+def checked_memory(memory: DeviceMemory | None) -> DeviceMemory | None:
+    """Return device memory that a caller may have given.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    if memory is None or isinstance(memory, DeviceMemory):
+        return memory
+    raise UsageError(f"memory= is what open_memory() returns, or None, not {kind_of(memory)}")
 
 
 class DeviceMemory:

@@ -16,7 +16,7 @@ from trtcal_widgets.trt.builder import Request
 from trtcal_widgets.trt.building import build_network
 from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
 from trtcal_widgets.trt.execution import Execution
-from trtcal_widgets.trt.memory import open_memory
+from trtcal_widgets.trt.memory import checked_memory, open_memory
 from trtcal_widgets.trt.options import Settings, has_qdq
 from trtcal_widgets.trt.versions import features, load_tensorrt
 
@@ -73,6 +73,7 @@ class TensorRTRunner:
         workspace: int | None = None,
         log: Callable[[LogLine], object] | None = None,
     ) -> None:
+        self._given_memory = checked_memory(memory)
         self._trt = load_tensorrt()
         self._has = features(self._trt)
         self._model = model if isinstance(model, OnnxModel) else load_model(model)
@@ -80,7 +81,6 @@ class TensorRTRunner:
             raise UsageError(
                 f"{self.graph.name} has QuantizeLinear nodes: calibrate the FP32 model that it was made from"
             )
-        self._given_memory = memory
         self._memory: DeviceMemory | None = None
         self._workspace = workspace
         self._log = log
