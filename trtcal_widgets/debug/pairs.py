@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.comparison import PairCounting, TensorComparison
-from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.merging import replay
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
+
+    from trtcal_widgets.core.histogram import Histogram
 
 __all__ = ["PairSums", "add_batch"]
 
@@ -36,6 +37,7 @@ class PairSums:
         return seen[0] if seen else None
 
     def add(self, comparison: TensorComparison, here: Histogram, there: Histogram) -> None:
+        """Add a batch: the comparison, the reference's histogram and the tested one's."""
         self.comparison += comparison
         self.reference = [replay([*self.reference, here])]
         self.tested = [replay([*self.tested, there])]

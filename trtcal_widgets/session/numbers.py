@@ -117,6 +117,11 @@ class Numbers:
         """Return a tensor's histogram over the counted batches."""
         return self._histogram(name, self._entry(name))
 
+    def histograms(self, names: Sequence[str]) -> list[Histogram]:
+        """Return the histograms of many tensors over the counted batches, merged in one go."""
+        self._merge_many(names)
+        return [self.histogram(name) for name in names]
+
     def _entry(self, name: str) -> _Cached:
         with self._lock:
             entry = self._cached.get(name)

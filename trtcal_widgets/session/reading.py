@@ -121,7 +121,8 @@ class Reading(SessionBase):
         names = self.row_names(rows)
         if not any(i not in self._state.excluded for i in range(self._state.position)):
             raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
-        known = [name for name in names if self.histogram(name).n_values or self.choice(name)]
+        counted = zip(names, self.parts.numbers.histograms(names), strict=True)
+        known = [name for name, histogram in counted if histogram.n_values or self.choice(name)]
         thresholds = self.parts.numbers.thresholds(known, self._state)
         constants = frozenset(constants_of(self.graph)) if parse_version(version) >= CONSTANT_ROWS_FROM else frozenset()
         rows_of = [constant_row(name) if name in constants else name for name in known]
@@ -161,5 +162,6 @@ class Reading(SessionBase):
         rows
             As for :meth:`to_cache`.
         """
-        found = {name: self.amax(name) for name in self.row_names(rows)}
+        names = self.row_names(rows)
+        found = dict(zip(names, self.parts.numbers.thresholds(names, self._state), strict=True))
         return {name: amax for name, amax in found.items() if 0 < amax < float("inf")}
