@@ -369,6 +369,14 @@ def test_nan_and_inf_are_counted_and_never_set_a_range():
         np.testing.assert_array_equal(session.histogram("x").counts, calibrate_array(clean).histogram.counts)
 
 
+def test_a_tensor_without_a_finite_value_has_no_extremes():
+    with toy_session(np.full((8, 4), np.nan, np.float32)) as session:
+        session.run()
+        row = session.row("x")
+    assert (row.has_data, row.nans) == (True, 32)
+    assert np.isnan([row.minimum, row.maximum]).all()
+
+
 def test_an_all_zero_tensor_has_scale_zero_and_is_reported():
     with toy_session(np.zeros((8, 4), np.float32)) as session:
         session.run()

@@ -13,6 +13,7 @@ from trtcal_widgets import sample, trt
 from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import EngineError, UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.trt.gpu_histogram import GpuHistograms
 from trtcal_widgets.trt.log import _logger as logger
 
 LENET = sample.model_path()
@@ -41,6 +42,7 @@ def build(**options):
         ({"network_inputs": {"data": ("foo", (1,))}}, "takes as 'data' must be .dtype, shape., such as"),
         ({"on_batch": 5}, "on_batch must be a function of .index, batch., not an int"),
         ({"stale": 5}, "stale must be 'error', 'recalibrate' or 'use'"),
+        ({"memory": 5}, r"memory= is what open_memory\(\) returns, or None, not an int"),
     ],
 )
 def test_a_calibrators_arguments(machine, options, says):
@@ -127,3 +129,13 @@ def test_what_tensorrt_refuses_is_told_with_its_own_words(machine, monkeypatch):
     monkeypatch.setattr(sys.modules["tensorrt"].IBuilderConfig, "add_optimization_profile", refuse)
     with pytest.raises(EngineError, match=r"refused the profile .*data.*TensorRT says: no such shape"):
         build()
+
+
+def test_device_memory_is_asked_for_by_its_name_at_once(machine):
+    for take in (
+        lambda: trt.TensorRTRunner(LENET, memory="gpu"),
+        lambda: GpuHistograms(1, memory="gpu"),
+        lambda: trt.compare("model.engine", LENET, IMAGES, batch_size=4, memory="gpu"),
+    ):
+        with pytest.raises(UsageError, match=r"memory= is what open_memory\(\) returns, or None, not a str"):
+            take()

@@ -100,7 +100,8 @@ def test_padding_is_not_counted(machine):
 def test_a_runner_can_be_given(machine):
     with OnnxRuntimeRunner(LENET) as runner:
         found = compare(engine_of(machine), runner, sample.test_images(), batch_size=50, latency_runs=0)
-    assert found.n_batches == 20
+        assert found.n_batches == 20
+        assert len(list(runner.infer({"": np.zeros((1, 1, 28, 28), np.float32)}))) == 10  # it is still open
 
 
 def test_a_loaded_session_without_its_model_says_what_to_do(machine, tmp_path):

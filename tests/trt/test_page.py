@@ -43,5 +43,5 @@ def test_the_python_of_the_page_runs(names, machine, tmp_path):
     assert names["config"].int8_calibrator is names["calibrator"]
     assert (tmp_path / "model.engine.json").is_file()
     assert CalibrationCache.read("detector.cache").hex("backbone/conv1") == names["backbone"].hex("conv1")
-    # The compared one and DLA's, and the calibrator's if that had begun when it was cancelled; a runner builds when used.
+    # The compared one and DLA's, and the calibrator's if that had begun when it was cancelled.
     assert len(machine.built) in (2, 3)
