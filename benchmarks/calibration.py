@@ -217,6 +217,17 @@ def thresholds() -> dict[str, float]:
     return result
 
 
+def left_out() -> dict[str, float]:
+    """Return the share of the detector's values that are made while others are counted, and so are never fetched."""
+    from trtcal_widgets import OnnxRuntimeRunner
+    from trtcal_widgets.model.derived import derived_tensors
+
+    with OnnxRuntimeRunner(detector()) as runner:
+        sizes = {name: array.size for name, array in runner.infer({"": photos(1)})}
+        made = derived_tensors(runner.model)
+    return {"tensors": len(made), "share": sum(sizes[name] for name in made) / sum(sizes.values())}
+
+
 def in_process(*arguments: str) -> dict[str, float]:
     """Run this script's worker in a process of its own."""
     command = [sys.executable, __file__, "--worker", *arguments]
@@ -252,11 +263,14 @@ def report(rounds: int, counts: list[int], modes: list[str]) -> str:
             print(f"memory: {mode}, {count} images: {peaks[-1]} MB", file=sys.stderr)
         ratio = "1" if mode == "bare" else f"{statistics.median(ratios[mode]):.1f}"
         lines.append(f"| {mode} | {ratio} | " + " | ".join(peaks) + " |")
-    searched = in_process("thresholds")
+    searched, made = in_process("thresholds"), in_process("left out")
     lines += [
         "",
         f"Thresholds of all {searched['tensors']:.0f} tensors from their histograms, {os.cpu_count()} threads: "
         f"entropy {searched['entropy']:.2f} s, all methods {searched['all methods']:.2f} s.",
+        "",
+        f"{made['tensors']:.0f} activations with {100 * made['share']:.0f} % of all values are made while others are "
+        "counted, and never fetched.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -271,7 +285,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         kind, *rest = arguments.worker
-        result = thresholds() if kind == "thresholds" else measure(rest[0], int(rest[1]), memory=kind == "memory")
+        others = {"thresholds": thresholds, "left out": left_out}
+        result = others[kind]() if kind in others else measure(rest[0], int(rest[1]), memory=kind == "memory")
         print(json.dumps(result))
         return
     modes = [*OURS, *([] if arguments.skip_onnxruntime else THEIRS)]

@@ -24,14 +24,15 @@ def families(draw):
     for k in range(draw(st.integers(0, 5))):
         kind = draw(st.sampled_from(StepKind))
         first, second = sorted((draw(_CONSTANTS), draw(_CONSTANTS)))
-        steps.append(Step(draw(st.integers(0, k)), kind, first, second))
+        steps.append(Step(draw(st.integers(0, k)), kind, first, second, draw(st.integers(0, k))))
     return tuple(steps)
 
 
 def by_numpy(x, steps):
     made = [x]
     for step in steps:
-        parent, first, second = made[step.parent], np.float32(step.first), np.float32(step.second)
+        parent, other = made[step.parent], made[step.other]
+        first, second = np.float32(step.first), np.float32(step.second)
         with np.errstate(all="ignore"):
             made.append(
                 {
@@ -41,6 +42,9 @@ def by_numpy(x, steps):
                     StepKind.MULTIPLY: lambda p, a, b: p * a,
                     StepKind.DIVIDE: lambda p, a, b: p / a,
                     StepKind.CLIP: lambda p, a, b: np.minimum(np.maximum(p, a), b),
+                    StepKind.ADD_TENSORS: lambda p, a, b, y=other: p + y,
+                    StepKind.SUBTRACT_TENSORS: lambda p, a, b, y=other: p - y,
+                    StepKind.MULTIPLY_TENSORS: lambda p, a, b, y=other: p * y,
                 }[step.kind](parent, first, second)
             )
         assert made[-1].dtype == np.float32
@@ -84,7 +88,8 @@ def test_blocks_do_not_show(extra):
     x = RNG.normal(size=2 * _many._BLOCK + extra).astype(np.float32)
     x[-1], x[_many._BLOCK] = 40.0, -11.0  # the range doubles in later blocks
     steps = (Step(0, StepKind.ADD, 3.0), Step(1, StepKind.CLIP, 0.0, 6.0), Step(0, StepKind.MULTIPLY, -0.1))
-    bases = [3.0, None, 0.0, 1e-3]
+    steps += (Step(0, StepKind.MULTIPLY_TENSORS, other=2),)
+    bases = [3.0, None, 0.0, 1e-3, 2.0]
     made = by_numpy(x, steps)
     other = RNG.normal(size=10).astype(np.float32)
     found = list(Counting([other, x], [None, *bases], [NO_STEPS, steps]).run().histograms())
@@ -111,3 +116,5 @@ def test_an_array_with_gaps_or_of_another_dtype_is_copied(x):
 def test_a_step_cannot_be_made_of_a_later_one():
     with pytest.raises(ValueError, match="step 1 is made of tensor 1"):
         step_tables([[Step(1, StepKind.ADD, 1.0)]])
+    with pytest.raises(ValueError, match="step 2 is made of tensor 2"):
+        step_tables([[Step(0, StepKind.ADD, 1.0), Step(0, StepKind.ADD_TENSORS, other=2)]])

@@ -69,6 +69,36 @@ def test_relu_clip_and_reshapes(tmp_path):
     assert derived(tmp_path, nodes, stored, outputs=("y", "z"))["c"] == ("x", Step(2, StepKind.SAME))
 
 
+def test_a_hard_swish_in_pieces_is_made_of_one_tensor(tmp_path):
+    nodes = [
+        node("Add", ["x", "three"], ["a"]),
+        node("Clip", ["a", "zero", "six"], ["b"]),
+        node("Mul", ["x", "b"], ["c"]),
+        node("Div", ["c", "six"], ["d"]),
+        node("Sub", ["d", "a"], ["r"]),
+        END,
+    ]
+    stored = [const("zero", 0.0), const("three", 3.0), const("six", 6.0)]
+    assert derived(tmp_path, nodes, stored) == {
+        "a": ("x", Step(0, StepKind.ADD, 3.0)),
+        "b": ("x", Step(1, StepKind.CLIP, 0.0, 6.0)),
+        "c": ("x", Step(0, StepKind.MULTIPLY_TENSORS, other=2)),
+        "d": ("x", Step(3, StepKind.DIVIDE, 6.0)),
+        "r": ("x", Step(4, StepKind.SUBTRACT_TENSORS, other=1)),
+    }
+
+
+def test_a_reshaped_tensor_may_be_broadcast_against_the_other(tmp_path):
+    """(n, 4) and (n, 1, 4) give (n, n, 4): not value by value."""
+    nodes = [
+        node("Unsqueeze", ["x", "axis"], ["u"]),
+        node("Add", ["u", "k"], ["v"]),
+        node("Mul", ["x", "v"], ["r"]),
+        END,
+    ]
+    assert list(derived(tmp_path, nodes, [const("axis", [1], np.int64), ONE])) == ["u", "v"]
+
+
 def test_clip_had_attributes(tmp_path):
     found = derived(tmp_path, [node("Clip", ["x"], ["r"], min=-1.0, max=6.0), END], opset=6)
     assert found == {"r": ("x", Step(0, StepKind.CLIP, -1.0, 6.0))}
@@ -78,7 +108,8 @@ def test_clip_had_attributes(tmp_path):
     ("nodes", "stored"),
     [
         ([node("Div", ["k", "x"], ["r"])], [ONE]),
-        ([node("Add", ["x", "x"], ["r"])], []),
+        ([node("Div", ["x", "x"], ["r"])], []),
+        ([node("Neg", ["x"], ["m"]), node("Add", ["x", "m"], ["r"])], []),
         ([node("Add", ["x", "k"], ["r"])], [const("k", [1.0, 2.0, 3.0, 4.0])]),
         ([node("Add", ["x", "k"], ["r"])], [const("k", np.nan)]),
         ([node("Mul", ["x", "k"], ["r"])], [const("k", np.inf)]),

@@ -40,6 +40,9 @@ _SUBTRACT_FROM = int(StepKind.SUBTRACT_FROM)
 _MULTIPLY = int(StepKind.MULTIPLY)
 _DIVIDE = int(StepKind.DIVIDE)
 _CLIP = int(StepKind.CLIP)
+_ADD_TENSORS = int(StepKind.ADD_TENSORS)
+_SUBTRACT_TENSORS = int(StepKind.SUBTRACT_TENSORS)
+_MULTIPLY_TENSORS = int(StepKind.MULTIPLY_TENSORS)
 
 
 @compiled(error_model="numpy")
@@ -62,6 +65,17 @@ def _make(kind: int, constants: NDArray[np.float32], x: NDArray[np.float32], mad
 
 
 @compiled()
+def _make_of_two(kind: int, x: NDArray[np.float32], y: NDArray[np.float32], made: NDArray[np.float32]) -> None:
+    """Write what a step makes of the values of two tensors."""
+    if kind == _ADD_TENSORS:
+        np.add(x, y, made)
+    elif kind == _SUBTRACT_TENSORS:
+        np.subtract(x, y, made)
+    elif kind == _MULTIPLY_TENSORS:
+        np.multiply(x, y, made)
+
+
+@compiled()
 def _block_of(
     row: int, first: int, x: NDArray[np.float32], steps: StepTables, blocks: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -71,9 +85,13 @@ def _block_of(
     """
     if row == first:
         return x
-    parent = steps.parents[row]
+    parent, other, kind = steps.parents[row], steps.others[row], steps.kinds[row]
     made = blocks[row - first, : x.size]
-    _make(steps.kinds[row], steps.constants[row], blocks[parent, : x.size] if parent else x, made)
+    source = blocks[parent, : x.size] if parent else x
+    if kind >= _ADD_TENSORS:
+        _make_of_two(kind, source, blocks[other, : x.size] if other else x, made)
+    else:
+        _make(kind, steps.constants[row], source, made)
     return made
 
 

@@ -30,6 +30,12 @@ class StepKind(IntEnum):
     """x / first"""
     CLIP = 5
     """min(max(x, first), second). What becomes of a NaN differs between engines."""
+    ADD_TENSORS = 6
+    """x + y"""
+    SUBTRACT_TENSORS = 7
+    """x - y"""
+    MULTIPLY_TENSORS = 8
+    """x * y"""
 
 
 class Step(NamedTuple):
@@ -43,12 +49,15 @@ class Step(NamedTuple):
         What is done to each value.
     first, second
         The constants, float32.
+    other
+        Of which second tensor (y), counted as ``parent`` is, for kinds that take two.
     """
 
     parent: int
     kind: StepKind
     first: float = 0.0
     second: float = 0.0
+    other: int = 0
 
 
 class StepTables(NamedTuple):
@@ -64,15 +73,18 @@ class StepTables(NamedTuple):
         int64, shape (rows,): a :class:`StepKind`.
     constants
         float32, shape (rows, 2).
+    others
+        int64, shape (rows,): the second tensor of each row, as ``parents``.
     """
 
     starts: NDArray[np.int64]
     parents: NDArray[np.int64]
     kinds: NDArray[np.int64]
     constants: NDArray[np.float32]
+    others: NDArray[np.int64]
 
 
-_ARRAY_ITSELF = (-1, StepKind.SAME, 0.0, 0.0)
+_ARRAY_ITSELF = (-1, StepKind.SAME, 0.0, 0.0, 0)
 
 NO_STEPS: tuple[Step, ...] = ()
 """Nothing is made of an array."""
@@ -87,18 +99,20 @@ def step_tables(families: Iterable[Sequence[Step]]) -> StepTables:
         If a step is made of a tensor that comes later.
     """
     starts = [0]
-    rows: list[tuple[int, int, float, float]] = []
+    rows: list[tuple[int, int, float, float, int]] = []
     for steps in families:
         rows.append(_ARRAY_ITSELF)
         for k, step in enumerate(steps):
-            if not 0 <= step.parent <= k:
-                raise ValueError(f"step {k + 1} is made of tensor {step.parent}, which is not there yet")
+            for parent in (step.parent, step.other):
+                if not 0 <= parent <= k:
+                    raise ValueError(f"step {k + 1} is made of tensor {parent}, which is not there yet")
             rows.append(step)
         starts.append(len(rows))
-    parents, kinds, first, second = zip(*rows, strict=True) if rows else ((), (), (), ())
+    parents, kinds, first, second, others = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return StepTables(
         np.array(starts, np.int64),
         np.array(parents, np.int64),
         np.array(kinds, np.int64),
         np.stack([np.array(first, np.float32), np.array(second, np.float32)], axis=1),
+        np.array(others, np.int64),
     )
