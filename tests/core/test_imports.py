@@ -83,13 +83,13 @@ def test_everything_the_core_exports_exists_and_nothing_else(run_python):
 COMPILE = """
 import json
 import numpy as np
-from trtcal_widgets.core import _kernels, _many, _objectives, amax_of, calibrate_array
+from trtcal_widgets.core import _adding, _many, _objectives, amax_of, calibrate_array
 
 x = np.linspace(-1, 2, 5000, dtype=np.float32)
 x[3] = np.nan
 answer = [calibrate_array([x, x * 3], method).hex for method in ("entropy", "mse", "percentile")]
 answer.append(amax_of(x))
-used = [_many.accumulate_all, _many.amax_all, _kernels.add_counts]
+used = [_many.accumulate_all, _many.amax_all, _adding.add_counts]
 used += [_objectives.entropy_objective, _objectives.quantization_noise]
 print(json.dumps([answer, [[sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())] for f in used]]))
 """

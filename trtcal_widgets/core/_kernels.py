@@ -22,16 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EDGE_SLOT",
+    "INF_BITS",
     "LINE",
     "N_BINS",
     "SMALLEST_RANGE",
     "accumulate",
-    "add_counts",
     "count",
     "finite_amax",
     "flush",
-    "grow",
-    "grow_expansion",
+    "magnitude_of",
     "new_counters",
     "start_of_values",
 ]
@@ -45,9 +44,6 @@ EDGE_SLOT = N_BINS
 SMALLEST_RANGE = 2.0**-116
 """No range is shorter: float32(2048 / R), which every value is multiplied by, must be finite. About 1.2e-35."""
 
-_BITS = N_BINS.bit_length() - 1
-"""Doublings after which everything is in bin 0."""
-
 _CHUNK = 2048
 """Values per pass: small enough that the second look at them finds them in the first-level cache."""
 
@@ -60,31 +56,40 @@ LINE = 16
 _FLUSH_AFTER = 1 << 30
 """Values after which 32-bit counters are emptied, long before one could overflow."""
 
-_INF_BITS = np.int32(0x7F800000)
+INF_BITS = np.int32(0x7F800000)
+"""The bits of infinity. Those of a finite magnitude are smaller, those of a NaN larger."""
+
 _MAGNITUDE = np.int32(0x7FFFFFFF)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
 @compiled()
-def finite_amax(bits: NDArray[np.int32]) -> np.int32:
-    """Return the bit pattern of the largest finite |x| of float32 values given as their bit patterns.
+def magnitude_of(bits: NDArray[np.int32]) -> np.int32:
+    """Return the bits of the largest |x| of float32 values given by theirs; from INF_BITS on, one is not finite.
 
     Magnitudes of IEEE-754 numbers compare like their bit patterns, which vectorises and needs no care for NaN.
     """
+    best = np.int32(0)
+    for j in range(bits.size):
+        best = max(best, np.int32(bits[j] & _MAGNITUDE))  # & makes an int64 of them
+    return best
+
+
+@compiled()
+def finite_amax(bits: NDArray[np.int32]) -> np.int32:
+    """Return the bit pattern of the largest finite |x| of float32 values given as their bit patterns."""
     best = np.int32(0)
     for start in range(0, bits.size, _CHUNK):
         chunk = bits[start : start + _CHUNK]
         for line in range(0, chunk.size, LINE):
             prefetch(bits, start + _AHEAD + line)
-        chunk_best = np.int32(0)
-        for j in range(chunk.size):
-            chunk_best = max(chunk_best, np.int32(chunk[j] & _MAGNITUDE))  # & makes an int64 of them
-        if chunk_best >= _INF_BITS:
+        chunk_best = magnitude_of(chunk)
+        if chunk_best >= INF_BITS:
             chunk_best = np.int32(0)
             for j in range(chunk.size):
                 magnitude = np.int32(chunk[j] & _MAGNITUDE)
-                if magnitude < _INF_BITS:
+                if magnitude < INF_BITS:
                     chunk_best = max(chunk_best, magnitude)
         best = max(best, chunk_best)
     return best
@@ -108,79 +113,6 @@ def _fold_pairs(slots: NDArray[np.int64]) -> None:
     slots[half] = slots[EDGE_SLOT]
     for j in range(half + 1, N_BINS + 1):
         slots[j] = 0
-
-
-@compiled()
-def add_folded(total: NDArray[np.int64], counts: NDArray[np.int64], doublings: int, edge: int) -> None:
-    """Add counts to others whose range is 2**doublings times as long.
-
-    ``edge`` of the last bin go one bin higher than the rest of it, where the longer range has one.
-    """
-    if doublings == 0:
-        for j in range(N_BINS):
-            total[j] += counts[j]
-        return
-    shift = min(doublings, _BITS)
-    for j in range(N_BINS >> shift):
-        value = 0
-        for k in range(j << shift, (j + 1) << shift):
-            value += counts[k]
-        total[j] += value
-    if doublings <= _BITS:
-        last = (N_BINS - 1) >> shift
-        total[last] -= edge
-        total[last + 1] += edge
-
-
-@compiled()
-def add_counts(
-    total: NDArray[np.int64],
-    doublings: int,
-    edge: int,
-    counts: NDArray[np.int64],
-    own: int,
-    own_edge: int,
-    lift_later: bool,
-    lift_earlier: bool,
-) -> tuple[int, int]:
-    """Add counts whose range has doubled ``own`` times to others of the same base; return doublings and edge of all.
-
-    Lifting moves the edge values of the shorter range to the next bin of the longer one: ``lift_later`` those of the
-    counts that are added, ``lift_earlier`` those of the total.
-    """
-    if own > doublings:
-        shorter = total.copy()
-        total[:] = counts
-        add_folded(total, shorter, own - doublings, edge if lift_earlier else 0)
-        return own, own_edge
-    add_folded(total, counts, doublings - own, own_edge if lift_later else 0)
-    return doublings, edge + own_edge if own == doublings else edge
-
-
-def grow(expansion: list[float] | NDArray[np.float64], n: int, value: float) -> int:
-    """Add a float to an expansion of ``n`` floats without rounding, in place; return how many they are now.
-
-    For few floats Python itself is quicker than a call of what is compiled.
-
-    Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates", 1997: the exact sum
-    of an expansion is that of all that was added to it.
-    """
-    kept = 0
-    carry = value
-    for k in range(n):
-        term = expansion[k]
-        high = carry + term
-        virtual = high - carry
-        low = (carry - (high - virtual)) + (term - virtual)
-        if low != 0.0:
-            expansion[kept] = low
-            kept += 1
-        carry = high
-    expansion[kept] = carry
-    return kept + 1
-
-
-grow_expansion = compiled()(grow)
 
 
 @compiled(fastmath={"reassoc", "contract"})

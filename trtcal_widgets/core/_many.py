@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._kernels import SMALLEST_RANGE, count, finite_amax, flush, new_counters
+from trtcal_widgets.core._kernels import INF_BITS, SMALLEST_RANGE, count, finite_amax, flush, magnitude_of, new_counters
 from trtcal_widgets.core._memory import float32_at
 from trtcal_widgets.core.steps import StepKind
 
@@ -28,9 +28,6 @@ __all__ = ["UNCERTAIN", "accumulate_all", "amax_all"]
 _BLOCK = 1 << 15
 """Values that are made at a time: 128 KB for each tensor of a family. A multiple of the chunk of the counting kernel,
 so that sums are added in the order in which a whole array's are."""
-
-_INF_BITS = np.int32(0x7F800000)
-_MAGNITUDE = np.int32(0x7FFFFFFF)
 
 UNCERTAIN = np.int32(0x7FC00000)
 """The bits of a NaN."""
@@ -107,10 +104,8 @@ def _amax_of_family(
         block = x[start : start + _BLOCK]
         for row in range(first, last):
             bits = _block_of(row, first, block, steps, blocks).view(np.int32)
-            best = np.int32(0)
-            for j in range(bits.size):
-                best = max(best, np.int32(bits[j] & _MAGNITUDE))
-            if best >= _INF_BITS:
+            best = magnitude_of(bits)
+            if best >= INF_BITS:
                 finite = False
                 best = finite_amax(bits)
             largest[row] = max(largest[row], best)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.core import _kernels
+from trtcal_widgets.core import _adding
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import UsageError
 
@@ -108,7 +108,7 @@ def _merged_counts(
     for h in others:
         # A histogram without a base holds zeros only, which are in bin 0 of any range.
         own = h.doublings if h.base > 0 else doublings
-        doublings, edge = _kernels.add_counts(counts, doublings, edge, h.counts, own, h.edge, lift_later, lift_earlier)
+        doublings, edge = _adding.add_counts(counts, doublings, edge, h.counts, own, h.edge, lift_later, lift_earlier)
     return counts, doublings, edge
 
 
@@ -118,5 +118,5 @@ def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
     expansion = [0.0] * len(values)
     n = 0
     for value in values:
-        n = _kernels.grow(expansion, n, value)
+        n = _adding.grow(expansion, n, value)
     return tuple(expansion[:n])

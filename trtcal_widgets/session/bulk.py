@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.core._adding import add_counts, grow_expansion
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._kernels import N_BINS, add_counts, grow_expansion
+from trtcal_widgets.core._kernels import N_BINS
 from trtcal_widgets.core.histogram import Histogram
 
 if TYPE_CHECKING:
