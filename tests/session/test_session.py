@@ -342,6 +342,7 @@ def test_cancel_stops_after_the_present_batch_and_a_second_run_is_refused():
         thread.join(20)
         assert not thread.is_alive()
         assert (session.status.phase, session.status.recorded) == ("cancelled", 2)
+        assert session.status.message == "Stopped after 2 whole batches; go on at any time."  # by pause or cancel
         session.run()
         assert session.status.phase == "finished"
 

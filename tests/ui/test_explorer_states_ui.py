@@ -34,6 +34,13 @@ PLACES = """() => ['tc-note-overview', 'tc-export-write', 'tc-rows']
   .filter(Boolean).map((n) => Math.round(n.getBoundingClientRect().top))"""
 CUT = """() => ((n) => n.scrollWidth > n.clientWidth || n.scrollHeight > n.clientHeight)
   (document.querySelector('[data-testid=tc-message]'))"""
+STICKING_OUT = """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap((plot) => {
+  const box = plot.getBoundingClientRect();
+  return [...plot.querySelectorAll('.annotation-text')].filter((n) => {
+    const words = n.getBoundingClientRect();
+    return words.width && (words.left < box.left || words.right > box.right);
+  }).map((n) => n.textContent);
+})"""
 COLLIDING = """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap((plot) => {
   const boxes = [...plot.querySelectorAll('.xtick text')].map((n) => n.getBoundingClientRect()).filter((b) => b.width);
   boxes.sort((a, b) => a.left - b.left);
@@ -51,6 +58,7 @@ def test_nothing_jumps_is_cut_off_or_collides(lab, page, artefacts, theme):
     assert not page.evaluate(CUT), "what to do before the first batch"
     before = page.evaluate(PLACES)
     assert len(before) >= 5
+    assert page.evaluate(STICKING_OUT) == []
 
     explorer.press("tc-play")
     explorer.wait_text("tc-message", "Finished")

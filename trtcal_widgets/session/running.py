@@ -119,7 +119,7 @@ class Running(SessionBase):
         try:
             yield
         except CancelledError:
-            self._commit({}, self._status_now("cancelled", f"Cancelled after {self._so_far()}; go on at any time."))
+            self._commit({}, self._status_now("cancelled", f"Stopped after {self._so_far()}; go on at any time."))
         except KeyboardInterrupt:
             self._commit({}, self._status_now("paused", f"Interrupted after {self._so_far()}; go on at any time."))
             raise

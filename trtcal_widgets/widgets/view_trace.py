@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["TraceView"]
 
 _SLOTS = 3
+
+_NARROW = 24
+"""Letters that fit beside each other where the panel is at its narrowest."""
 
 
 class TraceView(FigureView):
@@ -46,7 +50,7 @@ class TraceView(FigureView):
             self.figure.layout.yaxis.range = _range(trace)
             empty = trace.positions.size == 0
             self.figure.layout.annotations[0].visible = empty
-            self.figure.layout.annotations[0].text = note or "nothing to draw yet"
+            self.figure.layout.annotations[0].text = "<br>".join(wrap(note or "nothing to draw yet", _NARROW))
             self.figure.layout.yaxis.showticklabels = not empty
 
     def _draw(self) -> None:
