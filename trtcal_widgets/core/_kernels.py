@@ -32,6 +32,7 @@ __all__ = [
     "flush",
     "magnitude_of",
     "new_counters",
+    "start_of",
     "start_of_values",
 ]
 
@@ -96,12 +97,18 @@ def finite_amax(bits: NDArray[np.int32]) -> np.int32:
 
 
 @compiled()
+def start_of(largest: np.int32) -> float:
+    """Return the range that a histogram starts from, given the bits of the largest finite |x|; 0 where that is 0."""
+    bits = np.empty(1, np.int32)
+    bits[0] = largest
+    amax = np.float64(bits.view(np.float32)[0])
+    return max(amax, SMALLEST_RANGE) if amax > 0.0 else 0.0
+
+
+@compiled()
 def start_of_values(x: NDArray[np.float32]) -> float:
     """Return the range that a histogram of contiguous values starts from: their largest finite |x|; 0 for none."""
-    largest = np.empty(1, np.int32)
-    largest[0] = finite_amax(x.view(np.int32))
-    amax = np.float64(largest.view(np.float32)[0])
-    return max(amax, SMALLEST_RANGE) if amax > 0.0 else 0.0
+    return start_of(finite_amax(x.view(np.int32)))
 
 
 @compiled()

@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
 from trtcal_widgets.core._compile import compiled
-from trtcal_widgets.core._kernels import INF_BITS, SMALLEST_RANGE, count, finite_amax, flush, magnitude_of, new_counters
+from trtcal_widgets.core._kernels import INF_BITS, count, finite_amax, flush, magnitude_of, new_counters, start_of
 from trtcal_widgets.core._memory import float32_at
 from trtcal_widgets.core.steps import StepKind
 
@@ -96,7 +96,13 @@ def _block_of(
 def _amax_of_family(
     x: NDArray[np.float32], first: int, last: int, steps: StepTables, largest: NDArray[np.int32]
 ) -> bool:
-    """Write the bits of the largest finite |x| of each tensor of a family; return whether all values were finite."""
+    """Write the bits of the largest finite |x| of an array and of what is made of it.
+
+    Return whether all values of what is made, and of what it is made of, were finite.
+    """
+    if last == first + 1:
+        largest[first] = finite_amax(x.view(np.int32))
+        return True
     finite = True
     blocks = np.empty((last - first, min(_BLOCK, x.size)), np.float32)
     largest[first:last] = 0
@@ -110,11 +116,6 @@ def _amax_of_family(
                 best = finite_amax(bits)
             largest[row] = max(largest[row], best)
     return finite
-
-
-@compiled()
-def _clips(first: int, last: int, steps: StepTables) -> bool:
-    return bool(np.any(steps.kinds[first + 1 : last] == _CLIP))
 
 
 @compiled()
@@ -136,9 +137,8 @@ def amax_all(
     for i in range(addresses.size):
         x = carray(float32_at(addresses[i]), sizes[i])
         first, last = steps.starts[i], steps.starts[i + 1]
-        if last == first + 1:
-            largest[first] = finite_amax(x.view(np.int32))
-        elif not _amax_of_family(x, first, last, steps, largest) and _clips(first, last, steps):
+        finite = _amax_of_family(x, first, last, steps, largest)
+        if not finite and np.any(steps.kinds[first + 1 : last] == _CLIP):
             largest[first + 1 : last] = UNCERTAIN
 
 
@@ -146,13 +146,16 @@ def amax_all(
 def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: StepTables, tables: Tables) -> None:
     """Count one array and what is made of it; the ranges to start from are there."""
     bases, doublings, slots, tallies, moments = tables
-    blocks = np.empty((last - first, min(_BLOCK, x.size)), np.float32)
+    # An array alone is counted as it lies in memory, in one go.
+    size = x.size if last == first + 1 else min(_BLOCK, x.size)
+    blocks = np.empty((last - first, size if last > first + 1 else 0), np.float32)
     counters = new_counters(last - first)
     unflushed = np.zeros(last - first, np.int64)
-    for start in range(0, x.size, _BLOCK):
-        block = x[start : start + _BLOCK]
+    for start in range(0, x.size, max(size, 1)):
+        block = x[start : start + size]
         for row in range(first, last):
             values = _block_of(row, first, block, steps, blocks)
+            # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
             limit = math.ldexp(bases[row] if bases[row] > 0.0 else 1.0, doublings[row])
             k = row - first
             grown, unflushed[k] = count(
@@ -178,26 +181,14 @@ def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], step
         ``doublings``, how often the ranges had to double, written; and ``slots``, ``tallies`` and ``moments`` as
         :func:`~trtcal_widgets.core._kernels.accumulate` has them, a row for each tensor.
     """
-    bases, doublings, slots, tallies, moments = tables
+    bases = tables[0]
     largest = np.zeros(bases.size, np.int32)
-    amax = largest.view(np.float32)
-    counters = new_counters(1)[0]
     for i in range(addresses.size):
         x = carray(float32_at(addresses[i]), sizes[i])
         first, last = steps.starts[i], steps.starts[i + 1]
-        alone = last == first + 1
         if np.any(bases[first:last] == 0.0):
-            if alone:
-                largest[first] = finite_amax(x.view(np.int32))
-            else:
-                _amax_of_family(x, first, last, steps, largest)
+            _amax_of_family(x, first, last, steps, largest)
             for row in range(first, last):
-                if bases[row] == 0.0 and amax[row] > 0.0:
-                    bases[row] = max(np.float64(amax[row]), SMALLEST_RANGE)
-        if alone:
-            # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
-            limit = bases[first] if bases[first] > 0.0 else 1.0
-            doublings[first], _ = count(x, counters, 0, slots[first], limit, tallies[first], moments[first])
-            flush(counters, slots[first])
-        else:
-            _accumulate_family(x, first, last, steps, tables)
+                if bases[row] == 0.0:
+                    bases[row] = start_of(largest[row])
+        _accumulate_family(x, first, last, steps, tables)

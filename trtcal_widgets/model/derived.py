@@ -26,9 +26,11 @@ __all__ = ["derived_tensors"]
 
 _STANDARD = ("", "ai.onnx")
 _RESHAPES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+_WITH_SCALAR = {"Add": StepKind.ADD, "Sub": StepKind.ADD, "Mul": StepKind.MULTIPLY, "Div": StepKind.DIVIDE}
+_SCALAR_FIRST = {"Add": StepKind.ADD, "Sub": StepKind.SUBTRACT_FROM, "Mul": StepKind.MULTIPLY}
 _OF_TWO = {"Add": StepKind.ADD_TENSORS, "Sub": StepKind.SUBTRACT_TENSORS, "Mul": StepKind.MULTIPLY_TENSORS}
 _CHANGES = (TensorKind.INPUT, TensorKind.ACTIVATION)
-_ARITHMETIC = frozenset({"Add", "Div", "Mul", "Sub"})
+_ARITHMETIC = frozenset(_WITH_SCALAR)
 
 _READERS = frozenset(
     {
@@ -124,13 +126,11 @@ class _Search:
             return None
         read, parent = place
         if right is not None:
-            kinds = {"Add": StepKind.ADD, "Sub": StepKind.ADD, "Mul": StepKind.MULTIPLY, "Div": StepKind.DIVIDE}
             constant = -right if op_type == "Sub" else right  # x - c is x + -c, to the bit
-            return read, Step(parent, kinds[op_type], constant)
-        if left is None or op_type == "Div":
+            return read, Step(parent, _WITH_SCALAR[op_type], constant)
+        if left is None or op_type not in _SCALAR_FIRST:
             return None
-        kinds = {"Add": StepKind.ADD, "Sub": StepKind.SUBTRACT_FROM, "Mul": StepKind.MULTIPLY}
-        return read, Step(parent, kinds[op_type], left)
+        return read, Step(parent, _SCALAR_FIRST[op_type], left)
 
     def _of_two(self, op_type: str, a: str, b: str) -> tuple[str, Step] | None:
         """Return the step for two tensors that are made of one, value by value in the same order."""

@@ -101,9 +101,6 @@ def stream_histograms(
     """
     parts: defaultdict[str, list[Histogram]] = defaultdict(list)
     for name, last, histogram in _pipelined(_groups(stream, bases, workers, families), _counting, executor, workers):
-        if last and name not in parts:
-            yield name, histogram
-            continue
         parts[name].append(histogram)
         if last:
             # Joined, the parts have the counts that the whole array has.
