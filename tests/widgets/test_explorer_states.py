@@ -28,9 +28,9 @@ def layout(view):
 
 
 def note_of(view):
-    """What is written into an empty plot; nothing where it is not empty."""
+    """What is written into an empty plot, in one line; nothing where it is not empty."""
     note = layout(view).annotations[-1]
-    return note.text if note.visible else ""
+    return note.text.replace("<br>", " ") if note.visible else ""
 
 
 def select(explorer, name):
