@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.locks import CACHE, alone
 from tests.support.shared import shared_path
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 BINDINGS = "cuda-bindings"
@@ -69,6 +69,11 @@ def header_folder() -> Path:
     for home in (os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"):
         if home and (Path(home) / "include/cudaProfiler.h").is_file():
             return Path(home) / "include"
+    with alone("cuda_headers"):
+        return _downloaded_headers()
+
+
+def _downloaded_headers() -> Path:
     folder = CACHE / "cuda_headers"
     if not (folder / "cuda.h").is_file():
         wheels = CACHE / "wheels"
@@ -85,7 +90,7 @@ def header_folder() -> Path:
 
 @cache
 def fake_driver() -> Path:
-    """Return the folder of the fake ``libcuda.so.1``."""
+    """Return the folder of the fake ``libcuda.so.1``, which is built by each test process for itself."""
     tool = shared_path("tools", "make_cuda_fake.py")
     if sys.platform != "linux":
         _cannot("the fake CUDA driver is a Linux library")
@@ -94,7 +99,7 @@ def fake_driver() -> Path:
     spec.loader.exec_module(module)
     assert _VERSION in module.IMPL
     module.IMPL = module.IMPL.replace(_VERSION, _VERSION_OF_ENVIRONMENT) + _NEWER_CALLS
-    folder = CACHE / "fake_cuda"
+    folder = CACHE / "fake_cuda" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
     before = sys.argv
     sys.argv = [str(tool), str(folder), "--include", str(header_folder())]
     try:
@@ -114,6 +119,11 @@ def pycuda_folder() -> Path:
         return folder
     if not (IN_CI or os.environ.get("TRTCAL_BUILD_PYCUDA")):
         pytest.skip("PyCUDA is not built; TRTCAL_BUILD_PYCUDA=1 builds it, which takes three minutes")
+    with alone("pycuda"):
+        return folder if (folder / "pycuda").is_dir() else _built_pycuda(folder)
+
+
+def _built_pycuda(folder: Path) -> Path:
     home = CACHE / "pycuda_home"
     home.mkdir(parents=True, exist_ok=True)
     # PyCUDA's build reads its settings from the home folder.

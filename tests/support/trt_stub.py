@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.locks import CACHE, alone
 from tests.support.shared import shared_path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".cache" / "trt"
+FOLDER = CACHE / "trt"
 
 RELEASES = {
     "8.6.1": ("tensorrt-bindings==8.6.1", (3, 11)),
@@ -66,15 +67,19 @@ def bindings(release: str) -> Path:
         return folder
     if not sys.platform.startswith("linux") or not all(map(shutil.which, ("cc", "nm", "readelf"))):
         _missing("the stub libraries need Linux, a C compiler and binutils")
-    wheel = _wheel(release, python)
+    with alone(f"trt-{release}-{python}"):
+        if not folder.exists():
+            _make_stub(_wheel(release, python), folder)
+    return folder
+
+
+def _make_stub(wheel: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / "made"
         tool = shared_path("tools", "make_trt_stub.py")
         subprocess.run([sys.executable, str(tool), str(wheel), str(made)], check=True, capture_output=True)
-        if not folder.exists():  # another test process may have been quicker
-            made.rename(folder)
-    return folder
+        made.rename(folder)
 
 
 def _wheel(release: str, python: str) -> Path:

@@ -1,0 +1,16 @@
+"""What several test processes share is made by one of them, while the others wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+CACHE = Path(__file__).resolve().parents[2] / ".cache"
+"""What tests fetch or build once and keep; never committed."""
+
+
+def alone(what: str) -> FileLock:
+    """Let one process at a time into a ``with`` block of that name."""
+    CACHE.mkdir(exist_ok=True)
+    return FileLock(CACHE / f"{what}.lock")
