@@ -281,6 +281,10 @@ def test_the_structs_of_the_source_are_the_dtypes_of_the_plan(nvrtc):
             checks.append(f'static_assert(sizeof((({name}*)0)->{field}) == {kind.itemsize}, "");')
     checks.append(f'static_assert(ROW == {ROW}, "");')
     options = nvrtc.ProgramOptions(arch="sm_90", std="c++17")
+    try:
+        nvrtc.Program("struct S { int a; }; enum { at = __builtin_offsetof(S, a) };", "c++", options).compile("cubin")
+    except Exception as error:  # noqa: BLE001 - as in the fixture
+        pytest.skip(f"this NVRTC (13.0 is one) cannot say where a member is: {error}")
     nvrtc.Program(source + "\n".join(checks), "c++", options).compile("cubin")
 
 
