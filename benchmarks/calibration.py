@@ -104,11 +104,6 @@ def use_cores(n: int) -> None:
     ort.SessionOptions = Options
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def bare_session(path: Path):
     """Return a plain ONNX Runtime session with its defaults."""
     import onnxruntime as ort
@@ -223,12 +218,13 @@ def thresholds() -> dict[str, float]:
 
     from trtcal_widgets import ArrayBatches, CalibrationSession
     from trtcal_widgets.core.thresholds import METHODS, threshold
+    from trtcal_widgets.runners.histograms import available_cores
 
     with CalibrationSession(detector(), ArrayBatches(photos(2)), batch_size=1) as session:
         session.run()
         histograms = [session.histogram(name) for name in session.tensors]
     result: dict[str, float] = {"tensors": len(histograms)}
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for label, methods in (("entropy", ["entropy"]), ("all methods", list(METHODS))):
             times = []
             for _ in range(5):
@@ -259,13 +255,15 @@ def in_process(*arguments: str) -> dict[str, float]:
 
 def report(rounds: int, counts: list[int], modes: list[str]) -> str:
     """Measure everything and return the tables as Markdown."""
+    from trtcal_widgets.runners.histograms import available_cores
+
     ratios: dict[str, list[float]] = {mode: [] for mode in modes}
     for number in range(rounds):
         for mode in modes:
             ratios[mode].append(in_process("time", mode, "16")["ratio"])
             print(f"round {number + 1}: {mode}: {ratios[mode][-1]:.2f}x", file=sys.stderr)
     lines = [
-        f"PP-OCRv4 detection, 640x640, 16 photos; {platform.machine()}, {cores()} cores, "
+        f"PP-OCRv4 detection, 640x640, 16 photos; {platform.machine()}, {available_cores()} cores, "
         f"Python {platform.python_version()}, onnxruntime {__import__('onnxruntime').__version__}; "
         f"median of {rounds} interleaved rounds.",
         "",
@@ -292,7 +290,7 @@ def report(rounds: int, counts: list[int], modes: list[str]) -> str:
         lines += [f"ORT Entropy takes {statistics.median(faster):.1f} times as long as one pass ({listed}).", ""]
     searched, made = in_process("thresholds"), in_process("left out")
     lines += [
-        f"Thresholds of all {searched['tensors']:.0f} tensors from their histograms, {cores()} threads: "
+        f"Thresholds of all {searched['tensors']:.0f} tensors from their histograms, {available_cores()} threads: "
         f"entropy {searched['entropy']:.2f} s, all methods {searched['all methods']:.2f} s.",
         "",
         f"{made['tensors']:.0f} activations with {100 * made['share']:.0f} % of all values are made while others are "

@@ -146,9 +146,9 @@ def amax_all(
 def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: StepTables, tables: Tables) -> None:
     """Count one array and what is made of it; the ranges to start from are there."""
     bases, doublings, slots, tallies, moments = tables
-    # An array alone is counted as it lies in memory, in one go.
-    size = x.size if last == first + 1 else min(_BLOCK, x.size)
-    blocks = np.empty((last - first, size if last > first + 1 else 0), np.float32)
+    alone = last == first + 1  # an array alone is counted as it lies in memory, in one go
+    size = x.size if alone else min(_BLOCK, x.size)
+    blocks = np.empty((last - first, 0 if alone else size), np.float32)
     counters = new_counters(last - first)
     unflushed = np.zeros(last - first, np.int64)
     for start in range(0, x.size, max(size, 1)):
