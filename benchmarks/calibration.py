@@ -217,8 +217,8 @@ def thresholds() -> dict[str, float]:
     from concurrent.futures import ThreadPoolExecutor
 
     from trtcal_widgets import ArrayBatches, CalibrationSession
+    from trtcal_widgets.common.cores import available_cores
     from trtcal_widgets.core.thresholds import METHODS, threshold
-    from trtcal_widgets.runners.histograms import available_cores
 
     with CalibrationSession(detector(), ArrayBatches(photos(2)), batch_size=1) as session:
         session.run()
@@ -255,7 +255,7 @@ def in_process(*arguments: str) -> dict[str, float]:
 
 def report(rounds: int, counts: list[int], modes: list[str]) -> str:
     """Measure everything and return the tables as Markdown."""
-    from trtcal_widgets.runners.histograms import available_cores
+    from trtcal_widgets.common.cores import available_cores
 
     ratios: dict[str, list[float]] = {mode: [] for mode in modes}
     for number in range(rounds):

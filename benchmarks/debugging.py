@@ -49,7 +49,7 @@ def bare_seconds(session, images: np.ndarray) -> float:
 
 def quantised_file(path: Path, scales: dict[str, float], folder: str) -> Path:
     """Write the Q/DQ model."""
-    from trtcal_widgets.export.qdq import build_qdq
+    from trtcal_widgets.export.qdq.build import build_qdq
 
     target = Path(folder) / "model.qdq.onnx"
     build_qdq(path, scales).write(target)

@@ -14,8 +14,8 @@ import matplotlib as mpl
 import numpy as np
 
 from trtcal_widgets import sample
+from trtcal_widgets.common.palette import METHOD_STYLES
 from trtcal_widgets.core import NoiseModel, fake_quantize, threshold_curve
-from trtcal_widgets.core.palette import METHOD_STYLES
 from trtcal_widgets.session import CalibrationSession
 
 mpl.use("svg")  # before pyplot is loaded

@@ -2,6 +2,39 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The first call compiles kernels, and how long a test takes is nothing to assert.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def run_python():
+    """Run a program in a fresh interpreter and return what it prints; warnings are errors there too."""
+
+    def run(program, *arguments, **environment):
+        result = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run
+
 
 def pytest_collection_modifyitems(items):
     """Run the browser tests last: while Playwright is open, its event loop runs in the main thread.

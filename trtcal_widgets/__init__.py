@@ -12,29 +12,29 @@ from trtcal_widgets._version import __version__
 
 if TYPE_CHECKING:
     from trtcal_widgets import sample
-    from trtcal_widgets.core.cache import CalibrationCache
     from trtcal_widgets.core.calibrate import calibrate_array
-    from trtcal_widgets.core.formats import read_scale_file
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data import ArrayBatches, IdxImages, ImageFolder, IterableBatches
-    from trtcal_widgets.debug.evaluation import Evaluation
     from trtcal_widgets.errors import TrtcalError
+    from trtcal_widgets.formats.cache import CalibrationCache
+    from trtcal_widgets.formats.reading import read_scale_file
+    from trtcal_widgets.runners.evaluation import Evaluation
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
     from trtcal_widgets.session import CalibrationSession
-    from trtcal_widgets.widgets.build_panel import BuildPanel
-    from trtcal_widgets.widgets.cache_viewer import CacheViewer
-    from trtcal_widgets.widgets.debugger import AccuracyDebugger
-    from trtcal_widgets.widgets.explorer import CalibrationExplorer
+    from trtcal_widgets.widgets.build.widget import BuildPanel
+    from trtcal_widgets.widgets.cache.widget import CacheViewer
+    from trtcal_widgets.widgets.debugger.widget import AccuracyDebugger
+    from trtcal_widgets.widgets.explorer.widget import CalibrationExplorer
 
 _HOMES = {
-    "AccuracyDebugger": "trtcal_widgets.widgets.debugger",
+    "AccuracyDebugger": "trtcal_widgets.widgets.debugger.widget",
     "ArrayBatches": "trtcal_widgets.data",
-    "BuildPanel": "trtcal_widgets.widgets.build_panel",
-    "CacheViewer": "trtcal_widgets.widgets.cache_viewer",
-    "CalibrationCache": "trtcal_widgets.core.cache",
-    "CalibrationExplorer": "trtcal_widgets.widgets.explorer",
+    "BuildPanel": "trtcal_widgets.widgets.build.widget",
+    "CacheViewer": "trtcal_widgets.widgets.cache.widget",
+    "CalibrationCache": "trtcal_widgets.formats.cache",
+    "CalibrationExplorer": "trtcal_widgets.widgets.explorer.widget",
     "CalibrationSession": "trtcal_widgets.session",
-    "Evaluation": "trtcal_widgets.debug.evaluation",
+    "Evaluation": "trtcal_widgets.runners.evaluation",
     "Histogram": "trtcal_widgets.core.histogram",
     "IdxImages": "trtcal_widgets.data",
     "ImageFolder": "trtcal_widgets.data",
@@ -42,7 +42,7 @@ _HOMES = {
     "OnnxRuntimeRunner": "trtcal_widgets.runners.onnxruntime",
     "TrtcalError": "trtcal_widgets.errors",
     "calibrate_array": "trtcal_widgets.core.calibrate",
-    "read_scale_file": "trtcal_widgets.core.formats",
+    "read_scale_file": "trtcal_widgets.formats.reading",
 }
 
 __all__ = [

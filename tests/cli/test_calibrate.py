@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.shared import shared_path
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.thresholds import METHODS
+from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.session import CalibrationSession
 
 MODEL = sample.model_path()

@@ -9,8 +9,8 @@ import sys
 import pytest
 from PIL import Image
 
-from trtcal_widgets.cli import demo
-from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.cli.commands import demo
+from trtcal_widgets.formats.cache import CalibrationCache
 
 NOTEBOOK = "01_explore_calibration.ipynb"
 

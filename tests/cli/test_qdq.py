@@ -7,7 +7,7 @@ import pytest
 
 from tests.export.test_port import distinct, renamed
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.model.plan import PrecisionPlan
 
 

@@ -26,7 +26,7 @@ def headings(page):
 
 
 def test_every_section_that_a_help_text_names_exists(page):
-    from trtcal_widgets.widgets.help_texts import HELP
+    from trtcal_widgets.widgets.explorer.panels import HELP
 
     assert {text.section for text in HELP.values()} <= set(headings(page))
 

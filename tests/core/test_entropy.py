@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.core import oracles
-from trtcal_widgets.core import _objectives
 from trtcal_widgets.core.histogram import N_BINS, Histogram
+from trtcal_widgets.core.kernels import objectives as _objectives
 from trtcal_widgets.core.thresholds import FIRST_CANDIDATE, threshold, threshold_curve
 
 

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from tests.core import oracles
-from trtcal_widgets.core import _kernels
-from trtcal_widgets.core.counting import amax_of
+from trtcal_widgets.core.counting import amax_of, combine, join_parts, replay
 from trtcal_widgets.core.histogram import N_BINS, SMALLEST_RANGE, Histogram, bin_factor
-from trtcal_widgets.core.merging import combine, join_parts, replay
+from trtcal_widgets.core.kernels import counting as _kernels
 from trtcal_widgets.errors import UsageError
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)

@@ -50,14 +50,15 @@ def test_the_core_alone_loads_nothing_heavy(run_python):
 
 def test_every_module_of_the_core_is_free_of_front_ends(run_python):
     folder = Path(trtcal_widgets.__file__).parent / "core"
-    names = [f"trtcal_widgets.core.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+    modules = [path.relative_to(folder).with_suffix("") for path in sorted(folder.rglob("*.py"))]
+    names = [".".join(("trtcal_widgets.core", *module.parts)) for module in modules if module.stem != "__init__"]
     loaded = top_level_modules_after(run_python, *names)
     assert not loaded & {*FRONT_ENDS, "pandas", "torch"}
     assert "numba" in loaded
 
 
 def test_reading_a_cache_does_not_load_the_compiler(run_python):
-    loaded = top_level_modules_after(run_python, "trtcal_widgets.core.cache", "trtcal_widgets.core.formats")
+    loaded = top_level_modules_after(run_python, "trtcal_widgets.formats.cache", "trtcal_widgets.formats.reading")
     assert not loaded & {*FRONT_ENDS, "numba", "llvmlite"}
 
 
@@ -72,7 +73,7 @@ def test_everything_the_core_exports_exists_and_nothing_else(run_python):
     assert len(set(core.__all__)) == len(core.__all__)
     assert set(core.__all__) <= set(dir(core))
     for name in core.__all__:
-        module = f"trtcal_widgets.core.{core._HOMES[name]}"
+        module = core._HOMES[name]
         assert name in importlib.import_module(module).__all__
         assert getattr(core, name) is getattr(importlib.import_module(module), name)
     with pytest.raises(AttributeError, match="no attribute 'histogramm'"):
@@ -83,7 +84,10 @@ def test_everything_the_core_exports_exists_and_nothing_else(run_python):
 COMPILE = """
 import json
 import numpy as np
-from trtcal_widgets.core import _adding, _many, _objectives, amax_of, calibrate_array
+from trtcal_widgets.core import amax_of, calibrate_array
+from trtcal_widgets.core.kernels import adding as _adding
+from trtcal_widgets.core.kernels import families as _many
+from trtcal_widgets.core.kernels import objectives as _objectives
 
 x = np.linspace(-1, 2, 5000, dtype=np.float32)
 x[3] = np.nan
@@ -122,7 +126,8 @@ print(Histogram.of(np.ones(10, np.float32)).n_finite)
 def test_a_machine_without_a_writable_folder_works_too(run_python, tmp_path):
     """Numba refuses to cache there, at import; the kernels are then compiled without."""
     copy = tmp_path / "elsewhere"
-    shutil.copytree(Path(trtcal_widgets.__file__).parent / "core", copy / "trtcal_widgets" / "core")
+    for folder in ("core", "common", "formats"):
+        shutil.copytree(Path(trtcal_widgets.__file__).parent / folder, copy / "trtcal_widgets" / folder)
     for name in ("__init__.py", "_version.py", "errors.py"):
         shutil.copy(Path(trtcal_widgets.__file__).parent / name, copy / "trtcal_widgets" / name)
     assert run_python(NO_CACHE, str(copy)).strip() == "10"

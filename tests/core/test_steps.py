@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trtcal_widgets.core import _many
 from trtcal_widgets.core.counting import Counting, amax_of, amax_of_all
 from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.kernels import families as _many
 from trtcal_widgets.core.steps import NO_STEPS, Step, StepKind, step_tables
 
 RNG = np.random.default_rng(5)

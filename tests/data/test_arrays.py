@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from trtcal_widgets.data import ONLY_INPUT, ArrayBatches, IterableBatches
-from trtcal_widgets.data.numpy_files import open_npz
+from trtcal_widgets.data.arrays import open_npz
 from trtcal_widgets.errors import DataError, UsageError
 
 IMAGES = np.random.default_rng(3).normal(size=(20, 3, 16, 16)).astype(np.float32)

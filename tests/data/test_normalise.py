@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trtcal_widgets.data.normalise import normalisation
+from trtcal_widgets.data.pixels import normalisation
 from trtcal_widgets.errors import UsageError
 
 ALL_PIXELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)

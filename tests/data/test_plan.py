@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trtcal_widgets.data import ArrayBatches, BatchPlan, IterableBatches, NoSuchBatchError
-from trtcal_widgets.data.kept import KeptBatches
+from trtcal_widgets.data.plan import KeptBatches
 from trtcal_widgets.errors import DataError, UsageError
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from trtcal_widgets.data import ArrayBatches, BatchPlan, ImageFolder, IterableBatches
-from trtcal_widgets.data import locks as locks_module
-from trtcal_widgets.data.locks import reading
+from trtcal_widgets.data import plan as locks_module
+from trtcal_widgets.data.plan import reading
 from trtcal_widgets.errors import DataError
 
 N = 12

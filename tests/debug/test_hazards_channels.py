@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from tests.support.graphs import const, node, save, value
 from trtcal_widgets import OnnxRuntimeRunner, sample
-from trtcal_widgets.debug.hazards_channels import channel_amax, channel_axes, channel_ranges, weight_ranges
+from trtcal_widgets.debug.hazards.channels import channel_amax, channel_axes, channel_ranges, weight_ranges
 from trtcal_widgets.model.load import load_graph
 
 RNG = np.random.default_rng(11)

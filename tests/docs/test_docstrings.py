@@ -13,8 +13,8 @@ import pytest
 import trtcal_widgets
 from tests.support.pages import CLASSES, furnish
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
-from trtcal_widgets.core.cache import CalibrationCache
-from trtcal_widgets.core.formats import convert
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.reading import convert
 
 NEEDS_TENSORRT = "trtcal_widgets.trt"
 
@@ -62,7 +62,7 @@ def test_an_example_gives_what_it_says(name):
 
 @pytest.mark.parametrize("name", [n for n, t in EXAMPLES.items() if is_skipped(t) and not n.startswith(NEEDS_TENSORRT)])
 def test_an_example_that_needs_files_runs(name, names):
-    globs = {**EXAMPLES[name].globs, **vars(importlib.import_module("trtcal_widgets.core.files")), **names}
+    globs = {**EXAMPLES[name].globs, **vars(importlib.import_module("trtcal_widgets.common.files")), **names}
     globs |= {public: getattr(trtcal_widgets, public) for public in trtcal_widgets.__all__}
     for example in EXAMPLES[name].examples:
         if example.want:

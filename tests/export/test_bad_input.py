@@ -10,9 +10,9 @@ from tests.export.helpers import checked
 from tests.support.graphs import const, node, save, value
 from tests.support.shared import shared_path
 from trtcal_widgets import read_scale_file, sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import ExportError, ModelError, UsageError
 from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.model.plan import PrecisionPlan
 
 LENET = {"data": 0.008, "conv1": 0.02, "pool1": 0.015, "flatten": 0.04, "ip1": 0.1, "relu1": 0.017, "prob": 0.007}

@@ -10,11 +10,11 @@ from onnx import TensorProto, helper
 from tests.export.helpers import checked, run, session
 from tests.support.graphs import const, node, save, value
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
-from trtcal_widgets.core.formats import CONVERT_TARGETS, convert, read_scale_file
 from trtcal_widgets.errors import CacheFormatError, ExportError
-from trtcal_widgets.export import qdq_write
 from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.export.qdq import write as qdq_write
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.reading import CONVERT_TARGETS, convert, read_scale_file
 from trtcal_widgets.model.load import load_graph, load_model
 
 LENET = {"data": 0.008, "pool1": 0.015, "flatten": 0.04, "relu1": 0.017}

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.support.graphs import const, node, save, value
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import ExportError, ModelError
 from trtcal_widgets.export.plan_formats import (
     cache_for_plan,
@@ -20,6 +19,7 @@ from trtcal_widgets.export.plan_formats import (
     python_snippet,
     trtexec_arguments,
 )
+from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.model.load import load_model
 from trtcal_widgets.model.plan import PrecisionPlan
 

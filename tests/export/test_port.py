@@ -14,10 +14,10 @@ from tests.support.graphs import const, node, save, value
 from tests.support.minilm import minilm_model
 from tests.support.models import ocr_model
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
-from trtcal_widgets.core.formats import ScaleTable
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.port import port_scales
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.reading import ScaleTable
 from trtcal_widgets.model.load import load_graph
 
 

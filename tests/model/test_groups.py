@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.graphs import const, node, save, value
 from tests.support.shared import shared_path
-from trtcal_widgets.model.groups import shares_scale
+from trtcal_widgets.model.kinds import shares_scale
 from trtcal_widgets.model.load import load_graph
 
 YOLO11, YOLOV8 = "yolo11.TRT-101200.cache", "yolov8.TRT-101401.cache"

@@ -8,18 +8,17 @@ import pytest
 
 from tests.support.graphs import const, node, save, value
 from tests.support.shared import shared_path
-from trtcal_widgets.core.cache import CalibrationCache
-from trtcal_widgets.core.format_synthetic import constant_row, row_of
 from trtcal_widgets.export.plan_formats import cache_for_plan
 from trtcal_widgets.export.port import port_scales
 from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.header import constant_row, row_of
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.model.rows import compare_with_model, constants_of
-from trtcal_widgets.trt.cache_check import check_cache
-from trtcal_widgets.trt.feed import CacheFile, DataFeed
-from trtcal_widgets.trt.partial import check_dla, merge_caches
-from trtcal_widgets.widgets.cache_facts import read_facts
+from trtcal_widgets.trt.calibration.caches import check_cache, check_dla, merge_caches
+from trtcal_widgets.trt.calibration.feed import CacheFile, DataFeed
+from trtcal_widgets.widgets.cache.facts import read_facts
 
 ROWS = {"x": 0.5, "c": 0.25, "bias_output": 0.125, "s": 0.5, "soft_output": 0.25, "y": 0.25}
 

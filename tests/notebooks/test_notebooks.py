@@ -63,7 +63,7 @@ def test_runs(executed):
     if name in FILES:
         assert written == FILES[name]
     if name == "01_explore_calibration.ipynb":
-        from trtcal_widgets.core.cache import CalibrationCache
+        from trtcal_widgets.formats.cache import CalibrationCache
 
         assert CalibrationCache.read(folder / "calibration.cache").hex("data") == "3c008912"
         outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]

@@ -11,14 +11,13 @@ from onnx import TensorProto
 from tests.support.graphs import INT64, const, node, save, value
 from tests.support.minilm import HEAD, HEADS, HIDDEN, LAYERS, MASK_FILL, encode, minilm_model, weights
 from tests.support.models import ocr_model
+from trtcal_widgets.core import streams
 from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import DataError, MissingDependencyError, ModelError, UsageError
 from trtcal_widgets.model.derived import derived_tensors
-from trtcal_widgets.runners import histograms as streams
 from trtcal_widgets.runners.base import Runner
-from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
-from trtcal_widgets.runners.onnxruntime_tap import OnnxRuntimeTap
+from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner, OnnxRuntimeTap
 
 SHAPES = {"det": (1, 3, 96, 128), "rec": (2, 3, 48, 160), "cls": (2, 3, 48, 192)}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from trtcal_widgets.errors import OutOfDeviceMemoryError, TrtcalError, UsageError
-from trtcal_widgets.trt.memory import (
+from trtcal_widgets.gpu.memory import (
     BatchStage,
     DeviceMemory,
     PinnedBuffer,

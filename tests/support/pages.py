@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.graphs import const, node, save, value
-from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.formats.cache import CalibrationCache
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from trtcal_widgets.trt.memory import DeviceMemory
+    from trtcal_widgets.gpu.memory import DeviceMemory
 
 ALGORITHMS = {
     "IInt8EntropyCalibrator2": "EntropyCalibration2",

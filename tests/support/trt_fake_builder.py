@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.support.trt_fake_base import ALGORITHMS, Machine, log, numpy_dtype, read, swallow
 from tests.support.trt_fake_runtime import compute
-from trtcal_widgets.core.cache import CalibrationCache
+from trtcal_widgets.formats.cache import CalibrationCache
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from trtcal_widgets.trt.memory import DeviceMemory
-from trtcal_widgets.trt.memory_driver import DeviceInfo, DriverCallError, MemInfo
+from trtcal_widgets.gpu.driver import DeviceInfo, DriverCallError, MemInfo
+from trtcal_widgets.gpu.memory import DeviceMemory
 
 _ALIGNMENT = 256
 """What cuMemAlloc gives, and TensorRT asks for."""
 
 
 class HostDriver:
-    """The calls of :class:`trtcal_widgets.trt.memory_driver.Driver`; ``capacity`` bytes can be allocated."""
+    """The calls of :class:`trtcal_widgets.gpu.driver.Driver`; ``capacity`` bytes can be allocated."""
 
     name = "host"
 

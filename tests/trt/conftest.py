@@ -10,8 +10,8 @@ from tests.support.trt_fake import make_fake
 from tests.support.trt_fake_base import Machine
 from tests.support.trt_host_driver import HostDriver
 from trtcal_widgets.errors import DeviceError, MissingDependencyError
-from trtcal_widgets.trt import memory as memory_module
-from trtcal_widgets.trt.memory import DeviceMemory
+from trtcal_widgets.gpu import memory as memory_module
+from trtcal_widgets.gpu.memory import DeviceMemory
 
 
 @pytest.fixture

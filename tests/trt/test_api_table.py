@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trtcal_widgets.trt import api, calibrator
+from trtcal_widgets.trt import api
+from trtcal_widgets.trt.calibration import calibrator
 
 FOLDER = Path(api.__file__).parent
 FILES = [

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from trtcal_widgets import sample, trt
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import EngineError, UsageError
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.gpu.histogram import GpuHistograms
 from trtcal_widgets.model.plan import PrecisionPlan
-from trtcal_widgets.trt.gpu_histogram import GpuHistograms
 from trtcal_widgets.trt.log import _logger as logger
 
 LENET = sample.model_path()

@@ -13,7 +13,6 @@ import pytest
 from onnx import TensorProto, helper
 
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.data import IterableBatches
 from trtcal_widgets.errors import (
     CacheFormatError,
@@ -25,10 +24,11 @@ from trtcal_widgets.errors import (
     OutOfDeviceMemoryError,
     UsageError,
 )
+from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.trt.building import build
-from trtcal_widgets.trt.calibrator import make_calibrator
+from trtcal_widgets.trt.calibration.calibrator import make_calibrator
 from trtcal_widgets.trt.control import BuildControl, Progress
 
 LENET = sample.model_path()

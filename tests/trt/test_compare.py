@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.data import BatchPlan
-from trtcal_widgets.debug.evaluation import Evaluation
 from trtcal_widgets.errors import DataError, SessionError, UsageError
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.runners.evaluation import Evaluation
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.trt.building import build

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import DataError, EngineError, ExportError, UsageError
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.gpu.driver import DeviceError, DeviceInfo
+from trtcal_widgets.gpu.memory import OutOfDeviceMemoryError, open_memory
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 from trtcal_widgets.trt.building import build
 from trtcal_widgets.trt.engine import FORMAT, Engine
 from trtcal_widgets.trt.execution import Execution
-from trtcal_widgets.trt.memory import OutOfDeviceMemoryError, open_memory
-from trtcal_widgets.trt.memory_driver import DeviceError, DeviceInfo
 
 LENET = sample.model_path()
 IMAGES = np.random.default_rng(5).standard_normal((8, 1, 28, 28)).astype(np.float32)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.support.shared import shared_path
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import UsageError
+from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.model.load import load_graph
-from trtcal_widgets.trt.partial import check_dla, merge_caches
+from trtcal_widgets.trt.calibration.caches import check_dla, merge_caches
 
 NAMES = st.dictionaries(
     st.text("abc:/ <", min_size=1, max_size=4).filter(lambda name: name == name.strip()),

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from trtcal_widgets import sample
 from trtcal_widgets.data.base import ONLY_INPUT, Batch
 from trtcal_widgets.errors import CancelledError, DataError, UsageError
+from trtcal_widgets.gpu.capacity import advice, bytes_per_sample
+from trtcal_widgets.gpu.memory import MemInfo
 from trtcal_widgets.model.graph import ModelGraph, TensorInfo, TensorKind
 from trtcal_widgets.model.load import load_graph
-from trtcal_widgets.trt.capacity import advice, bytes_per_sample
 from trtcal_widgets.trt.control import BuildControl
 from trtcal_widgets.trt.inputs import arrange, inputs_of
-from trtcal_widgets.trt.memory import MemInfo
 from trtcal_widgets.trt.profiles import DynamicInput, Range, resolve_profiles
 
 IMAGES = DynamicInput("images", (-1, 3, -1, -1), is_shape_tensor=False)

@@ -11,11 +11,11 @@ from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.data import BatchPlan
 from trtcal_widgets.errors import DataError, UsageError
+from trtcal_widgets.gpu import histogram as gpu_histogram
+from trtcal_widgets.gpu.memory import open_memory
 from trtcal_widgets.runners.base import Runner
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 from trtcal_widgets.session import CalibrationSession
-from trtcal_widgets.trt import gpu_histogram
-from trtcal_widgets.trt.memory import open_memory
 from trtcal_widgets.trt.runner import TensorRTRunner
 
 LENET = sample.model_path()

@@ -7,7 +7,7 @@ import pytest
 
 from trtcal_widgets import sample
 from trtcal_widgets.core.histogram import Histogram
-from trtcal_widgets.debug.evaluation import Evaluation
+from trtcal_widgets.runners.evaluation import Evaluation
 from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.trt import Execution, TensorRTRunner, build, compare, make_calibrator
 

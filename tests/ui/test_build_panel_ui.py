@@ -24,7 +24,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from tests.support.trt_fake import make_fake
 from tests.support.trt_fake_base import Machine
 from tests.support.trt_host_driver import HostDriver
-from trtcal_widgets.trt import memory
+from trtcal_widgets.gpu import memory
 memory.open_driver = lambda prefer, device: HostDriver()
 sys.modules["tensorrt"] = make_fake(Machine("10.16.1.11", memory.DeviceMemory(HostDriver())))
 """

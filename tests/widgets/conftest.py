@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.widgets.synthetic import synthetic_session
-from trtcal_widgets.widgets.executors import SameThreadExecutor
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
+from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from trtcal_widgets.widgets.boundary import Boundary
-from trtcal_widgets.widgets.executors import SameThreadExecutor
+from trtcal_widgets.widgets.kit.boundary import Boundary, SameThreadExecutor
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from tests.support.trt_fake_base import Machine
 from tests.support.trt_host_driver import HostDriver
 from tests.widgets.front_end import send
 from trtcal_widgets import BuildPanel, CalibrationExplorer, CalibrationSession, sample
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.errors import ModelError, TrtcalError, UsageError
-from trtcal_widgets.trt import memory as memory_module
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.gpu import memory as memory_module
+from trtcal_widgets.gpu.memory import DeviceMemory
 from trtcal_widgets.trt.control import Progress
 from trtcal_widgets.trt.engine import Engine
 from trtcal_widgets.trt.log import LogLine
-from trtcal_widgets.trt.memory import DeviceMemory
-from trtcal_widgets.widgets.build_panel_events import parse_event
-from trtcal_widgets.widgets.executors import SameThreadExecutor
+from trtcal_widgets.widgets.build.binding import parse_event
+from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
 
 IMAGES = np.random.default_rng(5).random((20, 1, 28, 28)).astype(np.float32)
 

@@ -13,14 +13,13 @@ from PIL import Image
 
 from tests.support.shared import shared_files, shared_path
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
-from trtcal_widgets.core.formats import read_scale_file, scales_from_bytes
 from trtcal_widgets.errors import CacheFormatError, ModelError, UsageError
-from trtcal_widgets.widgets.cache_facts import read_facts
-from trtcal_widgets.widgets.cache_order import arrange
-from trtcal_widgets.widgets.cache_ranges import MAX_POINTS, thin_out
-from trtcal_widgets.widgets.cache_table import PAGE
-from trtcal_widgets.widgets.cache_viewer import CacheViewer
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.reading import read_scale_file, scales_from_bytes
+from trtcal_widgets.widgets.cache import CacheViewer
+from trtcal_widgets.widgets.cache.facts import arrange, read_facts
+from trtcal_widgets.widgets.cache.ranges_view import MAX_POINTS, thin_out
+from trtcal_widgets.widgets.cache.table import PAGE
 
 FILES = (
     "caches/diffusion.TRT-8601.cache", "caches/resnet18-cifar10.TRT-8003.cache", "caches/resnet50.dynamic-range.txt",
@@ -175,7 +174,7 @@ def test_difference():
 
 
 def test_difference_agrees_with_the_core():
-    from trtcal_widgets.core.cache import diff
+    from trtcal_widgets.formats.cache import diff
 
     a = read_scale_file(shared_path("data/caches/yolo11.TRT-101200.cache"))
     b = read_scale_file(shared_path("data/caches/yolov8.TRT-101401.cache"))

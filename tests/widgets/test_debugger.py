@@ -22,8 +22,8 @@ from trtcal_widgets import AccuracyDebugger, CalibrationExplorer, CalibrationSes
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
-from trtcal_widgets.widgets.debugger_events import parse_event
-from trtcal_widgets.widgets.executors import SameThreadExecutor
+from trtcal_widgets.widgets.debugger.binding import parse_event
+from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
 
 
 @pytest.fixture(scope="module")
@@ -439,7 +439,7 @@ def test_outputs_without_a_signal_are_explained(make):
 
 
 def test_a_tensor_without_a_comparison_says_why(ran):
-    from trtcal_widgets.widgets.debugger_detail import build_tensor_plot
+    from trtcal_widgets.widgets.debugger.detail import build_tensor_plot
 
     graph = ran.debugging.session.graph
     weight = next(name for name in graph.float_tensors if name not in graph.calibrated)

@@ -15,10 +15,10 @@ from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.session.rows import _suspicions
+from trtcal_widgets.session.numbers import _suspicions
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
-from trtcal_widgets.widgets.label_lanes import lanes
-from trtcal_widgets.widgets.view_histogram import _log_ticks
+from trtcal_widgets.widgets.explorer.histogram_view import _log_ticks
+from trtcal_widgets.widgets.kit.figures import lanes
 
 RNG = np.random.default_rng(3)
 

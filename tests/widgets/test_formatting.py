@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trtcal_widgets.widgets.formatting import duration, percent, plot_text, typeset
+from trtcal_widgets.widgets.kit.formatting import duration, percent, plot_text, typeset
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from PIL import Image
 
 from tests.support.shared import shared_path
 from trtcal_widgets import sample
-from trtcal_widgets.core.cache import CalibrationCache
-from trtcal_widgets.core.formats import read_scale_file, scales_from_bytes
+from trtcal_widgets.common.palette import METHOD_STYLES
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.reading import read_scale_file, scales_from_bytes
 from trtcal_widgets.session import CalibrationSession
-from trtcal_widgets.widgets.palette import METHOD_STYLES
-from trtcal_widgets.widgets.static import cache_picture, explorer_picture
+from trtcal_widgets.widgets.cache.still import cache_picture
+from trtcal_widgets.widgets.explorer.still import explorer_picture
 
 
 @pytest.fixture(scope="module")

@@ -54,8 +54,8 @@ def check_output(path: Path, replaceable: Callable[[Path], bool], what: str, *, 
 
 def is_scale_file(path: Path) -> bool:
     """Whether the file is empty or in one of the formats of scales and ranges."""
-    from trtcal_widgets.core.files import read_whole
-    from trtcal_widgets.core.formats import detect_format
+    from trtcal_widgets.common.files import read_whole
+    from trtcal_widgets.formats.reading import detect_format
 
     try:
         data = read_whole(path, error=ExportError)

@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.presentation import count_of
+from trtcal_widgets.common.words import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

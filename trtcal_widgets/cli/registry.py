@@ -54,9 +54,9 @@ _MODULES = (
     "report",
     "demo",
 )
-"""Modules of this package with a ``COMMAND``, in the order of the help. A new command is one more line here."""
+"""Modules of ``commands`` with a ``COMMAND``, in the order of the help. A new command is one more line here."""
 
 
 def commands() -> tuple[Command, ...]:
     """Return all commands in the order of the help."""
-    return tuple(import_module(f"trtcal_widgets.cli.{name}").COMMAND for name in _MODULES)
+    return tuple(import_module(f"trtcal_widgets.cli.commands.{name}").COMMAND for name in _MODULES)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.cli.tables import Column, table_lines, wrap
-from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
-from trtcal_widgets.presentation import printable, significant
+from trtcal_widgets.common.text_tables import Column, table_lines, wrap
+from trtcal_widgets.common.words import printable, significant
+from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,53 +15,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trtcal_widgets.core.cache import CacheDiff, CacheRow, CalibrationCache, Oddity, diff, header_fits
     from trtcal_widgets.core.calibrate import ArrayCalibration, calibrate_array
     from trtcal_widgets.core.comparison import TensorComparison, histogram_kl
-    from trtcal_widgets.core.counting import amax_of
-    from trtcal_widgets.core.formats import ScaleTable, convert, detect_format, read_scale_file
+    from trtcal_widgets.core.counting import amax_of, combine, join_parts, replay
     from trtcal_widgets.core.histogram import N_BINS, Histogram, bin_factor
-    from trtcal_widgets.core.merging import combine, join_parts, replay
     from trtcal_widgets.core.quantizer import Cost, NoiseModel, dequantize, fake_quantize, quantize
-    from trtcal_widgets.core.scales import amax_of_scale, hex_to_scale, scale_of_amax, scale_to_hex
     from trtcal_widgets.core.thresholds import METHODS, Method, ThresholdCurve, threshold, threshold_curve
+    from trtcal_widgets.formats.cache import CacheDiff, CacheRow, CalibrationCache, Oddity, diff, header_fits
+    from trtcal_widgets.formats.reading import ScaleTable, convert, detect_format, read_scale_file
+    from trtcal_widgets.formats.scales import amax_of_scale, hex_to_scale, scale_of_amax, scale_to_hex
 
 _HOMES = {
-    "METHODS": "thresholds",
-    "N_BINS": "histogram",
-    "ArrayCalibration": "calibrate",
-    "CacheDiff": "cache",
-    "CacheRow": "cache",
-    "CalibrationCache": "cache",
-    "Cost": "quantizer",
-    "Histogram": "histogram",
-    "Method": "thresholds",
-    "NoiseModel": "quantizer",
-    "Oddity": "cache",
-    "ScaleTable": "formats",
-    "TensorComparison": "comparison",
-    "ThresholdCurve": "thresholds",
-    "amax_of": "counting",
-    "amax_of_scale": "scales",
-    "bin_factor": "histogram",
-    "calibrate_array": "calibrate",
-    "combine": "merging",
-    "convert": "formats",
-    "dequantize": "quantizer",
-    "detect_format": "formats",
-    "diff": "cache",
-    "fake_quantize": "quantizer",
-    "header_fits": "cache",
-    "hex_to_scale": "scales",
-    "histogram_kl": "comparison",
-    "join_parts": "merging",
-    "quantize": "quantizer",
-    "read_scale_file": "formats",
-    "replay": "merging",
-    "scale_of_amax": "scales",
-    "scale_to_hex": "scales",
-    "threshold": "thresholds",
-    "threshold_curve": "thresholds",
+    "METHODS": "trtcal_widgets.core.thresholds",
+    "N_BINS": "trtcal_widgets.core.histogram",
+    "ArrayCalibration": "trtcal_widgets.core.calibrate",
+    "CacheDiff": "trtcal_widgets.formats.cache",
+    "CacheRow": "trtcal_widgets.formats.cache",
+    "CalibrationCache": "trtcal_widgets.formats.cache",
+    "Cost": "trtcal_widgets.core.quantizer",
+    "Histogram": "trtcal_widgets.core.histogram",
+    "Method": "trtcal_widgets.core.thresholds",
+    "NoiseModel": "trtcal_widgets.core.quantizer",
+    "Oddity": "trtcal_widgets.formats.cache",
+    "ScaleTable": "trtcal_widgets.formats.reading",
+    "TensorComparison": "trtcal_widgets.core.comparison",
+    "ThresholdCurve": "trtcal_widgets.core.thresholds",
+    "amax_of": "trtcal_widgets.core.counting",
+    "amax_of_scale": "trtcal_widgets.formats.scales",
+    "bin_factor": "trtcal_widgets.core.histogram",
+    "calibrate_array": "trtcal_widgets.core.calibrate",
+    "combine": "trtcal_widgets.core.counting",
+    "convert": "trtcal_widgets.formats.reading",
+    "dequantize": "trtcal_widgets.core.quantizer",
+    "detect_format": "trtcal_widgets.formats.reading",
+    "diff": "trtcal_widgets.formats.cache",
+    "fake_quantize": "trtcal_widgets.core.quantizer",
+    "header_fits": "trtcal_widgets.formats.cache",
+    "hex_to_scale": "trtcal_widgets.formats.scales",
+    "histogram_kl": "trtcal_widgets.core.comparison",
+    "join_parts": "trtcal_widgets.core.counting",
+    "quantize": "trtcal_widgets.core.quantizer",
+    "read_scale_file": "trtcal_widgets.formats.reading",
+    "replay": "trtcal_widgets.core.counting",
+    "scale_of_amax": "trtcal_widgets.formats.scales",
+    "scale_to_hex": "trtcal_widgets.formats.scales",
+    "threshold": "trtcal_widgets.core.thresholds",
+    "threshold_curve": "trtcal_widgets.core.thresholds",
 }
 
 __all__ = [
@@ -106,7 +105,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from trtcal_widgets.core.arguments import one_of
-from trtcal_widgets.core.counting import amax_of
+from trtcal_widgets.common.arguments import one_of
+from trtcal_widgets.core.counting import amax_of, combine, replay
 from trtcal_widgets.core.histogram import Histogram
-from trtcal_widgets.core.merging import combine, replay
-from trtcal_widgets.core.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold_curve
 from trtcal_widgets.errors import UsageError
+from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
 __all__ = ["ArrayCalibration", "calibrate_array"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core import _errors
 from trtcal_widgets.core.counting import Counters, where
 from trtcal_widgets.core.histogram import N_BINS, Histogram
+from trtcal_widgets.core.kernels import differences as _errors
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core._kernels import N_BINS, SMALLEST_RANGE
+from trtcal_widgets.core.kernels.counting import N_BINS, SMALLEST_RANGE
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Histogram:
         UsageError
             If the two started from different ranges: their bins do not coincide.
         """
-        from trtcal_widgets.core.merging import combine
+        from trtcal_widgets.core.counting import combine
 
         return combine((self, other))
 

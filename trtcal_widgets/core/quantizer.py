@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core import _objectives
 from trtcal_widgets.core.histogram import N_BINS, Histogram
+from trtcal_widgets.core.kernels import objectives as _objectives
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:

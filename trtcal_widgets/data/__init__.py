@@ -5,13 +5,12 @@ from __future__ import annotations
 from trtcal_widgets.data.arrays import ArrayBatches
 from trtcal_widgets.data.base import ONLY_INPUT, Batch, Source
 from trtcal_widgets.data.batch_files import BatchFiles
-from trtcal_widgets.data.coerce import as_source
-from trtcal_widgets.data.for_model import source_for_model
+from trtcal_widgets.data.files import ImageReport
 from trtcal_widgets.data.idx import IdxImages
 from trtcal_widgets.data.images import ImageFolder
 from trtcal_widgets.data.iterables import IterableBatches
 from trtcal_widgets.data.plan import BatchPlan, NoSuchBatchError
-from trtcal_widgets.data.report import ImageReport
+from trtcal_widgets.data.sources import as_source, source_for_model
 
 __all__ = [
     "ONLY_INPUT",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:

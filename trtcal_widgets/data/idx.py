@@ -16,10 +16,10 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from trtcal_widgets.core.arguments import one_of, to_path, whole_number
+from trtcal_widgets.common.arguments import one_of, to_path, whole_number
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, input_name
-from trtcal_widgets.data.normalise import PerChannel, normalisation
+from trtcal_widgets.data.pixels import PerChannel, normalisation
 from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError
 

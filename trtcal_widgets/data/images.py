@@ -6,15 +6,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from trtcal_widgets.core.arguments import one_of, to_path, whole_number
+from trtcal_widgets.common.arguments import one_of, to_path, whole_number
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import input_name
-from trtcal_widgets.data.decode import Color, decode, open_upright, pillow
-from trtcal_widgets.data.files import find_files, shuffled
-from trtcal_widgets.data.geometry import Interpolation, Resize, geometry
-from trtcal_widgets.data.locks import reading
-from trtcal_widgets.data.normalise import PerChannel, normalisation
-from trtcal_widgets.data.report import ImageReport, Step
+from trtcal_widgets.data.files import ImageReport, Step, find_files, shuffled
+from trtcal_widgets.data.pixels import (
+    Color,
+    Interpolation,
+    PerChannel,
+    Resize,
+    decode,
+    geometry,
+    normalisation,
+    open_upright,
+    pillow,
+)
+from trtcal_widgets.data.plan import reading
 from trtcal_widgets.data.thumbnails import THUMBNAIL_SIZE
 from trtcal_widgets.errors import DataError
 

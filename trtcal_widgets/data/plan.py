@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from trtcal_widgets.core.arguments import one_of
+from trtcal_widgets.common.arguments import one_of
 from trtcal_widgets.data.base import Batch
 from trtcal_widgets.data.convert import common_length
-from trtcal_widgets.data.locks import reading
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from trtcal_widgets.data.base import Source
 
-__all__ = ["BatchPlan", "NoSuchBatchError"]
+__all__ = ["BatchPlan", "KeptBatches", "NoSuchBatchError", "reading"]
+
+_registry = threading.Lock()
+_locks: dict[int, AbstractContextManager[object]] = {}  # by identity: a source may compare equal to another
+_others = threading.RLock()
+
+
+def reading(source: Source) -> AbstractContextManager[object]:
+    """Return the lock of a source, for a ``with`` block around its calls.
+
+    It is the same for every plan and thread, and may be taken again by the thread that has it. Objects of a class that
+    allows no weak references (``__slots__``) share one lock, since it would not be known when theirs can go.
+    """
+    key = id(source)
+    with _registry:
+        if key not in _locks:
+            try:
+                weakref.finalize(source, _locks.pop, key).atexit = False
+            except TypeError:
+                return _others
+            _locks[key] = threading.RLock()
+        return _locks[key]
 
 
 class NoSuchBatchError(DataError, IndexError):
@@ -280,3 +304,62 @@ class BatchPlan:
 def _check_count(what: str, count: int | None) -> None:
     if count is not None and (isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1):
         raise UsageError(f"{what} must be a whole number of at least 1, not {count!r}")
+
+
+class KeptBatches:
+    """Some batches of a plan, counted anew from 0; each batch still says its place in the plan (``Batch.index``).
+
+    Parameters
+    ----------
+    plan
+        The batches.
+    left_out
+        Places in the plan, from 0, that are passed over.
+
+    Raises
+    ------
+    UsageError
+        If none is left.
+    """
+
+    def __init__(self, plan: BatchPlan, left_out: Iterable[int] = ()) -> None:
+        self.plan = plan
+        self.left_out = tuple(sorted(set(left_out)))
+        if self.n_batches == 0:
+            raise UsageError(
+                f"all {len(self.left_out)} batches of {plan.source.describe()} are left out: include one at least"
+            )
+
+    @property
+    def source(self) -> Source:
+        """Where the samples come from."""
+        return self.plan.source
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples per whole batch; None while not known."""
+        return self.plan.batch_size
+
+    @property
+    def dropped(self) -> int:
+        """Samples that do not fill the plan's last batch; those of batches that are left out are not among them."""
+        return self.plan.dropped
+
+    @property
+    def n_batches(self) -> int | None:
+        """How many batches are kept; None while the plan does not know its own number."""
+        n = self.plan.n_batches
+        return None if n is None else n - sum(index < n for index in self.left_out)
+
+    def load(self, position: int) -> Batch:
+        """Load the kept batch number ``position``, from 0; see :meth:`BatchPlan.load`.
+
+        Raises
+        ------
+        NoSuchBatchError
+            If fewer are kept.
+        DataError
+            As :meth:`BatchPlan.load`.
+        """
+        places = (index for index in count() if index not in self.left_out)
+        return self.plan.load(next(islice(places, position, None)))

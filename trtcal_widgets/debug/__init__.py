@@ -5,32 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trtcal_widgets.debug.evaluation import Evaluation, Score
-    from trtcal_widgets.debug.hazards import Hazard, HazardLimits, find_hazards
-    from trtcal_widgets.debug.report import ReportSection, write_report
+    from trtcal_widgets.debug.hazards.finding import Hazard, HazardLimits, find_hazards
     from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
     from trtcal_widgets.debug.runs import Control
     from trtcal_widgets.debug.search import PlanSearch, SearchResult, SearchStep, scale_candidates
     from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.runners.evaluation import Evaluation, Score
 
 _HOMES = {
-    "ComparisonResult": "results",
-    "Control": "runs",
-    "Evaluation": "evaluation",
-    "Hazard": "hazards",
-    "HazardLimits": "hazards",
-    "Int8Simulation": "simulation",
-    "LayerResult": "results",
-    "PlanSearch": "search",
-    "ReportSection": "report",
-    "Score": "evaluation",
-    "SearchResult": "search",
-    "SearchStep": "search",
-    "TensorDetail": "results",
-    "TensorResult": "results",
-    "find_hazards": "hazards",
-    "scale_candidates": "search",
-    "write_report": "report",
+    "ComparisonResult": "trtcal_widgets.debug.results",
+    "Control": "trtcal_widgets.debug.runs",
+    "Evaluation": "trtcal_widgets.runners.evaluation",
+    "Hazard": "trtcal_widgets.debug.hazards.finding",
+    "HazardLimits": "trtcal_widgets.debug.hazards.finding",
+    "Int8Simulation": "trtcal_widgets.debug.simulation",
+    "LayerResult": "trtcal_widgets.debug.results",
+    "PlanSearch": "trtcal_widgets.debug.search",
+    "Score": "trtcal_widgets.runners.evaluation",
+    "SearchResult": "trtcal_widgets.debug.search",
+    "SearchStep": "trtcal_widgets.debug.search",
+    "TensorDetail": "trtcal_widgets.debug.results",
+    "TensorResult": "trtcal_widgets.debug.results",
+    "find_hazards": "trtcal_widgets.debug.hazards.finding",
+    "scale_candidates": "trtcal_widgets.debug.search",
 }
 
 __all__ = [
@@ -42,7 +39,6 @@ __all__ = [
     "Int8Simulation",
     "LayerResult",
     "PlanSearch",
-    "ReportSection",
     "Score",
     "SearchResult",
     "SearchStep",
@@ -50,7 +46,6 @@ __all__ = [
     "TensorResult",
     "find_hazards",
     "scale_candidates",
-    "write_report",
 ]
 
 
@@ -60,4 +55,4 @@ def __getattr__(name: str) -> Any:
 
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -11,15 +11,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from trtcal_widgets.debug.controller_state import Basis, DebugState, Trial, basis_of, differences
-from trtcal_widgets.debug.controller_work import Worker
-from trtcal_widgets.debug.evaluation import Evaluation, Score
-from trtcal_widgets.debug.hazards import find_hazards
+from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.search import METHODS, PlanSearch, SearchResult, scale_candidates
 from trtcal_widgets.debug.simulation import Int8Simulation
+from trtcal_widgets.debug.state import Basis, DebugState, Trial, Worker, basis_of, differences
 from trtcal_widgets.errors import ModelError, SessionError, UsageError
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.runners.evaluation import Evaluation, Score
 from trtcal_widgets.session import CalibrationSession, Choice
 
 if TYPE_CHECKING:

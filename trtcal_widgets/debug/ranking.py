@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.comparison import TensorComparison
-from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.debug.results import LayerResult
 from trtcal_widgets.debug.runs import Control, TappedModel, batched
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.partial import PartialModel, downstream_part
+from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

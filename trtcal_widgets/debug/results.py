@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
-    from trtcal_widgets.debug.evaluation import Score
+    from trtcal_widgets.runners.evaluation import Score
 
 __all__ = ["ComparisonResult", "LayerResult", "TensorDetail", "TensorResult"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.comparison import TensorComparison
-from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.debug.runs import Control, TappedModel, TensorStore
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.partial import PartialModel, downstream_part
+from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

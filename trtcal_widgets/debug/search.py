@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.core.comparison import TensorComparison
-from trtcal_widgets.core.files import write_atomic
-from trtcal_widgets.debug.evaluation import Evaluation, Score
 from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.errors import SessionError, UsageError
+from trtcal_widgets.runners.evaluation import Evaluation, Score
 
 if TYPE_CHECKING:
     import os

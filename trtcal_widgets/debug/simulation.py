@@ -13,24 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.comparison import PairCounting
+from trtcal_widgets.core.counting import replay
 from trtcal_widgets.core.histogram import Histogram
-from trtcal_widgets.core.merging import replay
 from trtcal_widgets.data.plan import NoSuchBatchError
-from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
-from trtcal_widgets.debug.pairs import PairSums, add_batch
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
-from trtcal_widgets.debug.runs import Control, TappedModel
+from trtcal_widgets.debug.runs import Control, PairSums, TappedModel, add_batch
 from trtcal_widgets.debug.scoring import PlanScorer
 from trtcal_widgets.errors import DataError
-from trtcal_widgets.export.qdq import QdqBuilder
-from trtcal_widgets.export.qdq_placement import quantized_inputs
-from trtcal_widgets.export.qdq_scales import rows_of
+from trtcal_widgets.export.qdq.build import QdqBuilder
+from trtcal_widgets.export.qdq.placement import quantized_inputs
+from trtcal_widgets.export.qdq.scales import rows_of
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.runners.feeds import check_feeds
-from trtcal_widgets.runners.histograms import available_cores
 
 if TYPE_CHECKING:
     import os
@@ -59,7 +58,7 @@ class Int8Simulation:
         Tensor name -> scale (amax / 127); or a calibration cache, a table of ranges, or a session.
     placement
         Where Q/DQ goes: ``"recommended"`` or ``"weights-only-inputs"``,
-        see :func:`~trtcal_widgets.export.qdq.build_qdq`.
+        see :func:`~trtcal_widgets.export.qdq.build.build_qdq`.
     plan
         Layers to leave in higher precision, and thresholds that replace those of ``scales``. Higher precision is
         simulated as FP32: FP16's own rounding is some thousand times smaller than INT8's and not simulated.

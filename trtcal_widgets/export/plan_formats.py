@@ -12,10 +12,10 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.core.format_synthetic import row_of
-from trtcal_widgets.core.scales import scale_of_amax
 from trtcal_widgets.errors import ExportError
-from trtcal_widgets.export.qdq_scales import shared_amax
+from trtcal_widgets.export.qdq.scales import shared_amax
+from trtcal_widgets.formats.header import row_of
+from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 from trtcal_widgets.model.rows import constants_of
@@ -23,7 +23,7 @@ from trtcal_widgets.model.rows import constants_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trtcal_widgets.core.cache import CalibrationCache
+    from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
     from trtcal_widgets.model.load import OnnxModel
     from trtcal_widgets.model.plan import PrecisionPlan

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class ModelGraph:
         All nodes of the main graph in topological order.
     groups
         Sets of float tensors that share one scale, each in graph order; the first member is the *leader*,
-        whose histogram decides (see :mod:`trtcal_widgets.model.groups`). Only groups of two and more.
+        whose histogram decides (see :mod:`trtcal_widgets.model.kinds`). Only groups of two and more.
     """
 
     name: str

@@ -7,13 +7,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.core.arguments import to_path
+from trtcal_widgets.common.arguments import to_path
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.constants import ConstantReader
 from trtcal_widgets.model.files import check_external_data, read_proto
 from trtcal_widgets.model.graph import ModelGraph
-from trtcal_widgets.model.groups import find_groups
 from trtcal_widgets.model.inference import infer_types
+from trtcal_widgets.model.kinds import find_groups
 from trtcal_widgets.model.structure import read_structure
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from trtcal_widgets.core.files import read_whole, write_atomic
+from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.errors import ModelError, UsageError
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.core.format_compare import compare_with_names
-from trtcal_widgets.core.format_synthetic import constant_row
+from trtcal_widgets.formats.compare import compare_with_names
+from trtcal_widgets.formats.header import constant_row
 from trtcal_widgets.model.graph import TensorKind
 
 if TYPE_CHECKING:
-    from trtcal_widgets.core.format_compare import NameComparison, ScaleFile
+    from trtcal_widgets.formats.compare import NameComparison, ScaleFile
     from trtcal_widgets.model.graph import ModelGraph
 
 __all__ = ["compare_with_model", "constants_of"]
@@ -19,7 +19,7 @@ def constants_of(graph: ModelGraph) -> tuple[str, ...]:
     """Return the constants that TensorRT calibrates (see :mod:`~trtcal_widgets.model.kinds`), under a name of its own.
 
     A constant is not among them where another tensor of the model has the name of its row
-    (:func:`~trtcal_widgets.core.format_synthetic.constant_row`): that row is the other tensor's.
+    (:func:`~trtcal_widgets.formats.header.constant_row`): that row is the other tensor's.
     """
     return tuple(
         name

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.graph import NodeInfo, TensorInfo, TensorKind
-from trtcal_widgets.model.groups import shares_scale
 from trtcal_widgets.model.inference import UNKNOWN
-from trtcal_widgets.model.kinds import constant_kinds, is_default_domain
+from trtcal_widgets.model.kinds import constant_kinds, is_default_domain, shares_scale
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

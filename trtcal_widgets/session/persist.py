@@ -1,7 +1,7 @@
 """A session in one file: a zip of JSON and numpy arrays, readable with nothing else. No pickle.
 
 ``session.json`` holds the graph, the intent and where the data came from; ``records.npy`` one fixed-size record per
-batch and tensor (see :data:`~trtcal_widgets.session.store.RECORD`), ``records.bin`` the counts that they point to;
+batch and tensor (see :data:`~trtcal_widgets.core.packed.RECORD`), ``records.bin`` the counts that they point to;
 ``constants.npy`` and ``constants.bin`` the same for constants.
 """
 
@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets._version import __version__
-from trtcal_widgets.core.arguments import path_text
-from trtcal_widgets.core.files import write_atomic
+from trtcal_widgets.common.arguments import path_text
+from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.core.packed import RECORD
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, TrtcalError
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.session.recorder import as_runner
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState
-from trtcal_widgets.session.store import RECORD, BatchStore
+from trtcal_widgets.session.store import BatchStore
 
 if TYPE_CHECKING:
     import os

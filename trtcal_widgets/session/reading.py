@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.core.arguments import kind_of, number, whole_number
-from trtcal_widgets.core.format_header import parse_version
-from trtcal_widgets.core.format_synthetic import CONSTANT_ROWS_FROM, constant_row
-from trtcal_widgets.core.scales import scale_of_amax
+from trtcal_widgets.common.arguments import kind_of, number, whole_number
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, UsageError
+from trtcal_widgets.formats.header import CONSTANT_ROWS_FROM, constant_row, parse_version
+from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.rows import constants_of
 from trtcal_widgets.session.base import SessionBase
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trtcal_widgets.core.cache import CalibrationCache
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.core.quantizer import Cost
     from trtcal_widgets.core.thresholds import ThresholdCurve
+    from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.session.state import TensorRow, Trace
 
 __all__ = ["Reading"]
@@ -116,7 +115,7 @@ class Reading(SessionBase):
         ExportError
             If a name cannot stand in a cache (a line break in it).
         """
-        from trtcal_widgets.core.cache import CalibrationCache
+        from trtcal_widgets.formats.cache import CalibrationCache
 
         names = self.row_names(rows)
         if not any(i not in self._state.excluded for i in range(self._state.position)):

@@ -7,9 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.core.streams import stream_histograms
 from trtcal_widgets.errors import DataError, SessionError, UsageError
-from trtcal_widgets.runners.histograms import available_cores, stream_histograms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

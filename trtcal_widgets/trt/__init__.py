@@ -14,16 +14,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trtcal_widgets.gpu.memory import open_memory
     from trtcal_widgets.trt.building import build
-    from trtcal_widgets.trt.cache_check import CacheReport, check_cache
-    from trtcal_widgets.trt.calibrator import guard_calibrator, make_calibrator
+    from trtcal_widgets.trt.calibration.caches import (
+        CacheReport,
+        DlaReport,
+        MergeReport,
+        check_cache,
+        check_dla,
+        merge_caches,
+    )
+    from trtcal_widgets.trt.calibration.calibrator import guard_calibrator, make_calibrator
     from trtcal_widgets.trt.comparing import EngineComparison, compare
     from trtcal_widgets.trt.control import BuildControl, Progress
     from trtcal_widgets.trt.engine import Engine
     from trtcal_widgets.trt.execution import Execution
     from trtcal_widgets.trt.log import LogLine
-    from trtcal_widgets.trt.memory import open_memory
-    from trtcal_widgets.trt.partial import DlaReport, MergeReport, check_dla, merge_caches
     from trtcal_widgets.trt.runner import TensorRTRunner
     from trtcal_widgets.trt.versions import Features, features, load_tensorrt
 
@@ -52,26 +58,25 @@ __all__ = [
 ]
 
 _MODULES = {
-    "building": ("build",),
-    "cache_check": ("CacheReport", "check_cache"),
-    "calibrator": ("guard_calibrator", "make_calibrator"),
-    "comparing": ("EngineComparison", "compare"),
-    "control": ("BuildControl", "Progress"),
-    "engine": ("Engine",),
-    "execution": ("Execution",),
-    "log": ("LogLine",),
-    "memory": ("open_memory",),
-    "partial": ("DlaReport", "MergeReport", "check_dla", "merge_caches"),
-    "runner": ("TensorRTRunner",),
-    "versions": ("Features", "features", "load_tensorrt"),
+    "gpu.memory": ("open_memory",),
+    "trt.building": ("build",),
+    "trt.calibration.caches": ("CacheReport", "DlaReport", "MergeReport", "check_cache", "check_dla", "merge_caches"),
+    "trt.calibration.calibrator": ("guard_calibrator", "make_calibrator"),
+    "trt.comparing": ("EngineComparison", "compare"),
+    "trt.control": ("BuildControl", "Progress"),
+    "trt.engine": ("Engine",),
+    "trt.execution": ("Execution",),
+    "trt.log": ("LogLine",),
+    "trt.runner": ("TensorRTRunner",),
+    "trt.versions": ("Features", "features", "load_tensorrt"),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_HOMES = {name: f"trtcal_widgets.{module}" for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -17,26 +17,25 @@ from trtcal_widgets.errors import (
     OutOfDeviceMemoryError,
     UsageError,
 )
-from trtcal_widgets.trt.capacity import advice
+from trtcal_widgets.gpu.capacity import advice
+from trtcal_widgets.gpu.memory import open_memory
+from trtcal_widgets.trt.calibration.feed import DataFeed
+from trtcal_widgets.trt.calibration.scales import Scales, ScalesUsed, attach, batch_shapes
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
 from trtcal_widgets.trt.engine import FORMAT, Engine
-from trtcal_widgets.trt.feed import DataFeed
-from trtcal_widgets.trt.memory import open_memory
 from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs, parse
-from trtcal_widgets.trt.options import Settings, configure
-from trtcal_widgets.trt.precision import apply_plan
+from trtcal_widgets.trt.options import Settings, apply_plan, configure
 from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_profiles, set_calibration_profile
-from trtcal_widgets.trt.scales import Scales, ScalesUsed, attach, batch_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from trtcal_widgets.gpu.driver import DeviceInfo, MemInfo
     from trtcal_widgets.model.graph import ModelGraph
-    from trtcal_widgets.trt.guard import Guard
+    from trtcal_widgets.trt.calibration.guard import Guard
     from trtcal_widgets.trt.log import LogBook
-    from trtcal_widgets.trt.memory_driver import DeviceInfo, MemInfo
-    from trtcal_widgets.trt.precision import PlanLike
+    from trtcal_widgets.trt.options import PlanLike
     from trtcal_widgets.trt.versions import Features
 
 __all__ = ["Build", "Request"]

@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from trtcal_widgets.core.arguments import kind_of, one_of, to_path
-from trtcal_widgets.core.scales import scale_of_amax
+from trtcal_widgets.common.arguments import kind_of, one_of, to_path
 from trtcal_widgets.errors import UsageError
+from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.trt.builder import Build, Request
+from trtcal_widgets.trt.calibration.scales import Scales
 from trtcal_widgets.trt.control import BuildControl, Progress
 from trtcal_widgets.trt.log import capture
-from trtcal_widgets.trt.options import resolve
-from trtcal_widgets.trt.precision import check_plan
-from trtcal_widgets.trt.scales import Scales
+from trtcal_widgets.trt.options import check_plan, resolve
 from trtcal_widgets.trt.versions import Features, features, load_tensorrt
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from trtcal_widgets.core.cache import CalibrationCache
+    from trtcal_widgets.formats.cache import CalibrationCache
+    from trtcal_widgets.trt.calibration.feed import Stale
     from trtcal_widgets.trt.engine import Engine
-    from trtcal_widgets.trt.feed import Stale
     from trtcal_widgets.trt.log import LogLine
-    from trtcal_widgets.trt.precision import PlanLike
+    from trtcal_widgets.trt.options import PlanLike
 
 __all__ = ["build", "build_network"]
 

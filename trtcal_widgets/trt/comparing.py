@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.core.arguments import kind_of, whole_number
+from trtcal_widgets.common.arguments import kind_of, whole_number
 from trtcal_widgets.core.comparison import TensorComparison
-from trtcal_widgets.debug.evaluation import Evaluation, Score, Scorer
 from trtcal_widgets.errors import DataError, SessionError, UsageError
-from trtcal_widgets.trt.debugging import watching
-from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
-from trtcal_widgets.trt.execution import Execution, Latency
+from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
+from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
+from trtcal_widgets.trt.execution import Execution, Latency, watching
 from trtcal_widgets.trt.versions import load_tensorrt
 
 if TYPE_CHECKING:
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.data.base import Batch
+    from trtcal_widgets.gpu.memory import DeviceMemory
     from trtcal_widgets.runners.base import Runner
     from trtcal_widgets.trt.control import Progress
     from trtcal_widgets.trt.engine import Engine
-    from trtcal_widgets.trt.memory import DeviceMemory
 
 __all__ = ["EngineComparison", "compare"]
 
@@ -111,7 +110,7 @@ def compare(
         Where FP32 comes from: a session with its model, a :class:`Runner` (it stays open), or the path of the ONNX
         file. For an engine of a Q/DQ model that is the model without Q/DQ.
     evaluation
-        An :class:`~trtcal_widgets.debug.evaluation.Evaluation`, or data for one.
+        An :class:`~trtcal_widgets.runners.evaluation.Evaluation`, or data for one.
     batch_size
         Samples per batch, where ``evaluation`` is data that does not come in batches.
     latency_runs

@@ -10,16 +10,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.core.arguments import kind_of
-from trtcal_widgets.core.files import read_whole, write_atomic
+from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trtcal_widgets.core.cache import CalibrationCache
+    from trtcal_widgets.formats.cache import CalibrationCache
+    from trtcal_widgets.gpu.driver import DeviceInfo
     from trtcal_widgets.trt.log import LogBook, LogLine
-    from trtcal_widgets.trt.memory_driver import DeviceInfo
 
 __all__ = ["FORMAT", "Engine", "as_engine", "deserialize"]
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.errors import DataError, EngineError, OutOfDeviceMemoryError, UsageError
-from trtcal_widgets.presentation import count_of
+from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
+from trtcal_widgets.gpu.memory import DeviceMemory, checked_memory, open_memory
+from trtcal_widgets.gpu.stage import ALIGNMENT, Staging, with_advice
 from trtcal_widgets.runners.feeds import check_feeds
-from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture
-from trtcal_widgets.trt.memory import DeviceMemory, checked_memory, open_memory
-from trtcal_widgets.trt.memory_stage import ALIGNMENT, with_advice
 from trtcal_widgets.trt.network import start_failed
-from trtcal_widgets.trt.staging import Staging
 from trtcal_widgets.trt.versions import load_tensorrt
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.trt.log import LogLine
 
-__all__ = ["Execution", "Latency"]
+__all__ = ["Execution", "Latency", "make_listener", "watching"]
 
 
 @dataclass(frozen=True)
@@ -270,3 +270,90 @@ class Execution:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def make_listener(trt: Any, receive: Callable[[DeviceTensor, int], object]) -> tuple[Any, Callable[[], None]]:
+    """Make TensorRT's ``IDebugListener``.
+
+    The binding swallows what a listener raises, so exceptions are kept.
+
+    Parameters
+    ----------
+    trt
+        A TensorRT module that has ``IDebugListener``.
+    receive
+        Called with each tensor and the stream that makes it; the tensor is only there during the call. Tensors in
+        host memory and of types that no array can hold are left out.
+
+    Returns
+    -------
+    (listener, raise_if_failed)
+        The object for ``IExecutionContext.set_debug_listener``, and a function that raises what was kept.
+    """
+    failures: list[BaseException] = []
+
+    class Listener(trt.IDebugListener):  # type: ignore[misc]  # tensorrt is Any
+        def __init__(self) -> None:
+            trt.IDebugListener.__init__(self)
+
+        def process_debug_tensor(self, addr: Any, location: Any, type: Any, shape: Any, name: str, stream: int) -> bool:  # noqa: A002 - TensorRT's name
+            dtype = NUMPY_NAMES.get(str(type.name), "")
+            if failures or not dtype or location != trt.TensorLocation.DEVICE:
+                return True
+            try:
+                receive(DeviceTensor(str(name), _address(addr), tuple(int(n) for n in shape), dtype), int(stream))
+            except BaseException as error:  # noqa: BLE001 - TensorRT's binding would swallow it
+                failures.append(error)
+            return True
+
+    def raise_if_failed() -> None:
+        if failures:
+            raise failures[0]
+
+    return Listener(), raise_if_failed
+
+
+def _address(address: Any) -> int:
+    """Return an address; the documentation has a capsule, the releases seen pass an int."""
+    if isinstance(address, int):
+        return address
+    ask = ctypes.pythonapi.PyCapsule_GetPointer
+    ask.restype, ask.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(ask(address, None))
+
+
+@contextmanager
+def watching(
+    trt: Any, execution: Execution, receive: Callable[[DeviceTensor, int], object]
+) -> Iterator[Callable[[], None]]:
+    """Have the engine's debug tensors handed to ``receive`` while the block runs.
+
+    Yields
+    ------
+    function
+        Raises what ``receive`` raised; to be called after each run.
+
+    Raises
+    ------
+    EngineError
+        If TensorRT refuses to watch them.
+    """
+    context = execution.context
+    listener, raise_if_failed = make_listener(trt, receive)
+    kind = execution.engine.provenance.get("debug", {}).get("kind")
+    if not context.set_debug_listener(listener):
+        raise EngineError(
+            "TensorRT refused the debug listener, so inner tensors cannot be seen; an engine that was built without "
+            f"debug= is compared by its outputs. TensorRT says: {execution.book.last_errors()}"
+        )
+    try:
+        if kind == "unfused":
+            context.unfused_tensors_debug_state = True
+        elif not context.set_all_tensors_debug_state(True):
+            raise EngineError("TensorRT refused to watch the engine's debug tensors: was it built with debug=?")
+        yield raise_if_failed
+    finally:
+        if kind == "unfused":
+            context.unfused_tensors_debug_state = False
+        else:
+            context.set_all_tensors_debug_state(False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.model.graph import FLOAT_DTYPES, ModelGraph, TensorInfo, TensorKind

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trtcal_widgets.core.arguments import kind_of
+from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.errors import EngineError, UsageError
 
 if TYPE_CHECKING:

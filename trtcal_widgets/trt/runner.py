@@ -6,17 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.core.streams import stream_amax
 from trtcal_widgets.errors import UsageError
+from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
+from trtcal_widgets.gpu.memory import checked_memory, open_memory
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.runners.feeds import check_feeds
-from trtcal_widgets.runners.histograms import available_cores, stream_amax
 from trtcal_widgets.trt.builder import Request
 from trtcal_widgets.trt.building import build_network
-from trtcal_widgets.trt.device_tensors import DeviceTensor, to_host
 from trtcal_widgets.trt.execution import Execution
-from trtcal_widgets.trt.memory import checked_memory, open_memory
 from trtcal_widgets.trt.options import Settings, has_qdq
 from trtcal_widgets.trt.versions import features, load_tensorrt
 
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.gpu.memory import DeviceMemory
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.log import LogLine
-    from trtcal_widgets.trt.memory import DeviceMemory
 
 __all__ = ["TensorRTRunner"]
 
@@ -240,7 +241,7 @@ class TensorRTRunner:
             Name -> range R that the tensor's histogram starts from; a missing one starts from this batch's largest
             finite absolute value.
         """
-        from trtcal_widgets.trt.gpu_histogram import DeviceArray, GpuHistograms
+        from trtcal_widgets.gpu.histogram import DeviceArray, GpuHistograms
 
         execution, tensors = self._tensors(feeds)
         names = tuple(tensor.name for tensor in tensors)

@@ -6,8 +6,8 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.core.format_header import parse_version
 from trtcal_widgets.errors import EngineError, MissingDependencyError, UsageError
+from trtcal_widgets.formats.header import parse_version
 
 if TYPE_CHECKING:
     from types import ModuleType

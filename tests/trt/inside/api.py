@@ -13,9 +13,9 @@ import tensorrt as trt
 from tests.support.shared import shared_path
 from tests.support.trt_fake import FEATURES
 from trtcal_widgets.trt import api
+from trtcal_widgets.trt.calibration.guard import Guard
 from trtcal_widgets.trt.control import make_monitor
-from trtcal_widgets.trt.debugging import make_listener
-from trtcal_widgets.trt.guard import Guard
+from trtcal_widgets.trt.execution import make_listener
 from trtcal_widgets.trt.log import _logger
 from trtcal_widgets.trt.versions import features, load_tensorrt, tensorrt_version
 

@@ -12,7 +12,6 @@ import tensorrt as trt
 
 from tests.support.trampoline import CppCalibrator, CppLegacyCalibrator
 from tests.support.trt_host_driver import host_memory, read_back
-from trtcal_widgets.core.cache import CalibrationCache
 from trtcal_widgets.data import BatchPlan, as_source
 from trtcal_widgets.errors import (
     CacheFormatError,
@@ -23,7 +22,8 @@ from trtcal_widgets.errors import (
     TrtcalError,
     UsageError,
 )
-from trtcal_widgets.trt.calibrator import guard_calibrator, make_calibrator
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.trt.calibration.calibrator import guard_calibrator, make_calibrator
 from trtcal_widgets.trt.control import BuildControl
 
 BASES = {

@@ -1,0 +1,1 @@
+"""The commands of ``trtcal``, one module each."""

@@ -1,0 +1,178 @@
+"""``trtcal calibrate``: from a model and data to a calibration cache."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
+from trtcal_widgets.cli.outputs import check_output, is_scale_file, is_session_file
+from trtcal_widgets.cli.progress import done_text, show_progress
+from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
+from trtcal_widgets.cli.results import warning_lines
+from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.formats.cache import DEFAULT_VERSION
+from trtcal_widgets.formats.header import header_text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from trtcal_widgets.data.base import Source
+    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.session import CalibrationSession
+
+__all__ = ["COMMAND"]
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
+    parser.add_argument("data", metavar="DATA", help="folder of images, .npy or .npz file of inputs, or IDX file")
+    parser.add_argument(
+        "-o", "--output", metavar="CACHE", default="calibration.cache", help="cache to write; default: %(default)s"
+    )
+    parser.add_argument(
+        "--method",
+        default="entropy",
+        metavar="METHOD",
+        help="how thresholds are picked: entropy, minmax, percentile (99.99), percentile:99.9, mse, legacy:0.999; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="samples per batch; default: what the model fixes, else 32"
+    )
+    parser.add_argument("--batches", type=int, metavar="N", help="use no more than this many batches")
+    parser.add_argument(
+        "--last",
+        choices=("drop", "pad", "keep"),
+        default="drop",
+        help="samples that do not fill the last batch: leave them out as TensorRT does, fill the batch up "
+        "by repeating them, or run a shorter batch; default: %(default)s",
+    )
+    parser.add_argument(
+        "--range",
+        choices=("tensorrt", "two-pass"),
+        default="tensorrt",
+        help="tensorrt: the histogram's range starts at the first batch and doubles, as TensorRT's does; "
+        "two-pass: the range is known first, so the order of batches does not matter; default: %(default)s",
+    )
+    parser.add_argument("--input", metavar="NAME", help="the model input that the data are for, where it has several")
+    parser.add_argument(
+        "--trt-version", metavar="VERSION", default=DEFAULT_VERSION, help="for the header; default: %(default)s"
+    )
+    parser.add_argument(
+        "--session",
+        metavar="FILE",
+        help="save the session too, to explore it in a notebook with CalibrationSession.load",
+    )
+    parser.add_argument("--force", action="store_true", help="replace CACHE or FILE even where it is something else")
+    add_data_arguments(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from trtcal_widgets.core.thresholds import Method
+    from trtcal_widgets.model.load import load_graph
+    from trtcal_widgets.session import CalibrationSession
+
+    output = Path(arguments.output)
+    method = Method.parse(arguments.method)
+    _check_paths(arguments, output)
+    header_text("EntropyCalibration2", arguments.trt_version)  # a wrong version must not cost a whole run
+    graph = load_graph(arguments.model)
+    source = open_source(arguments.data, arguments, graph)
+    with CalibrationSession(
+        arguments.model,
+        source,
+        batch_size=_batch_size(arguments, source, graph),
+        last=arguments.last,
+        max_batches=arguments.batches,
+        range_mode=arguments.range,
+        method=method,
+    ) as session:
+        print(f"{printable(graph.name)}: {count_of(len(session.calibrated), 'tensor')}, {printable(source.describe())}")
+        if not _complete(session):
+            return _interrupted(session, arguments, output)
+        return _finish(session, source, arguments, output)
+
+
+def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph) -> int | None:
+    if arguments.batch_size is not None or source.prebatched:
+        return cast("int | None", arguments.batch_size)
+    return default_batch_size(graph)
+
+
+def _check_paths(arguments: argparse.Namespace, output: Path) -> None:
+    check_output(output, is_scale_file, "a calibration cache", force=arguments.force)
+    if arguments.session:
+        check_output(Path(arguments.session), is_session_file, "a saved session", force=arguments.force)
+
+
+def _complete(session: CalibrationSession) -> bool:
+    """Run all batches; False where Ctrl-C stopped it at a whole batch."""
+    sys.stdout.flush()
+    try:
+        with show_progress() as show:
+            session.run(progress=show)
+    except KeyboardInterrupt:
+        return False
+    return session.status.phase != "cancelled"
+
+
+def _interrupted(session: CalibrationSession, arguments: argparse.Namespace, output: Path) -> int:
+    """Say what is left: a cache of part of the data would look like a whole one, so none is written."""
+    kept = f"{output} is as it was" if output.exists() else "no cache was written"
+    lines = [f"trtcal: stopped by Ctrl-C after {done_text(session.status)}; {kept}."]
+    if arguments.session and session.status.recorded:
+        session.save(arguments.session)
+        lines.append(
+            f"These batches are saved in {arguments.session}: CalibrationSession.load({arguments.session!r}) in a "
+            "notebook shows them; with model= and source= it goes on from there."
+        )
+    elif session.status.recorded:
+        lines.append("Add --session FILE to keep the batches that are done, or --batches N to use fewer.")
+    print("\n".join(lines), file=sys.stderr)
+    return INTERRUPTED
+
+
+def _finish(session: CalibrationSession, source: Source, arguments: argparse.Namespace, output: Path) -> int:
+    cache = session.to_cache(version=arguments.trt_version)
+    replaced = output.exists()
+    cache.write(output)
+    if session.status.dropped:
+        dropped = count_of(session.status.dropped, "sample")
+        print(
+            f"{dropped} left out: they do not fill a batch, and TensorRT takes whole batches only; "
+            "--last pad or --last keep uses them"
+        )
+    for _, reason in getattr(source, "skipped", ()):  # it names the file
+        print(f"skipped: {printable(reason)}")
+    warnings = list(warning_lines(session))
+    if warnings:
+        print("worth a look:")
+        print("\n".join(warnings))
+    print(
+        f"{'replaced' if replaced else 'wrote'} {printable(str(output))}: {cache.header}, "
+        f"{count_of(len(cache.rows), 'row')}, from {done_text(session.status)}"
+    )
+    if arguments.session:
+        session.save(arguments.session)
+        print(f"saved the session to {printable(arguments.session)}")
+    return OK
+
+
+COMMAND = Command(
+    name="calibrate",
+    summary="calibrate an ONNX model and write a TensorRT calibration cache",
+    description=(
+        "Run an ONNX model on calibration data with ONNX Runtime, pick a threshold for every tensor and\n"
+        "write the calibration cache that TensorRT reads. An existing cache is replaced, in one step\n"
+        "and only after all batches are done; any other file at that path is left alone."
+    ),
+    add_arguments=_arguments,
+    run=_run,
+    examples=(
+        "trtcal calibrate resnet18.onnx calib/ --size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
+        "trtcal calibrate bert.onnx inputs.npz -o bert.cache --batch-size 8 --session bert.trtcal",
+        "trtcal calibrate yolov8n.onnx calib/ --resize letterbox --method percentile:99.99",
+    ),
+)

@@ -1,0 +1,117 @@
+"""``trtcal convert``: from any format of scales or ranges to another."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.cli.commands.qdq import add_qdq_arguments, check_only_qdq, convert_to_qdq
+from trtcal_widgets.cli.outputs import check_output, is_scale_file
+from trtcal_widgets.cli.registry import OK, Command
+from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.errors import ExportError
+from trtcal_widgets.formats.cache import KNOWN_ALGORITHMS, CalibrationCache
+from trtcal_widgets.formats.reading import (
+    CONVERT_TARGETS,
+    convert,
+    describe_format,
+    read_scale_file,
+    scales_from_bytes,
+    unusable_rows,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from trtcal_widgets.formats.reading import ScaleTable
+
+__all__ = ["COMMAND"]
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the file to read; its format is recognised by its content")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file to write")
+    parser.add_argument(
+        "--to",
+        required=True,
+        choices=(*CONVERT_TARGETS, "qdq"),
+        help=(
+            "cache: TensorRT's own; ranges: <name>:<amax> text; ort: ONNX Runtime's <name> <amax> text; "
+            "json: {name: [min, max]}; flatbuffers: what ONNX Runtime's TensorRT provider reads; "
+            "qdq: an ONNX model with explicit quantisation, the only road to TensorRT 11 (needs --model)"
+        ),
+    )
+    parser.add_argument("--trt-version", metavar="VERSION", help="TensorRT version for the header of a cache")
+    parser.add_argument("--algorithm", choices=KNOWN_ALGORITHMS, help="calibrator for the header of a cache")
+    parser.add_argument(
+        "--skip-unusable",
+        action="store_true",
+        help="leave out rows whose amax is negative, infinite or not a number, instead of refusing them",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace OUT even where it is FILE itself or no such file; with --to qdq: take another model's scales",
+    )
+    add_qdq_arguments(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.to == "qdq":
+        return convert_to_qdq(arguments)
+    check_only_qdq(arguments)
+    output = Path(arguments.output)
+    table = read_scale_file(arguments.file)
+    if not arguments.force and output.exists() and os.path.samefile(arguments.file, output):  # noqa: PTH121 - links
+        raise ExportError(f"{output} is the file that is read. Choose another name, or add --force to replace it.")
+    check_output(output, is_scale_file, "a file of scales or ranges", force=arguments.force)
+    _refuse_unusable(table, arguments)
+    data = convert(
+        table,
+        arguments.to,
+        version=arguments.trt_version,
+        algorithm=arguments.algorithm,
+        skip_unusable=arguments.skip_unusable,
+    )
+    write_atomic(output, data)
+    kept = scales_from_bytes(data, source=arguments.output).amax
+    skipped = [name for name in table.amax if name not in kept]
+    print(
+        f"{printable(str(output))}: {describe_format(arguments.to)}, "
+        f"{count_of(len(kept), 'tensor')}, from {printable(arguments.file)}"
+    )
+    if skipped:
+        print(f"left out: {', '.join(printable(name) for name in skipped)}")
+    return OK
+
+
+def _refuse_unusable(table: CalibrationCache | ScaleTable, arguments: argparse.Namespace) -> None:
+    """Name the rows that the other format cannot hold, with the option that leaves them out."""
+    if arguments.skip_unusable or (arguments.to == "cache" and isinstance(table, CalibrationCache)):
+        return
+    unusable = unusable_rows(table)
+    if unusable:
+        named = ", ".join(printable(name) for name in unusable[:5]) + (", …" if len(unusable) > 5 else "")
+        raise ExportError(
+            f"{arguments.file}: {count_of(len(unusable), 'row')} with an amax that is negative, infinite or not a "
+            f"number ({named}) cannot be written as {arguments.to}. Add --skip-unusable to leave them out."
+        )
+
+
+COMMAND = Command(
+    name="convert",
+    summary="turn a cache into ranges, JSON, an ONNX Runtime table or a Q/DQ model, and back",
+    description=(
+        "Read a file of scales or ranges in any known format and write it in another, or, with its model, write the "
+        "model with QuantizeLinear and DequantizeLinear, which TensorRT 11 needs."
+    ),
+    add_arguments=_arguments,
+    run=_run,
+    examples=(
+        "trtcal convert calibration.cache -o ranges.txt --to ranges",
+        "trtcal convert ranges.txt -o calibration.cache --to cache --trt-version 8.6.1",
+        "trtcal convert calibration.cache --model model.onnx --to qdq -o model.qdq.onnx",
+    ),
+)

@@ -1,0 +1,226 @@
+"""``trtcal debug``: which layers lose the accuracy, and the smallest plan that brings it back."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
+from trtcal_widgets.cli.progress import show_progress, show_work
+from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
+from trtcal_widgets.common.text_tables import Column, table_lines
+from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.debug.results import LayerResult
+    from trtcal_widgets.debug.search import SearchResult
+    from trtcal_widgets.runners.evaluation import Score
+    from trtcal_widgets.session import CalibrationSession
+
+__all__ = ["COMMAND"]
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
+    parser.add_argument("data", metavar="CALIBRATION_DATA", help="as for trtcal calibrate, or a saved session")
+    parser.add_argument("evaluation", metavar="EVAL_DATA", help="folder of images, .npy or .npz file, or IDX file")
+    parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
+    parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
+    parser.add_argument(
+        "--target", type=float, default=0.99, metavar="SHARE", help="share of FP32's accuracy to reach; default: 0.99"
+    )
+    parser.add_argument("--method", default="entropy", help="as for trtcal calibrate; default: %(default)s")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="samples per batch; default: the model's, or 32")
+    parser.add_argument("--batches", type=int, metavar="N", help="use no more batches than this to calibrate")
+    parser.add_argument("--eval-batches", type=int, metavar="N", help="use no more batches than this to evaluate")
+    parser.add_argument(
+        "--last", choices=("drop", "pad", "keep"), default="drop", help="short last calibration batch; default: drop"
+    )
+    parser.add_argument("--input", metavar="NAME", help="the model input that the data are for, where it has several")
+    parser.add_argument(
+        "--precision", choices=("fp16", "fp32"), default="fp16", help="what kept layers run in; default: fp16"
+    )
+    parser.add_argument(
+        "--placement", choices=("recommended", "weights-only-inputs"), default="recommended", help="where Q/DQ goes"
+    )
+    parser.add_argument("--keep-scales", action="store_true", help="do not try other methods and values for scales")
+    parser.add_argument("--state", metavar="FILE", help="remember every score here; a stopped search goes on from it")
+    parser.add_argument("--plan", metavar="FILE", help="write the plan as JSON")
+    parser.add_argument("--qdq", metavar="FILE", help="write the model with Q/DQ by the plan")
+    add_data_arguments(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from trtcal_widgets.debug import Evaluation, Int8Simulation, PlanSearch, scale_candidates
+    from trtcal_widgets.model.load import load_model
+
+    if arguments.eval_batches is not None and arguments.eval_batches < 1:
+        raise UsageError(f"--eval-batches must be at least 1, not {arguments.eval_batches}")
+    model = load_model(arguments.model)
+    batch_size = arguments.batch_size or default_batch_size(model.graph)
+    evaluation = Evaluation(
+        open_source(arguments.evaluation, arguments, model.graph),
+        batch_size=batch_size,
+        labels=None if arguments.labels is None else read_labels(arguments.labels),
+        output=arguments.scores,
+        max_batches=arguments.eval_batches,
+    )
+    with _session(arguments, batch_size) as session, show_work() as control:
+        simulation = Int8Simulation(model, _scales(session), placement=arguments.placement)
+        search = PlanSearch(
+            simulation,
+            evaluation,
+            target=arguments.target,
+            precision=arguments.precision,
+            candidates=None if arguments.keep_scales else scale_candidates(session),
+            state=arguments.state,
+            control=control,
+        )
+        result = search.run()
+        ranking = simulation.isolated(evaluation, control=control) if not search.ranking else search.ranking
+    print("\n".join(_ranking_lines(ranking)))
+    print("\n".join(_result_lines(result)))
+    return _write(arguments, simulation, result)
+
+
+def _session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:
+    """Return a calibrated session: a saved one, or one that is run now."""
+    from trtcal_widgets.cli.outputs import is_session_file
+    from trtcal_widgets.session import CalibrationSession
+
+    data = Path(arguments.data)
+    if data.is_file() and data.suffix != ".npz" and is_session_file(data):
+        return CalibrationSession.load(data, arguments.model)
+    from trtcal_widgets.model.load import load_graph
+
+    session = CalibrationSession(
+        arguments.model,
+        open_source(arguments.data, arguments, load_graph(arguments.model)),
+        batch_size=batch_size,
+        last=arguments.last,
+        max_batches=arguments.batches,
+        method=arguments.method,
+    )
+    with show_progress() as show:
+        session.run(progress=show)
+    return session
+
+
+def _scales(session: CalibrationSession) -> dict[str, float]:
+    return dict(session.to_cache().scales)
+
+
+def read_labels(path: str) -> NDArray[np.int64]:
+    """Read class indices from an ``.npy`` file, an IDX file or text with one number per line.
+
+    Raises
+    ------
+    UsageError
+        If the file is none of them; the message names it.
+    """
+    from trtcal_widgets.data.idx import looks_like_idx, read_idx
+
+    try:
+        if looks_like_idx(Path(path)):
+            return np.asarray(read_idx(path), np.int64)
+        if path.endswith(".npy"):
+            return np.asarray(np.load(path, allow_pickle=False))
+        return np.array(Path(path).read_text("utf-8").split(), np.int64)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the labels in {path} cannot be read ({error}): give an .npy or IDX file, or text with one class index "
+            "per line"
+        ) from error
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "-" if math.isnan(value) else "inf" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def _ranking_lines(ranking: Sequence[LayerResult], shown: int = 15) -> list[str]:
+    """Return a table of the layers that lose most when they alone are in INT8."""
+    if not ranking:
+        return ["no layer is quantised"]
+    worst = ranking[:shown]
+    measure = worst[0].score.measure
+    columns = [
+        Column("operator", [layer.op_type for layer in worst], is_number=False),
+        Column(f"loss of {measure}", [f"{layer.loss:+.4f}" for layer in worst]),
+        Column("SQNR at outputs, dB", [_number(layer.output_sqnr_db) for layer in worst]),
+        Column("own SQNR, dB", [_number(layer.own_sqnr_db) for layer in worst]),
+    ]
+    title = f"each layer alone in INT8, worst first ({len(worst)} of {len(ranking)}):"
+    return [title, *table_lines([layer.node for layer in worst], columns, title="layer"), ""]
+
+
+def _score_row(score: Score) -> tuple[str, str, str, str]:
+    return (
+        _number(100 * score.top1),
+        _number(100 * score.top5),
+        _number(score.outputs.sqnr_db),
+        _number(score.outputs.cosine, 6),
+    )
+
+
+def _result_lines(result: SearchResult) -> list[str]:
+    rows = {"FP32": result.fp32, "INT8, all layers": result.before, "INT8 with the plan": result.after}
+    cells = [_score_row(score) for score in rows.values()]
+    titles = ("top-1, %", "top-5, %", "SQNR at outputs, dB", "cosine")
+    columns = [Column(title, [row[i] for row in cells]) for i, title in enumerate(titles)]
+    lines = list(table_lines(list(rows), columns, title=f"{result.fp32.n_samples:,} samples"))
+    plan = result.plan
+    if not plan:
+        lines.append("\nINT8 is good enough as it is: no plan is needed." if result.met else "")
+        return lines
+    lines.append(f"\nthe plan {'reaches' if result.met else 'does NOT reach'} the goal of {result.goal:.4f}:")
+    lines += [
+        f"  keep {printable(node)} in {plan.precision.upper()}: {plan.reasons.get(node, '')}" for node in plan.keep
+    ]
+    lines += [
+        f"  {printable(name)}: amax {amax:.6g} ({plan.reasons.get(name, '')})" for name, amax in plan.amax.items()
+    ]
+    return lines
+
+
+def _write(arguments: argparse.Namespace, simulation: Any, result: SearchResult) -> int:
+    from trtcal_widgets.export.qdq.build import build_qdq
+
+    if arguments.plan:
+        result.plan.save(arguments.plan)
+        kept, moved = len(result.plan.keep), len(result.plan.amax)
+        print(f"wrote {arguments.plan}: {count_of(kept, 'layer')} kept, {count_of(moved, 'scale')} changed")
+    if arguments.qdq:
+        built = build_qdq(simulation.model, simulation.scales, placement=arguments.placement, plan=result.plan)
+        built.write(arguments.qdq)
+        print(f"wrote {arguments.qdq}: {built.report.summary()}")
+    if not result.met:
+        print(f"trtcal: no plan was found that reaches {result.goal:.4f}", file=sys.stderr)
+        return DIFFERENT
+    return OK
+
+
+COMMAND = Command(
+    name="debug",
+    summary="find the layers that lose accuracy in INT8, and a plan that brings it back",
+    description=(
+        "Calibrate, simulate INT8 beside FP32, rank the layers by what each alone costs, and look for the\n"
+        "smallest plan (better scales first, then layers in higher precision) that reaches the target.\n"
+        "Exit code 1 where no plan reaches it."
+    ),
+    add_arguments=_arguments,
+    run=_run,
+    examples=(
+        "trtcal debug model.onnx calib/ val/ --labels val.txt --target 0.99 --plan plan.json",
+        "trtcal debug model.onnx calibration.trtcal val.npz --qdq model.qdq.onnx",
+    ),
+)

@@ -1,0 +1,86 @@
+"""``trtcal convert … --to qdq``: a calibration cache and its model become an explicit Q/DQ model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.cli.outputs import check_output
+from trtcal_widgets.cli.registry import OK
+from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.words import printable
+from trtcal_widgets.errors import ExportError, ModelError, UsageError
+from trtcal_widgets.formats.reading import read_scale_file
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_qdq_arguments", "check_only_qdq", "convert_to_qdq"]
+
+_ONLY_QDQ = ("model", "placement", "plan", "report")
+
+
+def add_qdq_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``--to qdq`` takes besides to the parser of ``convert``."""
+    group = parser.add_argument_group("for --to qdq")
+    group.add_argument("--model", metavar="ONNX", help="the model that the scales are for")
+    group.add_argument(
+        "--placement",
+        choices=("recommended", "weights-only-inputs"),
+        help=(
+            "recommended (the default): inputs of layers with weights, residuals, concatenations and average "
+            "pools; weights-only-inputs: inputs of layers with weights alone"
+        ),
+    )
+    group.add_argument("--plan", metavar="PLAN", help="a precision plan (JSON): layers to keep, thresholds to change")
+    group.add_argument("--report", metavar="JSON", help="also write the report as JSON")
+
+
+def check_only_qdq(arguments: argparse.Namespace) -> None:
+    """Refuse the options of ``--to qdq`` for other targets."""
+    given = [name for name in _ONLY_QDQ if getattr(arguments, name)]
+    if given:
+        raise UsageError(f"--{given[0]} is for --to qdq")
+
+
+def convert_to_qdq(arguments: argparse.Namespace) -> int:
+    """Make the Q/DQ model, print the report, return the exit code."""
+    from trtcal_widgets.export.qdq.build import build_qdq
+    from trtcal_widgets.model.plan import PrecisionPlan
+
+    if not arguments.model:
+        raise UsageError("--to qdq needs the model that the scales are for: add --model model.onnx")
+    if arguments.trt_version or arguments.algorithm or arguments.skip_unusable:
+        raise UsageError(
+            "--trt-version and --algorithm are for the header of a cache, and --to qdq leaves rows that cannot be used "
+            "out by itself: remove these options"
+        )
+    output = Path(arguments.output)
+    table = read_scale_file(arguments.file)
+    for other in (arguments.file, arguments.model):
+        if output.exists() and Path(other).exists() and os.path.samefile(other, output):  # noqa: PTH121 - links
+            raise ExportError(f"{output} is a file that is read. Choose another name for the Q/DQ model.")
+    check_output(output, _is_onnx, "an ONNX model", force=arguments.force)
+    plan = PrecisionPlan.load(arguments.plan) if arguments.plan else None
+    placement = arguments.placement or "recommended"
+    result = build_qdq(arguments.model, table, placement=placement, plan=plan, force=arguments.force)
+    if result.report.already_quantized and not result.report.quantized:
+        raise ExportError(f"{result.report.notes[0]}. Nothing was written; --force adds Q/DQ to its other layers.")
+    files = result.write(output)
+    if arguments.report:
+        write_atomic(arguments.report, (result.report.to_json() + "\n").encode())
+    print(result.report.to_text())
+    print(f"\nwritten: {', '.join(printable(str(file)) for file in files)}")
+    return OK
+
+
+def _is_onnx(path: Path) -> bool:
+    """Whether the file is an ONNX model, such as an earlier run wrote."""
+    from trtcal_widgets.model.files import read_proto
+
+    try:
+        read_proto(path)
+    except ModelError:
+        return False
+    return True

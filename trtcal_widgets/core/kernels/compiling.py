@@ -1,0 +1,88 @@
+"""How the kernels are compiled: without the GIL, and kept on disk wherever numba finds a place for them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["compiled", "float32_at", "prefetch"]
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+
+def compiled(**options: Any) -> Callable[[_Function], _Function]:
+    """Compile a function with numba on its first call: no GIL, no Python objects, cached on disk.
+
+    The cache lies beside the package or, where that cannot be written, in the user's cache folder or the one that
+    ``NUMBA_CACHE_DIR`` names. Where none of them can be written (a locked-down container) numba refuses to cache
+    at all; the kernels then work as well, but every process compiles them again.
+
+    Parameters
+    ----------
+    **options
+        Further options of :func:`numba.njit`, such as ``fastmath``.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        try:
+            kernel = njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError as error:
+            logging.getLogger(__name__).warning(
+                "%s; it is compiled in every process. Let NUMBA_CACHE_DIR name a writable folder to avoid that.", error
+            )
+            kernel = njit(nogil=True, **options)(function)
+        return kernel  # type: ignore[no-any-return]
+
+    return decorate
+
+
+_READ = 0
+_SECOND_LEVEL_CACHE = 2
+_DATA = 1
+
+
+def _prefetch(_context: Any, array: Any, index: Any) -> tuple[Any, Callable[..., None]]:
+    """Ask for ``array[index]`` (contiguous, one axis) in the second-level cache; only in compiled functions.
+
+    It is a hint, LLVM's ``llvm.prefetch``: nothing is read and nothing can fail, so that an index beyond the end is
+    harmless. From there the hardware brings consecutive values to the first level by itself.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values = context.make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.bitcast(builder.gep(values.data, [arguments[1]]), cgutils.voidptr_t)
+        number = ir.IntType(32)
+        kinds = [cgutils.voidptr_t, number, number, number]
+        kind = ir.FunctionType(ir.VoidType(), kinds)
+        ask = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], kind)
+        builder.call(ask, [address, number(_READ), number(_SECOND_LEVEL_CACHE), number(_DATA)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+def _float32_at(_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return an address as a pointer to float32, for :func:`numba.carray`; only in compiled functions.
+
+    Whoever passes the address keeps the array alive.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    pointer: Any = types.CPointer
+    return pointer(types.float32)(address), generate
+
+
+float32_at = cast("Callable[[int], Any]", intrinsic(_float32_at))
+prefetch = cast("Callable[[NDArray[Any], int], None]", intrinsic(_prefetch))

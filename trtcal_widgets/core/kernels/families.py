@@ -1,0 +1,201 @@
+"""Kernels for many arrays at once: one call that holds no GIL, so that small arrays keep no other thread waiting.
+
+Tensors that follow from an array value by value are made of it a block at a time, which stays in the caches: nobody has
+to write them to memory and to read them again.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
+
+from trtcal_widgets.core.kernels.compiling import compiled, float32_at
+from trtcal_widgets.core.kernels.counting import (
+    INF_BITS,
+    count,
+    finite_amax,
+    flush,
+    magnitude_of,
+    new_counters,
+    start_of,
+)
+from trtcal_widgets.core.steps import StepKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.core.kernels.counting import Tables
+    from trtcal_widgets.core.steps import StepTables
+
+__all__ = ["UNCERTAIN", "accumulate_all", "amax_all"]
+
+_BLOCK = 1 << 15
+"""Values that are made at a time: 128 KB for each tensor of a family. A multiple of the chunk of the counting kernel,
+so that sums are added in the order in which a whole array's are."""
+
+UNCERTAIN = np.int32(0x7FC00000)
+"""The bits of a NaN."""
+
+_ADD = int(StepKind.ADD)
+_SUBTRACT_FROM = int(StepKind.SUBTRACT_FROM)
+_MULTIPLY = int(StepKind.MULTIPLY)
+_DIVIDE = int(StepKind.DIVIDE)
+_CLIP = int(StepKind.CLIP)
+_ADD_TENSORS = int(StepKind.ADD_TENSORS)
+_SUBTRACT_TENSORS = int(StepKind.SUBTRACT_TENSORS)
+_MULTIPLY_TENSORS = int(StepKind.MULTIPLY_TENSORS)
+
+
+@compiled(error_model="numpy")
+def _make(kind: int, constants: NDArray[np.float32], x: NDArray[np.float32], made: NDArray[np.float32]) -> None:
+    """Write what a step makes of some values."""
+    first, second = constants[0], constants[1]
+    if kind == _ADD:
+        np.add(x, first, made)
+    elif kind == _SUBTRACT_FROM:
+        np.subtract(first, x, made)
+    elif kind == _MULTIPLY:
+        np.multiply(x, first, made)
+    elif kind == _DIVIDE:
+        np.divide(x, first, made)
+    elif kind == _CLIP:
+        for j in range(x.size):
+            made[j] = min(max(x[j], first), second)
+    else:
+        made[:] = x
+
+
+@compiled()
+def _make_of_two(kind: int, x: NDArray[np.float32], y: NDArray[np.float32], made: NDArray[np.float32]) -> None:
+    """Write what a step makes of the values of two tensors."""
+    if kind == _ADD_TENSORS:
+        np.add(x, y, made)
+    elif kind == _SUBTRACT_TENSORS:
+        np.subtract(x, y, made)
+    elif kind == _MULTIPLY_TENSORS:
+        np.multiply(x, y, made)
+
+
+@compiled()
+def _block_of(
+    row: int, first: int, x: NDArray[np.float32], steps: StepTables, blocks: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return a tensor of a family for a block of its array: the block itself, or what the row's step makes of it.
+
+    Row k of ``blocks`` is what step k makes: asked for in their order, each finds what it is made of.
+    """
+    if row == first:
+        return x
+    parent, other, kind = steps.parents[row], steps.others[row], steps.kinds[row]
+    made = blocks[row - first, : x.size]
+    source = blocks[parent, : x.size] if parent else x
+    if kind >= _ADD_TENSORS:
+        _make_of_two(kind, source, blocks[other, : x.size] if other else x, made)
+    else:
+        _make(kind, steps.constants[row], source, made)
+    return made
+
+
+@compiled()
+def _amax_of_family(
+    x: NDArray[np.float32], first: int, last: int, steps: StepTables, largest: NDArray[np.int32]
+) -> bool:
+    """Write the bits of the largest finite |x| of an array and of what is made of it.
+
+    Return whether all values of what is made, and of what it is made of, were finite.
+    """
+    if last == first + 1:
+        largest[first] = finite_amax(x.view(np.int32))
+        return True
+    finite = True
+    blocks = np.empty((last - first, min(_BLOCK, x.size)), np.float32)
+    largest[first:last] = 0
+    for start in range(0, x.size, _BLOCK):
+        block = x[start : start + _BLOCK]
+        for row in range(first, last):
+            bits = _block_of(row, first, block, steps, blocks).view(np.int32)
+            best = magnitude_of(bits)
+            if best >= INF_BITS:
+                finite = False
+                best = finite_amax(bits)
+            largest[row] = max(largest[row], best)
+    return finite
+
+
+@compiled()
+def amax_all(
+    addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables, largest: NDArray[np.int32]
+) -> None:
+    """Write the bits of the largest finite |x| of several arrays and of what is made of them.
+
+    Parameters
+    ----------
+    addresses, sizes
+        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
+    steps
+        What is made of them.
+    largest
+        Shape (rows,), written: :data:`UNCERTAIN` for what is made of an array in a family where something is clipped
+        and a value is not finite.
+    """
+    for i in range(addresses.size):
+        x = carray(float32_at(addresses[i]), sizes[i])
+        first, last = steps.starts[i], steps.starts[i + 1]
+        finite = _amax_of_family(x, first, last, steps, largest)
+        if not finite and np.any(steps.kinds[first + 1 : last] == _CLIP):
+            largest[first + 1 : last] = UNCERTAIN
+
+
+@compiled()
+def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: StepTables, tables: Tables) -> None:
+    """Count one array and what is made of it; the ranges to start from are there."""
+    bases, doublings, slots, tallies, moments = tables
+    alone = last == first + 1  # an array alone is counted as it lies in memory, in one go
+    size = x.size if alone else min(_BLOCK, x.size)
+    blocks = np.empty((last - first, 0 if alone else size), np.float32)
+    counters = new_counters(last - first)
+    unflushed = np.zeros(last - first, np.int64)
+    for start in range(0, x.size, max(size, 1)):
+        block = x[start : start + size]
+        for row in range(first, last):
+            values = _block_of(row, first, block, steps, blocks)
+            # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
+            limit = math.ldexp(bases[row] if bases[row] > 0.0 else 1.0, doublings[row])
+            k = row - first
+            grown, unflushed[k] = count(
+                values, counters[k], unflushed[k], slots[row], limit, tallies[row], moments[row]
+            )
+            doublings[row] += grown
+    for row in range(first, last):
+        flush(counters[row - first], slots[row])
+
+
+@compiled()
+def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables, tables: Tables) -> None:
+    """Count several arrays and what is made of them.
+
+    Parameters
+    ----------
+    addresses, sizes
+        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
+    steps
+        What is made of them.
+    tables
+        ``bases``, the ranges to start from (0: the largest finite |x| of the tensor, which is written there);
+        ``doublings``, how often the ranges had to double, written; and ``slots``, ``tallies`` and ``moments`` as
+        :func:`~trtcal_widgets.core.kernels.counting.accumulate` has them, a row for each tensor.
+    """
+    bases = tables[0]
+    largest = np.zeros(bases.size, np.int32)
+    for i in range(addresses.size):
+        x = carray(float32_at(addresses[i]), sizes[i])
+        first, last = steps.starts[i], steps.starts[i + 1]
+        if np.any(bases[first:last] == 0.0):
+            _amax_of_family(x, first, last, steps, largest)
+            for row in range(first, last):
+                if bases[row] == 0.0:
+                    bases[row] = start_of(largest[row])
+        _accumulate_family(x, first, last, steps, tables)

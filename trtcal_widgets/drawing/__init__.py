@@ -1,0 +1,1 @@
+"""Pictures by matplotlib: for saved notebooks, terminals and reports."""

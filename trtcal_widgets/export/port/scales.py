@@ -1,0 +1,262 @@
+"""Carrying calibrated scales over to another export of the same model, whose tensors have other names.
+
+>>> result = port_scales("old.onnx", "new.onnx", read_scale_file("calibration.cache"))  # doctest: +SKIP
+>>> result.write("new.cache")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.words import printable
+from trtcal_widgets.errors import ExportError
+from trtcal_widgets.export.port.graph import Side
+from trtcal_widgets.export.port.match import HOW, match_tensors
+from trtcal_widgets.export.qdq.decide import LEAST_MATCH, match_rows
+from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.header import CONSTANT_ROWS_FROM, constant_row, row_of
+from trtcal_widgets.formats.reading import ScaleTable, convert
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.load import OnnxModel, load_model
+from trtcal_widgets.model.rows import constants_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Collection, Iterator, Mapping
+
+__all__ = ["NotPorted", "PortReport", "PortResult", "PortedRow", "port_scales"]
+
+
+@dataclass(frozen=True)
+class PortedRow:
+    """A row that was carried over: from which tensor to which, and what that rests on (a key of ``HOW``)."""
+
+    old: str
+    new: str
+    scale: float
+    how: str
+
+
+@dataclass(frozen=True)
+class NotPorted:
+    """A row that was not carried over, and why."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PortReport:
+    """What became of every row.
+
+    Attributes
+    ----------
+    old_model, new_model
+        File names.
+    ported
+        Rows of the new file, in the order of the old one.
+    not_ported
+        Rows of the old file that no tensor of the new model takes.
+    without
+        Tensors of the new model that TensorRT would calibrate and that have no row.
+    """
+
+    old_model: str
+    new_model: str
+    ported: tuple[PortedRow, ...]
+    not_ported: tuple[NotPorted, ...]
+    without: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many rows rest on each kind of match, surest first."""
+        found = Counter(row.how for row in self.ported)
+        return {how: found[how] for how in HOW if how in found}
+
+    def to_json(self) -> str:
+        """Return the report as JSON text."""
+        data = asdict(self)
+        for row in data["ported"]:
+            row["scale"] = row["scale"] if math.isfinite(row["scale"]) else str(row["scale"])
+        return json.dumps({**data, "counts": self.counts}, indent=1, ensure_ascii=False, allow_nan=False)
+
+    def to_text(self) -> str:
+        """Return the report for a terminal."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        total = len({row.old for row in self.ported}) + len(self.not_ported)
+        yield (
+            f"{printable(self.old_model)} -> {printable(self.new_model)}: "
+            f"{total - len(self.not_ported)} of {total} rows carried over to {len(self.ported)} tensors"
+        )
+        for how, count in self.counts.items():
+            yield f"  {count:5d}  {HOW[how]}"
+        for how in self.counts:
+            yield f"\n{HOW[how]}:"
+            for row in self.ported:
+                if row.how == how:
+                    yield f"  {printable(row.old)} -> {printable(row.new)}"
+        if self.not_ported:
+            yield f"\nnot carried over ({len(self.not_ported)}):"
+            yield from (f"  {printable(row.name)}: {row.message}" for row in self.not_ported)
+        if self.without:
+            yield f"\ntensors of {printable(self.new_model)} without a row ({len(self.without)}):"
+            yield from (f"  {printable(name)}" for name in self.without)
+
+
+@dataclass(frozen=True, eq=False)
+class PortResult:
+    """The new file and the report.
+
+    Attributes
+    ----------
+    table
+        The scales by the new names, in the kind of file that the old ones were read from.
+    report
+        What became of every row.
+    """
+
+    table: CalibrationCache | ScaleTable
+    report: PortReport
+
+    def to_bytes(self) -> bytes:
+        """Content of the new file."""
+        return convert(self.table, "cache" if isinstance(self.table, CalibrationCache) else self.table.format)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the new file atomically."""
+        write_atomic(path, self.to_bytes())
+
+
+def port_scales(
+    old: OnnxModel | str | os.PathLike[str],
+    new: OnnxModel | str | os.PathLike[str],
+    table: CalibrationCache | ScaleTable,
+    *,
+    force: bool = False,
+) -> PortResult:
+    """Carry scales over to another export of the same model.
+
+    Parameters
+    ----------
+    old
+        The model that was calibrated, or its path.
+    new
+        The new export, or its path.
+    table
+        The old model's scales.
+    force
+        Write the rows that were found even if they are less than half.
+
+    Raises
+    ------
+    ExportError
+        If the scales are not the old model's, or the two models have too little in common.
+    ModelError
+        If a model cannot be read.
+    """
+    old, new = (model if isinstance(model, OnnxModel) else load_model(model) for model in (old, new))
+    _check_old(table, old)
+    found = match_tensors(Side(old), side := Side(new))
+    ported = _ported(table, found, side, constants_of(old.graph))
+    taken = {row.old for row in ported}
+    not_ported = tuple(NotPorted(name, why) for name, why in _lost(table, taken, old))
+    without = match_rows({row.new: row.scale for row in ported}, new.graph).missing
+    report = PortReport(old.graph.name, new.graph.name, ported, not_ported, without)
+    _check_share(report, table, old, force=force)
+    return PortResult(_table(table, ported), report)
+
+
+def _check_old(table: CalibrationCache | ScaleTable, old: OnnxModel) -> None:
+    match = match_rows(table.scales, old.graph)
+    real = len(match.matched) + len(match.unknown)
+    if not match.matched or len(match.matched) < LEAST_MATCH * real:
+        raise ExportError(
+            f"{table.source}: only {len(match.matched)} of {real} rows are tensors of {old.graph.name}. Give the model "
+            "that was calibrated first, then its new export"
+        )
+
+
+def _ported(
+    table: CalibrationCache | ScaleTable,
+    found: Mapping[str, tuple[str, str]],
+    side: Side,
+    constants: Collection[str],
+) -> tuple[PortedRow, ...]:
+    """Return the new rows: those found, and those that share a scale with one that was."""
+    graph, scales = side.model.graph, table.scales
+    row = {old: row_of(old, scales) if old in constants else old for old, _ in found.values()}
+    rows = {
+        new: PortedRow(row[old], new, scales[row[old]], how)
+        for new, (old, how) in found.items()
+        if row[old] in scales and new in graph.tensors and _is_writable(scales[row[old]])
+    }
+    for name in graph.calibrated:
+        if name not in rows:
+            mate = next((other for other in graph.group_of(name) if other in rows), "")
+            if mate:
+                rows[name] = PortedRow(rows[mate].old, name, rows[mate].scale, "shared")
+    calibrated = set(graph.calibrated)
+    order = {name: index for index, name in enumerate(scales)}
+    kept = [row for row in rows.values() if row.new in calibrated]
+    renamed = set(constants_of(graph)) if _has_constant_rows(table) else set()
+    named = [replace(row, new=constant_row(row.new)) if row.new in renamed else row for row in kept]
+    return tuple(sorted(named, key=lambda row: order[row.old]))
+
+
+def _has_constant_rows(table: CalibrationCache | ScaleTable) -> bool:
+    """Whether the file is for a TensorRT that calls the rows of constants ``<constant>_output``."""
+    return isinstance(table, CalibrationCache) and (table.version or (0, 0, 0)) >= CONSTANT_ROWS_FROM
+
+
+def _is_writable(scale: float) -> bool:
+    return 0 <= scale < math.inf
+
+
+def _lost(table: CalibrationCache | ScaleTable, taken: set[str], old: OnnxModel) -> Iterator[tuple[str, str]]:
+    match = match_rows(table.scales, old.graph)
+    for name, scale in table.scales.items():
+        if name in taken:
+            continue
+        if name in match.synthetic:
+            yield name, f"TensorRT made the name up: {match.synthetic[name]}"
+        elif name not in old.graph.tensors:
+            yield name, f"{old.graph.name} has no tensor of this name"
+        elif not _is_writable(scale):
+            yield name, "its scale is infinite, negative or not a number"
+        else:
+            if old.graph.tensors[name].kind is TensorKind.CONSTANT:
+                yield name, "a constant: the new model has none of these values left, or has them once"
+                continue
+            yield name, "no tensor of the new model was found to be the same: it may be folded into a layer there"
+
+
+def _check_share(report: PortReport, table: CalibrationCache | ScaleTable, old: OnnxModel, *, force: bool) -> None:
+    real = [name for name in table.scales if name in old.graph.tensors]
+    taken = {row.old for row in report.ported}
+    if force or len(taken) >= LEAST_MATCH * len(real):
+        return
+    raise ExportError(
+        f"only {len(taken)} of {len(real)} rows could be carried over from {report.old_model} to {report.new_model}: "
+        "are they exports of the same model with the same weights? force=True (--force) writes what was found"
+    )
+
+
+def _table(table: CalibrationCache | ScaleTable, ported: tuple[PortedRow, ...]) -> CalibrationCache | ScaleTable:
+    if isinstance(table, ScaleTable):
+        ranges = {row.new: table.ranges[row.old] for row in ported if row.old in table.ranges}
+        return ScaleTable(table.format, {row.new: table.amax[row.old] for row in ported}, ranges, source=table.source)
+    scales = {row.new: row.scale for row in ported}
+    if not scales:
+        raise ExportError("not one row could be carried over")
+    if table.legacy is not None:
+        return CalibrationCache.build_legacy(scales, quantile=table.legacy[0], regression_cutoff=table.legacy[1])
+    # The first line stays as it is, whatever it says.
+    built = CalibrationCache.build(scales).to_bytes().split(b"\n", 1)[1]
+    return CalibrationCache(table.header.encode("utf-8", "surrogateescape") + b"\n" + built, source=table.source)

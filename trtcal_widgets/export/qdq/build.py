@@ -1,0 +1,306 @@
+"""Explicit quantisation: an ONNX model with QuantizeLinear and DequantizeLinear, made from calibrated scales.
+
+This is the road from a calibration cache of TensorRT up to 10 to TensorRT 11, which has no calibrators, and the model
+that the INT8 simulation runs. ``docs/qdq.md`` says what goes where and why.
+
+>>> result = build_qdq("model.onnx", read_scale_file("calibration.cache"))  # doctest: +SKIP
+>>> result.write("model.qdq.onnx")  # doctest: +SKIP
+>>> print(result.report.to_text())  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.errors import ExportError, UsageError
+from trtcal_widgets.export.qdq.decide import (
+    Decision,
+    check_match,
+    decide,
+    foreign_nodes,
+    match_rows,
+    quantized_before,
+    unused_rows,
+)
+from trtcal_widgets.export.qdq.insert import Pair, insert_pairs
+from trtcal_widgets.export.qdq.placement import PLACEMENTS, check_placement, place, quantized_inputs
+from trtcal_widgets.export.qdq.report import LeftNode, MissingScale, QdqReport, QuantizedTensor, UnusedRow
+from trtcal_widgets.export.qdq.scales import rows_of
+from trtcal_widgets.export.qdq.upgrade import HALF_OPSET, PER_CHANNEL_OPSET, upgraded
+from trtcal_widgets.export.qdq.weights import WeightScales
+from trtcal_widgets.export.qdq.write import write_model
+from trtcal_widgets.model.kinds import is_default_domain
+from trtcal_widgets.model.load import OnnxModel, load_model
+from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.model.tap import MAX_PROTO_BYTES
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from onnx import ModelProto
+
+    from trtcal_widgets.model.graph import ModelGraph
+
+__all__ = [
+    "PLACEMENTS",
+    "LeftNode",
+    "MissingScale",
+    "QdqBuilder",
+    "QdqReport",
+    "QdqResult",
+    "QuantizedTensor",
+    "UnusedRow",
+    "build_qdq",
+    "qdq_bytes",
+    "quantized_inputs",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class QdqResult:
+    """A model with Q/DQ, in memory.
+
+    Attributes
+    ----------
+    proto
+        onnx's ModelProto. Its external data, if it has some, lie in :attr:`folder`: :meth:`write` copies them.
+    folder
+        The folder of the model that it was made from.
+    report
+        What became of every tensor, row and layer.
+    """
+
+    proto: ModelProto
+    folder: Path
+    report: QdqReport
+
+    def to_bytes(self) -> bytes:
+        """Serialise the model; external data are referred to, relative to :attr:`folder`.
+
+        Raises
+        ------
+        ExportError
+            If it exceeds protobuf's 2 GB: :meth:`write` it instead.
+        """
+        if self.proto.ByteSize() > MAX_PROTO_BYTES:
+            raise ExportError(f"{self.report.model} with Q/DQ exceeds 2 GB: write it to a file instead")
+        data: bytes = self.proto.SerializeToString()
+        return data
+
+    def write(self, path: str | os.PathLike[str]) -> tuple[Path, ...]:
+        """Write the model, and its external data beside it as ``<name>.data``; return the files.
+
+        Raises
+        ------
+        ExportError
+            If a file cannot be written; an old one is left as it was.
+        """
+        return write_model(self.proto, self.folder, path)
+
+
+def build_qdq(
+    model: OnnxModel | str | os.PathLike[str],
+    scales: Any,
+    *,
+    placement: str = "recommended",
+    plan: PrecisionPlan | None = None,
+    only: Collection[str] | None = None,
+    force: bool = False,
+) -> QdqResult:
+    """Make a model with Q/DQ.
+
+    Parameters
+    ----------
+    model
+        A loaded model or its path. It is not changed.
+    scales
+        Tensor name -> scale; the path of a calibration cache or of any other file of scales or ranges; what
+        ``read_scale_file`` gives; or a session.
+    placement
+        ``"recommended"``, or ``"weights-only-inputs"``: only the inputs and weights of Conv, ConvTranspose, Gemm and
+        MatMul.
+    plan
+        Layers to keep in higher precision, and thresholds that replace those of ``scales``.
+    only
+        Names of the nodes that may be quantised, for looking at layers one by one; None for all.
+    force
+        Take scales although most of their names are not in the model, and add pairs to a model that already has some.
+
+    Returns
+    -------
+    QdqResult
+        The model and the report. A model that already has Q/DQ comes back unchanged, and the report says so.
+
+    Raises
+    ------
+    ExportError
+        If the scales are another model's, nothing could be quantised, or the opset cannot be upgraded.
+    ModelError
+        If the model cannot be read, or the plan names layers that it does not have.
+    UsageError
+        For an unknown placement or something that holds no scales.
+    """
+    return QdqBuilder(model, scales, placement=placement, force=force).build(plan=plan, only=only)
+
+
+def qdq_bytes(model: OnnxModel | str | os.PathLike[str], scales: Any, **options: Any) -> bytes:
+    """Return the serialised model of :func:`build_qdq`, which takes the same arguments, for an inference session."""
+    return build_qdq(model, scales, **options).to_bytes()
+
+
+class QdqBuilder:
+    """Makes many Q/DQ models of one model and one set of scales: what does not change is computed once.
+
+    Parameters
+    ----------
+    model, scales, placement, force
+        As in :func:`build_qdq`.
+    """
+
+    def __init__(
+        self,
+        model: OnnxModel | str | os.PathLike[str],
+        scales: Any,
+        *,
+        placement: str = "recommended",
+        force: bool = False,
+    ) -> None:
+        self.model = model if isinstance(model, OnnxModel) else load_model(model)
+        self.placement = check_placement(placement)
+        self._force = force
+        self._rows = rows_of(scales)
+        self._match = match_rows(self._rows, self.graph)
+        if not (force or self._is_explicit):
+            check_match(self._match, self._rows, self.graph)
+        self._weights = WeightScales(self.model)
+        self._bases: dict[int, ModelProto] = {}
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The model's facts."""
+        return self.model.graph
+
+    @cached_property
+    def _sites(self) -> Any:
+        return place(self.graph, self.placement)
+
+    @cached_property
+    def _already(self) -> Mapping[int, str]:
+        return quantized_before(self.graph)
+
+    @property
+    def _is_explicit(self) -> bool:
+        return bool(self._already)
+
+    def build(self, *, plan: PrecisionPlan | None = None, only: Collection[str] | None = None) -> QdqResult:
+        """Make the model with Q/DQ for one plan; arguments, result and errors as in :func:`build_qdq`."""
+        if plan is not None and not isinstance(plan, PrecisionPlan):
+            raise UsageError(f"plan is a PrecisionPlan (PrecisionPlan.load(path) reads one), not {kind_of(plan)}")
+        plan = plan or PrecisionPlan()
+        if self._is_explicit and not self._force:
+            return self._unchanged()
+        decision = decide(
+            self.graph, self._sites, self._rows, self._weights, plan=plan, already=self._already, only=only
+        )
+        self._refuse_nothing(decision, plan, only)
+        pairs = _pairs(self.graph, decision)
+        proto = self._base(HALF_OPSET if any(pair.dtype == "float16" for pair in pairs) else PER_CHANNEL_OPSET)
+        names = insert_pairs(proto, pairs)
+        quantized = tuple(_quantized(self.graph, pair, name, decision) for pair, name in zip(pairs, names, strict=True))
+        return QdqResult(proto, self.model.path.parent, self._report(proto, decision, quantized))
+
+    def _base(self, opset: int) -> ModelProto:
+        """Return a fresh copy of the model in at least this opset."""
+        import onnx
+
+        if opset not in self._bases:
+            self._bases[opset] = upgraded(self.model, opset)
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self._bases[opset])
+        return copy
+
+    def _unchanged(self) -> QdqResult:
+        import onnx
+
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self.model.proto)
+        note = (
+            f"{self.graph.name} already has explicit quantisation ({len(self._already)} nodes of it): nothing was "
+            "added. TensorRT takes it as it is and ignores a calibration cache"
+        )
+        return QdqResult(copy, self.model.path.parent, self._report(copy, Decision(), (), (note,)))
+
+    def _refuse_nothing(self, decision: Decision, plan: PrecisionPlan, only: Collection[str] | None) -> None:
+        if decision.active or plan or only is not None or self._force:
+            return
+        if not self._sites.sites:
+            raise ExportError(
+                f"{self.graph.name} has no layer that is quantised by its inputs (Conv, ConvTranspose, Gemm, MatMul)"
+            )
+        first = decision.missing[0] if decision.missing else None
+        why = f"; {first.name!r}: {first.message}" if first else ""
+        raise ExportError(
+            f"{self.graph.name}: not one layer has all the scales that it needs{why}. Calibrate with this model"
+        )
+
+    def _report(
+        self,
+        proto: ModelProto,
+        decision: Decision,
+        quantized: tuple[QuantizedTensor, ...],
+        notes: tuple[str, ...] = (),
+    ) -> QdqReport:
+        after = next(entry.version for entry in proto.opset_import if is_default_domain(entry.domain))
+        return QdqReport(
+            model=self.graph.name,
+            placement=self.placement,
+            opset_before=self.graph.opset,
+            opset_after=after,
+            rows=len(self._rows),
+            matched=len(self._match.matched),
+            synthetic=len(self._match.synthetic),
+            quantized=quantized,
+            unused=unused_rows(self._rows, self._match, self.graph, self._sites, decision),
+            missing=tuple(decision.missing),
+            kept=tuple(decision.kept),
+            left=(*decision.left, *foreign_nodes(self.graph, self.model.proto)),
+            already_quantized=tuple(self._already.values()),
+            notes=notes,
+        )
+
+
+def _pairs(graph: ModelGraph, decision: Decision) -> list[Pair]:
+    """Return one pair per tensor and axis, in graph order."""
+    readers: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    dtypes: dict[tuple[str, int], str] = {}
+    for index, sites in decision.active.items():
+        output = next(name for name in graph.nodes[index].outputs if name)
+        for site in sites:
+            key = (site.tensor, decision.axes[index, site.position])
+            readers.setdefault(key, []).append((output, site.position))
+            dtypes[key] = site.dtype
+    return [
+        Pair(tensor, decision.scales[tensor, axis].values, axis, dtypes[tensor, axis], tuple(own))
+        for (tensor, axis), own in readers.items()
+    ]
+
+
+def _quantized(graph: ModelGraph, pair: Pair, names: tuple[str, str], decision: Decision) -> QuantizedTensor:
+    made_by = {output: graph.nodes[graph.tensors[output].producer].name for output, _ in pair.readers}
+    scale = pair.scale.astype(pair.dtype)
+    return QuantizedTensor(
+        name=pair.tensor,
+        quantized_name=names[0],
+        dequantized_name=names[1],
+        scale=float(scale.max()),
+        axis=pair.axis,
+        channels=int(scale.size),
+        consumers=tuple(dict.fromkeys(made_by[output] for output, _ in pair.readers)),
+        is_weight=graph.tensors[pair.tensor].kind.value in ("constant", "weight"),
+        source=decision.scales[pair.tensor, pair.axis].source,
+    )

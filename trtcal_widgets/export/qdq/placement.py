@@ -1,0 +1,287 @@
+"""Where Q/DQ pairs go: pure decisions over a model's facts, without scales and without onnx.
+
+The rules are those that TensorRT's explicit quantisation asks for (``docs/qdq.md`` gives the reasons):
+
+* inputs of ``Conv``, ``ConvTranspose``, ``Gemm`` and ``MatMul``, weights included, never their outputs or biases;
+* the residual input of an ``Add`` whose other input is the output of such a layer, which the layer's kernel adds;
+* all inputs of a ``Concat`` whose output is quantised further on, with one scale;
+* the input of ``AveragePool`` and ``GlobalAveragePool``.
+
+``MaxPool``, ``Relu``, ``Reshape`` and the like have no pair of their own: TensorRT moves the next Q before them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from trtcal_widgets.common.arguments import one_of
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.kinds import is_default_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from trtcal_widgets.model.graph import ModelGraph, NodeInfo
+
+__all__ = ["PLACEMENTS", "WEIGHTED_OPS", "Placement", "Rule", "Site", "check_placement", "place", "quantized_inputs"]
+
+PLACEMENTS = ("recommended", "weights-only-inputs")
+"""``recommended``: all rules of this module; ``weights-only-inputs``: only the layers with weights."""
+
+WEIGHTED_OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
+_DTYPES = frozenset({"float32", "float16"})
+_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
+
+Rule = Literal["weighted", "residual", "concat", "pool"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One input of a node that gets a Q/DQ pair in front of it.
+
+    Attributes
+    ----------
+    node
+        Index into the graph's nodes.
+    position
+        Which input of the node.
+    tensor
+        The tensor that it reads.
+    dtype
+        Its element type, ``"float32"`` or ``"float16"``.
+    is_constant
+        Whether it is a constant, whose scale comes from its own values.
+    rule
+        Why it gets a pair.
+    """
+
+    node: int
+    position: int
+    tensor: str
+    dtype: str
+    is_constant: bool
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class Placement:
+    """All sites of a graph.
+
+    Attributes
+    ----------
+    sites
+        Node index -> its sites, in graph order. A node is quantised as a whole or not at all.
+    concat_groups
+        Sets of tensors that share one scale because a ``Concat`` joins them: its inputs, its output and the
+        quantised tensors that follow without a change of scale.
+    fused_into
+        Index of a residual ``Add`` -> index of the layer whose kernel does the addition.
+    left_alone
+        Node index -> why a node that could be quantised by its type is not.
+    """
+
+    sites: Mapping[int, tuple[Site, ...]]
+    concat_groups: tuple[frozenset[str], ...]
+    fused_into: Mapping[int, int]
+    left_alone: Mapping[int, str]
+
+
+def quantized_inputs(graph: ModelGraph, placement: str = "recommended") -> Mapping[str, tuple[str, ...]]:
+    """Name, for each node that is quantised, the tensors that get Q/DQ in front of it.
+
+    Parameters
+    ----------
+    graph
+        The model's facts.
+    placement
+        One of :data:`PLACEMENTS`.
+
+    Returns
+    -------
+    Mapping
+        Node name -> tensor names in the order of its inputs, weights included, if all scales are there.
+        Nodes of the same name are joined.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for index, sites in place(graph, placement).sites.items():
+        found.setdefault(graph.nodes[index].name, {}).update(dict.fromkeys(site.tensor for site in sites))
+    return MappingProxyType({name: tuple(tensors) for name, tensors in found.items()})
+
+
+def check_placement(placement: str) -> str:
+    """Return the placement, or raise :class:`UsageError` if there is none of that name."""
+    return one_of(placement, PLACEMENTS, "placement")
+
+
+def place(graph: ModelGraph, placement: str = "recommended") -> Placement:
+    """Find all sites.
+
+    Parameters
+    ----------
+    graph
+        The model's facts.
+    placement
+        One of :data:`PLACEMENTS`.
+
+    Raises
+    ------
+    UsageError
+        For an unknown placement.
+    """
+    check_placement(placement)
+    sites: dict[int, tuple[Site, ...]] = {}
+    left: dict[int, str] = {}
+    fused: dict[int, int] = {}
+    for node in graph.nodes:
+        if not is_default_domain(node.domain) or _is_constant_node(graph, node):
+            continue
+        positions, rule = _positions(graph, node, placement, fused)
+        if positions:
+            _take(graph, node, positions, rule, sites, left)
+    groups: tuple[frozenset[str], ...] = ()
+    if placement == "recommended":
+        groups = _concats(graph, sites, left)
+    return Placement(
+        MappingProxyType(dict(sorted(sites.items()))),
+        groups,
+        MappingProxyType({add: layer for add, layer in fused.items() if add in sites}),
+        MappingProxyType(left),
+    )
+
+
+def _is_constant_node(graph: ModelGraph, node: NodeInfo) -> bool:
+    return all(graph.tensors[name].kind in _FIXED for name in node.outputs if name)
+
+
+def _positions(
+    graph: ModelGraph, node: NodeInfo, placement: str, fused: dict[int, int]
+) -> tuple[tuple[int, ...], Rule]:
+    if node.op_type in WEIGHTED_OPS:
+        return (0, 1), "weighted"
+    if placement != "recommended":
+        return (), "weighted"
+    if node.op_type in _POOLS:
+        return (0,), "pool"
+    if node.op_type == "Add":
+        found = _residual(graph, node)
+        if found is not None:
+            fused[node.index] = found[1]
+            return (found[0],), "residual"
+    return (), "weighted"
+
+
+def _take(
+    graph: ModelGraph,
+    node: NodeInfo,
+    positions: Iterable[int],
+    rule: Rule,
+    sites: dict[int, tuple[Site, ...]],
+    left: dict[int, str],
+) -> bool:
+    """Make the sites of one node, or say why it has none."""
+    reads = [(i, node.inputs[i]) for i in positions if i < len(node.inputs) and node.inputs[i]]
+    dtype = _node_dtype(graph, node)
+    if dtype not in _DTYPES:
+        left[node.index] = _wrong_type(dtype)
+        return False
+    sites[node.index] = tuple(
+        Site(node.index, i, name, dtype, graph.tensors[name].kind in _FIXED, rule) for i, name in reads
+    )
+    return True
+
+
+def _wrong_type(dtype: str) -> str:
+    if not dtype:
+        return "the element type of its tensors is not known (is it behind an operator of an unknown domain?)"
+    return f"it computes in {dtype}; Q/DQ is made for float32 and float16"
+
+
+def _node_dtype(graph: ModelGraph, node: NodeInfo) -> str:
+    """Return the element type that a node computes in: its inputs and output have one and the same."""
+    names = (*node.inputs, *node.outputs)
+    return next((graph.tensors[name].dtype for name in names if name and graph.tensors[name].dtype), "")
+
+
+def _residual(graph: ModelGraph, node: NodeInfo) -> tuple[int, int] | None:
+    """Return the residual input of an ``Add`` and the layer that does the addition, or None.
+
+    TensorRT adds in the epilogue of the layer that makes one operand; the other one is read as INT8 if it is
+    quantised. Where both operands come from layers, the later one adds: the earlier result is there by then.
+    An operand that is broadcast (an attention mask, a bias) is no residual.
+    """
+    if len(node.inputs) != 2 or node.inputs[0] == node.inputs[1]:
+        return None
+    left, right = (graph.tensors[name] for name in node.inputs)
+    if left.kind in _FIXED or right.kind in _FIXED or not _same_shape(left.shape, right.shape):
+        return None
+    layers = [_made_by_layer(graph, name) for name in node.inputs]
+    if max(layers) < 0:
+        return None
+    adding = 0 if layers[0] > layers[1] else 1
+    return 1 - adding, layers[adding]
+
+
+def _same_shape(left: tuple[object, ...] | None, right: tuple[object, ...] | None) -> bool:
+    if left is None or right is None:
+        return True  # not known: a broadcast residual is rare
+    if len(left) != len(right):
+        return False
+    return all(a == b or (a is None and b != 1) or (b is None and a != 1) for a, b in zip(left, right, strict=True))
+
+
+def _made_by_layer(graph: ModelGraph, name: str) -> int:
+    """Return the weighted layer that a tensor is the fused output of, else -1.
+
+    Batch normalisation, the addition of a constant bias and operators that do nothing are folded into the layer; none
+    of the tensors in between may be read by anything else.
+    """
+    while True:
+        tensor = graph.tensors[name]
+        if tensor.producer < 0 or tensor.is_output or len(tensor.consumers) != 1:
+            return -1
+        node = graph.nodes[tensor.producer]
+        if not is_default_domain(node.domain):
+            return -1
+        if node.op_type in WEIGHTED_OPS:
+            return node.index
+        if node.op_type in ("BatchNormalization", "Identity", "Dropout"):
+            name = node.inputs[0]
+        elif node.op_type == "Add":
+            moving = [read for read in node.inputs if graph.tensors[read].kind not in _FIXED]
+            if len(moving) != 1:
+                return -1
+            name = moving[0]
+        else:
+            return -1
+
+
+def _concats(graph: ModelGraph, sites: dict[int, tuple[Site, ...]], left: dict[int, str]) -> tuple[frozenset[str], ...]:
+    """Add the sites of each ``Concat`` whose output is quantised further on; return the tensors that share a scale."""
+    wanted = {site.tensor for own in sites.values() for site in own if not site.is_constant}
+    groups: list[set[str]] = []
+    for node in reversed(graph.nodes):  # from the outputs: a Concat may feed a Concat
+        if node.op_type != "Concat" or not is_default_domain(node.domain) or _is_constant_node(graph, node):
+            continue
+        after = wanted.intersection(graph.group_of(node.outputs[0]))
+        if after and _take(graph, node, range(len(node.inputs)), "concat", sites, left):
+            inputs = {site.tensor for site in sites[node.index]}
+            wanted.update(site.tensor for site in sites[node.index] if not site.is_constant)
+            groups.append(inputs | after | {node.outputs[0]})
+    return _merged(groups)
+
+
+def _merged(groups: list[set[str]]) -> tuple[frozenset[str], ...]:
+    """Join the sets that have a member in common."""
+    merged: list[set[str]] = []
+    for group in groups:
+        apart = []
+        for other in merged:
+            if group.isdisjoint(other):
+                apart.append(other)
+            else:
+                group = group | other  # noqa: PLW2901 - it grows while it meets others
+        merged = [*apart, group]
+    return tuple(map(frozenset, merged))

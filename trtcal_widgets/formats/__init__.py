@@ -1,0 +1,1 @@
+"""TensorRT's calibration cache and its neighbours: bytes to scales and back, without losing a byte."""

@@ -1,0 +1,277 @@
+"""Scale files side by side, against a model's tensor names, and against a TensorRT version.
+
+Pure functions over anything that has ``header`` and ``scales``: caches and the neighbouring tables.
+TensorRT's own code is closed: what it does with a file that does not fit is partly unverified, and
+the texts say where.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from trtcal_widgets.formats.header import parse_version, row_of, synthetic_label
+from trtcal_widgets.formats.scales import scale_bits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "CacheDiff",
+    "HeaderFit",
+    "NameComparison",
+    "RowChange",
+    "ScaleFile",
+    "compare_with_names",
+    "diff",
+    "header_fits",
+]
+
+
+class ScaleFile(Protocol):
+    """What caches and neighbouring tables have in common."""
+
+    @property
+    def header(self) -> str:
+        """First line of a cache, ``""`` for a format without one."""
+
+    @property
+    def scales(self) -> Mapping[str, float]:
+        """Tensor name to scale (amax / 127), in file order."""
+
+
+class CacheWithHeader(ScaleFile, Protocol):
+    """A file whose header names a TensorRT version and a calibrator."""
+
+    @property
+    def version(self) -> tuple[int, int, int] | None:
+        """TensorRT version, if the header names one."""
+
+    @property
+    def algorithm(self) -> str:
+        """Calibrator."""
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """A tensor that both files have, with different scales.
+
+    Attributes
+    ----------
+    name
+        The tensor.
+    scale_a, scale_b
+        Its scale in either file.
+    ratio
+        scale_b / scale_a (equally the ratio of the amax); inf where only ``scale_a`` is 0, NaN where
+        it means nothing (``scale_a`` infinite, a NaN in play).
+    ulps
+        How many float32 values lie between the two: 1 is a rounding difference. -1 where a NaN is in
+        play.
+    """
+
+    name: str
+    scale_a: float
+    scale_b: float
+    ratio: float
+    ulps: int
+
+
+@dataclass(frozen=True)
+class CacheDiff:
+    """How two files differ; names in the order of ``a`` (``only_in_b``: of ``b``).
+
+    Attributes
+    ----------
+    only_in_a, only_in_b
+        Tensors that the other file has no row for.
+    changed
+        Tensors with different scales.
+    equal
+        Tensors with bit-equal scales.
+    header_a, header_b
+        The header lines.
+    order_differs
+        Whether the tensors that both files have stand in different orders.
+    """
+
+    only_in_a: tuple[str, ...]
+    only_in_b: tuple[str, ...]
+    changed: tuple[RowChange, ...]
+    equal: tuple[str, ...]
+    header_a: str
+    header_b: str
+    order_differs: bool
+
+    @property
+    def header_differs(self) -> bool:
+        """Whether the first lines differ."""
+        return self.header_a != self.header_b
+
+    @property
+    def same_scales(self) -> bool:
+        """Whether both files have the same tensors with the same scales, in whatever order."""
+        return not (self.only_in_a or self.only_in_b or self.changed)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs: neither tensors, scales, header nor order."""
+        return self.same_scales and not self.header_differs and not self.order_differs
+
+
+@dataclass(frozen=True)
+class NameComparison:
+    """Rows of a file against the tensor names of a model, in file order (``missing``: as given).
+
+    Attributes
+    ----------
+    matched
+        Rows that are tensors of the model.
+    synthetic
+        Rows that TensorRT or its ONNX parser made up, with what they are, in words.
+    unknown
+        All other rows: another model, another export of it, or a misspelling.
+    missing
+        Tensors without a row. TensorRT warns "Missing scale and zero-point" and runs their layers in
+        higher precision.
+    """
+
+    matched: tuple[str, ...]
+    synthetic: Mapping[str, str]
+    unknown: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeaderFit:
+    """Whether a TensorRT would reuse a cache.
+
+    Attributes
+    ----------
+    verdict
+        ``"reuse"``, ``"recalibrate"``, or ``"unsupported"`` (TensorRT 11 and later read no cache).
+    message
+        The reason, what is unverified about it, and what to do.
+    """
+
+    verdict: Literal["reuse", "recalibrate", "unsupported"]
+    message: str
+
+
+def diff(a: ScaleFile, b: ScaleFile) -> CacheDiff:
+    """Compare two files; scales are compared bit for bit (two NaN of the same bits are equal)."""
+    scales_a, scales_b = a.scales, b.scales
+    common = [name for name in scales_a if name in scales_b]
+    values_a, values_b = (
+        np.array([scales[name] for name in common], dtype=np.float32) for scales in (scales_a, scales_b)
+    )
+    same = (values_a.view(np.uint32) == values_b.view(np.uint32)).tolist()
+    return CacheDiff(
+        only_in_a=tuple(name for name in scales_a if name not in scales_b),
+        only_in_b=tuple(name for name in scales_b if name not in scales_a),
+        changed=tuple(
+            _change(name, scales_a[name], scales_b[name]) for name, equal in zip(common, same, strict=True) if not equal
+        ),
+        equal=tuple(name for name, equal in zip(common, same, strict=True) if equal),
+        header_a=a.header,
+        header_b=b.header,
+        order_differs=common != [name for name in scales_b if name in scales_a],
+    )
+
+
+def _change(name: str, scale_a: float, scale_b: float) -> RowChange:
+    if math.isnan(scale_a) or math.isnan(scale_b):
+        return RowChange(name, scale_a, scale_b, math.nan, -1)
+    if scale_a == 0:
+        ratio = math.nan if scale_b == 0 else math.copysign(math.inf, scale_b)
+    else:
+        ratio = scale_b / scale_a if math.isfinite(scale_a) else math.nan
+    return RowChange(name, scale_a, scale_b, ratio, abs(_ordinal(scale_b) - _ordinal(scale_a)))
+
+
+def _ordinal(scale: float) -> int:
+    """Place of a float32 among all float32 values in ascending order, 0 for both zeros."""
+    bits = scale_bits(scale)
+    return bits if bits < 0x80000000 else 0x80000000 - bits
+
+
+def compare_with_names(
+    cache: ScaleFile,
+    names: Iterable[str],
+    *,
+    also_known: Iterable[str] = (),
+    constants: Iterable[str] = (),
+    layers: Iterable[str] = (),
+) -> NameComparison:
+    """Match the rows of a file with a model's tensors.
+
+    Parameters
+    ----------
+    cache
+        The file.
+    names
+        The tensors that should have a row.
+    also_known
+        Other tensors of the model (weights, shapes): a row for them is matched, none is missed.
+    constants
+        Which of ``names`` are constants: none is missed that has its row under TensorRT 10's name.
+    layers
+        Names of the model's nodes, which TensorRT 10 names some inner tensors after.
+    """
+    wanted = tuple(dict.fromkeys(names))
+    known = frozenset(wanted).union(also_known)
+    rows = cache.scales
+    nodes = frozenset(layers) - {""}
+    labels = {name: synthetic_label(name, known, nodes) for name in rows if name not in known}
+    there = {name for name in constants if row_of(name, rows)}
+    return NameComparison(
+        matched=tuple(name for name in rows if name in known),
+        synthetic={name: label for name, label in labels.items() if label},
+        unknown=tuple(name for name, label in labels.items() if not label),
+        missing=tuple(name for name in wanted if name not in rows and name not in there),
+    )
+
+
+def header_fits(cache: CacheWithHeader, version: str, algorithm: str) -> HeaderFit:
+    """Whether a TensorRT would take this cache instead of calibrating again, as far as is known.
+
+    Parameters
+    ----------
+    cache
+        The cache.
+    version
+        The TensorRT version that is to read it, such as ``"10.16.1"``.
+    algorithm
+        The calibrator class that it is given with, such as ``"EntropyCalibration2"``.
+
+    Raises
+    ------
+    UsageError
+        If ``version`` is no version.
+    """
+    wanted = parse_version(version)
+    if wanted[0] >= 11:
+        return HeaderFit(
+            "unsupported",
+            f"TensorRT {version} has no calibrators and reads no calibration cache: export an explicit "
+            "Q/DQ ONNX model from these scales instead.",
+        )
+    reasons = []
+    if cache.version is None:
+        reasons.append(f"the header {cache.header!r} names no TensorRT version that is known")
+    elif cache.version != wanted:
+        was, now = (".".join(map(str, numbers)) for numbers in (cache.version, wanted))
+        reasons.append(f"it was written by TensorRT {was} and is to be read by {now}")
+    if cache.algorithm != algorithm:
+        reasons.append(f"it was made with {cache.algorithm} and is to be read with {algorithm}")
+    if not reasons:
+        return HeaderFit("reuse", f"Version and calibrator are those of TensorRT {version} with {algorithm}.")
+    return HeaderFit(
+        "recalibrate",
+        f"TensorRT will probably calibrate again: {' and '.join(reasons)}. How strict each release is "
+        "about this is unverified; users report that a cache is accepted once its header line is "
+        "changed, which keeps the scales of the other version or method.",
+    )

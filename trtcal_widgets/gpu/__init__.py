@@ -1,0 +1,1 @@
+"""Device memory over three bindings of the CUDA driver, and the histogram in CUDA. TensorRT is not needed."""

@@ -1,0 +1,218 @@
+"""The report: one HTML file that a colleague opens from the disk. No network, and no script is needed to read it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.palette import METHOD_STYLES
+from trtcal_widgets.common.words import printable
+from trtcal_widgets.debug.hazards.finding import find_hazards
+from trtcal_widgets.debug.results import ComparisonResult
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.report.facts import facts_part, headline, reproduce_part, tiles
+from trtcal_widgets.report.html import Html, join, tag
+from trtcal_widgets.report.page import choices_part, hazards_part, histograms_part, overview_part, worst_of
+from trtcal_widgets.report.sections import (
+    AsReportSection,
+    ReportSection,
+    accuracy_section,
+    errors_section,
+    plan_section,
+    ranking_section,
+)
+from trtcal_widgets.report.svg import layers_svg
+from trtcal_widgets.report.tables import section_body, tensor_table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+    from trtcal_widgets.debug.hazards.finding import Hazard
+    from trtcal_widgets.session import CalibrationSession
+
+__all__ = ["AsReportSection", "ReportSection", "render_report", "write_report"]
+
+_HERE = Path(__file__).parent
+
+
+def write_report(
+    session: CalibrationSession,
+    path: str | os.PathLike[str],
+    *,
+    evaluation_result: Any = None,
+    ranking: Any = None,
+    plan: Any = None,
+    hazards: Iterable[Hazard] | None = None,
+    sections: Iterable[ReportSection | AsReportSection] = (),
+    title: str | None = None,
+    n_worst: int = 12,
+    date: datetime | None = None,
+) -> None:
+    """Write the report as one HTML file, atomically; see :func:`render_report`.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written; the old one stays.
+    """
+    page = render_report(
+        session,
+        evaluation_result=evaluation_result,
+        ranking=ranking,
+        plan=plan,
+        hazards=hazards,
+        sections=sections,
+        title=title,
+        n_worst=n_worst,
+        date=date,
+    )
+    write_atomic(path, page.encode("utf-8", "replace"))
+
+
+def render_report(
+    session: CalibrationSession,
+    *,
+    evaluation_result: Any = None,
+    ranking: Any = None,
+    plan: Any = None,
+    hazards: Iterable[Hazard] | None = None,
+    sections: Iterable[ReportSection | AsReportSection] = (),
+    title: str | None = None,
+    n_worst: int = 12,
+    date: datetime | None = None,
+) -> str:
+    """Return the report as HTML.
+
+    Parameters
+    ----------
+    session
+        What was recorded and chosen. It is only read, and the model is not run.
+    evaluation_result
+        A :class:`~trtcal_widgets.debug.results.ComparisonResult`, a
+        :class:`~trtcal_widgets.debug.search.SearchResult` (whose plan is then the default for ``plan``), or scores by
+        label, the reference first: ``{"FP32": …, "INT8": …, "plan": …}``.
+    ranking
+        :class:`~trtcal_widgets.debug.results.LayerResult` objects: what each layer alone costs.
+    plan
+        A :class:`~trtcal_widgets.model.plan.PrecisionPlan`.
+    hazards
+        Of :func:`~trtcal_widgets.debug.hazards.finding.find_hazards`; None: those that can be found without running the
+        model.
+    sections
+        Any more tables; each of the three results above may be a :class:`ReportSection` as well.
+    title
+        Heading; None: the model's name.
+    n_worst
+        How many tensors and layers to show in detail.
+    date
+        When the report was made; None: now. With a date given, the same input makes the same bytes.
+
+    Raises
+    ------
+    UsageError
+        If a result is of another kind, or ``n_worst`` is less than 1.
+    """
+    if isinstance(n_worst, bool) or n_worst < 1:
+        raise UsageError(f"n_worst is 1 or more, not {n_worst}")
+    found = tuple(find_hazards(session, channel_batches=0) if hazards is None else hazards)
+    plan = getattr(evaluation_result, "plan", None) if plan is None else plan
+    results = [
+        *(accuracy_section(evaluation_result) if evaluation_result is not None else ()),
+        *(ranking_section(ranking, n_worst) if ranking is not None else ()),
+        *(plan_section(plan) if plan is not None else ()),
+        *(_section(given) for given in sections),
+    ]
+    heading = title or f"INT8 calibration of {printable(session.graph.name)}"
+    when = (date or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M %Z").strip()
+    parts = [*_error_parts(evaluation_result, n_worst), *_parts(session, found, results, n_worst)]
+    parts.sort(key=lambda part: part[0] != "result-1")  # accuracy first, errors behind it
+    nav = tag("nav", *(tag("a", text, href=f"#{anchor}") for anchor, text, _ in parts), aria_label="Contents")
+    header = tag("header", tag("h1", heading), headline(session, when), tiles(session, found, evaluation_result), nav)
+    body = [tag("section", tag("h2", text, id=anchor), content) for anchor, text, content in parts]
+    footer = tag("footer", f"Made by trtcal_widgets on {when}. Nothing in this file is loaded from a network.")
+    return _document(printable(heading), join([header, tag("main", *body), footer]))
+
+
+def _section(given: ReportSection | AsReportSection) -> ReportSection:
+    if isinstance(given, ReportSection):
+        return given
+    if isinstance(given, AsReportSection):
+        return given.report_section()
+    raise UsageError(f"a section of a report is a ReportSection, not {type(given).__name__}")
+
+
+def _error_parts(evaluation_result: Any, n_worst: int) -> Iterator[tuple[str, str, Html]]:
+    """Yield INT8 against FP32 in graph order and the worst tensors, where tensors were compared."""
+    if isinstance(evaluation_result, ComparisonResult):
+        points = [(t.name, t.sqnr_db) for t in evaluation_result.tensors.values()]
+        plot = tag("div", layers_svg(points), class_="scroll", tabindex=0, role="region", aria_label="SQNR by tensor")
+        for section in errors_section(evaluation_result, n_worst):
+            intro = tag("p", "SQNR in dB in graph order, all layers in INT8: where it falls, accuracy is lost.")
+            yield "errors", section.title, join([intro, plot, section_body(section)])
+
+
+def _parts(
+    session: CalibrationSession, hazards: tuple[Hazard, ...], results: list[ReportSection], n_worst: int
+) -> Iterator[tuple[str, str, Html]]:
+    """Yield (anchor, heading, content) from the verdict to the details."""
+    calibrated = frozenset(session.calibrated)
+    rows = [row for row in session.table() if row.name in calibrated]
+    counted = any(row.has_data for row in rows)
+    for k, section in enumerate(results):
+        yield f"result-{k + 1}", section.title, section_body(section)
+    yield "hazards", "Hazards", hazards_part(hazards)
+    if counted:
+        worst = worst_of(rows, n_worst)
+        yield "overview", "Ranges of all tensors", overview_part(session, rows)
+        yield "worst", "Tensors that lose most", join([
+            tag("p", "Lowest signal to quantisation noise ratio (SQNR) with the chosen thresholds, each tensor by "
+                "itself: estimated from its histogram, errors of earlier layers not counted. 8 bits that are well used "
+                "give 30 to 45 dB."),
+            tensor_table(worst, label="Tensors that lose most"),
+        ])  # fmt: skip
+        yield "histograms", "Their histograms", join([
+            tag("p", "Counts of |x| on a log axis. Lines are the thresholds that each method picks; the thick one is "
+                "chosen, and what is shaded is clipped by it."),
+            histograms_part(session, worst),
+        ])  # fmt: skip
+    yield "choices", "Decisions made by hand", choices_part(session)
+    yield "facts", "What was calibrated", facts_part(session)
+    if counted:
+        table = tensor_table(rows, label="All tensors")
+        yield "all", "All tensors", tag("details", tag("summary", f"Show all {len(rows):,} rows"), table)
+    yield "reproduce", "How to reproduce", reproduce_part(session)
+
+
+def _document(title: str, body: Html) -> str:
+    style = (_HERE / "report.css").read_text("utf-8") + _method_css()
+    script = (_HERE / "report.js").read_text("utf-8")
+    # Only this style and this script may run, and nothing may be fetched, whatever stands in a name.
+    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"
+    head = join(
+        [
+            tag("meta", charset="utf-8"),
+            tag("meta", http_equiv="Content-Security-Policy", content=policy),
+            tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name_="generator", content="trtcal_widgets"),
+            tag("title", title),
+            tag("style", Html(style)),
+        ]
+    )
+    page = tag("html", tag("head", head), tag("body", body, tag("script", Html(script))), lang="en")
+    return f"<!DOCTYPE html>\n{page}\n"
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _method_css() -> str:
+    """Return one colour per method, the same as everywhere in the package."""
+    light = "".join(f".m-{kind}{{--m:{style.light}}}" for kind, style in METHOD_STYLES.items())
+    dark = "".join(f".m-{kind}{{--m:{style.dark}}}" for kind, style in METHOD_STYLES.items())
+    return f"\n{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n"

@@ -1,0 +1,235 @@
+"""How good a model's outputs are: top-1 and top-5, the user's own measure, or closeness to FP32."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.data import as_source
+from trtcal_widgets.data.plan import BatchPlan
+from trtcal_widgets.errors import EvaluationError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.data.base import Batch
+
+__all__ = ["Evaluate", "Evaluation", "Score", "Scorer"]
+
+Outputs = Mapping[str, "NDArray[Any]"]
+Evaluate = Callable[[Outputs, "Batch"], float]
+"""A user's own measure of a batch: larger is better; the mean over samples is taken."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good the outputs were over the evaluation batches.
+
+    Attributes
+    ----------
+    n_samples
+        How many samples were scored.
+    top1, top5
+        Share of samples whose label is the largest output, or among the five largest; nan without labels.
+    custom
+        Mean of the user's own measure; nan where there is none.
+    outputs
+        All floating-point outputs against those of FP32; perfect for FP32 itself.
+    """
+
+    n_samples: int
+    top1: float = math.nan
+    top5: float = math.nan
+    custom: float = math.nan
+    outputs: TensorComparison = field(default_factory=TensorComparison)
+
+    @property
+    def measure(self) -> str:
+        """Which number :attr:`value` is: ``custom``, ``top-1`` or ``output cosine``."""
+        if not math.isnan(self.custom):
+            return "custom"
+        return "output cosine" if math.isnan(self.top1) else "top-1"
+
+    @property
+    def value(self) -> float:
+        """The number that decides, larger is better: the user's measure, else top-1, else the outputs' cosine."""
+        if not math.isnan(self.custom):
+            return self.custom
+        return self.top1 if not math.isnan(self.top1) else self.outputs.cosine
+
+
+class Evaluation:
+    """Batches, and how outputs are judged on them.
+
+    Parameters
+    ----------
+    source
+        Evaluation data, anything that :func:`~trtcal_widgets.data.as_source` takes. Nothing here knows the model: a
+        folder of images given by its path alone is read as RGB at the images' own size, so give an ``ImageFolder``.
+    batch_size
+        Samples per batch; None for data that comes in batches.
+    labels
+        Class indices, shape (samples,), in the source's order. None: the source's own ``labels``, where it has some.
+    evaluate
+        The user's own measure ``evaluate(outputs, batch) -> float``: ``outputs`` maps output names to arrays,
+        ``batch`` is a :class:`~trtcal_widgets.data.base.Batch`. Larger is better.
+    output
+        Name of the output that holds class scores; None for the first one.
+    last, max_batches
+        As for :class:`~trtcal_widgets.data.plan.BatchPlan`; the short last batch is kept by default.
+
+    Raises
+    ------
+    EvaluationError
+        If the number of labels is not the number of samples.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        batch_size: int | None = None,
+        labels: Any = None,
+        evaluate: Evaluate | None = None,
+        output: str | None = None,
+        last: Literal["drop", "pad", "keep"] = "keep",
+        max_batches: int | None = None,
+    ) -> None:
+        if evaluate is not None and not callable(evaluate):
+            raise EvaluationError(f"evaluate is a function evaluate(outputs, batch) -> float, not {kind_of(evaluate)}")
+        if output is not None and not isinstance(output, str):
+            raise EvaluationError(f"output is text, the name of the output with class scores, not {kind_of(output)}")
+        self.plan = BatchPlan(as_source(source), batch_size, last=last, max_batches=max_batches)
+        self.evaluate = evaluate
+        self.output = output
+        if labels is not None and not np.size(labels):
+            raise EvaluationError("labels is empty: give one class index per sample, or leave labels out")
+        self.labels = _checked_labels(labels if labels is not None else _own_labels(self.plan), self.plan)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether top-1 and top-5 can be counted."""
+        return self.labels.size > 0
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        judged = "labels" if self.has_labels else "no labels: outputs are compared with FP32"
+        own = ", own measure" if self.evaluate is not None else ""
+        return f"{self.plan.source.describe()}, {judged}{own}"
+
+
+class Scorer:
+    """Sums up scores batch by batch."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self._n = 0
+        self._hits = np.zeros(2)
+        self._custom = 0.0
+        self._compared = TensorComparison()
+
+    def add(self, outputs: Outputs, reference: Outputs, batch: Batch) -> None:
+        """Count one batch.
+
+        Parameters
+        ----------
+        outputs
+            The model's outputs, padding included.
+        reference
+            FP32's outputs for the same batch.
+        batch
+            What was fed.
+
+        Raises
+        ------
+        EvaluationError
+            If labels do not fit the outputs, or the user's ``evaluate`` raises or gives no number.
+        """
+        n = batch.n_samples
+        self._n += n
+        for name, tested in outputs.items():
+            if np.issubdtype(tested.dtype, np.floating):
+                self._compared += TensorComparison.of(reference[name], tested)
+        if self._evaluation.has_labels:
+            labels = self._evaluation.labels[batch.first_sample : batch.first_sample + n]
+            self._hits += _hits(self._scores(outputs)[:n], labels, batch.index)
+        if self._evaluation.evaluate is not None:
+            self._custom += n * _call(self._evaluation.evaluate, outputs, batch)
+
+    def _scores(self, outputs: Outputs) -> NDArray[Any]:
+        name = self._evaluation.output
+        if name is not None and name not in outputs:
+            raise EvaluationError(f"the model has no output {name!r}; it has {', '.join(map(repr, outputs))}")
+        return next(iter(outputs.values())) if name is None else outputs[name]
+
+    def result(self) -> Score:
+        """Return the score of the batches so far."""
+        n = max(self._n, 1)
+        labelled = self._evaluation.has_labels
+        return Score(
+            n_samples=self._n,
+            top1=float(self._hits[0] / n) if labelled else math.nan,
+            top5=float(self._hits[1] / n) if labelled else math.nan,
+            custom=self._custom / n if self._evaluation.evaluate is not None else math.nan,
+            outputs=self._compared,
+        )
+
+
+def _own_labels(plan: BatchPlan) -> Any:
+    return getattr(plan.source, "labels", None)
+
+
+def _checked_labels(labels: Any, plan: BatchPlan) -> NDArray[np.int64]:
+    if labels is None:
+        return np.zeros(0, np.int64)
+    array = np.asarray(labels)
+    if array.size == 0:
+        return np.zeros(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise EvaluationError(
+            f"labels are class indices, whole numbers of shape (samples,), not {array.dtype} of shape {array.shape}"
+        )
+    items = plan.source.n_items()
+    if items is not None and not plan.source.prebatched and len(array) != items:
+        raise EvaluationError(f"there are {len(array)} labels for {items} samples: they must be as many")
+    return array.astype(np.int64)
+
+
+def _hits(scores: NDArray[Any], labels: NDArray[np.int64], batch: int) -> NDArray[np.float64]:
+    """Count the samples whose label is the best class, and one of the five best."""
+    if scores.ndim > 2:
+        scores = scores.reshape(len(scores), -1) if scores[0].size == max(scores.shape[1:]) else scores
+    if scores.ndim != 2 or len(scores) != len(labels):
+        raise EvaluationError(
+            f"batch {batch}: the output has shape {scores.shape}, but class scores of shape ({len(labels)}, classes) "
+            "are needed for top-1; name the output that holds them with output=, or give an evaluate function"
+        )
+    if labels.min(initial=0) < 0 or labels.max(initial=0) >= scores.shape[1]:
+        raise EvaluationError(
+            f"batch {batch}: labels go from {labels.min()} to {labels.max()}, but the output has {scores.shape[1]} "
+            "classes, numbered from 0"
+        )
+    own = scores[np.arange(len(labels)), labels][:, None]
+    # Ties go to the lower index, as argmax breaks them.
+    earlier = np.arange(scores.shape[1])[None, :] < labels[:, None]
+    better = np.sum((scores > own) | ((scores == own) & earlier), axis=1)
+    wrong = np.isnan(own[:, 0])
+    return np.array([np.sum((better < 1) & ~wrong), np.sum((better < 5) & ~wrong)], np.float64)
+
+
+def _call(evaluate: Evaluate, outputs: Outputs, batch: Batch) -> float:
+    try:
+        value = evaluate(outputs, batch)
+    except Exception as error:
+        raise EvaluationError(f"evaluate failed on batch {batch.index}:\n{traceback.format_exc()}") from error
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"evaluate must return a number, not {value!r} (batch {batch.index})") from error

@@ -1,0 +1,197 @@
+"""What a build is asked for: the form's values, what can be picked, and why something cannot."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.errors import ExportError, UsageError
+from trtcal_widgets.widgets.kit.typed_path import checked_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from trtcal_widgets.session import CalibrationSession
+    from trtcal_widgets.trt.versions import Features
+
+__all__ = ["ALGORITHMS", "FOLLOWS", "MODES", "BuildForm", "Job", "check_form", "check_options", "targets"]
+
+MODES: Mapping[str, str] = MappingProxyType(
+    {
+        "calibrate": "TensorRT calibrates",
+        "session": "this session's scales",
+        "qdq": "a Q/DQ model of this session",
+        "given": "as given in the call",
+    }
+)
+"""Where the INT8 scales come from -> what the form calls it."""
+
+ALGORITHMS: Mapping[str, str] = MappingProxyType(
+    {"entropy2": "entropy 2", "entropy": "entropy", "minmax": "minmax", "legacy": "legacy"}
+)
+FOLLOWS: Mapping[str, str] = MappingProxyType(
+    {"recorded": "recorded batches", "all": "all, run here too", "no": "nothing"}
+)
+"""How far the session goes along with TensorRT -> what the form calls it."""
+
+_OWN = MappingProxyType(
+    {
+        "session": "it is the first argument: BuildPanel(session)",
+        "model": "it is an argument of the panel itself",
+        "progress": "the panel shows it",
+        "log": "the panel shows it; all lines are in panel.log",
+        "control": "the panel's buttons are the control",
+    }
+)
+
+
+@dataclass(frozen=True)
+class BuildForm:
+    """What the user filled in.
+
+    Attributes
+    ----------
+    mode, algorithm, follow
+        Keys of :data:`MODES`, :data:`ALGORITHMS` and :data:`FOLLOWS`.
+    fp16
+        Whether layers may run in FP16 too.
+    hold
+        Whether to wait before the first batch.
+    path
+        The engine's file.
+    cache
+        The file of the cache that TensorRT makes; empty for none.
+    """
+
+    mode: str = "calibrate"
+    algorithm: str = "entropy2"
+    follow: str = "recorded"
+    fp16: bool = False
+    hold: bool = False
+    path: str = "model.engine"
+    cache: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What can be built from.
+
+    Attributes
+    ----------
+    session
+        None where only a model was given.
+    model
+        The ONNX file.
+    options
+        Further arguments of :func:`trtcal_widgets.trt.build`.
+    """
+
+    session: CalibrationSession | None
+    model: Path
+    options: Mapping[str, Any]
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes to pick from."""
+        if self.session is None or not self.options.get("int8", True) or {"calibrator", "cache"} & self.options.keys():
+            return ("given",)
+        return ("calibrate", "session", "qdq")
+
+    @property
+    def counted(self) -> bool:
+        """Whether the session has scales."""
+        state = None if self.session is None else self.session.state
+        return state is not None and any(i not in state.excluded for i in range(state.position))
+
+    def why_not(self, mode: str, has: Features | None) -> str:
+        """Return why a mode cannot be had; empty where it can. ``has`` is None without TensorRT."""
+        if mode in ("calibrate", "session") and has is not None and not has.calibrators:
+            return f"TensorRT {has.version} takes INT8 only from a Q/DQ model"
+        if mode == "calibrate":
+            return self._why_no_calibration()
+        if mode in ("session", "qdq") and not self.counted:
+            return "the session has counted no batch, so there are no scales yet"
+        return ""
+
+    def _why_no_calibration(self) -> str:
+        session = self.session
+        if session is None or session.plan is None:
+            return "the session was loaded without its data"
+        if session.status.phase == "running":
+            return "a run is going on in the session, and both would read the same data: wait for it, or cancel it"
+        return ""
+
+    def first_mode(self, has: Features | None) -> str:
+        """Return the mode that the form begins with: the first one that can be had."""
+        return next((mode for mode in self.modes if not self.why_not(mode, has)), self.modes[-1])
+
+
+def check_form(form: BuildForm, job: Job) -> BuildForm:
+    """Return the form if its choices exist.
+
+    Raises
+    ------
+    UsageError
+        If one does not, or there is no file name.
+    """
+    for what, value, known in (
+        ("mode", form.mode, job.modes),
+        ("algorithm", form.algorithm, tuple(ALGORITHMS)),
+        ("follow", form.follow, tuple(FOLLOWS)),
+    ):
+        if value not in known:
+            raise UsageError(f"{what} is one of {', '.join(known)}, not {value!r}")
+    return form
+
+
+def targets(form: BuildForm) -> tuple[Path, ...]:
+    """Return the files that a build writes over: the engine, the JSON beside it, and the Q/DQ model if it makes one.
+
+    Raises
+    ------
+    UsageError
+        If the engine has no file name.
+    ExportError
+        If it cannot be written there: better said before the build than after it.
+    """
+    engine = checked_path(form.path, "model.engine")
+    if not engine.parent.is_dir():
+        raise ExportError(f"There is no folder {engine.parent}: create it, or give another file name.")
+    beside = engine.with_name(engine.name + ".json")
+    return (engine, beside, qdq_path(engine)) if form.mode == "qdq" else (engine, beside)
+
+
+def qdq_path(engine: Path) -> Path:
+    """Return where the Q/DQ model of an engine goes."""
+    return engine.with_suffix(".qdq.onnx")
+
+
+@cache
+def _known() -> tuple[str, ...]:
+    from trtcal_widgets.trt.building import build
+
+    return tuple(inspect.signature(build).parameters)
+
+
+def check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options of a build, frozen.
+
+    Raises
+    ------
+    UsageError
+        If one is no argument of :func:`trtcal_widgets.trt.build`, or is the panel's own business.
+    """
+    for name in options:
+        if name in _OWN:
+            raise UsageError(f"BuildPanel takes no {name}=: {_OWN[name]}")
+        if name not in _known():
+            offered = [known for known in _known() if known not in _OWN]
+            close = get_close_matches(name, offered, n=2)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(offered)}"
+            raise UsageError(f"BuildPanel and trt.build have no argument {name!r}; {hint}")
+    return MappingProxyType(dict(options))

@@ -1,0 +1,188 @@
+"""Thresholds of a cache on a log axis, in the order of the file: a Plotly figure that follows its window.
+
+At most a few thousand points go to the browser: where more rows are in view, each run of neighbours is drawn by its
+smallest and its largest, and zooming in draws the rows themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.common.palette import THEMES
+from trtcal_widgets.common.words import significant
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+from trtcal_widgets.widgets.kit.formatting import plot_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.common.palette import Theme
+    from trtcal_widgets.widgets.cache.facts import CacheFacts, Column
+
+__all__ = ["MAX_POINTS", "CacheRanges", "thin_out"]
+
+MAX_POINTS = 3000
+"""Points per file that are drawn at once."""
+
+_COLORS = {"A": ("#0072b2", "#56b4e9"), "B": ("#c24e00", "#ff8a3d"), "odd": ("#b42318", "#ff8a80")}
+_SYMBOLS = {"A": "circle", "B": "diamond"}
+_FAR = 6.0
+"""Decades from the median beyond which a threshold is drawn at the edge: constants of 1e38 occur in real caches."""
+
+
+class CacheRanges(FigureView):
+    """The figure and what is drawn in it.
+
+    Parameters
+    ----------
+    facts
+        The rows.
+    on_pick
+        Called with a row index when the user clicks a point.
+    """
+
+    def __init__(self, facts: CacheFacts, on_pick: Callable[[int], None]) -> None:
+        super().__init__()
+        self._facts = facts
+        self._files: list[tuple[str, Column]] = [("A", facts.mine)]
+        if facts.theirs is not None:
+            self._files.append(("B", facts.theirs))
+        self._low, self._high = _decades(np.concatenate([column.amax for _, column in self._files]))
+        self._drawn: list[NDArray[np.intp]] = []
+        self._window = (0.0, float(len(facts.names) + 1))
+        self.figure = self._new_figure()
+        for number in range(2 * len(self._files)):
+            self.figure.data[number].on_click(self._clicked(number, on_pick))
+        self.figure.layout.on_change(self._zoomed, "xaxis.range")
+        self.draw()
+        self.apply_theme("light")
+
+    def _new_figure(self) -> Any:
+        traces: list[dict[str, Any]] = []
+        for label, _ in self._files:
+            name = "±amax" if len(self._files) == 1 else f"{label} ±amax"
+            traces += [
+                {"name": name, "mode": "markers", "marker": {"size": 5, "symbol": _SYMBOLS[label]}},
+                {"name": f"{name}, beyond the plot", "mode": "markers", "marker": {"size": 9}, "cliponaxis": False},
+            ]
+        ring = {"size": 14, "symbol": "circle-open", "line": {"width": 2.5}}
+        traces.append({"name": "chosen", "mode": "markers", "marker": ring, "hoverinfo": "skip"})
+        common = {"x": [], "y": [], "type": "scatter", "hovertemplate": "%{text}<extra></extra>", "showlegend": True}
+        dtick = 1.0 if self._high - self._low < 8 else 2.0
+        layout = {
+            "showlegend": True,
+            "margin": {"l": 58, "r": 12, "t": 26, "b": 38},
+            "hovermode": "closest",
+            "legend": {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0},
+            "xaxis": {"title": {"text": "row, in the order of the file"}, "range": list(self._window)},
+            "yaxis": {"title": {"text": "±amax"}, "type": "log", "range": [self._low, self._high], "dtick": dtick},
+        }
+        return new_figure([{**common, **trace} for trace in traces], layout, height=290)
+
+    def recolor(self, theme: Theme) -> None:
+        """Colour the points; called within :meth:`filling`."""
+        dark = theme == "dark"
+        for number, (label, _) in enumerate(self._files):
+            self.figure.data[2 * number].marker.color = _COLORS[label][dark]
+            self.figure.data[2 * number + 1].marker.color = _COLORS["odd"][dark]
+        self.figure.data[-1].marker.color = THEMES[theme].text
+        self.figure.layout.legend.font.color = THEMES[theme].faint
+
+    def show_selected(self, row: int) -> None:
+        """Put a ring around a row's points."""
+        at = [(row + 1, self._level(column.amax[row])) for _, column in self._files if row >= 0 and column.present[row]]
+        with self.filling():
+            self.figure.data[-1].x = [x for x, _ in at]
+            self.figure.data[-1].y = [y for _, y in at]
+            self.figure.data[-1].showlegend = bool(at)
+
+    def draw(self) -> None:
+        """Draw the rows that are in the window."""
+        first, last = self._window
+        self._drawn = []
+        with self.filling():
+            self.figure.layout.xaxis.title.text = self._axis_title(first, last)
+            for number, (label, column) in enumerate(self._files):
+                rows = np.flatnonzero(column.present)
+                rows = rows[(rows + 1 >= first) & (rows + 1 <= last)]
+                amax = column.amax[rows]
+                inside = (amax >= 10**self._low) & (amax <= 10**self._high)
+                self._fill(2 * number, label, column, thin_out(rows[inside], amax[inside]))
+                self._fill(2 * number + 1, label, column, rows[~inside][:MAX_POINTS])
+                symbols = np.where(column.amax[self._drawn[-1]] <= 10**self._low, "triangle-down", "triangle-up")
+                self.figure.data[2 * number + 1].marker.symbol = symbols.tolist()
+                self.figure.data[2 * number + 1].showlegend = bool((~inside).any())
+
+    def _axis_title(self, first: float, last: float) -> str:
+        run = 2 * (min(last, len(self._facts.names)) - max(first, 0.0)) / MAX_POINTS
+        if run <= 2:
+            return "row, in the order of the file"
+        return f"row, in the order of the file: smallest and largest of each {run:.0f}; zoom in to see all"
+
+    def _fill(self, number: int, label: str, column: Column, rows: NDArray[np.intp]) -> None:
+        self._drawn.append(rows)
+        trace = self.figure.data[number]
+        trace.x = (rows + 1).tolist()
+        trace.y = [self._level(value) for value in column.amax[rows].tolist()]
+        prefix = f"{label} " if len(self._files) > 1 else ""
+        trace.text = [
+            f"{plot_text(self._facts.names[row])}<br>{prefix}±{significant(column.amax[row])}   {column.hex(row)}"
+            for row in rows.tolist()
+        ]
+
+    def _level(self, amax: float) -> float:
+        """Height of a threshold; what cannot be on the axis stands at its edge."""
+        if math.isnan(amax):
+            return float(10**self._high)
+        return float(min(max(amax, 10**self._low), 10**self._high))
+
+    def _clicked(self, number: int, on_pick: Callable[[int], None]) -> Callable[..., None]:
+        def clicked(_trace: Any, points: Any, _state: Any) -> None:
+            if points.point_inds and points.point_inds[0] < len(self._drawn[number]):
+                on_pick(int(self._drawn[number][points.point_inds[0]]))
+
+        return clicked
+
+    def _zoomed(self, _layout: Any, window: Any) -> None:
+        if not self.rendering and window is not None and len(self._facts.names) > MAX_POINTS:
+            self._window = (float(window[0]), float(window[1]))
+            self.draw()
+
+
+def thin_out(rows: NDArray[np.intp], values: NDArray[np.float64], limit: int = MAX_POINTS) -> NDArray[np.intp]:
+    """Return at most ``limit`` of the rows so that the outline stays: of each run its smallest and largest value.
+
+    Parameters
+    ----------
+    rows
+        Ascending row indices.
+    values
+        Their values, same length.
+    limit
+        An even number.
+    """
+    if len(rows) <= limit:
+        return rows
+    edges = np.linspace(0, len(rows), limit // 2 + 1).astype(np.intp)
+    kept = [
+        edge + extreme
+        for edge, run in zip(edges[:-1], np.split(values, edges[1:-1]), strict=True)
+        for extreme in (int(run.argmin()), int(run.argmax()))
+    ]
+    return np.asarray(rows[np.unique(kept)], np.intp)
+
+
+def _decades(amax: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of the log axis, in powers of ten."""
+    logs = np.log10(amax[(amax > 0) & np.isfinite(amax)])
+    if not logs.size:
+        return -1.0, 1.0
+    middle = float(np.median(logs))
+    low, high = max(float(logs.min()), middle - _FAR), min(float(logs.max()), middle + _FAR)
+    margin = max(0.06 * (high - low), 0.12)
+    return low - margin, high + margin

@@ -1,0 +1,284 @@
+"""The chosen tensor as frozen values: facts, numbers, histograms and pairs, and what other thresholds would give."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.common.words import printable
+from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.quantizer import fake_quantize
+from trtcal_widgets.core.thresholds import Method
+from trtcal_widgets.widgets.debugger.summary import loss_text, value_text
+from trtcal_widgets.widgets.kit.formatting import exact, percent, plot_text, typeset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.debug.controller import AccuracyDebugging
+    from trtcal_widgets.debug.results import LayerResult, TensorResult
+
+__all__ = ["SqnrPlot", "TensorPlot", "build_sqnr_plot", "build_tensor_plot", "detail_state", "number_cells"]
+
+
+@dataclass(frozen=True, eq=False)
+class SqnrPlot:
+    """SQNR along the graph. ``x`` are places in ``names``; dB, nan where there is none.
+
+    Attributes
+    ----------
+    names, labels
+        The tensors in graph order, and their names for Plotly.
+    accumulated, planned
+        float32, shape (n,): all layers in INT8, and with the plan; ``planned`` is empty where there is none.
+    outdated
+        Whether thresholds have changed since.
+    layers, layer_x
+        Layers that were measured alone, and where each stands: at its output.
+    own, outputs
+        float32, shape (layers,): at the layer's own output, and at the model's outputs.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    accumulated: NDArray[np.float32]
+    planned: NDArray[np.float32]
+    outdated: bool
+    layers: tuple[str, ...]
+    layer_x: tuple[int, ...]
+    own: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class TensorPlot:
+    """What is drawn of one tensor.
+
+    Attributes
+    ----------
+    name
+        The tensor.
+    reference, tested, error
+        Histograms of |x| in FP32 and INT8 and of the difference; empty ones where they are not known yet.
+    amax
+        Its threshold; nan where it is not quantised.
+    fp32, int8
+        float32, shape (k,): pairs; INT8 as the next layer reads it, after the tensor's own rounding.
+    note
+        What to say where there is nothing to draw.
+    """
+
+    name: str
+    reference: Histogram
+    tested: Histogram
+    error: Histogram
+    amax: float
+    fp32: NDArray[np.float32]
+    int8: NDArray[np.float32]
+    note: str
+
+
+def build_sqnr_plot(debugging: AccuracyDebugging) -> SqnrPlot:
+    """Return the curves of the last run; empty ones before the first."""
+    state = debugging.state
+    comparison, ranking, planned = state.comparison, state.ranking, state.planned_tensors or {}
+    tensors = {} if comparison is None else comparison.tensors
+    place = {name: i for i, name in enumerate(tensors)}
+    shown = sorted((r for r in ranking or () if r.tensor in place), key=lambda r: place[r.tensor])
+    return SqnrPlot(
+        names=tuple(tensors),
+        labels=tuple(plot_text(name) for name in tensors),
+        accumulated=_finite([t.sqnr_db for t in tensors.values()]),
+        planned=_finite([planned[name].sqnr_db for name in tensors if name in planned]),
+        outdated=bool(state.stale),
+        layers=tuple(r.node for r in shown),
+        layer_x=tuple(place[r.tensor] for r in shown),
+        own=_finite([r.own_sqnr_db for r in shown]),
+        outputs=_finite([r.output_sqnr_db for r in shown]),
+    )
+
+
+def _finite(values: list[float]) -> NDArray[np.float32]:
+    array = np.array(values, np.float32)
+    array[~np.isfinite(array)] = np.nan
+    return array
+
+
+def build_tensor_plot(debugging: AccuracyDebugging, name: str) -> TensorPlot:
+    """Return what is known of a tensor: histograms from the comparison at once, pairs once it was looked at."""
+    state = debugging.state
+    result = None if state.comparison is None else state.comparison.tensors.get(name)
+    detail = state.details.get(name)
+    empty, none = Histogram.empty(), np.zeros(0, np.float32)
+    if result is None:
+        return TensorPlot(name, empty, empty, empty, math.nan, none, none, _why_not_compared(debugging, name))
+    if detail is None:
+        return TensorPlot(name, result.reference, result.tested, empty, result.amax, none, none, "")
+    fp32, int8 = detail.pairs[:, 0], detail.pairs[:, 1]
+    if result.amax > 0:
+        int8 = fake_quantize(int8, result.amax / 127.0)
+    return TensorPlot(name, result.reference, result.tested, detail.error, result.amax, fp32, int8, "")
+
+
+def _why_not_compared(debugging: AccuracyDebugging, name: str) -> str:
+    if debugging.state.comparison is None:
+        return "press run to see this tensor in FP32 and INT8"
+    if debugging.session.graph.op_type(name) == "Input":
+        return "an input of the model: the same for both"
+    return "a weight or constant: it is not compared"
+
+
+# ---- words and numbers -------------------------------------------------------------------------------------------
+
+
+def detail_state(debugging: AccuracyDebugging, name: str, layer: str) -> dict[str, Any]:
+    """Return what the panel of the chosen tensor shows."""
+    state, simulation = debugging.state, debugging.simulation
+    inputs = () if simulation is None or not layer else simulation.placed[layer]
+    can_try, why = _can_try(debugging, name)
+    return {
+        "name": name,
+        "shown": printable(name),
+        "facts": _facts(debugging, name),
+        "inputs_label": f"{printable(layer)} quantises" if inputs else "",
+        "inputs": [{"name": n, "shown": printable(n), "title": printable(n), "current": n == name} for n in inputs],
+        "can_try": can_try,
+        "try_title": "Score each method's threshold for this tensor on the evaluation data, everything else as it is",
+        "why": why,
+        "trials": _trials(debugging, name),
+        "revision": state.revision if state.phase == "running" and state.work == "trial" else 0,
+    }
+
+
+def _facts(debugging: AccuracyDebugging, name: str) -> str:
+    graph = debugging.session.graph
+    info = graph.tensors[name]
+    maker = graph.nodes[info.producer] if info.producer >= 0 else None
+    made = f"made by {printable(maker.name)} ({printable(maker.op_type)})" if maker is not None else graph.op_type(name)
+    shape = ", ".join(str(d) for d in info.shape) if info.shape is not None else "?"
+    readers = [printable(graph.nodes[i].name) for i in info.consumers]
+    read = f" · read by {', '.join(readers[:3])}{' …' if len(readers) > 3 else ''}" if readers else ""
+    return f"{made}{read} · {info.dtype}[{shape}]"
+
+
+def _can_try(debugging: AccuracyDebugging, name: str) -> tuple[bool, str]:
+    state = debugging.state
+    if state.comparison is None:
+        return False, ""
+    names = debugging.quantized_with(name)
+    if not names:
+        return False, "not quantised by itself: its threshold changes nothing"
+    simulation, kept = debugging.simulation, set(state.plan.keep)
+    assert simulation is not None
+    if all(node in kept for node, inputs in simulation.placed.items() if set(names) & set(inputs)):
+        return False, "every layer that would quantise it is kept: its threshold changes nothing"
+    return state.phase != "running", ""
+
+
+def _trials(debugging: AccuracyDebugging, name: str) -> list[dict[str, Any]]:
+    state, session = debugging.state, debugging.session
+    trials = state.trials.get(name, ())
+    if not trials or state.comparison is None:
+        return []
+    worth = [(t.score.value, _or_low(t.score.outputs.sqnr_db)) for t in trials]
+    now = session.amax(name)
+    fp32 = state.comparison.fp32
+    return [
+        {
+            "method": trial.method,
+            "label": Method.parse(trial.method).label,
+            "amax": f"±{typeset(trial.amax)}",
+            "value": value_text(trial.score),
+            "sqnr": f"{trial.score.outputs.sqnr_db:.1f} dB" if math.isfinite(trial.score.outputs.sqnr_db) else "",
+            "best": score == max(worth) and len(set(worth)) > 1,
+            "chosen": trial.amax == now,
+            "title": f"{trial.method}: amax {exact(trial.amax)}, "
+            f"loss against FP32 {loss_text(fp32.value - trial.score.value, trial.score)}",
+        }
+        for trial, score in zip(trials, worth, strict=True)
+    ]
+
+
+def _or_low(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
+def number_cells(debugging: AccuracyDebugging, name: str, layer: str) -> list[dict[str, str]]:
+    """Return the numbers under the plots."""
+    state = debugging.state
+    result = None if state.comparison is None else state.comparison.tensors.get(name)
+    ranked = next((r for r in state.ranking or () if r.node == layer), None)
+    return [*_tensor_cells(debugging, name, result), *_layer_cells(ranked)]
+
+
+_NUMBERS = {
+    "accumulated": ("accumulated", "dB", "SQNR before this tensor's own rounding: what all layers in front have lost"),
+    "rounding": ("own rounding", "dB", "SQNR of quantising this tensor alone, from the calibration histogram"),
+    "amax": ("amax", "", "Threshold that the run used; a dash where the tensor is not quantised"),
+    "clipped": ("clipped", "%", "Share of the FP32 values beyond ±amax, on the evaluation data"),
+    "cosine": ("cosine", "1", "Cosine between FP32 and INT8"),
+    "kl": ("KL", "nat", "KL divergence between the distributions of |x| in FP32 and INT8"),
+    "max": ("max error", "", "Largest difference, in the tensor's unit"),
+    "mean": ("mean error", "", "Mean absolute difference, in the tensor's unit"),
+}
+"""Key -> label, unit, and what it is."""
+
+
+def _tensor_cells(debugging: AccuracyDebugging, name: str, result: TensorResult | None) -> list[dict[str, str]]:
+    values = {} if result is None else _values(debugging, name, result)
+    return [_cell(key, *_NUMBERS[key], values.get(key, math.nan)) for key in _NUMBERS]
+
+
+def _values(debugging: AccuracyDebugging, name: str, result: TensorResult) -> dict[str, float]:
+    session, comparison = debugging.session, result.comparison
+    rounded = result.amax > 0 and session.histogram(name).n_finite > 0
+    return {
+        "accumulated": result.sqnr_db,
+        "rounding": session.cost(name, result.amax).sqnr_db if rounded else math.nan,
+        "amax": result.amax,
+        "clipped": result.clipped_fraction,
+        "cosine": result.cosine,
+        "kl": result.kl,
+        "max": comparison.max_error,
+        "mean": comparison.mean_error,
+    }
+
+
+def _layer_cells(ranked: LayerResult | None) -> list[dict[str, str]]:
+    if ranked is None:
+        return [
+            {
+                "key": "loss",
+                "label": "layer's loss",
+                "text": "–",
+                "exact": "–",
+                "help": "What the layer alone in INT8 costs",
+            }
+        ]
+    help_text = f"What {printable(ranked.node)} alone in INT8 costs of {ranked.score.measure}"
+    return [
+        {
+            "key": "loss",
+            "label": "layer's loss",
+            "text": loss_text(ranked.loss, ranked.score),
+            "exact": exact(ranked.loss),
+            "help": help_text,
+        }
+    ]
+
+
+def _cell(key: str, label: str, unit: str, help_text: str, value: float) -> dict[str, str]:
+    if math.isnan(value):
+        text = "–"
+    elif unit == "dB":
+        text = "∞" if value == math.inf else f"{value:.1f} dB".replace("-", "−")
+    elif unit == "%":
+        text = percent(value)
+    elif unit == "1":
+        text = f"{value:.5f}"
+    else:
+        text = f"{typeset(value)} {unit}".strip()
+    return {"key": key, "label": label, "text": text, "exact": exact(value), "help": help_text}

@@ -1,0 +1,198 @@
+"""What one leaves the debugger with: files, and text for other tools. Frozen values; exporters do the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.common.words import printable, printable_lines
+from trtcal_widgets.errors import ExportError, TrtcalError
+from trtcal_widgets.widgets.kit.typed_path import is_there, path_to_write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from trtcal_widgets.debug.controller import AccuracyDebugging
+    from trtcal_widgets.export.plan_formats import PlanArguments
+
+__all__ = ["KINDS", "ExportForm", "ExportKind", "export_state", "write_export"]
+
+_SHOWN = 20_000
+"""Characters of a text that travel to the browser."""
+
+
+@dataclass(frozen=True)
+class ExportKind:
+    """One way out.
+
+    Attributes
+    ----------
+    label, what
+        Its name, and what it is for.
+    path
+        What the panel suggests.
+    """
+
+    label: str
+    what: str
+    path: str
+
+
+KINDS = {
+    "plan": ExportKind(
+        "precision plan (JSON)",
+        "Read again by trtcal and PrecisionPlan.load: kept layers, thresholds, and why.",
+        "plan.json",
+    ),
+    "qdq": ExportKind(
+        "model with Q/DQ (ONNX)",
+        "For TensorRT 11 and any TensorRT from 8: scales are in the model, kept layers have no Q/DQ.",
+        "model.qdq.onnx",
+    ),
+    "cache": ExportKind(
+        "calibration cache",
+        "For TensorRT up to 10, with the plan's thresholds. A cache cannot say that a layer is kept: build with "
+        "trtexec, Polygraphy or Python for that.",
+        "calibration.cache",
+    ),
+    "trtexec": ExportKind("trtexec (TensorRT ≤ 10)", "Build an engine with the cache and the kept layers.", "build.sh"),
+    "polygraphy": ExportKind("Polygraphy (TensorRT ≤ 10)", "The same with Polygraphy.", "build_polygraphy.sh"),
+    "modelopt": ExportKind(
+        "ModelOpt nodes_to_exclude",
+        "For NVIDIA's Model Optimizer, which makes a Q/DQ model with scales of its own.",
+        "modelopt_exclude.py",
+    ),
+    "python": ExportKind(
+        "Python (TensorRT ≤ 10)",
+        "A module whose postprocess(network) sets the layers' precisions.",
+        "precision_plan.py",
+    ),
+    "report": ExportKind(
+        "report (HTML)",
+        "One file without network for a colleague: accuracy, ranking, plan, hazards, histograms.",
+        "report.html",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ExportForm:
+    """What the user filled in, and what came of the last write."""
+
+    kind: str = "plan"
+    path: str = KINDS["plan"].path
+    result: str = ""
+    result_kind: str = ""
+
+
+def export_state(debugging: AccuracyDebugging, form: ExportForm) -> dict[str, Any]:
+    """Return what the panel shows."""
+    text = ""
+    notes: tuple[str, ...] = ()
+    result, result_kind = form.result, form.result_kind
+    try:
+        text, notes = _text(debugging, form)
+    except TrtcalError as error:
+        result, result_kind = str(error), "error"
+    if debugging.state.stale:
+        notes = ("Thresholds have changed since the accuracy was measured; what is exported has the new ones.", *notes)
+    return {
+        "kinds": [[key, kind.label] for key, kind in KINDS.items()],
+        "kind": form.kind,
+        "what": KINDS[form.kind].what,
+        "path": form.path,
+        "exists": is_there(form.path),
+        "ready": debugging.session.state.position > 0,
+        "text": printable_lines(text[:_SHOWN]),
+        "notes": [printable(note) for note in notes],
+        "result": printable_lines(result),
+        "result_kind": result_kind,
+    }
+
+
+def _text(debugging: AccuracyDebugging, form: ExportForm) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a kind, and what its tool cannot be told; empty for files that are no text."""
+    from trtcal_widgets.export import plan_formats
+
+    plan, model = debugging.state.plan, debugging.model
+    name = model.path.name
+    if form.kind == "plan":
+        return plan.to_json(), ()
+    if form.kind == "trtexec":
+        made: PlanArguments = plan_formats.trtexec_arguments(plan, model)
+        return made.command(
+            "trtexec", f"--onnx={name}", "--calib=calibration.cache", "--saveEngine=model.engine"
+        ), made.notes
+    if form.kind == "polygraphy":
+        made = plan_formats.polygraphy_arguments(plan, model)
+        return made.command(
+            "polygraphy", "convert", name, "-o", "model.engine", "--calibration-cache", "calibration.cache"
+        ), made.notes
+    if form.kind == "modelopt":
+        patterns = plan_formats.modelopt_nodes_to_exclude(plan, model)
+        listed = "".join(f"    {pattern!a},\n" for pattern in patterns)
+        return f"nodes_to_exclude = [\n{listed}]\n" if patterns else "nodes_to_exclude = []\n", ()
+    if form.kind == "python":
+        return plan_formats.python_snippet(plan, model), ()
+    return "", ()
+
+
+def write_export(debugging: AccuracyDebugging, form: ExportForm, *, replace: bool) -> str:
+    """Write the file and return in words what was done. It may take long: a model is copied.
+
+    Raises
+    ------
+    ExportError, SessionError, UsageError
+        If it cannot be written, or a file is there already and ``replace`` is false. The old file stays.
+    """
+    target, done = path_to_write(form.path, KINDS[form.kind].path, replace=replace)
+    said = _WRITERS.get(form.kind, _write_text)(debugging, form, target)
+    return f"{done} {target.absolute()}{said}"
+
+
+def _write_text(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
+    from trtcal_widgets.common.files import write_atomic
+
+    text, _ = _text(debugging, form)
+    write_atomic(target, (text if text.endswith("\n") else f"{text}\n").encode())
+    return ""
+
+
+def _write_qdq(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
+    from trtcal_widgets.export.qdq.build import build_qdq
+
+    del form
+    if target.exists() and target.samefile(debugging.model.path):
+        raise ExportError(f"{target} is the FP32 model itself: give the model with Q/DQ another name.")
+    built = build_qdq(debugging.model, debugging.scales(), placement=debugging.placement, plan=debugging.state.plan)
+    built.write(target)
+    return f" · {built.report.summary()}"
+
+
+def _write_cache(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
+    from trtcal_widgets.export.plan_formats import cache_for_plan
+
+    del form
+    made = cache_for_plan(debugging.state.plan, debugging.session.to_cache(), debugging.model.graph)
+    made.cache.write(target)
+    return f" · {made.cache.header} · {len(made.cache.rows):,} rows"
+
+
+def _write_report(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
+    from trtcal_widgets.report.writing import write_report
+
+    del form
+    state = debugging.state
+    write_report(
+        debugging.session, target, evaluation_result=state.comparison, ranking=state.ranking,
+        plan=state.plan or None, hazards=state.hazards,
+    )  # fmt: skip
+    return ""
+
+
+_WRITERS: dict[str, Callable[[AccuracyDebugging, ExportForm, Path], str]] = {
+    "qdq": _write_qdq,
+    "cache": _write_cache,
+    "report": _write_report,
+}

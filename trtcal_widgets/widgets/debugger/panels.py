@@ -1,0 +1,144 @@
+"""The debugger's panels: small anywidgets, each with one state down and events up, like the explorer's."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import traitlets
+
+from trtcal_widgets.common.palette import METHOD_STYLES
+from trtcal_widgets.widgets.explorer.panels import Panel
+from trtcal_widgets.widgets.kit.assets import script, style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "HELP",
+    "DebugDetailPanel",
+    "DebugExportPanel",
+    "DebugHazardsPanel",
+    "DebugLayersPanel",
+    "DebugShellPanel",
+    "DebugSummaryPanel",
+]
+
+
+def _help(title: str, text: str, section: str) -> dict[str, str]:
+    return {"title": title, "text": text, "more": f"docs/debugging.md, section “{section}”"}
+
+
+HELP: Mapping[str, dict[str, str]] = MappingProxyType(
+    {
+        "summary": _help(
+            "Before and after",
+            "The model's outputs over the evaluation data: in FP32, with every layer in INT8, and with your plan. "
+            "“Within 1 %” asks whether INT8 keeps 99 % of FP32's accuracy, as NVIDIA's MNIST sample does. SQNR and "
+            "cosine compare the outputs with FP32's and need no labels. “Find a plan” tries other thresholds for the "
+            "worst layers first, then keeps as few layers as possible in higher precision.",
+            "Before and after",
+        ),
+        "layers": _help(
+            "Each layer alone in INT8",
+            "One row per layer that INT8 reaches. Its numbers were measured with only this layer in INT8 and all "
+            "others in FP32, so that no layer is blamed for another's noise. A layer is in INT8 when its inputs and "
+            "weights are quantised: click a row to look at the input that it quantises. Tick “keep” to leave the "
+            "layer in FP16 or FP32; only what lies behind it is run again.",
+            "Blame",
+        ),
+        "sqnr": _help(
+            "SQNR along the graph",
+            "The line is the accumulated SQNR: every layer in INT8, each tensor compared with its FP32 twin. Where it "
+            "falls, signal is lost. The dashed line is the same with your plan. Squares show what a layer loses at "
+            "its own output when it alone is in INT8, diamonds what that does to the model's outputs. 20 dB is poor, "
+            "40 dB is good. Click a point to look at it.",
+            "SQNR along the graph",
+        ),
+        "detail": _help(
+            "Chosen tensor",
+            "Left: the values in FP32 and in the INT8 model over each other, with the threshold ±amax. Middle: how "
+            "large the differences are. Right: FP32 against what the next layer reads in INT8; on the diagonal "
+            "nothing is lost, flat ends are clipped, steps are levels. “Try other methods” scores each method's "
+            "threshold for this tensor on the evaluation data; click one to use it in the session.",
+            "One tensor",
+        ),
+        "hazards": _help(
+            "Hazards",
+            "What often costs accuracy in INT8, found in the graph and in what was measured, with the reason and the "
+            "mend. A hazard is a hint: the table above says what a layer really costs here.",
+            "Hazards",
+        ),
+        "export": _help(
+            "Export",
+            "The plan as a file, the model with Q/DQ made by it (the road to TensorRT 11), the calibration cache with "
+            "its thresholds, and the plan in the words of trtexec, Polygraphy, ModelOpt and Python. Scales are those "
+            "of the session at this moment.",
+            "Export",
+        ),
+    }
+)
+
+
+class DebugShellPanel(Panel):
+    """The header; it also reads the theme and the keyboard, and brings the style sheets."""
+
+    _esm = script("theme.js", "root.js", "debugger/debug_shell.js")
+    _css = style("debugger/debug.css")
+
+    theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
+    palette = traitlets.Dict().tag(sync=True)
+
+    def __init__(self) -> None:
+        palette = {kind: {"light": style.light, "dark": style.dark} for kind, style in METHOD_STYLES.items()}
+        super().__init__(palette=palette)
+
+
+class DebugSummaryPanel(Panel):
+    """Scores before and after, and the search for a plan."""
+
+    _esm = script("debugger/debug_summary.js")
+
+    def __init__(self) -> None:
+        super().__init__(help=HELP["summary"])
+
+
+class DebugLayersPanel(Panel):
+    """The layers: ``columns`` and ``rows`` go once per run, ``keep`` and ``selected`` are places in them."""
+
+    _esm = script("long_list.js", "debugger/debug_layers.js")
+
+    columns = traitlets.Dict().tag(sync=True)
+    rows = traitlets.Dict().tag(sync=True)
+    keep = traitlets.List(traitlets.Int()).tag(sync=True)
+    selected = traitlets.Int(-1).tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__(help=HELP["layers"])
+
+
+class DebugDetailPanel(Panel):
+    """The chosen tensor, and what other thresholds would give."""
+
+    _esm = script("debugger/debug_detail.js")
+
+    def __init__(self) -> None:
+        super().__init__(help=HELP["detail"])
+
+
+class DebugHazardsPanel(Panel):
+    """What often costs accuracy, found in the graph and in the measurements."""
+
+    _esm = script("debugger/debug_hazards.js")
+
+    def __init__(self) -> None:
+        super().__init__(help=HELP["hazards"])
+
+
+class DebugExportPanel(Panel):
+    """The plan as files and as text for other tools."""
+
+    _esm = script("debugger/debug_export.js")
+
+    def __init__(self) -> None:
+        super().__init__(help=HELP["export"])

@@ -1,0 +1,117 @@
+"""One state to all views of the debugger: which part goes where. Views do not know each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.widgets.debugger.detail import build_sqnr_plot, build_tensor_plot, detail_state, number_cells
+from trtcal_widgets.widgets.debugger.export_form import export_state
+from trtcal_widgets.widgets.debugger.layers import hazards_state, layer_columns, layer_rows
+from trtcal_widgets.widgets.debugger.summary import DebugScreen, shell_state, summary_state
+
+if TYPE_CHECKING:
+    from trtcal_widgets.debug.controller import AccuracyDebugging
+    from trtcal_widgets.widgets.debugger.detail import SqnrPlot, TensorPlot
+    from trtcal_widgets.widgets.debugger.panels import (
+        DebugDetailPanel,
+        DebugExportPanel,
+        DebugHazardsPanel,
+        DebugLayersPanel,
+        DebugShellPanel,
+        DebugSummaryPanel,
+    )
+    from trtcal_widgets.widgets.debugger.sqnr_view import SqnrView
+    from trtcal_widgets.widgets.debugger.tensor_view import TensorView
+    from trtcal_widgets.widgets.explorer.panels import NumbersPanel, Panel
+    from trtcal_widgets.widgets.kit.figures import FigureView
+
+__all__ = ["DebugViews", "Drawn", "render"]
+
+
+@dataclass(frozen=True)
+class DebugViews:
+    """The views of one debugger."""
+
+    shell: DebugShellPanel
+    summary: DebugSummaryPanel
+    layers: DebugLayersPanel
+    sqnr: SqnrView
+    detail: DebugDetailPanel
+    tensor: TensorView
+    numbers: NumbersPanel
+    hazards: DebugHazardsPanel
+    export: DebugExportPanel
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """All panels."""
+        return (self.shell, self.summary, self.layers, self.detail, self.numbers, self.hazards, self.export)
+
+    @property
+    def plots(self) -> tuple[FigureView, ...]:
+        """All plots."""
+        return (self.sqnr, self.tensor)
+
+
+@dataclass
+class Drawn:
+    """What was drawn last: what is made of the same results is not made again."""
+
+    results: tuple[Any, ...] = ()
+    curves: tuple[Any, ...] = ()
+    tensor: tuple[Any, ...] = ()
+    sqnr: SqnrPlot | None = None
+    plot: TensorPlot | None = None
+    asked: Any = None
+    """The comparison and the tensor for which a closer look was asked for last."""
+
+
+def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen, drawn: Drawn) -> None:
+    """Draw; what is the same as before is left alone."""
+    state, selected = debugging.state, debugging.session.state.selected
+    views.shell.show(**shell_state(debugging, screen))
+    views.summary.show(**summary_state(debugging, screen))
+    _render_layers(views.layers, debugging, screen, drawn)
+    tensor = (state.comparison, selected, state.details.get(selected))
+    if drawn.plot is None or any(a is not b for a, b in zip(tensor, drawn.tensor, strict=True)):
+        drawn.tensor, drawn.plot = tensor, build_tensor_plot(debugging, selected)
+    curves = (state.comparison, state.ranking, state.planned_tensors, bool(state.stale))
+    if drawn.sqnr is None or any(a is not b for a, b in zip(curves, drawn.curves, strict=True)):
+        drawn.curves, drawn.sqnr = curves, build_sqnr_plot(debugging)
+    views.sqnr.render(drawn.sqnr, selected)
+    views.tensor.render(drawn.plot)
+    views.detail.show(**detail_state(debugging, selected, screen.layer))
+    views.numbers.show(numbers=number_cells(debugging, selected, screen.layer), members=[])
+    views.hazards.show(**hazards_state(debugging))
+    views.export.show(**export_state(debugging, screen.form))
+
+
+def _render_layers(panel: DebugLayersPanel, debugging: AccuracyDebugging, screen: DebugScreen, drawn: Drawn) -> None:
+    state, simulation = debugging.state, debugging.simulation
+    layers = () if simulation is None else simulation.layers
+    results = (simulation, state.comparison, state.ranking)
+    if not drawn.results or any(a is not b for a, b in zip(results, drawn.results, strict=True)):
+        drawn.results = results
+        columns = layer_columns(debugging)
+        if columns != panel.columns:
+            panel.columns = columns
+        fp32 = state.comparison.fp32.value if state.comparison is not None else 0.0
+        panel.rows = layer_rows(layers, state.ranking, fp32)
+    kept = set(state.plan.keep)
+    panel.show(empty=_empty(debugging))
+    panel.keep = [i for i, name in enumerate(layers) if name in kept]
+    panel.selected = layers.index(screen.layer) if screen.layer in layers else -1
+
+
+def _empty(debugging: AccuracyDebugging) -> str:
+    state = debugging.state
+    if state.ranking is not None:
+        return "INT8 reaches no layer of this model."
+    if state.phase == "running" and state.work == "run":
+        return "Layers are ranked once the comparison is done …"
+    return (
+        "Press run to see what each layer costs."
+        if state.comparison is None
+        else "The ranking is missing: press refresh."
+    )

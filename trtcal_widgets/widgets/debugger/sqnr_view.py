@@ -1,0 +1,179 @@
+"""SQNR along the graph: accumulated, with the plan, and of each layer alone. A click selects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.common.palette import INT8, LAYER_OUT, LAYER_OWN, PLAN, THEMES
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+
+if TYPE_CHECKING:
+    from trtcal_widgets.common.palette import Theme
+    from trtcal_widgets.widgets.debugger.detail import SqnrPlot
+
+__all__ = ["SqnrView"]
+
+_ACCUMULATED, _OWN, _OUTPUTS, _PLANNED = 0, 1, 2, 3
+_NAMED = 16
+_LABEL = 13
+_FEW = 160
+"""Up to so many tensors points are drawn on the line; beyond that the line alone, which costs one path."""
+_DB_STEPS = (20.0, 40.0)
+"""Guide lines: below the first a tensor is poor, above the second it is good."""
+
+
+class SqnrView(FigureView):
+    """The plot; :meth:`picked_tensor` and :meth:`picked_layer` say what a click means."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plot: SqnrPlot | None = None
+        self._selected = ""
+        self.figure = new_figure(_traces(), _layout(), height=246)
+        self.apply_theme("light")
+
+    def picked_tensor(self, points: Any) -> str | None:
+        """Return the tensor that was clicked; None where there is none."""
+        k = _index(points)
+        return None if self._plot is None or k is None or k >= len(self._plot.names) else self._plot.names[k]
+
+    def picked_layer(self, points: Any) -> str | None:
+        """Return the layer that was clicked; None where there is none."""
+        k = _index(points)
+        return None if self._plot is None or k is None or k >= len(self._plot.layers) else self._plot.layers[k]
+
+    @property
+    def tensor_traces(self) -> tuple[Any, ...]:
+        """The traces whose points are tensors."""
+        return self.figure.data[_ACCUMULATED], self.figure.data[_PLANNED]
+
+    @property
+    def layer_traces(self) -> tuple[Any, ...]:
+        """The traces whose points are layers."""
+        return self.figure.data[_OWN], self.figure.data[_OUTPUTS]
+
+    def render(self, plot: SqnrPlot, selected: str) -> None:
+        """Draw the curves and the place of the chosen tensor."""
+        if plot is self._plot and selected == self._selected:
+            return
+        new, self._plot, self._selected = plot is not self._plot, plot, selected
+        with self.filling():
+            if new:
+                self._draw_axes(plot)
+                self._draw_curves(plot)
+            shape = self.figure.layout.shapes[0]
+            # What is set in a batch cannot be read back before its end.
+            shape.visible = known = selected in plot.names
+            if known:
+                at = plot.names.index(selected)
+                half = max(0.5, 0.0016 * len(plot.names))
+                shape.x0, shape.x1 = at - half, at + half
+
+    def _draw_axes(self, plot: SqnrPlot) -> None:
+        n = len(plot.names)
+        axis = self.figure.layout.xaxis
+        axis.range = [-0.6, max(n, 1) - 0.4]
+        axis.autorangeoptions = {"minallowed": -0.6, "maxallowed": max(n, 1) - 0.4}
+        few = n <= _NAMED
+        axis.tickmode = "array" if few else "auto"
+        axis.tickvals = list(range(n)) if few else None
+        axis.ticktext = [_short(label) for label in plot.labels] if few else None
+        axis.title.text = "" if few else "tensor in graph order"
+        values = np.concatenate([plot.accumulated, plot.planned, plot.own, plot.outputs])
+        values = values[np.isfinite(values)]
+        top = float(values.max()) if values.size else 50.0
+        low = float(values.min()) if values.size else 0.0
+        self.figure.layout.yaxis.range = [
+            min(0.0, np.floor((low - 3) / 10) * 10 if low < 0 else 0.0),
+            max(np.ceil((top + 3) / 10) * 10, 50.0),
+        ]
+        self.figure.layout.annotations[0].visible = n == 0
+
+    def _draw_curves(self, plot: SqnrPlot) -> None:
+        line, own, outputs, planned = self.figure.data
+        line.mode = planned.mode = "lines+markers" if len(plot.names) <= _FEW else "lines"
+        line.x, line.y, line.text = np.arange(len(plot.names)), plot.accumulated, plot.labels
+        known = plot.planned.size > 0
+        planned.visible = known
+        planned.x, planned.y = (line.x, plot.planned) if known else ([], [])
+        planned.text = plot.labels if known else []
+        planned.name = f"with your plan{' (out of date)' if plot.outdated else ''}"
+        labels = [plot.labels[x] for x in plot.layer_x]
+        # Side by side at the layer's output, so that equal values do not hide each other.
+        shift = 0.14 if len(plot.names) <= _FEW else 0.0
+        places = np.array(plot.layer_x, np.float64)
+        own.x, own.y, own.text = places - shift, plot.own, labels
+        outputs.x, outputs.y, outputs.text = places + shift, plot.outputs, labels
+
+    def recolor(self, theme: Theme) -> None:
+        """Colour everything anew."""
+        colors = THEMES[theme]
+        line, own, outputs, planned = self.figure.data
+        planned.line.color = planned.marker.color = PLAN[theme]
+        line.line.color = line.marker.color = INT8[theme]
+        own.marker.color, outputs.marker.color = LAYER_OWN[theme], LAYER_OUT[theme]
+        layout = self.figure.layout
+        layout.shapes[0].fillcolor = colors.selected
+        for shape in layout.shapes[1:]:
+            shape.line.color = colors.line
+        layout.annotations[0].font.color = colors.faint
+        layout.legend.font.color = colors.text
+
+
+def _index(points: Any) -> int | None:
+    found = points.point_inds[0] if points.point_inds else None
+    return found if isinstance(found, int) and found >= 0 else None
+
+
+def _short(label: str) -> str:
+    """Cut a label to a column's width; entities are escaped already, so only plain names are cut."""
+    return label if len(label) <= _LABEL or "&" in label else f"{label[:6]}…{label[-6:]}"
+
+
+def _traces() -> list[dict[str, Any]]:
+    def layer(name: str, symbol: str, size: int, what: str) -> dict[str, Any]:
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [],
+            "y": [],
+            "marker": {"symbol": symbol, "size": size},
+            "hovertemplate": f"%{{text}}<br>{what} %{{y:.1f}} dB<extra></extra>",
+        }
+
+    return [
+        {"type": "scatter", "mode": "lines+markers", "name": "all layers in INT8", "x": [], "y": [],
+         "line": {"width": 1.8}, "marker": {"size": 7}, "connectgaps": True,
+         "hovertemplate": "%{text}<br>accumulated %{y:.1f} dB<extra></extra>"},
+        layer("layer alone, own output", "square", 8, "alone, at its own output"),
+        layer("layer alone, model’s outputs", "diamond", 10, "alone, at the model’s outputs"),
+        {"type": "scatter", "mode": "lines+markers", "name": "with your plan", "x": [], "y": [], "visible": False,
+         "line": {"width": 1.8, "dash": "dash"}, "marker": {"symbol": "circle-open", "size": 9}, "connectgaps": True,
+         "hovertemplate": "%{text}<br>accumulated with your plan %{y:.1f} dB<extra></extra>"},
+    ]  # fmt: skip
+
+
+def _layout() -> dict[str, Any]:
+    guides = [
+        {"type": "line", "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": db, "y1": db, "layer": "below",
+         "line": {"width": 1, "dash": "dot"}}
+        for db in _DB_STEPS
+    ]  # fmt: skip
+    band = {"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
+            "line": {"width": 0}, "layer": "below"}  # fmt: skip
+    return {
+        # Room for a legend of two lines, which then moves nothing where the notebook is narrow.
+        "margin": {"l": 58, "r": 10, "t": 40, "b": 36, "autoexpand": False},
+        "hovermode": "closest",
+        "hoverdistance": 30,
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+        "xaxis": {"showgrid": False, "range": [-0.6, 0.4], "title": {"standoff": 2}, "tickangle": 0},
+        "yaxis": {"title": {"text": "SQNR (dB)", "standoff": 6}, "range": [0, 60], "fixedrange": True},
+        "shapes": [band, *guides],
+        "annotations": [{"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "font": {"size": 13},
+                         "text": "press run to compare FP32 with INT8"}],
+    }  # fmt: skip

@@ -1,0 +1,292 @@
+"""The chosen tensor's histogram with every method's threshold, and below it the objective: one x axis for both."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from trtcal_widgets.common.palette import THEMES, style_of
+from trtcal_widgets.widgets.kit.figures import FigureView, lanes, make_draggable, new_figure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.common.palette import Theme
+    from trtcal_widgets.widgets.explorer.detail import Detail, Mark
+
+__all__ = ["CountsScale", "HistogramView", "shown_counts"]
+
+CountsScale = Literal["log", "linear"]
+
+_SLOTS = 6
+"""Traces for the methods' lines: four methods, one other choice, the user's own."""
+_HIST, _SHADE, _FIRST_MARK = 0, 1, 2
+_CURVE, _PICK, _CURVE_CHOSEN = _FIRST_MARK + _SLOTS, _FIRST_MARK + _SLOTS + 1, _FIRST_MARK + _SLOTS + 2
+_LOG_FLOOR = 0.5
+_LANE = 13
+_GLYPHS = {
+    "circle": "●",
+    "square": "■",
+    "triangle-up": "▲",
+    "triangle-down": "▼",
+    "hexagon": "⬢",
+    "diamond": "◆",
+}
+
+
+def shown_counts(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the counts up to the last bin that holds something, float32; empty bins lie below a log axis.
+
+    Nothing is thinned out: 2048 bins are 8 kB, and no peak is lost.
+    """
+    occupied = np.flatnonzero(counts)
+    used = int(occupied[-1]) + 2 if occupied.size else 0
+    return np.maximum(counts[:used], _LOG_FLOOR / 4).astype(np.float32)
+
+
+class HistogramView(FigureView):
+    """The plot. Plotly reports a drag of the line when it is let go; :meth:`dropped` says what it means."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._detail: Detail | None = None
+        self._counts: CountsScale = "log"
+        self._x_end = 0.0
+        self._y_top = 0.0
+        self.figure = new_figure(_traces(), _layout(), height=398)
+        make_draggable(self.figure)
+        self.apply_theme("light")
+
+    def dropped(self, shapes: Any) -> float | None:
+        """Return the amax at which the line was let go; None for an echo of our own drawing.
+
+        Parameters
+        ----------
+        shapes
+            As Plotly reports them. A line that was dragged by one end counts by that end.
+        """
+        detail = self._detail
+        if self.rendering or detail is None or not shapes:
+            return None
+        ends = [float(x) for x in (shapes[0].x0, shapes[0].x1) if isinstance(x, (int, float))]
+        return next((x for x in ends if x != detail.amax), None)
+
+    def put_back(self) -> None:
+        """Draw the line where it was: a drop that was refused, or one that only moved it up or down."""
+        if self._detail is not None:
+            with self.filling():
+                self._draw_line(self._detail)
+
+    def render(self, detail: Detail, counts: CountsScale) -> None:
+        """Draw a tensor. Axes move only where the tensor is another one or its range has grown."""
+        before, scale_before = self._detail, self._counts
+        if detail is before and counts == scale_before:
+            return
+        self._detail, self._counts = detail, counts
+        other = before is None or before.name != detail.name or not before.has_data
+        with self.filling():
+            self._draw_axes(detail, counts, other=other, other_scale=counts != scale_before)
+            if before is None or before.counts is not detail.counts:
+                self._draw_histogram(detail)
+            self._draw_marks(detail)
+            self._draw_curve(detail)
+            self._draw_line(detail)
+            self._draw_empty(detail)
+
+    def _draw_axes(self, detail: Detail, counts: CountsScale, *, other: bool, other_scale: bool) -> None:
+        layout = self.figure.layout
+        end = _x_end(detail)
+        # Of the same tensor the axis only grows: stepping back does not make it jump.
+        if other or end > self._x_end * 1.0001:
+            self._x_end = end
+            layout.xaxis.range = [0, end]
+            layout.xaxis.autorangeoptions = {"minallowed": 0, "maxallowed": end}
+        top = _y_top(float(detail.counts.max(initial=0)), counts)
+        if other or other_scale or top > self._y_top:
+            self._y_top = top
+            bottom = _LOG_FLOOR if counts == "log" else 0.0
+            ends = [math.log10(bottom), math.log10(top)] if counts == "log" else [bottom, top]
+            layout.yaxis.type = counts
+            layout.yaxis.title.text = f"counts ({counts})"
+            layout.yaxis.range = ends
+            layout.yaxis.autorangeoptions = {"minallowed": bottom, "maxallowed": top}
+            layout.yaxis.dtick = 1 if counts == "log" and top <= 1e9 else None
+
+    def _draw_histogram(self, detail: Detail) -> None:
+        trace = self.figure.data[_HIST]
+        trace.x0 = 0
+        trace.dx = detail.range / len(detail.counts) or 1
+        # All in bin 0 of no width: a bar would be as wide as the axis.
+        trace.y = shown_counts(detail.counts[:0] if detail.empty else detail.counts)
+
+    def _draw_marks(self, detail: Detail) -> None:
+        marks = () if detail.empty else detail.marks[:_SLOTS]
+        top = self._y_top
+        places = lanes(
+            [mark.amax / self._x_end if self._x_end else 0.0 for mark in marks], [len(m.label) for m in marks]
+        )
+        for k in range(_SLOTS):
+            trace, note = self.figure.data[_FIRST_MARK + k], self.figure.layout.annotations[k]
+            mark = marks[k] if k < len(marks) else None
+            trace.visible = note.visible = mark is not None
+            if mark is None:
+                continue
+            style = style_of(mark.kind)
+            color = style.color(self.theme)
+            trace.x, trace.y = [mark.amax, mark.amax], [_LOG_FLOOR / 10, top]
+            trace.line.color, trace.line.dash = color, style.dash
+            trace.name = mark.label
+            note.x = mark.amax
+            note.text = _label(mark)
+            note.font.color = color
+            note.yshift = 1 + _LANE * places[k].lane
+            note.xanchor = places[k].anchor
+        clipped = detail.has_data and 0 < detail.amax < self._x_end
+        shade = self.figure.data[_SHADE]
+        shade.visible = clipped
+        if clipped:
+            shade.x, shade.y = [detail.amax, self._x_end * 4], [top * 4, top * 4]
+
+    def _draw_curve(self, detail: Detail) -> None:
+        curve = detail.curve
+        line, pick = self.figure.data[_CURVE], self.figure.data[_PICK]
+        line.visible = curve is not None
+        pick.visible = curve is not None and math.isfinite(curve.pick_objective)
+        axis = self.figure.layout.yaxis2
+        if curve is None:
+            axis.title.text = "objective"
+            return
+        style = style_of(curve.kind)
+        line.x, line.y = curve.amax, curve.objective
+        axis.showticklabels = bool(np.isfinite(curve.objective).any())
+        line.line.color = style.color(self.theme)
+        axis.title.text = curve.label.replace(" share", "<br>share") if len(curve.label) > 16 else curve.label
+        axis.type = "log" if curve.log else "linear"
+        ticks = _log_ticks(*_finite_ends(detail)) if curve.log else []
+        axis.tickmode, axis.tickvals = ("array", ticks) if ticks else ("auto", None)
+        if pick.visible:
+            pick.x, pick.y = [curve.pick_amax], [curve.pick_objective]
+            pick.marker.color, pick.marker.symbol = style.color(self.theme), style.marker
+
+    def _draw_line(self, detail: Detail) -> None:
+        """Draw the line that can be dragged far beyond both ends of the axis: it cannot be tilted or lost."""
+        shape = self.figure.layout.shapes[0]
+        shape.visible = not detail.empty and detail.editable
+        place = detail.amax
+        shape.x0 = shape.x1 = place
+        far = self._y_top * 20
+        shape.y0, shape.y1 = (1e-12, 1e24) if self._counts == "log" else (-far, far)
+        below = self.figure.data[_CURVE_CHOSEN]
+        below.visible = not detail.empty
+        below.x = [place, place]
+        ends = _finite_ends(detail)
+        below.y = ends
+        shape.line.color = below.line.color = style_of("mine").color(self.theme)
+
+    def _draw_empty(self, detail: Detail) -> None:
+        note = self.figure.layout.annotations[_SLOTS]
+        note.visible = empty = bool(detail.empty)
+        self.figure.layout.xaxis.showticklabels = not empty
+        self.figure.layout.yaxis.showticklabels = not empty
+        if detail.curve is None:
+            self.figure.layout.yaxis2.showticklabels = False
+        note.text = detail.empty
+
+    def recolor(self, theme: Theme) -> None:
+        """Colour everything anew."""
+        colors = THEMES[theme]
+        histogram = self.figure.data[_HIST]
+        histogram.fillcolor, histogram.line.color = colors.histogram, colors.histogram_line
+        shade = self.figure.data[_SHADE]
+        shade.fillcolor = colors.clipped
+        self.figure.layout.annotations[_SLOTS].font.color = colors.faint
+        if self._detail is not None:
+            self._draw_marks(self._detail)
+            self._draw_curve(self._detail)
+            self._draw_line(self._detail)
+
+
+def _label(mark: Mark) -> str:
+    text = f"{_GLYPHS[style_of(mark.kind).marker]} {mark.label}"
+    return f"<b>{text}</b>" if mark.chosen else text
+
+
+def _x_end(detail: Detail) -> float:
+    """Return the right end of the axis: the histogram's range, and thresholds that lie somewhat beyond it."""
+    if detail.range <= 0:
+        return 1.0
+    wanted = max([detail.range, *(m.amax * 1.03 for m in detail.marks if m.amax < 3 * detail.range)])
+    return wanted * 1.03
+
+
+def _y_top(largest: float, counts: CountsScale) -> float:
+    """Return the upper end of the counts axis: a round number, so that it moves seldom."""
+    if largest <= 0:
+        return 10.0
+    if counts == "log":
+        return float(10.0 ** math.ceil(math.log10(largest) + 0.05))
+    power = 10.0 ** math.floor(math.log10(largest))
+    return float(
+        next(step * power for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if step * power >= 1.04 * largest)
+    )
+
+
+def _finite_ends(detail: Detail) -> list[float]:
+    """Return the two ends of the objective's values, for the chosen line in the lower plot."""
+    if detail.curve is None:
+        return [0.0, 1.0]
+    finite = detail.curve.objective[np.isfinite(detail.curve.objective)]
+    return [float(finite.min()), float(finite.max())] if finite.size else [0.0, 1.0]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return at most four round numbers on a log axis that is 90 pixels high: decades, or 1, 2, 5."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = [10.0**k for k in range(first, last + 1) if low <= 10.0**k <= high]
+    if len(decades) >= 2:
+        return decades[:: math.ceil(len(decades) / 4)]
+    finer = [step * 10.0**k for k in range(first, last + 1) for step in (1, 2, 5)]
+    within = [value for value in finer if low <= value <= high]
+    return within[:: math.ceil(len(within) / 4) or 1]
+
+
+def _traces() -> list[dict[str, Any]]:
+    quiet = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "cliponaxis": True}
+    marks = [
+        {**quiet, "line": {"width": 1.6}, "visible": False, "x": [0, 0], "y": [0.1, 1], "hoverinfo": "skip"}
+        for _ in range(_SLOTS)
+    ]
+    return [
+        {**quiet, "line": {"shape": "hv", "width": 1}, "fill": "tozeroy", "y": [], "hoverinfo": "x+y",
+         "hovertemplate": "|x| %{x:.4g}<br>%{y:,.0f} values<extra></extra>"},
+        {**quiet, "line": {"width": 0}, "fill": "tozeroy", "x": [0, 0], "y": [1, 1], "visible": False},
+        *marks,
+        {**quiet, "yaxis": "y2", "line": {"width": 1.6}, "x": [], "y": [], "connectgaps": False, "hoverinfo": "x+y",
+         "hovertemplate": "amax %{x:.4g}<br>objective %{y:.4g}<extra></extra>"},
+        {**quiet, "yaxis": "y2", "mode": "markers", "marker": {"size": 10, "line": {"width": 1.5, "color": "white"}},
+         "x": [], "y": [], "hoverinfo": "x+y", "hovertemplate": "minimum at amax %{x:.4g}<br>%{y:.4g}<extra></extra>"},
+        {**quiet, "yaxis": "y2", "line": {"width": 2.5}, "x": [0, 0], "y": [0, 1], "visible": False},
+    ]  # fmt: skip
+
+
+def _layout() -> dict[str, Any]:
+    note = {"xref": "x", "yref": "y domain", "y": 1, "x": 0, "yanchor": "bottom", "showarrow": False, "visible": False,
+            "text": "", "font": {"size": 11}}  # fmt: skip
+    empty = {**note, "xref": "x domain", "x": 0.5, "y": 0.5, "yanchor": "middle", "font": {"size": 13}}
+    return {
+        "margin": {"l": 58, "r": 14, "t": 58, "b": 36},
+        "hovermode": "closest",
+        "hoverdistance": 12,
+        "xaxis": {"range": [0, 1], "anchor": "y2", "title": {"text": "|x|", "standoff": 4}, "showgrid": False},
+        "yaxis": {"type": "log", "range": [-0.3, 1], "domain": [0.36, 1],
+                  "title": {"text": "counts (log)", "standoff": 6},
+                  "exponentformat": "SI", "nticks": 6},
+        "yaxis2": {"domain": [0, 0.29], "title": {"text": "objective", "standoff": 6}, "tickformat": "~g", "nticks": 4,
+                   "anchor": "x"},
+        "shapes": [{"type": "line", "xref": "x", "yref": "y", "x0": 0, "x1": 0, "y0": 1e-12, "y1": 1e24,
+                    "visible": False,
+                    "line": {"width": 3.5}, "layer": "above"}],
+        "annotations": [dict(note) for _ in range(_SLOTS)] + [empty],
+    }  # fmt: skip

@@ -1,0 +1,197 @@
+"""The ranges of all tensors in graph order, on a log axis; a click selects."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.common.palette import THEMES, style_of
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.common.palette import Theme
+    from trtcal_widgets.widgets.explorer.table import Overview
+
+__all__ = ["OverviewView"]
+
+_BARS, _AMAX, _MINE = (0, 1), (2, 3), (4, 5)
+_FEW = 160
+"""Up to so many tensors each has a bar of its own; beyond that a skyline is drawn, which costs one path."""
+_NAMED = 10
+
+
+class OverviewView(FigureView):
+    """The plot; :meth:`picked` says which tensor a click means."""
+
+    clickable = _BARS
+    """Traces whose clicks count."""
+
+    def __init__(self, n_tensors: int) -> None:
+        super().__init__()
+        self._many = n_tensors > _FEW
+        self._overview: Overview | None = None
+        self._selected = -1
+        self._ends = (0.0, 0.0)
+        self.figure = new_figure(_traces(many=self._many), _layout(), height=226)
+        self.apply_theme("light")
+
+    def picked(self, points: Any) -> int | None:
+        """Return the place in the table of the tensor that was clicked; None where there is none."""
+        overview = self._overview
+        if overview is None or not points.point_inds:
+            return None
+        k = points.point_inds[0]
+        known = isinstance(k, int) and 0 <= k < len(overview.places)
+        return int(overview.places[k]) if known else None
+
+    def render(self, overview: Overview, selected: int) -> None:
+        """Draw all ranges and the place of the chosen tensor."""
+        if overview is self._overview and selected == self._selected:
+            return
+        before, self._overview = self._overview, overview
+        self._selected = selected
+        with self.filling():
+            if overview is not before:
+                if before is None or before.labels is not overview.labels:
+                    self._draw_names(overview)
+                self._draw_axes(overview)
+                self._draw_ranges(overview, before)
+                note = self.figure.layout.annotations[0]
+                note.visible = not (np.isfinite(overview.positive).any() or np.isfinite(overview.negative).any())
+            self._draw_selected(overview, selected)
+
+    def _draw_names(self, overview: Overview) -> None:
+        n = len(overview.places)
+        axis = self.figure.layout.xaxis
+        axis.range = [-0.6, n - 0.4]
+        axis.autorangeoptions = {"minallowed": -0.6, "maxallowed": n - 0.4}
+        few = n <= _NAMED
+        axis.tickvals = list(range(n)) if few else None
+        axis.ticktext = list(overview.short_labels) if few else None
+        axis.tickmode = "array" if few else "auto"
+        axis.title.text = "" if few else "tensor in graph order"
+        for k in _BARS:
+            self.figure.data[k].text = overview.labels
+        if self._many:
+            # A dash is two pixels long even where a column is a tenth of one.
+            half = max(0.45, 0.0022 * n)
+            columns = np.arange(n, dtype=np.float32)
+            ends = np.stack([columns - half, columns + half, columns], axis=1).ravel()
+            for k in _AMAX:
+                self.figure.data[k].x = ends
+
+    def _draw_axes(self, overview: Overview) -> None:
+        """Keep the axis unless the ranges grew beyond it."""
+        low, high = self._ends
+        if self._ends != (0.0, 0.0):
+            low, high = min(low, overview.floor), max(high, overview.ceiling)
+        else:
+            low, high = overview.floor, overview.ceiling
+        if (low, high) == self._ends:
+            return
+        self._ends = (low, high)
+        ends = [math.log10(low), math.log10(high)]
+        step = max(1, math.ceil((ends[1] - ends[0]) / 4))
+        self.figure.layout.yaxis.range = ends
+        self.figure.layout.yaxis2.range = ends[::-1]
+        for axis in (self.figure.layout.yaxis, self.figure.layout.yaxis2):
+            axis.dtick = step
+            axis.autorangeoptions = {"minallowed": low, "maxallowed": high}
+
+    def _draw_ranges(self, overview: Overview, before: Overview | None) -> None:
+        for k, values in zip(_BARS, (overview.positive, overview.negative), strict=True):
+            old = None if before is None else (before.positive, before.negative)[k]
+            if old is None or not np.array_equal(old, values, equal_nan=True):
+                self._draw_side(k, values)
+        for k, values in zip(_AMAX, (overview.positive, overview.negative), strict=True):
+            # ±amax on a side that has values; a tensor without negative values has one mark.
+            shown = np.where(np.isfinite(values), overview.amax, np.nan).astype(np.float32)
+            self.figure.data[k].y = _dashes(shown) if self._many else shown
+            mine = self.figure.data[_MINE[k - _AMAX[0]]]
+            mine.x = overview.mine
+            mine.y = shown[overview.mine]
+
+    def _draw_side(self, k: int, values: Any) -> None:
+        # A skyline needs a value everywhere: an empty side lies below the axis.
+        below = self._ends[0] / 10 if self._many else np.nan
+        self.figure.data[k].y = np.where(np.isfinite(values), values, below).astype(np.float32)
+
+    def _draw_selected(self, overview: Overview, selected: int) -> None:
+        found = np.flatnonzero(overview.places == selected)
+        shape = self.figure.layout.shapes[0]
+        shape.visible = bool(found.size)
+        if found.size:
+            half = max(0.5, 0.0016 * len(overview.places))
+            shape.x0, shape.x1 = float(found[0]) - half, float(found[0]) + half
+
+    def recolor(self, theme: Theme) -> None:
+        """Colour everything anew."""
+        colors = THEMES[theme]
+        for k in _BARS:
+            bar = self.figure.data[k]
+            if self._many:
+                bar.fillcolor, bar.line.color = colors.histogram, colors.histogram_line
+            else:
+                bar.marker.color, bar.marker.line.color = colors.histogram, colors.histogram_line
+        for k in _AMAX:
+            mark = self.figure.data[k]
+            (mark.line if self._many else mark.marker).color = colors.text
+        for k in _MINE:
+            self.figure.data[k].marker.color = style_of("mine").color(theme)
+            self.figure.data[k].marker.line.color = colors.hover
+        self.figure.layout.shapes[0].fillcolor = colors.selected
+        self.figure.layout.annotations[0].font.color = colors.faint
+
+
+def _dashes(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return y of a dash per value: both ends and a gap, in one path that is drawn fast however many there are."""
+    return np.stack([values, values, np.full_like(values, np.nan)], axis=1).ravel()
+
+
+def _traces(*, many: bool) -> list[dict[str, Any]]:
+    if many:
+        bar: dict[str, Any] = {
+            "type": "scatter",
+            "mode": "lines",
+            "fill": "tozeroy",
+            "line": {"shape": "hvh", "width": 0},
+        }
+        amax: dict[str, Any] = {"type": "scatter", "mode": "lines", "line": {"width": 1.6, "simplify": False}}
+    else:
+        bar = {"type": "bar", "width": 0.62, "textposition": "none", "marker": {"line": {"width": 1}}}
+        amax = {"type": "scatter", "mode": "markers",
+                "marker": {"symbol": "line-ew-open", "size": 18, "line": {"width": 2.2}}}  # fmt: skip
+    quiet = {"hoverinfo": "skip", "y": []}
+    mine = {"type": "scatter", "mode": "markers", "marker": {"symbol": "diamond", "size": 9, "line": {"width": 1}}}
+    top, bottom = {"yaxis": "y"}, {"yaxis": "y2"}
+    return [
+        {**bar, **top, "y": [], "hovertemplate": "%{text}<br>largest %{y:.3g}<extra></extra>"},
+        {**bar, **bottom, "y": [], "hovertemplate": "%{text}<br>smallest \u2212%{y:.3g}<extra></extra>"},
+        {**amax, **quiet, **top},
+        {**amax, **quiet, **bottom},
+        {**mine, **quiet, **top, "x": []},
+        {**mine, **quiet, **bottom, "x": []},
+    ]
+
+
+def _layout() -> dict[str, Any]:
+    side = {"type": "log", "tickformat": "~g"}
+    return {
+        "margin": {"l": 58, "r": 8, "t": 6, "b": 34},
+        "hovermode": "x",
+        "hoverdistance": -1,
+        "barmode": "overlay",
+        "bargap": 0.3,
+        "xaxis": {"anchor": "y2", "showgrid": False, "range": [-0.6, 0.4], "title": {"standoff": 2}, "tickangle": 0},
+        "yaxis": {**side, "domain": [0.55, 1], "range": [-2, 1], "title": {"text": "positive", "standoff": 4}},
+        "yaxis2": {**side, "domain": [0, 0.45], "range": [1, -2], "anchor": "x",
+                   "title": {"text": "negative", "standoff": 4}},
+        "shapes": [{"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
+                    "line": {"width": 0}, "layer": "below"}],
+        "annotations": [{"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "visible": False,
+                         "text": "ranges appear with the first batch", "font": {"size": 12}}],
+    }  # fmt: skip

@@ -1,0 +1,187 @@
+"""The tensor list and the overview, as columns: what 3,000 tensors cost is counted in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets.common.words import printable
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.widgets.kit.formatting import plot_text, round_for_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.session import CalibrationSession, TensorRow
+
+__all__ = ["Columns", "Overview", "build_columns", "build_overview", "changed_rows", "row_columns"]
+
+_MOST_SHORT = 10
+_LONGEST_SHORT = 13
+_AXIS_LETTERS = 69
+"""Letters that stand side by side below the overview where the notebook is narrow."""
+
+_DECADES = 6
+"""How many decades the overview's log axis has at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Facts of every tensor that never change, one entry per tensor in graph order.
+
+    ``places`` are those that get a row in the cache; ``labels`` and ``short_labels`` name them for Plotly.
+    """
+
+    names: tuple[str, ...]
+    shown: tuple[str, ...]
+    op_types: tuple[str, ...]
+    cached: tuple[bool, ...]
+    group_sizes: tuple[int, ...]
+    index: Mapping[str, int]
+    places: NDArray[np.int32]
+    labels: tuple[str, ...]
+    short_labels: tuple[str, ...]
+
+    def as_state(self) -> dict[str, Any]:
+        """Return what the list gets once."""
+        op_names = sorted(set(self.op_types))
+        at = {op: k for k, op in enumerate(op_names)}
+        return {
+            "names": list(self.shown),
+            "op_names": op_names,
+            "ops": [at[op] for op in self.op_types],
+            "cached": [int(c) for c in self.cached],
+            "group": list(self.group_sizes),
+        }
+
+
+def build_columns(session: CalibrationSession) -> Columns:
+    """Return the facts of every tensor."""
+    graph, names = session.graph, session.tensors
+    cached = tuple(graph.tensors[name].kind is not TensorKind.WEIGHT for name in names)
+    places = np.flatnonzero(np.array(cached, dtype=bool)).astype(np.int32)
+    letters = _letters([len(names[i]) for i in places[:_MOST_SHORT]])
+    return Columns(
+        names=names,
+        shown=tuple(printable(name) for name in names),
+        op_types=tuple(printable(graph.op_type(name)) for name in names),
+        cached=cached,
+        group_sizes=tuple(len(graph.group_of(name)) for name in names),
+        index={name: i for i, name in enumerate(names)},
+        places=places,
+        labels=tuple(plot_text(names[i]) for i in places),
+        short_labels=tuple(plot_text(names[i], letters) for i in places[:_MOST_SHORT]),
+    )
+
+
+def _letters(lengths: Sequence[int]) -> int:
+    """Return how many letters a name may have below its column, so that neighbours do not run into each other."""
+
+    def fits(most: int) -> bool:
+        cut = [min(length, most) for length in lengths]
+        return all(a + b <= 2 * room for a, b in pairwise(cut))
+
+    room = _AXIS_LETTERS / max(len(lengths), 1) - 0.8
+    return next((most for most in range(_LONGEST_SHORT, 3, -1) if fits(most)), 3)
+
+
+def row_columns(rows: Sequence[TensorRow], method_names: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the rows' numbers as JSON columns; ``method`` are places in ``method_names``."""
+    at = {name: k for k, name in enumerate(method_names)}
+    return {
+        "has": [int(row.has_data) for row in rows],
+        "amax": [round_for_row(row.amax) for row in rows],
+        "sqnr": [round_for_row(row.sqnr_db) for row in rows],
+        "dis": [round_for_row(row.disagreement) for row in rows],
+        "mine": [int(row.mine) for row in rows],
+        "odd": ["; ".join(row.suspicious) for row in rows],
+        "method": [at[row.method] for row in rows],
+    }
+
+
+def changed_rows(before: Sequence[TensorRow], now: Sequence[TensorRow]) -> list[int]:
+    """Return the places of rows that are not the same; the session keeps a row's object while it holds."""
+    return [i for i, (old, new) in enumerate(zip(before, now, strict=True)) if old is not new]
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """Ranges of the calibrated tensors in graph order, split into the two sides of a log axis.
+
+    Attributes
+    ----------
+    places
+        Index in the table of each of the n tensors shown.
+    labels, short_labels
+        Their names, for Plotly; the short ones, for the axis, of the first few tensors only.
+    positive, negative
+        float32, shape (n,): largest value, and minus the smallest; nan where that side is empty.
+    amax
+        float32, shape (n,): the chosen threshold; nan without one.
+    mine
+        Positions (0 .. n-1) of the tensors that the user chose for.
+    floor, ceiling
+        Ends of the log axis, > 0.
+    beyond
+        How many tensors lie wholly below the axis or reach beyond its upper end.
+    """
+
+    places: NDArray[np.int32]
+    labels: tuple[str, ...]
+    short_labels: tuple[str, ...]
+    positive: NDArray[np.float32]
+    negative: NDArray[np.float32]
+    amax: NDArray[np.float32]
+    mine: NDArray[np.int32]
+    floor: float
+    ceiling: float
+    beyond: int
+
+
+def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
+    """Return the ranges of all tensors that get a row in the cache."""
+    shown = [rows[i] for i in columns.places.tolist()]
+    maximum = np.array([row.maximum for row in shown], np.float32)
+    minimum = np.array([row.minimum for row in shown], np.float32)
+    amax = np.array([row.amax for row in shown], np.float32)
+    amax[~(amax > 0)] = np.nan
+    positive = np.where(maximum > 0, maximum, np.nan).astype(np.float32)
+    negative = np.where(minimum < 0, -minimum, np.nan).astype(np.float32)
+    floor, ceiling = _ends(np.concatenate([positive, negative, amax]))
+    largest = np.fmax(positive, negative)
+    return Overview(
+        places=columns.places,
+        labels=columns.labels,
+        short_labels=columns.short_labels,
+        positive=positive,
+        negative=negative,
+        amax=amax,
+        mine=np.flatnonzero([row.mine for row in shown]).astype(np.int32),
+        floor=floor,
+        ceiling=ceiling,
+        beyond=int(np.count_nonzero((largest < floor) | (largest > ceiling))),
+    )
+
+
+def _ends(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Whole decades around the values, so that the axis moves seldom.
+
+    Where there are too many decades, the ones that hold the most values: one attention mask of -3e38 does not hide all
+    other tensors.
+    """
+    found = np.log10(values[np.isfinite(values)].astype(np.float64))
+    if not found.size:
+        return 1e-2, 1e1
+    top = float(np.ceil(found.max() + 0.02))
+    low = float(np.floor(found.min() - 0.3))
+    if top - low > _DECADES:
+        tops = np.arange(low + _DECADES, top + 1)
+        held = [np.count_nonzero((found >= end - _DECADES) & (found <= end)) for end in tops]
+        top = float(tops[len(tops) - 1 - int(np.argmax(held[::-1]))])
+        low = top - _DECADES
+    return 10.0**low, 10.0**top

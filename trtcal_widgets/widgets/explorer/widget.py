@@ -1,0 +1,121 @@
+"""The calibration explorer: one widget over one session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.widgets.explorer.binding import Binding
+from trtcal_widgets.widgets.explorer.export_form import ExportForm
+from trtcal_widgets.widgets.explorer.histogram_view import HistogramView
+from trtcal_widgets.widgets.explorer.overview_view import OverviewView
+from trtcal_widgets.widgets.explorer.panels import (
+    CaptionPanel,
+    DetailPanel,
+    ExportPanel,
+    ListPanel,
+    NumbersPanel,
+    ShellPanel,
+    StepperPanel,
+)
+from trtcal_widgets.widgets.explorer.rendering import Views
+from trtcal_widgets.widgets.explorer.trace_view import TraceView
+from trtcal_widgets.widgets.kit.box import PicturedBox, box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+
+    import ipywidgets
+
+    from trtcal_widgets.session import CalibrationSession
+
+__all__ = ["CalibrationExplorer"]
+
+
+class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
+    """See what calibration does to every tensor, move thresholds, and export.
+
+    Put it on the last line of a cell. Several explorers of one session show the same: the session is the state.
+
+    Parameters
+    ----------
+    session
+        A :class:`~trtcal_widgets.CalibrationSession`.
+    executor
+        Where model runs take place; None: a thread of its own, so that the kernel stays free.
+    panels
+        Widgets to show below the export panel.
+    export_path
+        What the export panel suggests.
+
+    Raises
+    ------
+    UsageError
+        If ``session`` is not a session.
+
+    Examples
+    --------
+    >>> session = CalibrationSession("model.onnx", images, batch_size=32)  # doctest: +SKIP
+    >>> CalibrationExplorer(session)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        session: CalibrationSession,
+        *,
+        executor: Executor | None = None,
+        panels: Iterable[ipywidgets.Widget] = (),
+        export_path: str = "calibration.cache",
+    ) -> None:
+        from trtcal_widgets.session import CalibrationSession
+
+        if not isinstance(session, CalibrationSession):
+            raise UsageError(
+                f"CalibrationExplorer takes a CalibrationSession, not {type(session).__name__}: "
+                'CalibrationExplorer(CalibrationSession("model.onnx", images, batch_size=32))'
+            )
+        self.session = session
+        self.views = _make_views(len(session.calibrated))
+        self._shown: tuple[ipywidgets.Widget, ...] = (*_arranged(self.views), *panels)
+        super().__init__(self._shown, executor)
+        self.binding = Binding(session, self.views, self._executor, ExportForm(path=str(export_path)))
+
+    def add_panel(self, panel: ipywidgets.Widget) -> None:
+        """Show another widget below the export panel."""
+        self._shown = (*self._shown, panel)
+        self.children = self._shown
+
+    def _picture(self) -> bytes:
+        from trtcal_widgets.widgets.explorer.still import explorer_picture
+
+        return explorer_picture(self.session)
+
+
+def _make_views(n_calibrated: int) -> Views:
+    return Views(
+        shell=ShellPanel(),
+        stepper=StepperPanel(),
+        tensors=ListPanel(),
+        detail=DetailPanel(),
+        histogram=HistogramView(),
+        numbers=NumbersPanel(),
+        overview=OverviewView(n_calibrated),
+        overview_caption=CaptionPanel("overview", "all tensors"),
+        trace=TraceView(),
+        trace_caption=CaptionPanel("trace", "thresholds by batch"),
+        export=ExportPanel(),
+    )
+
+
+def _arranged(views: Views) -> list[ipywidgets.Widget]:
+    detail = box(views.detail, views.histogram.figure, views.numbers, name="tc-main-detail")
+    overview = box(views.overview_caption, views.overview.figure, name="tc-plot-panel")
+    trace = box(views.trace_caption, views.trace.figure, name="tc-plot-panel")
+    return [
+        views.shell,
+        views.stepper,
+        box(views.tensors, detail, name="tc-main"),
+        box(overview, trace, name="tc-below"),
+        views.export,
+    ]

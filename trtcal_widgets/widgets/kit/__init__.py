@@ -1,0 +1,1 @@
+"""What all screens are made of: the binding to the browser, figures, lists, words."""

@@ -1,0 +1,261 @@
+"""The border between a front end and what it shows: what the bindings of all widgets do in the same way.
+
+Messages are checked before anything acts on them, errors are caught and shown, slow work runs in an executor, and its
+end, like every change that another thread makes, comes back to the kernel's main thread, where it is drawn once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from trtcal_widgets.errors import TrtcalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    Form = Mapping[str, type]
+    """The fields of a message: exactly these, of exactly these types."""
+    EventParser = Callable[[Any], "Event | None"]
+
+__all__ = ["Boundary", "Event", "Marshal", "SameThreadExecutor", "default_executor", "event_parser"]
+
+T = TypeVar("T")
+
+
+class SameThreadExecutor(Executor):
+    """Runs work at once, in the caller's thread: for tests and for scripts."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run it and return a future that is done."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - a future carries whatever was raised
+            future.set_exception(error)
+        return future
+
+
+def default_executor() -> Executor:
+    """Return one worker thread: runs come one after the other, and the kernel stays free."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="trtcal")
+
+
+class Marshal:
+    """Brings calls to the thread in which it was made, through the event loop that runs there.
+
+    Without a loop (a script, a test) calls are made where they come from.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+        self._here = _thread()
+
+    def __call__(self, call: Callable[[], None]) -> None:
+        """Make the call now where this is the right thread, else as soon as its loop comes round."""
+        if self._loop is None or self._loop.is_closed() or _thread() == self._here:
+            call()
+        else:
+            self._loop.call_soon_threadsafe(call)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> bool:
+        """Make the call in some seconds; False, and never, without a loop."""
+        if self._loop is None or self._loop.is_closed():
+            return False
+        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, call)
+        return True
+
+
+def _thread() -> int:
+    from threading import get_ident
+
+    return get_ident()
+
+
+_log = logging.getLogger(__name__)
+
+_ANYTHING = frozenset({"anything"})
+"""What has changed, where all is drawn in any case."""
+
+
+class Boundary:
+    """Base of the bindings: an event ``name`` becomes a call of ``_on_name``, a change one call of :meth:`_draw`.
+
+    Parameters
+    ----------
+    executor
+        Where slow work takes place.
+    parse
+        Tells what a message of the front end means.
+    """
+
+    _WHAT: ClassVar[str]
+    """What the user calls the widget, in log and messages."""
+
+    _ADVICE: ClassVar[str] = ""
+    """What a user does after a fault of this package."""
+
+    screen: Any
+    """What is on the screen besides the data: a frozen dataclass; its ``notice`` is the message to the user."""
+
+    def __init__(self, executor: Executor, parse: EventParser) -> None:
+        self._executor = executor
+        self._parse = parse
+        self._marshal = Marshal()
+        self._lock = threading.Lock()
+        self._drawing = threading.RLock()
+        self._pending: set[str] = set()
+        self._scheduled = self._closed = False
+        self._unsubscribe: list[Callable[[], None]] = []
+
+    # ---- events up --------------------------------------------------------------------------------------------
+
+    def _follow_theme(self, shell: Any, plots: Iterable[Any]) -> None:
+        """Give the plots the theme that the front end reads, whenever it changes."""
+
+        def apply(change: Any) -> None:
+            for view in plots:
+                view.apply_theme(change["new"])
+
+        shell.observe(apply, "theme")
+
+    def _message(self, _panel: Any, content: Any, _buffers: Any) -> None:
+        event = self._parse(content)
+        if event is None:
+            _log.warning("%s was sent a message that it does not know: %.200r", self._WHAT, content)
+        else:
+            self.guarded(self._act, event)
+
+    def guarded(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Do something for the user; what goes wrong is shown with its fix, and the widget lives on."""
+        try:
+            action(*arguments)
+        except TrtcalError as error:
+            self._tell(str(error))
+        except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
+            _log.exception("%s could not do what it was asked", self._WHAT)
+            self._tell(
+                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details."
+                f"{self._ADVICE}"
+            )
+
+    def _act(self, event: Event) -> None:
+        """Do what an event asks for, once the message of the last one is gone, and show it."""
+        if self.screen.notice:
+            self.screen = replace(self.screen, notice="")
+        self._do(event)
+        self._changed()
+
+    def _do(self, event: Event) -> None:
+        getattr(self, f"_on_{event.type}")(**event.values)
+
+    def _on_dismiss(self) -> None:
+        """Close the message: that is done before any action."""
+
+    def _tell(self, notice: str) -> None:
+        """Show the user a message."""
+        self.screen = replace(self.screen, notice=notice)
+        self._changed()
+
+    @staticmethod
+    def _in_words(error: BaseException) -> str:
+        """Return what went wrong with slow work; what is a fault of this package is logged as well."""
+        if not isinstance(error, TrtcalError):
+            _log.error("work in the background failed", exc_info=error)
+        return str(error) or type(error).__name__
+
+    # ---- slow work --------------------------------------------------------------------------------------------
+
+    def _submit(self, work: Callable[[], Any], after: Callable[[Future[Any]], None]) -> None:
+        """Do something slow; its future then goes to ``after`` in the main thread, unless all is closed by then."""
+
+        def done(future: Future[Any]) -> None:
+            if not self._closed and not future.cancelled():
+                self.guarded(after, future)
+
+        self._executor.submit(work).add_done_callback(lambda future: self._marshal(lambda: done(future)))
+
+    # ---- snapshots down ---------------------------------------------------------------------------------------
+
+    def _changed(self, changed: frozenset[str] = _ANYTHING) -> None:
+        """Take note of a change, from any thread; draw it, once, in the main thread."""
+        with self._lock:
+            self._pending |= changed
+            if self._scheduled or self._closed:
+                return
+            self._scheduled = True
+        self._marshal(self._flush)
+
+    def _flush(self) -> None:
+        # Where no loop runs, every thread draws for itself: one at a time, or an older state could come last.
+        with self._drawing:
+            with self._lock:
+                changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
+            if changed and not self._closed:
+                self.guarded(self._draw, changed)
+
+    def _draw(self, changed: frozenset[str]) -> None:
+        """Draw what has changed."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the subscriptions; nothing is drawn any more."""
+        self._closed = True
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+
+
+_LONGEST_TEXT = 65_536
+
+
+@dataclass(frozen=True)
+class Event:
+    """A checked message: its kind, and its values."""
+
+    type: str
+    values: Mapping[str, Any]
+
+
+def event_parser(forms: Mapping[str, Form | tuple[Form, ...]]) -> EventParser:
+    """Return the function that tells which event a message means; None for anything else.
+
+    A front end of another version, or anything that writes to the kernel, may send what it likes: what is not
+    exactly one of the known forms is no event.
+
+    Parameters
+    ----------
+    forms
+        Kind of message -> its fields, or several sets of fields to pick from.
+    """
+    known = {kind: form if isinstance(form, tuple) else (form,) for kind, form in forms.items()}
+
+    def parse(content: Any) -> Event | None:
+        kind = content.get("type") if isinstance(content, dict) else None
+        if not isinstance(kind, str):
+            return None
+        values = {key: value for key, value in content.items() if key != "type"}
+        fits = any(_fits(values, form) for form in known.get(kind, ()))
+        return Event(kind, MappingProxyType(values)) if fits else None
+
+    return parse
+
+
+def _fits(values: Mapping[str, Any], form: Form) -> bool:
+    return values.keys() == form.keys() and all(_is(values[key], wanted) for key, wanted in form.items())
+
+
+def _is(value: Any, wanted: type) -> bool:
+    """Whether a value is exactly of a type: True is no 1 here."""
+    if type(value) is not wanted:
+        return False
+    return not isinstance(value, str) or len(value) <= _LONGEST_TEXT

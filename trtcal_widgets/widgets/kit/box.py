@@ -1,0 +1,135 @@
+"""Views and their binding as one widget: a thread of its own, an end, and a picture for where no kernel is."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import ipywidgets
+
+from trtcal_widgets.widgets.kit.boundary import default_executor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+
+    from trtcal_widgets.widgets.kit.boundary import Boundary
+
+__all__ = ["BoundBox", "PicturedBox", "box", "show_with_picture"]
+
+_STYLE = """\
+.jp-OutputArea-child:has(> * .trtcal-static):has(+ .jp-OutputArea-child .trtcal-root),
+.jp-OutputArea-child:has(> * .trtcal-static) + .jp-OutputArea-child > .lm-Panel.jp-OutputArea-output:not(:has(*)) \
+{ display: none; }
+body[data-jp-theme-light="false"] .trtcal-static img { filter: invert(0.89) hue-rotate(180deg); }
+"""
+"""Hide the picture before a living widget; hide words of JupyterLab alone (an output without any element) behind it.
+
+On a dark page the picture is turned dark, its hues stay: nobody knows when the cell runs where it will be looked at."""
+
+
+def show_with_picture(widget: Any, what: str) -> None:
+    """Show a widget as the output of a cell, with its picture in front.
+
+    Parameters
+    ----------
+    widget
+        Gives both by ``_repr_mimebundle_``.
+    what
+        What it is called: "the calibration explorer".
+    """
+    from IPython.display import display
+
+    bundle = widget._repr_mimebundle_()
+    picture = None if bundle is None else bundle.pop("image/png", None)
+    if picture is not None:
+        widget.add_class(f"tc-of-{widget.model_id}")
+        fallback = {"text/html": _html(picture, widget.model_id, what), "text/plain": f"a picture of {what}"}
+        display(fallback, raw=True)  # type: ignore[no-untyped-call]
+        bundle["text/plain"] = f"{type(widget).__name__}: run the cell to use it"
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _html(picture: str, of: str, what: str) -> str:
+    said = escape(f"A picture of {what} as it was when the cell ran. Run the cell to use it.", quote=True)
+    return (
+        f'<style>{_STYLE}</style><figure class="trtcal-static" data-of="{of}" style="margin: 0">'
+        f'<img style="max-width: 100%" alt="{said}" src="data:image/png;base64,{picture}">'
+        f'<figcaption style="opacity: 0.75; font-size: 12px">{said}</figcaption></figure>'
+    )
+
+
+_log = logging.getLogger(__name__)
+
+
+def box(*children: ipywidgets.Widget, name: str) -> ipywidgets.Box:
+    """Return a box of widgets; ``name`` is its class in the style sheet."""
+    made = ipywidgets.Box(children)
+    made.add_class("tc-box")
+    made.add_class(name)
+    return made
+
+
+class BoundBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Base of the widgets that have a binding; a subclass sets ``binding`` when its views are there.
+
+    Parameters
+    ----------
+    children
+        The views.
+    executor
+        Where slow work takes place; None: a thread of its own, which ends with the widget.
+    """
+
+    binding: Boundary
+
+    def __init__(self, children: Iterable[ipywidgets.Widget], executor: Executor | None) -> None:
+        super().__init__(tuple(children))
+        self.add_class("trtcal-root")
+        self._owns_executor = executor is None
+        self._executor = default_executor() if executor is None else executor
+
+    def close(self) -> None:
+        """End the widget and stop its work; the session stays."""
+        # An argument that is refused leaves a widget without either, and that is closed too.
+        if hasattr(self, "binding"):
+            self.binding.close()
+        if getattr(self, "_owns_executor", False):
+            self._executor.shutdown(wait=False)
+        super().close()
+
+
+class PicturedBox(BoundBox):
+    """Base of the widgets that leave a picture in a saved notebook; a subclass sets ``views``, which has ``plots``.
+
+    ``what`` says what it is called.
+    """
+
+    views: Any
+    _what: ClassVar[str] = "a widget"
+
+    def __init_subclass__(cls, *, what: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._what = what or cls._what
+
+    def _ipython_display_(self) -> None:
+        show_with_picture(self, self._what)
+
+    def _picture(self) -> bytes:
+        """Return a PNG of what is shown."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the widget, and beside it a picture for where there is no kernel behind it."""
+        for view in self.views.plots:
+            view.figure.send_whole()
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        try:
+            bundle["image/png"] = b64encode(self._picture()).decode("ascii")
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the widget is shown without a picture
+            _log.exception("the static picture of %s could not be made", type(self).__name__)
+        return bundle

@@ -1,0 +1,215 @@
+"""What all plots have in common: the FigureWidget, its theme, its draggable line.
+
+Plotly is imported when the first plot is made. Sizes are fixed by the layout; widths follow the page.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.common.palette import THEMES
+from trtcal_widgets.widgets.kit.assets import asset, plotly_script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trtcal_widgets.common.palette import Theme
+
+__all__ = ["FigureView", "Place", "lanes", "make_draggable", "new_figure"]
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
+
+
+def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: int, static: bool = False) -> Any:
+    """Return a FigureWidget without Plotly's own decoration.
+
+    Parameters
+    ----------
+    traces, layout
+        As Plotly takes them. All traces are made here: later only their data change.
+    height
+        In pixels; the width follows the page.
+    static
+        Whether zooming is switched off.
+    """
+    axis = {
+        "zeroline": False,
+        "showline": True,
+        "mirror": False,
+        "ticks": "outside",
+        "ticklen": 3,
+        "fixedrange": static,
+    }
+    axes = {key: {**axis, **value} for key, value in layout.items() if key[1:5] == "axis"}
+    common = {
+        "template": None,
+        "height": height,
+        "autosize": True,
+        "showlegend": False,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 11},
+        "margin": {"l": 56, "r": 12, "t": 10, "b": 34},
+        "hoverlabel": {"align": "left", "font": {"family": FONT, "size": 12}},
+        "dragmode": False if static else "zoom",
+    }
+    figure = _figure_class()(traces, {**common, **layout, **axes})
+    _configure(figure, displayModeBar=False, responsive=True, scrollZoom=False, doubleClick="autosize")
+    figure.add_class("tc-figure")
+    return figure
+
+
+@cache
+def _figure_class() -> Any:
+    """Make the class when the first plot is made: importing Plotly takes a second."""
+    from copy import deepcopy
+
+    import ipywidgets
+    import plotly.graph_objects as go
+    import traitlets
+
+    class Figure(go.FigureWidget):  # type: ignore[misc] # plotly has no types
+        """A FigureWidget that shares Plotly's script with the others, and whose state is up to date when it is read.
+
+        FigureWidget makes its state once and sends changes behind it as messages. A page that is opened later, or
+        that was still loading Plotly's script when the messages came, would show the figure as it was first made.
+        """
+
+        _esm = asset("figure.js")
+        script = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
+        fresh = traitlets.Int(0).tag(sync=True)
+
+        @traitlets.default("script")
+        def _script(self) -> Any:
+            return plotly_script()
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.on_msg(self._asked)
+
+        def _handler_js2py_traceDeltas(self, change: Any) -> None:  # noqa: N802 - FigureWidget's name
+            """Do not let the browser's defaults take the place of what was set here: the state would lose it."""
+
+        def _handler_js2py_layoutDelta(self, change: Any) -> None:  # noqa: N802 - FigureWidget's name
+            """Likewise."""
+
+        def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
+            if getattr(self, "_layout_obj", None) is not None:
+                values = self._trait_values
+                values["_widget_layout"] = deepcopy(self._layout_obj._props)  # noqa: SLF001 - see above
+                values["_widget_data"] = deepcopy(self._data)
+            return super().get_state(key, drop_defaults)
+
+        def _asked(self, _figure: Any, content: Any, _buffers: Any) -> None:
+            if content == {"type": "refresh"}:
+                self.send_whole()
+                self.fresh += 1
+
+        def send_whole(self) -> None:
+            """Send the figure as it is now, for a view that is about to be made."""
+            self.send_state(["_widget_layout", "_widget_data"])
+
+    return Figure
+
+
+def make_draggable(figure: Any) -> None:
+    """Let the user drag the shapes of a figure. Plotly reports a drag when it is let go."""
+    _configure(figure, edits={"shapePosition": True})
+
+
+def _configure(figure: Any, **options: Any) -> None:
+    """Set options of Plotly.js. FigureWidget has no public way; only this helper knows the private one."""
+    figure._config = {**figure._config, **options}  # noqa: SLF001 - see above
+
+
+class FigureView:
+    """A plot of the explorer: one figure, drawn from snapshots.
+
+    ``rendering`` is true while a view is being filled: what Plotly reports then are echoes of our own changes.
+    """
+
+    figure: Any
+
+    def __init__(self) -> None:
+        self.rendering = False
+        self.theme: Theme = "light"
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Collect changes into one message to the browser, and ignore their echoes."""
+        before, self.rendering = self.rendering, True
+        try:
+            with self.figure.batch_update():
+                yield
+        finally:
+            self.rendering = before
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in a theme's colours."""
+        self.theme = theme
+        colors = THEMES[theme]
+        layout = self.figure.layout
+        with self.filling():
+            layout.font.color = colors.text
+            layout.hoverlabel.bgcolor = colors.hover
+            layout.hoverlabel.bordercolor = colors.line
+            layout.hoverlabel.font.color = colors.text
+            for name in ("xaxis", "yaxis", "yaxis2"):
+                if name in layout and (name != "yaxis2" or layout.yaxis2.domain is not None):
+                    axis = layout[name]
+                    axis.gridcolor = colors.grid
+                    axis.linecolor = axis.tickcolor = colors.line
+                    axis.tickfont.color = axis.title.font.color = colors.faint
+            self.recolor(theme)
+
+    def recolor(self, theme: Theme) -> None:
+        """Colour the traces; called within :meth:`filling`."""
+
+
+_PLOT_WIDTH = 480.0
+"""The narrowest plot that is laid out for, in pixels: in a wider one labels are further apart still."""
+
+_CHARACTER = 7.0
+"""Of bold type, with a gap to the next label."""
+
+_GLYPH = 16.0
+_MOST_LANES = 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """A label's lane (0 is the lowest) and which of its ends is at the line."""
+
+    lane: int
+    anchor: str
+
+
+def lanes(positions: Sequence[float], lengths: Sequence[int]) -> list[Place]:
+    """Return a place for every label.
+
+    Parameters
+    ----------
+    positions
+        Of the lines, as a share of the axis (0 to 1; others are outside).
+    lengths
+        Of the labels, in characters.
+    """
+    places = [Place(0, "center")] * len(positions)
+    ends = [float("-inf")] * _MOST_LANES
+    for i in sorted(range(len(positions)), key=lambda i: positions[i]):
+        width = lengths[i] * _CHARACTER + _GLYPH
+        at = positions[i] * _PLOT_WIDTH
+        anchor, left = "center", at - width / 2
+        if left < 0:
+            anchor, left = "left", at
+        elif at + width / 2 > _PLOT_WIDTH:
+            anchor, left = "right", at - width
+        lane = next((k for k, end in enumerate(ends) if left >= end), None)
+        if lane is None:
+            lane = min(range(_MOST_LANES), key=lambda k: ends[k])
+        ends[lane] = left + width
+        places[i] = Place(lane, anchor)
+    return places
