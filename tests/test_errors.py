@@ -29,9 +29,9 @@ def test_what_the_gpu_modules_raise_are_these_and_no_cuda_is_needed_to_name_them
     code = (
         "import sys; from trtcal_widgets.errors import DeviceError, OutOfDeviceMemoryError; "
         "assert not [m for m in sys.modules if m.split('.')[0] in ('cuda', 'pycuda', 'tensorrt', 'numpy')]; "
-        "from trtcal_widgets.trt import memory, memory_driver; "
+        "from trtcal_widgets.gpu import driver, memory; "
         "assert memory.OutOfDeviceMemoryError is OutOfDeviceMemoryError; "
-        "assert issubclass(memory_driver.DriverCallError, DeviceError); "
+        "assert issubclass(driver.DriverCallError, DeviceError); "
         "assert not [m for m in sys.modules if m.split('.')[0] in ('cuda', 'pycuda')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

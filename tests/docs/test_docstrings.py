@@ -16,7 +16,7 @@ from trtcal_widgets import CalibrationSession, ImageFolder, sample
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.reading import convert
 
-NEEDS_TENSORRT = "trtcal_widgets.trt"
+NEEDS_A_GPU = ("trtcal_widgets.trt", "trtcal_widgets.gpu")
 
 
 def examples():
@@ -60,7 +60,7 @@ def test_an_example_gives_what_it_says(name):
     assert not report, "".join(report)
 
 
-@pytest.mark.parametrize("name", [n for n, t in EXAMPLES.items() if is_skipped(t) and not n.startswith(NEEDS_TENSORRT)])
+@pytest.mark.parametrize("name", [n for n, t in EXAMPLES.items() if is_skipped(t) and not n.startswith(NEEDS_A_GPU)])
 def test_an_example_that_needs_files_runs(name, names):
     globs = {**EXAMPLES[name].globs, **vars(importlib.import_module("trtcal_widgets.common.files")), **names}
     globs |= {public: getattr(trtcal_widgets, public) for public in trtcal_widgets.__all__}
@@ -71,7 +71,7 @@ def test_an_example_that_needs_files_runs(name, names):
             exec(compile(example.source, name, "exec"), globs)  # noqa: S102 - our own text
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name.startswith(NEEDS_TENSORRT)])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name.startswith(NEEDS_A_GPU)])
 def test_an_example_that_needs_tensorrt_is_python(name):
     for example in EXAMPLES[name].examples:
         compile(example.source, name, "exec")

@@ -272,7 +272,7 @@ def test_a_gpu_that_the_compiler_does_not_know_says_so(nvrtc):
 
 
 def test_the_structs_of_the_source_are_the_dtypes_of_the_plan(nvrtc):
-    source = files("trtcal_widgets.trt").joinpath("histogram.cu").read_text(encoding="utf-8")
+    source = files("trtcal_widgets.gpu").joinpath("histogram.cu").read_text(encoding="utf-8")
     checks = []
     for name, dtype in (("Segment", SEGMENT), ("Item", ITEM), ("Part", PART), ("State", STATE)):
         checks.append(f'static_assert(sizeof({name}) == {dtype.itemsize}, "");')

@@ -11,11 +11,7 @@ from trtcal_widgets.trt import api
 from trtcal_widgets.trt.calibration import calibrator
 
 FOLDER = Path(api.__file__).parent
-FILES = [
-    path
-    for path in sorted(FOLDER.glob("*.py"))
-    if not path.name.startswith(("memory", "gpu_")) and path.name != "api.py"  # those speak to CUDA, not to TensorRT
-]
+FILES = [path for path in sorted(FOLDER.rglob("*.py")) if path.name != "api.py"]
 KNOWN = {(use.owner, use.name) for use in api.USES}
 CLASSES = {use.name for use in api.USES if use.kind == "class"}
 

@@ -99,7 +99,7 @@ def compile_source(arch: str, tuning: Tuning = TUNING) -> bytes:
     DeviceError
         If the compiler refuses the source or the architecture.
     """
-    source = files("trtcal_widgets.trt").joinpath("histogram.cu").read_text(encoding="utf-8")
+    source = files("trtcal_widgets.gpu").joinpath("histogram.cu").read_text(encoding="utf-8")
     core = _import("cuda.core", "Program") or _import("cuda.core.experimental", "Program")
     if core is not None:
         return _with_nvrtc(core, source, arch, tuning)
