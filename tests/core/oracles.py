@@ -73,6 +73,8 @@ def entropy_curve(counts):
                 q[j] = mass[LEVELS * j // i] / occupied[LEVELS * j // i]
         if p.sum() == 0.0 or q.sum() == 0.0:
             continue
+        if occupied.sum() == 1 and h[i:].sum() > 0:
+            continue
         p /= p.sum()
         q /= q.sum()
         divergence = 0.0
@@ -89,7 +91,7 @@ def exact_divergence(counts, i):
     h[0] = h[1]
     total = sum(h)
     kept = sum(h[:i])
-    if h[i - 1] == 0 and total > kept:
+    if total > kept and (h[i - 1] == 0 or sum(1 for c in h[:i] if c) == 1):
         return math.inf
     levels = {}
     for j in range(i):

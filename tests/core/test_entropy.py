@@ -91,12 +91,23 @@ def test_one_and_two_bins(bins, count):
     assert_agrees(of_counts(counts))
 
 
-def test_every_candidate_of_a_level_split_is_a_tie_and_the_last_is_taken():
-    """Each value alone in its level: no information is lost whatever the range, so the widest is taken."""
+def test_a_candidate_that_keeps_one_bin_alone_does_not_count():
+    """Its divergence would be 0, as that of 2048 is, where each value is alone in its level and nothing is clipped."""
     histogram = of_values(np.repeat([8.0, 16.0, 32.0], [6400, 1600, 400]))
-    exact = [oracles.exact_divergence(histogram.counts, i) for i in (513, 2048)]
-    assert exact == [0.0, 0.0]
-    assert threshold_curve(histogram).pick == 2048
+    curve = threshold_curve(histogram)
+    assert np.flatnonzero(histogram.counts).tolist() == [512, 1024, 2047]
+    assert math.isinf(curve.objective[513 - FIRST_CANDIDATE])
+    assert curve.pick == 2048
+    assert_agrees(histogram)
+
+
+def test_of_two_bins_the_rule_takes_none_away():
+    """Two non-empty bins below a candidate are enough for it to count, and one is where nothing lies beyond."""
+    histogram = of_values(np.repeat([4.0, 8.0, 32.0], [6400, 1600, 400]))
+    curve = threshold_curve(histogram)
+    assert math.isinf(curve.objective[257 - FIRST_CANDIDATE])
+    assert math.isfinite(curve.objective[513 - FIRST_CANDIDATE])
+    assert math.isfinite(curve.objective[2048 - FIRST_CANDIDATE])
 
 
 def test_ties_in_another_order_of_terms_are_ties():

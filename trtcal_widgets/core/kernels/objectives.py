@@ -83,7 +83,8 @@ def entropy_objective(h: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return KL(P_i || Q_i) for the candidates i = 128 .. 2048, from prefix sums.
 
     ``h`` are the counts, shape (2048,), with bin 0 already replaced. The value is infinite where the candidate
-    keeps nothing, or where the bin that takes the clipped counts was empty.
+    keeps nothing, where the bin that takes the clipped counts was empty, and where a candidate that clips keeps one
+    non-empty bin alone: its divergence would be 0, but TensorRT 8.6.0 never takes it (seen in 88 of 1,000 rows).
     """
     n = h.size
     mass, occupied, log_mass = _prefix_sums(h)
@@ -97,7 +98,7 @@ def entropy_objective(h: NDArray[np.float64]) -> NDArray[np.float64]:
         kept = mass[i]
         clipped = total - kept
         last = h[i - 1]
-        if kept <= 0.0 or (last <= 0.0 and clipped > 0.0):
+        if kept <= 0.0 or (clipped > 0.0 and (last <= 0.0 or occupied[i] == 1)):
             continue
         edge = ((N_LEVELS - 1) * i + N_LEVELS - 1) >> _LOG2_LEVELS
         p_last = last + clipped
