@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets._version import __version__
+from trtcal_widgets.common.version import __version__
 
 if TYPE_CHECKING:
     from trtcal_widgets import sample

@@ -8,9 +8,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from trtcal_widgets._version import __version__
 from trtcal_widgets.cli.registry import FAILED, INTERRUPTED, Command, commands
 from trtcal_widgets.cli.wording import in_options, options_of
+from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import TrtcalError
 
 if TYPE_CHECKING:

@@ -16,8 +16,6 @@ from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 __all__ = ["Cursor", "IterableBatches"]

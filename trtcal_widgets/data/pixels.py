@@ -55,13 +55,7 @@ class Decoded(NamedTuple):
 
 
 def pillow() -> Any:
-    """Return Pillow's ``Image`` module.
-
-    Raises
-    ------
-    MissingDependencyError
-        If Pillow is not installed.
-    """
+    """Return Pillow's ``Image`` module, or say what to install."""
     try:
         from PIL import Image
     except ImportError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.debug.models import RunnableModels
 
 __all__ = ["rank_layers"]
 
@@ -27,7 +27,7 @@ _PARTS_BUDGET = 512 << 20
 
 
 def rank_layers(
-    simulation: Int8Simulation,
+    simulation: RunnableModels,
     evaluation: Evaluation,
     layers: Iterable[str] | None = None,
     *,
@@ -85,7 +85,7 @@ def _harm(result: LayerResult) -> tuple[float, float]:
     return result.loss, -math.inf if math.isnan(sqnr) else -sqnr
 
 
-def _check_layers(simulation: Int8Simulation, names: Sequence[str]) -> None:
+def _check_layers(simulation: RunnableModels, names: Sequence[str]) -> None:
     known = set(simulation.layers)
     for name in names:
         if name not in known:
@@ -102,7 +102,7 @@ class _IsolatedPart:
     part: PartialModel
 
 
-def _isolated_part(simulation: Int8Simulation, node: str) -> _IsolatedPart | None:
+def _isolated_part(simulation: RunnableModels, node: str) -> _IsolatedPart | None:
     """Cut out what one quantised layer changes; None where it has no scale and stays as it is."""
     info = next(n for n in simulation.graph.nodes if n.name == node)
     tensor = next(name for name in info.outputs if name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from trtcal_widgets.data.base import Batch
-    from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.debug.models import RunnableModels
     from trtcal_widgets.model.plan import PrecisionPlan
 
 __all__ = ["PlanScorer"]
@@ -36,7 +36,7 @@ class PlanScorer:
         How much of one evaluation's tensors may be kept on disk.
     """
 
-    def __init__(self, simulation: Int8Simulation, store_bytes: int) -> None:
+    def __init__(self, simulation: RunnableModels, store_bytes: int) -> None:
         self._simulation = simulation
         self._store_bytes = store_bytes
         self._kept: _Kept | None = None

@@ -8,38 +8,30 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.comparison import PairCounting
 from trtcal_widgets.core.counting import replay
 from trtcal_widgets.core.histogram import Histogram
-from trtcal_widgets.data.plan import NoSuchBatchError
+from trtcal_widgets.debug.models import RunnableModels
+from trtcal_widgets.debug.ranking import rank_layers
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
-from trtcal_widgets.debug.runs import Control, PairSums, TappedModel, add_batch
+from trtcal_widgets.debug.runs import Control, PairSums, add_batch
 from trtcal_widgets.debug.scoring import PlanScorer
-from trtcal_widgets.errors import DataError
-from trtcal_widgets.export.qdq.build import QdqBuilder
-from trtcal_widgets.export.qdq.placement import quantized_inputs
-from trtcal_widgets.export.qdq.scales import rows_of
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.model.load import OnnxModel, load_model
-from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
-from trtcal_widgets.runners.feeds import check_feeds
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
-    from onnx import ModelProto
 
     from trtcal_widgets.core.comparison import TensorComparison
-    from trtcal_widgets.data.base import Batch
+    from trtcal_widgets.model.load import OnnxModel
+    from trtcal_widgets.model.plan import PrecisionPlan
 
 __all__ = ["Int8Simulation"]
 
@@ -47,7 +39,7 @@ _PAIRS = 4000
 """Points of a scatter of FP32 against INT8."""
 
 
-class Int8Simulation:
+class Int8Simulation(RunnableModels):
     """A model in FP32 and in INT8 with given scales.
 
     Parameters
@@ -82,64 +74,8 @@ class Int8Simulation:
         force: bool = False,
         store_bytes: int = 1 << 30,
     ) -> None:
-        self.model = model if isinstance(model, OnnxModel) else load_model(model)
-        self.graph = self.model.graph
-        self.scales = rows_of(scales)
-        self.placement = placement
-        self.plan = plan or PrecisionPlan(model_sha256=self.graph.sha256)
-        self.threads = threads or available_cores()
-        self._builder = QdqBuilder(self.model, self.scales, placement=placement, force=force)
-        self.report = self._builder.build(plan=self.plan).report
-        self.float_proto = self._builder.build(only=()).proto
-        self.dtypes = {t.name: t.dtype for t in self.graph.tensors.values()}
+        super().__init__(model, scales, placement=placement, plan=plan, threads=threads, force=force)
         self._scorer = PlanScorer(self, store_bytes)
-        self.outputs = [t.name for t in self.graph.outputs]
-
-    def proto(self, plan: PrecisionPlan, only: frozenset[str] | None = None) -> ModelProto:
-        """Return the model with Q/DQ by a plan; ``only`` these nodes are quantised, where given."""
-        return self._builder.build(plan=plan, only=only).proto
-
-    @cached_property
-    def placed(self) -> Mapping[str, tuple[str, ...]]:
-        """Node name -> the activations that the placement quantises in front of it, weights not included."""
-        weights = (TensorKind.WEIGHT, TensorKind.CONSTANT)
-        return {
-            node: tuple(name for name in names if self.graph.tensor(name).kind not in weights)
-            for node, names in quantized_inputs(self.graph, self.placement).items()
-        }
-
-    @cached_property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the nodes whose inputs are quantised by the placement, in graph order, kept ones included."""
-        return tuple(node.name for node in self.graph.nodes if node.name in self.placed)
-
-    def batches(self, evaluation: Evaluation) -> Iterator[tuple[Batch, dict[str, NDArray[Any]]]]:
-        """Yield every evaluation batch with its feeds, checked against the model."""
-        index = 0
-        while True:
-            try:
-                batch = evaluation.plan.load(index)
-            except NoSuchBatchError:
-                if index == 0:
-                    raise DataError(f"{evaluation.plan.source.describe()} gave no evaluation batch") from None
-                return
-            yield batch, check_feeds(self.graph, batch.feeds)
-            index += 1
-
-    def tapped(self, proto: ModelProto, names: Sequence[str], what: str, optimization: str = "off") -> TappedModel:
-        """Put a version of the model into ONNX Runtime, with these tensors to be seen."""
-        return TappedModel(
-            proto,
-            self.model.path.parent,
-            names,
-            name=f"{self.graph.name} ({what})",
-            threads=self.threads,
-            optimization=optimization,
-        )
-
-    def fp32(self, names: Iterable[str]) -> TappedModel:
-        """Return the FP32 model with these tensors to be seen."""
-        return self.tapped(self.float_proto, list(dict.fromkeys(names)), "FP32", "extended")
 
     def compare(
         self, evaluation: Evaluation, *, control: Control | None = None, names: Iterable[str] | None = None
@@ -182,10 +118,6 @@ class Int8Simulation:
     def _activations(self) -> list[str]:
         return [t.name for t in self.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION]
 
-    def judge(self, scorer: Scorer, outputs: Mapping[str, Any], reference: Mapping[str, Any], batch: Batch) -> None:
-        """Score one batch of outputs."""
-        scorer.add({n: outputs[n] for n in self.outputs}, {n: reference[n] for n in self.outputs}, batch)
-
     def _tensor_result(self, name: str, sums: PairSums) -> TensorResult:
         producer = self.graph.tensor(name).producer
         quantized = name in self.quantized
@@ -200,11 +132,6 @@ class Int8Simulation:
             amax=amax,
             quantized=quantized,
         )
-
-    @cached_property
-    def quantized(self) -> frozenset[str]:
-        """Names of the tensors that have a Q/DQ pair in the INT8 model."""
-        return frozenset(entry.name for entry in self.report.quantized)
 
     def detail(self, name: str, evaluation: Evaluation, *, max_batches: int = 8) -> TensorDetail:
         """Look closer at one tensor: error histogram, and an even sample of value pairs.
@@ -279,8 +206,6 @@ class Int8Simulation:
         self, evaluation: Evaluation, layers: Iterable[str] | None = None, *, control: Control | None = None
     ) -> list[LayerResult]:
         """Return what each layer alone in INT8 does, worst first; see :func:`~.ranking.rank_layers`."""
-        from trtcal_widgets.debug.ranking import rank_layers
-
         return rank_layers(self, evaluation, layers, control=control)
 
 

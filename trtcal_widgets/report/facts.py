@@ -6,7 +6,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets._version import __version__
+from trtcal_widgets.common.version import __version__
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.debug.hazards.types import SEVERITIES
 from trtcal_widgets.errors import TrtcalError

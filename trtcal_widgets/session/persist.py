@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets._version import __version__
 from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.version import __version__
 from trtcal_widgets.core.packed import RECORD
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, TrtcalError

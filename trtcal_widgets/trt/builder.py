@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets._version import __version__
+from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import (
     DeviceError,
     EngineError,

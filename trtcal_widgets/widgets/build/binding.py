@@ -7,16 +7,17 @@ import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
 from trtcal_widgets.errors import ExportError, MissingDependencyError, UsageError
-from trtcal_widgets.widgets.kit.boundary import Boundary
 from trtcal_widgets.widgets.build.form import BuildForm, Job, check_form, qdq_path, targets
 from trtcal_widgets.widgets.build.job import SEVERITIES, BuildRun, write_qdq
 from trtcal_widgets.widgets.build.state import BuildScreen, build_state, log_state, summary
-from trtcal_widgets.widgets.kit.boundary import event_parser
+from trtcal_widgets.widgets.kit.boundary import Boundary, event_parser
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from pathlib import Path
+
     from trtcal_widgets.widgets.build.widget import BuildView
 
 __all__ = ["BuildBinding", "parse_event"]

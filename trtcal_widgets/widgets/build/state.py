@@ -5,26 +5,24 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from trtcal_widgets.errors import TrtcalError
+
 from trtcal_widgets.common.words import printable, printable_lines
+from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.widgets.build.form import ALGORITHMS, FOLLOWS, MODES, BuildForm, qdq_path, targets
 from trtcal_widgets.widgets.build.job import SEVERITIES, is_over
-from typing import TYPE_CHECKING
-from trtcal_widgets.widgets.build.form import targets
-from trtcal_widgets.widgets.build.job import is_over
 from trtcal_widgets.widgets.kit.formatting import duration
 from trtcal_widgets.widgets.kit.typed_path import is_there
 
 if TYPE_CHECKING:
+    from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.trt.control import Progress
     from trtcal_widgets.trt.log import LogLine
     from trtcal_widgets.trt.versions import Features
     from trtcal_widgets.widgets.build.form import Job
     from trtcal_widgets.widgets.build.job import BuildRun
-    from trtcal_widgets.session import CalibrationSession
-    from trtcal_widgets.widgets.build.form import BuildForm, Job
 
 __all__ = ["HELP", "BuildScreen", "build_state", "error_words", "log_state", "status_words", "summary"]
+
 
 def status_words(job: Job, screen: BuildScreen, run: BuildRun | None, why_not: str) -> tuple[str, str]:
     """Return how the build stands, and ``info``, ``ok``, ``warn`` or ``error``.

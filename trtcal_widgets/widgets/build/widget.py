@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from trtcal_widgets.errors import ModelError, UsageError
-from trtcal_widgets.widgets.kit.assets import script, style
-from trtcal_widgets.widgets.kit.box import BoundBox
 from trtcal_widgets.widgets.build.binding import BuildBinding
 from trtcal_widgets.widgets.build.form import BuildForm, Job, check_options
 from trtcal_widgets.widgets.build.state import HELP
 from trtcal_widgets.widgets.explorer.panels import Panel
+from trtcal_widgets.widgets.kit.assets import script, style
+from trtcal_widgets.widgets.kit.box import BoundBox
 
 if TYPE_CHECKING:
     import os
