@@ -178,7 +178,7 @@ class QdqBuilder:
         if not (force or self._is_explicit):
             check_match(self._match, self._rows, self.graph)
         self._weights = WeightScales(self.model)
-        self._bases: dict[int, ModelProto] = {}
+        self._bases: dict[int, tuple[ModelProto, str]] = {}
 
     @property
     def graph(self) -> ModelGraph:
@@ -209,20 +209,23 @@ class QdqBuilder:
         )
         self._refuse_nothing(decision, plan, only)
         pairs = _pairs(self.graph, decision)
-        proto = self._base(HALF_OPSET if any(pair.dtype == "float16" for pair in pairs) else PER_CHANNEL_OPSET)
+        proto, note = self._base(HALF_OPSET if any(pair.dtype == "float16" for pair in pairs) else PER_CHANNEL_OPSET)
         names = insert_pairs(proto, pairs)
         quantized = tuple(_quantized(self.graph, pair, name, decision) for pair, name in zip(pairs, names, strict=True))
-        return QdqResult(proto, self.model.path.parent, self._report(proto, decision, quantized))
+        return QdqResult(
+            proto, self.model.path.parent, self._report(proto, decision, quantized, (note,) if note else ())
+        )
 
-    def _base(self, opset: int) -> ModelProto:
-        """Return a fresh copy of the model in at least this opset."""
+    def _base(self, opset: int) -> tuple[ModelProto, str]:
+        """Return a fresh copy of the model in at least this opset, and what is to be said of it."""
         import onnx
 
         if opset not in self._bases:
             self._bases[opset] = upgraded(self.model, opset)
+        base, note = self._bases[opset]
         copy = onnx.ModelProto()
-        copy.CopyFrom(self._bases[opset])
-        return copy
+        copy.CopyFrom(base)
+        return copy, note
 
     def _unchanged(self) -> QdqResult:
         import onnx

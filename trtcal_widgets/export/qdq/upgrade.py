@@ -1,16 +1,20 @@
 """Models of older opsets brought to one that has the Q/DQ that is needed, with everything else kept.
 
 onnx's own converter does it, on a copy without the large weights; the weights, the metadata and the external data
-stay those of the model, byte for byte.
+stay those of the model, byte for byte. What it gets wrong is written out here, and the result is run beside the
+original: a model that computes something else is not given away.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import ExportError
+from trtcal_widgets.errors import ExportError, ModelError
+from trtcal_widgets.export.qdq.old_operators import hide_old, write_out
+from trtcal_widgets.model.constants import ConstantReader
 from trtcal_widgets.model.inference import skeleton
 from trtcal_widgets.model.kinds import is_default_domain
+from trtcal_widgets.model.same import compare_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +34,7 @@ HALF_OPSET = 19
 _IR_OF_OPSET = {13: 7, 19: 9}
 
 
-def upgraded(model: OnnxModel, opset: int) -> ModelProto:
+def upgraded(model: OnnxModel, opset: int) -> tuple[ModelProto, str]:
     """Return a copy of a model in at least this opset.
 
     Parameters
@@ -42,20 +46,21 @@ def upgraded(model: OnnxModel, opset: int) -> ModelProto:
 
     Returns
     -------
-    ModelProto
-        A copy, with references to external data as in the model.
+    tuple
+        A copy, with references to external data as in the model; and a note where it could not be run beside the
+        original, ``""`` elsewhere.
 
     Raises
     ------
     ExportError
-        If onnx cannot convert the model; says why and what to do.
+        If onnx cannot convert the model, or what it makes of it computes something else; says which node and why.
     """
     import onnx
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model.proto)
     if model.graph.opset >= opset:
-        return copy
+        return copy, ""
     _refuse_old_subgraphs(model, opset)
     converted = _convert(model, opset)
     _take_nodes(copy, converted)
@@ -64,22 +69,53 @@ def upgraded(model: OnnxModel, opset: int) -> ModelProto:
     for entry in copy.opset_import:
         if is_default_domain(entry.domain):
             entry.version = opset
-    return copy
+    return copy, _compared(model, copy, opset)
+
+
+def _compared(model: OnnxModel, copy: ModelProto, opset: int) -> str:
+    """Refuse a copy that computes something else; return a note where that cannot be found out."""
+    between = f"the change from opset {model.graph.opset} to {opset}"
+    try:
+        difference, why = compare_models(model.graph, model.proto, copy, model.path.parent)
+    except (ModelError, ValueError, RuntimeError) as error:
+        raise ExportError(
+            f"{model.path}: {between} makes a model that does not run: {error}. Export the model again with opset "
+            f"{opset} or later"
+        ) from error
+    if difference is not None:
+        raise ExportError(
+            f"{model.path}: {between} would give {difference.op_type} node {difference.node!r} another meaning (its "
+            f"output {difference.tensor!r} differs by {difference.amount:.3g} of its largest value); export the model "
+            f"again with opset {opset} or later"
+        )
+    return f"{between} could not be run beside the original: {why}" if why else ""
 
 
 def _convert(model: OnnxModel, opset: int) -> ModelProto:
     import onnx
 
     small = skeleton(model.proto, model.path.parent)
-    foreign = [entry for entry in small.opset_import if not is_default_domain(entry.domain)]
+    hidden = hide_old(small, model.graph.opset)
+    foreign = [entry for entry in model.proto.opset_import if not is_default_domain(entry.domain)]
     try:
-        return onnx.version_converter.convert_version(small, opset)
+        converted = onnx.version_converter.convert_version(small, opset)
     except (RuntimeError, ValueError, TypeError, onnx.checker.ValidationError) as error:
         domains = f" (it has operators of {', '.join(e.domain for e in foreign)})" if foreign else ""
         raise ExportError(
             f"{model.path}: Q/DQ needs opset {opset}, the model has {model.graph.opset}, and onnx could not "
             f"convert it{domains}: {_first_line(error)}. Export the model again with opset {opset} or later"
         ) from error
+    ranks = {name: None if info.shape is None else len(info.shape) for name, info in model.graph.tensors.items()}
+    write_out(converted, hidden, ranks, _scales_of(model, hidden))
+    return converted
+
+
+def _scales_of(model: OnnxModel, hidden: list[NodeProto]) -> dict[str, Any]:
+    """Return the stored constants among the second inputs of nodes: the scales of Upsample and Resize."""
+    reader = ConstantReader(model.proto, model.path.parent)
+    return {
+        node.input[1]: reader.read(node.input[1]) for node in hidden if len(node.input) > 1 and node.input[1] in reader
+    }
 
 
 def _first_line(error: BaseException) -> str:
