@@ -77,7 +77,7 @@ def test_against_a_model(trtcal):
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [("8.0.1", "those of TensorRT 8.0.1"), ("10.16.1", "calibrate again"), ("11.0", "Q/DQ")]
+    ("version", "words"), [("8.0.1", "TensorRT 8.0.1 takes it"), ("10.16.1", "calibrate again"), ("11.0", "Q/DQ")]
 )
 def test_verdict_of_a_tensorrt_version(trtcal, version, words):
     path = shared_path("data/caches/unet-prelu.TRT-8001.cache")

@@ -618,7 +618,7 @@ def test_header_fits():
     assert eleven.verdict == "unsupported"
     assert "Q/DQ" in eleven.message
     legacy = CalibrationCache.build_legacy({"a": 1.0}, quantile=1.0, regression_cutoff=1.0)
-    assert "no TensorRT version" in header_fits(legacy, "8.6.1", "LegacyCalibration").message
+    assert "names no TensorRT version" in header_fits(legacy, "10.16.1", "LegacyCalibration").message
     with pytest.raises(UsageError):
         header_fits(cache, "newest", "EntropyCalibration2")
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -147,6 +149,16 @@ def test_verdict_follows_version_and_calibrator():
     assert viewer.table.verdict["kind"] == "warning"
     viewer.table.version = "eight"
     assert "'eight'" in viewer.table.verdict["text"]
+
+
+def test_the_verdict_is_about_the_tensorrt_that_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="8.6.1"))
+    file = CalibrationCache.build({"x": 1.0}, version="10.3.0")
+    viewer = CacheViewer(file)
+    assert viewer.table.version == "8.6.1"
+    assert viewer.table.verdict["kind"] == "warning"
+    assert "six digits (100300, TensorRT 10.3.0)" in viewer.table.verdict["text"]
+    assert CacheViewer(file.with_header(version="8.6.1")).table.verdict["kind"] == "ok"
 
 
 def test_files_without_a_header_have_no_verdict():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -379,6 +381,19 @@ def test_the_preview_is_made_only_while_it_is_open(explorer):
     send(explorer.views.export, type="export_preview", open=True)
     assert explorer.views.export.state["preview"].splitlines()[0] == "TRT-101601-EntropyCalibration2"
     assert len(explorer.views.export.state["preview"].splitlines()) == 13
+
+
+def test_a_cache_that_the_installed_tensorrt_would_ignore_is_said_before_it_is_written(explorer, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="8.6.1"))
+    fields = {"algorithm": "", "rows": "tensorrt", "path": "c.cache"}
+    send(explorer.views.export, type="export_set", version="10.16.1", **fields)
+    state = explorer.views.export.state
+    assert state["result_kind"] == "warn"
+    assert "TensorRT 8.6.1 would ignore this file without a word" in state["result"]
+    assert "six digits (101601" in state["result"]
+    assert "write 8.6.1 in the field TensorRT" in state["result"]
+    send(explorer.views.export, type="export_set", version="8.6.1", **fields)
+    assert explorer.views.export.state["result"] == ""
 
 
 def test_three_thousand_tensors_cost_little_to_look_at(make_explorer):

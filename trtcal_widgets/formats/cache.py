@@ -22,13 +22,12 @@ from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.errors import CacheFormatError, ExportError, UsageError
 from trtcal_widgets.formats.compare import (
     CacheDiff,
-    HeaderFit,
     NameComparison,
     RowChange,
     compare_with_names,
     diff,
-    header_fits,
 )
+from trtcal_widgets.formats.fit import HeaderFit, header_fits
 from trtcal_widgets.formats.header import (
     DEFAULT_VERSION,
     KNOWN_ALGORITHMS,
@@ -39,6 +38,7 @@ from trtcal_widgets.formats.header import (
     quote,
     version_to_int,
 )
+from trtcal_widgets.formats.installed import default_version
 from trtcal_widgets.formats.native import (
     CacheRow,
     NativeText,
@@ -128,7 +128,7 @@ class CalibrationCache:
         scales: Mapping[str, float],
         *,
         algorithm: str = "EntropyCalibration2",
-        version: str = DEFAULT_VERSION,
+        version: str | None = None,
     ) -> CalibrationCache:
         """Make a new cache, rows in the order of ``scales``.
 
@@ -139,7 +139,8 @@ class CalibrationCache:
         algorithm
             The calibrator that TensorRT will be given the cache with, one of :data:`KNOWN_ALGORITHMS`.
         version
-            The TensorRT version that will read it, such as ``"10.16.1"``.
+            The TensorRT version that will read it, such as ``"10.16.1"``; None: the installed one's (see
+            :func:`~trtcal_widgets.formats.installed.default_version`).
 
         Raises
         ------
@@ -149,7 +150,7 @@ class CalibrationCache:
         UsageError
             For an unknown algorithm or version.
         """
-        return cls._build(header_text(algorithm, version), scales)
+        return cls._build(header_text(algorithm, version or default_version()), scales)
 
     @classmethod
     def build_legacy(

@@ -1,19 +1,17 @@
-"""Scale files side by side, against a model's tensor names, and against a TensorRT version.
+"""Scale files side by side, and against a model's tensor names.
 
 Pure functions over anything that has ``header`` and ``scales``: caches and the neighbouring tables.
-TensorRT's own code is closed: what it does with a file that does not fit is partly unverified, and
-the texts say where.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from trtcal_widgets.formats.header import parse_version, row_of, synthetic_label
+from trtcal_widgets.formats.header import row_of, synthetic_label
 from trtcal_widgets.formats.scales import scale_bits
 
 if TYPE_CHECKING:
@@ -21,13 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CacheDiff",
-    "HeaderFit",
     "NameComparison",
     "RowChange",
     "ScaleFile",
     "compare_with_names",
     "diff",
-    "header_fits",
 ]
 
 
@@ -41,18 +37,6 @@ class ScaleFile(Protocol):
     @property
     def scales(self) -> Mapping[str, float]:
         """Tensor name to scale (amax / 127), in file order."""
-
-
-class CacheWithHeader(ScaleFile, Protocol):
-    """A file whose header names a TensorRT version and a calibrator."""
-
-    @property
-    def version(self) -> tuple[int, int, int] | None:
-        """TensorRT version, if the header names one."""
-
-    @property
-    def algorithm(self) -> str:
-        """Calibrator."""
 
 
 @dataclass(frozen=True)
@@ -145,22 +129,6 @@ class NameComparison:
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class HeaderFit:
-    """Whether a TensorRT would reuse a cache.
-
-    Attributes
-    ----------
-    verdict
-        ``"reuse"``, ``"recalibrate"``, or ``"unsupported"`` (TensorRT 11 and later read no cache).
-    message
-        The reason, what is unverified about it, and what to do.
-    """
-
-    verdict: Literal["reuse", "recalibrate", "unsupported"]
-    message: str
-
-
 def diff(a: ScaleFile, b: ScaleFile) -> CacheDiff:
     """Compare two files; scales are compared bit for bit (two NaN of the same bits are equal)."""
     scales_a, scales_b = a.scales, b.scales
@@ -232,46 +200,4 @@ def compare_with_names(
         synthetic={name: label for name, label in labels.items() if label},
         unknown=tuple(name for name, label in labels.items() if not label),
         missing=tuple(name for name in wanted if name not in rows and name not in there),
-    )
-
-
-def header_fits(cache: CacheWithHeader, version: str, algorithm: str) -> HeaderFit:
-    """Whether a TensorRT would take this cache instead of calibrating again, as far as is known.
-
-    Parameters
-    ----------
-    cache
-        The cache.
-    version
-        The TensorRT version that is to read it, such as ``"10.16.1"``.
-    algorithm
-        The calibrator class that it is given with, such as ``"EntropyCalibration2"``.
-
-    Raises
-    ------
-    UsageError
-        If ``version`` is no version.
-    """
-    wanted = parse_version(version)
-    if wanted[0] >= 11:
-        return HeaderFit(
-            "unsupported",
-            f"TensorRT {version} has no calibrators and reads no calibration cache: export an explicit "
-            "Q/DQ ONNX model from these scales instead.",
-        )
-    reasons = []
-    if cache.version is None:
-        reasons.append(f"the header {cache.header!r} names no TensorRT version that is known")
-    elif cache.version != wanted:
-        was, now = (".".join(map(str, numbers)) for numbers in (cache.version, wanted))
-        reasons.append(f"it was written by TensorRT {was} and is to be read by {now}")
-    if cache.algorithm != algorithm:
-        reasons.append(f"it was made with {cache.algorithm} and is to be read with {algorithm}")
-    if not reasons:
-        return HeaderFit("reuse", f"Version and calibrator are those of TensorRT {version} with {algorithm}.")
-    return HeaderFit(
-        "recalibrate",
-        f"TensorRT will probably calibrate again: {' and '.join(reasons)}. How strict each release is "
-        "about this is unverified; users report that a cache is accepted once its header line is "
-        "changed, which keeps the scales of the other version or method.",
     )

@@ -47,6 +47,7 @@ DEFAULT_VERSION = "10.16.1"
 
 _HEADER = re.compile(r"TRT-([^-\s:]*)-([^\s:]+)")
 _LEGACY = re.compile(r"0?([0-9a-fA-F]{16})([0-9a-fA-F]{16})")
+_LEGACY_8 = re.compile(r"0 ([0-9a-fA-F]{16}) ([0-9a-fA-F]{16})")
 _VERSION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){1,3}")
 
 Version = tuple[int, int, int]
@@ -79,7 +80,8 @@ def parse_header(text: str) -> CacheHeader | None:
 
     The legacy table's first line is two doubles in hex run together. The one file that is known
     (golden/LegacyCalibrationTable) has a ``0`` before them; what it means is not documented (perhaps
-    the number of the algorithm), so it is accepted with and without.
+    the number of the algorithm), so it is accepted with and without. TensorRT 8.6.0 writes ``0``, the cutoff and the
+    quantile with spaces between them (run).
     """
     match = _HEADER.fullmatch(text)
     if match:
@@ -87,6 +89,10 @@ def parse_header(text: str) -> CacheHeader | None:
     match = _LEGACY.fullmatch(text)
     if match:
         quantile, cutoff = (struct.unpack(">d", bytes.fromhex(digits))[0] for digits in match.groups())
+        return CacheHeader(text, None, "LegacyCalibration", (quantile, cutoff))
+    match = _LEGACY_8.fullmatch(text)
+    if match:
+        cutoff, quantile = (struct.unpack(">d", bytes.fromhex(digits))[0] for digits in match.groups())
         return CacheHeader(text, None, "LegacyCalibration", (quantile, cutoff))
     return None
 

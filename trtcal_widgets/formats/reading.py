@@ -20,7 +20,7 @@ from trtcal_widgets.formats.detect import (
     describe_format,
     detect_format,
 )
-from trtcal_widgets.formats.header import DEFAULT_VERSION, decode_lines, quote
+from trtcal_widgets.formats.header import decode_lines, quote
 from trtcal_widgets.formats.native import writable_name
 from trtcal_widgets.formats.scales import float32_text, scales_of_amaxes
 from trtcal_widgets.formats.tables import (
@@ -127,7 +127,8 @@ def convert(
         (``<name> <amax>``); ``"flatbuffers"``, which ONNX Runtime's TensorRT provider reads.
     version, algorithm
         For ``"cache"``: what its header names. Where they are not given, a cache keeps its own (and all
-        its bytes) and a table gets ``DEFAULT_VERSION`` and EntropyCalibration2.
+        its bytes) and a table gets
+        :func:`~trtcal_widgets.formats.installed.default_version` and EntropyCalibration2.
     skip_unusable
         Leave out the rows of :func:`unusable_rows` instead of refusing them (a cache that stays a
         cache keeps them otherwise).
@@ -155,7 +156,7 @@ def convert(
         return CalibrationCache.build(
             scales,
             algorithm=algorithm or "EntropyCalibration2",
-            version=version or DEFAULT_VERSION,
+            version=version,
         ).to_bytes()
     return _write_table(table, names, to)
 

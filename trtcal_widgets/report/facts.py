@@ -10,7 +10,7 @@ from trtcal_widgets.common.version import __version__
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.debug.hazards.types import SEVERITIES
 from trtcal_widgets.errors import TrtcalError
-from trtcal_widgets.formats.cache import DEFAULT_VERSION
+from trtcal_widgets.formats.installed import default_version
 from trtcal_widgets.report.html import Html, join, tag
 from trtcal_widgets.report.page import worst_of
 from trtcal_widgets.report.sections import scores_of
@@ -133,7 +133,7 @@ def _shape(shape: tuple[Any, ...] | None) -> str:
 
 def _cache(session: CalibrationSession) -> CalibrationCache | TrtcalError:
     try:
-        return session.to_cache(version=DEFAULT_VERSION)
+        return session.to_cache()
     except TrtcalError as error:
         return error
 
@@ -145,7 +145,10 @@ def _cache_facts(session: CalibrationSession) -> list[tuple[str, Html | str]]:
         return [("cache", f"none: {printable(str(cache))}")]
     digest = hashlib.sha256(cache.to_bytes()).hexdigest()
     return [
-        ("cache", join([tag("code", cache.header), f", {len(cache.scales):,} rows (for TensorRT {DEFAULT_VERSION})"])),
+        (
+            "cache",
+            join([tag("code", cache.header), f", {len(cache.scales):,} rows (for TensorRT {default_version()})"]),
+        ),
         ("cache sha256", tag("code", digest)),
     ]
 
@@ -167,7 +170,7 @@ def reproduce_part(session: CalibrationSession) -> Html:
             f"{choice.amax if choice.method is None else str(choice.method)!r})"
             for leader, choice in state.choices.items()
         ),
-        f'session.to_cache(version="{DEFAULT_VERSION}").write("calibration.cache")',
+        f'session.to_cache(version="{default_version()}").write("calibration.cache")',
     ]
     return join(
         [

@@ -92,7 +92,7 @@ class Reading(SessionBase):
     def to_cache(
         self,
         algorithm: str | None = None,
-        version: str = "10.16.1",
+        version: str | None = None,
         rows: str | Iterable[str] = "tensorrt",
     ) -> CalibrationCache:
         """Return the chosen scales as a TensorRT calibration cache, in graph order.
@@ -102,7 +102,8 @@ class Reading(SessionBase):
         algorithm
             For the header; None: MinMaxCalibration where minmax is the method for all, else EntropyCalibration2.
         version
-            TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``. From 10 on, the row of a constant is called
+            TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``; None: the installed one's, or the last with
+            calibrators. From 10 on, the row of a constant is called
             ``<constant>_output``, as in TensorRT's own caches. TensorRT 8 calls it by a number that only its parsed
             network tells: the row keeps the ONNX name then, and ``trt.build(model, session=session)`` renames it.
         rows
@@ -116,7 +117,9 @@ class Reading(SessionBase):
             If a name cannot stand in a cache (a line break in it).
         """
         from trtcal_widgets.formats.cache import CalibrationCache
+        from trtcal_widgets.formats.installed import default_version
 
+        version = version or default_version()
         names = self.row_names(rows)
         if not any(i not in self._state.excluded for i in range(self._state.position)):
             raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")

@@ -14,6 +14,7 @@ from trtcal_widgets.cli.results import warning_lines
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.formats.cache import DEFAULT_VERSION
 from trtcal_widgets.formats.header import header_text
+from trtcal_widgets.formats.installed import default_version
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +59,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--input", metavar="NAME", help="the model input that the data are for, where it has several")
     parser.add_argument(
-        "--trt-version", metavar="VERSION", default=DEFAULT_VERSION, help="for the header; default: %(default)s"
+        "--trt-version",
+        metavar="VERSION",
+        help=f"the TensorRT that is to read it, for the header; default: the installed one, or {DEFAULT_VERSION}",
     )
     parser.add_argument(
         "--session",
@@ -77,7 +80,8 @@ def _run(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     method = Method.parse(arguments.method)
     _check_paths(arguments, output)
-    header_text("EntropyCalibration2", arguments.trt_version)  # a wrong version must not cost a whole run
+    # A wrong version must not cost a whole run.
+    header_text("EntropyCalibration2", arguments.trt_version or default_version())
     graph = load_graph(arguments.model)
     source = open_source(arguments.data, arguments, graph)
     with CalibrationSession(

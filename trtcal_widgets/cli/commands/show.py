@@ -11,6 +11,7 @@ from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.cache import CalibrationCache, header_fits
+from trtcal_widgets.formats.installed import installed_version
 from trtcal_widgets.formats.reading import ScaleTable, describe_format, read_scale_file
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="cache, dynamic-range text, or ONNX Runtime table")
     parser.add_argument("--model", metavar="MODEL", help="ONNX model: say which rows it knows and which are missing")
     parser.add_argument(
-        "--trt-version", metavar="VERSION", help="say whether this TensorRT would take the cache, such as 10.16.1"
+        "--trt-version",
+        metavar="VERSION",
+        help="say whether this TensorRT would take the cache, such as 10.16.1; default: the installed one",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for programs instead of a table")
 
@@ -37,8 +40,9 @@ def _run(arguments: argparse.Namespace) -> int:
     file = read_scale_file(arguments.file)
     names = _against_model(file, arguments.model) if arguments.model else None
     verdict = ""
-    if arguments.trt_version and isinstance(file, CalibrationCache):
-        verdict = header_fits(file, arguments.trt_version, file.algorithm).message
+    version = arguments.trt_version or installed_version()
+    if version and isinstance(file, CalibrationCache):
+        verdict = header_fits(file, version, file.algorithm).message
     if arguments.json:
         print(json.dumps(_as_json(file, names, verdict), indent=1, allow_nan=False))
         return OK

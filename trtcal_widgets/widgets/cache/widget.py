@@ -11,6 +11,7 @@ import ipywidgets
 from trtcal_widgets.common.words import count_of, printable, shorten_middle
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import DEFAULT_VERSION, KNOWN_ALGORITHMS, CalibrationCache, header_fits
+from trtcal_widgets.formats.installed import installed_version
 from trtcal_widgets.formats.reading import ScaleTable, describe_format, read_scale_file
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.widgets.cache.facts import ALL, CacheFacts, read_facts
@@ -160,8 +161,10 @@ def _as_graph(given: Any) -> ModelGraph:
 
 
 def _version_of(file: ScaleFile) -> str:
+    """Return the TensorRT that the verdict is about at first: the installed one, else the one that wrote the file."""
+    here = installed_version()
     version = getattr(file, "version", None)
-    return ".".join(map(str, version)) if version else DEFAULT_VERSION
+    return here or (".".join(map(str, version)) if version else DEFAULT_VERSION)
 
 
 def _algorithm_of(file: ScaleFile) -> str:

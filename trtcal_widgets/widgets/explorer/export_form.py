@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable, printable_lines
 from trtcal_widgets.errors import TrtcalError
-from trtcal_widgets.formats.cache import DEFAULT_VERSION, KNOWN_ALGORITHMS
+from trtcal_widgets.formats.cache import KNOWN_ALGORITHMS, CalibrationCache
+from trtcal_widgets.formats.fit import header_fits
+from trtcal_widgets.formats.installed import default_version, installed_version
 from trtcal_widgets.widgets.kit.typed_path import is_there, path_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.session import CalibrationSession
 
 __all__ = ["ExportForm", "export_state", "write_cache"]
@@ -37,7 +38,7 @@ class ExportForm:
     """
 
     algorithm: str = ""
-    version: str = DEFAULT_VERSION
+    version: str = field(default_factory=default_version)
     rows: str = "tensorrt"
     path: str = "calibration.cache"
     open: bool = False
@@ -64,6 +65,8 @@ def export_state(session: CalibrationSession, form: ExportForm, *, n_rows: int, 
     else:
         try:
             summary, preview = _described(session, form, n_rows, n_mine)
+            if not result:
+                result, kind = _ignored(form.algorithm or _fitting(session), form.version.strip())
         except TrtcalError as error:
             result, kind = str(error), "error"
     return {
@@ -97,6 +100,17 @@ def _described(session: CalibrationSession, form: ExportForm, n_rows: int, n_min
     more = f"\n… {len(lines) - _PREVIEW_LINES:,} more lines" if len(lines) > _PREVIEW_LINES else ""
     text = "\n".join(printable(line) for line in lines[:_PREVIEW_LINES]) + more
     return f"{header} · {len(cache.rows):,} rows{yours}", text
+
+
+def _ignored(algorithm: str, version: str) -> tuple[str, str]:
+    """Return a warning where the TensorRT that is installed here would ignore a file with this header."""
+    here = installed_version()
+    if not here:
+        return "", ""
+    fit = header_fits(CalibrationCache.build({"x": 1.0}, algorithm=algorithm, version=version), here, algorithm)
+    if fit.verdict == "reuse":
+        return "", ""
+    return f"{fit.message} Here: write {here} in the field TensorRT.", "warn"
 
 
 def _fitting(session: CalibrationSession) -> str:
