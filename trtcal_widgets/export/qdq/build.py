@@ -93,7 +93,7 @@ class QdqResult:
         return data
 
     def write(self, path: str | os.PathLike[str]) -> tuple[Path, ...]:
-        """Write the model, and its external data beside it as ``<name>.data``; return the files.
+        """Write the model, and its external data beside it as ``<name>.<hash>.data``; return the files.
 
         Raises
         ------

@@ -1,26 +1,30 @@
 """Writing a model file with the external data that it refers to, without loading them.
 
 The weights of a model may be larger than memory and than protobuf's 2 GB: they are copied piece by piece into one
-file beside the new model, and both files take their names only when they are complete.
+file beside the new model. That file's name holds a hash of its content, so that no other model's weights can have it;
+it is complete before the model that refers to it takes its place, in one step. Whatever happens in between, every
+model in the folder finds its own weights.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import secrets
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.errors import ExportError
-from trtcal_widgets.model.files import iter_tensors
+from trtcal_widgets.errors import ExportError, ModelError
+from trtcal_widgets.model.files import iter_tensors, read_proto
 from trtcal_widgets.model.tap import MAX_PROTO_BYTES
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
-__all__ = ["data_file_name", "write_model"]
+__all__ = ["write_model"]
 
 _CHUNK = 1 << 22
 _ALIGNMENT = 4096
@@ -28,11 +32,6 @@ _ALIGNMENT = 4096
 
 _STAYS_INLINE = 1024
 """Bytes: smaller tensors stay in the model file, where shape inference finds them."""
-
-
-def data_file_name(path: Path) -> str:
-    """Name of the file that holds a model's external data."""
-    return f"{path.name}.data"
 
 
 def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -45,7 +44,8 @@ def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -
     folder
         Where the external data that it refers to lie.
     path
-        The file to write. External data go to ``<name>.data`` in the same folder.
+        The file to write. External data go to ``<name>.<hash>.data`` in the same folder; the data file of an older
+        export to the same path is removed where no model beside it refers to it.
 
     Returns
     -------
@@ -66,26 +66,85 @@ def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -
         return (path,)
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    target = path.parent / data_file_name(path)
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")
+    real = Path(os.path.realpath(path))
+    old = _own_data_files(real)
+    temporary = real.with_name(f".{real.name[:40]}.{secrets.token_hex(6)}.tmp")
     try:
-        _write_data(copy, folder, temporary, target.name)
-        data = copy.SerializeToString()
-        temporary.replace(target)
+        target = _take_name(temporary, real, _write_data(copy, folder, temporary))
     except OSError as error:
         raise ExportError(
-            f"{target}: the weights cannot be written: {error.strerror or error}. Free some space or choose another "
+            f"{path}: the weights cannot be written: {error.strerror or error}. Free some space or choose another "
             "folder"
         ) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
-    write_atomic(path, data)
+    for tensor in iter_tensors(copy.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            tensor.external_data[0].value = target.name
+    try:
+        write_atomic(path, copy.SerializeToString())
+    except ExportError:
+        _remove_unused(real, {target.name} - old)
+        raise
+    _remove_unused(real, old - {target.name})
     return (path, target)
 
 
-def _write_data(copy: ModelProto, folder: Path, temporary: Path, name: str) -> None:
+def _take_name(temporary: Path, model: Path, digest: str) -> Path:
+    """Give the finished data file a name that no other content has."""
+    target = model.with_name(f"{model.name}.{digest}.data")
+    with suppress(FileNotFoundError):
+        if target.stat().st_size != temporary.stat().st_size:  # not ours, whatever its name says
+            target = model.with_name(f"{model.name}.{secrets.token_hex(8)}.data")
+    temporary.replace(target)
+    return target
+
+
+def _own_data_files(model: Path) -> set[str]:
+    """Return the data files that the model at this path refers to and that an export to it has made."""
     import onnx
+
+    try:
+        proto, _ = read_proto(model)
+    except ModelError:
+        return set()
+    ours = re.compile(re.escape(model.name) + r"\.[0-9a-f]{16}\.data")
+    tensors = (t for t in iter_tensors(proto.graph) if t.data_location == onnx.TensorProto.EXTERNAL)
+    locations = {entry.value for t in tensors for entry in t.external_data if entry.key == "location"}
+    return {name for name in locations if ours.fullmatch(name)}
+
+
+def _remove_unused(model: Path, names: set[str]) -> None:
+    """Remove data files that no file beside the model refers to; one that cannot be read may refer to all."""
+    for name in names:
+        others = (p for p in model.parent.iterdir() if p.name not in names and p.is_file() and _may_be_a_model(p))
+        with suppress(OSError):
+            if not any(_mentions(other, name.encode()) for other in others):
+                (model.parent / name).unlink()
+
+
+def _may_be_a_model(path: Path) -> bool:
+    """Whether a file begins like an ONNX model, under whatever name; weights and pictures do not."""
+    with path.open("rb") as file:
+        return path.suffix == ".onnx" or file.read(1) == b"\x08"
+
+
+def _mentions(path: Path, name: bytes) -> bool:
+    with path.open("rb") as file:
+        rest = b""
+        while chunk := file.read(_CHUNK):
+            if name in rest + chunk:
+                return True
+            rest = chunk[-len(name) :]
+    return False
+
+
+def _write_data(copy: ModelProto, folder: Path, temporary: Path) -> str:
+    """Write the data file, let the tensors refer to it by place, and return a hash of its content."""
+    import onnx
+
+    digest = hashlib.blake2b(digest_size=8)
 
     with ExitStack() as stack:
         out = stack.enter_context(temporary.open("xb"))
@@ -100,24 +159,26 @@ def _write_data(copy: ModelProto, folder: Path, temporary: Path, name: str) -> N
                 offset = int(entries.get("offset") or 0)
                 length = int(entries.get("length") or 0) or os.fstat(source.fileno()).st_size - offset
                 begin = _align(out)
-                _copy(source, offset, length, out)
-                _refer(tensor, name, begin, length)
+                _copy(source, offset, length, out, digest)
+                _refer(tensor, begin, length)
         for tensor in copy.graph.initializer if copy.ByteSize() > MAX_PROTO_BYTES else ():
             if len(tensor.raw_data) > _STAYS_INLINE:
                 begin, length = _align(out), out.write(tensor.raw_data)
+                digest.update(b"%d " % begin + tensor.raw_data)
                 tensor.ClearField("raw_data")
-                _refer(tensor, name, begin, length)
+                _refer(tensor, begin, length)
         out.truncate(out.tell())
         out.flush()
         os.fsync(out.fileno())
+    return digest.hexdigest()
 
 
 def _align(out: IO[bytes]) -> int:
     return out.seek(-(-out.tell() // _ALIGNMENT) * _ALIGNMENT)
 
 
-def _copy(source: IO[bytes], offset: int, length: int, out: IO[bytes]) -> None:
-    """Copy a range of bytes; runs of zeros become holes of the file."""
+def _copy(source: IO[bytes], offset: int, length: int, out: IO[bytes], digest: hashlib.blake2b) -> None:
+    """Copy a range of bytes; runs of zeros become holes of the file, which the digest knows by what is around them."""
     source.seek(offset)
     while length:
         chunk = source.read(min(length, _CHUNK))
@@ -126,14 +187,16 @@ def _copy(source: IO[bytes], offset: int, length: int, out: IO[bytes]) -> None:
         if chunk.count(0) == len(chunk):
             out.seek(len(chunk), os.SEEK_CUR)
         else:
+            digest.update(b"%d " % out.tell() + chunk)
             out.write(chunk)
         length -= len(chunk)
 
 
-def _refer(tensor: TensorProto, name: str, offset: int, length: int) -> None:
+def _refer(tensor: TensorProto, offset: int, length: int) -> None:
+    """Let a tensor lie at a place of the data file, whose name comes last."""
     import onnx
 
     tensor.data_location = onnx.TensorProto.EXTERNAL
     del tensor.external_data[:]
-    for key, value in (("location", name), ("offset", offset), ("length", length)):
+    for key, value in (("location", ""), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))
