@@ -207,19 +207,19 @@ def draw_shared_scales() -> None:
     axes.set(xlim=(0, 19), ylim=(0, 5))
     axes.axis("off")
     blue, orange = METHOD_STYLES["entropy"].light, METHOD_STYLES["minmax"].light
-    chain = [("Conv", None), ("conv1", blue), ("MaxPool", None), ("pool1", blue)]
+    chain = [("conv2", blue), ("MaxPool", None), ("pool2", blue), ("Flatten", None), ("flatten", CLIPPED)]
     for k, (text, color) in enumerate(chain):
-        draw_box(axes, 0.1 + 2.2 * k, 3.4, 1.6, text, color)
+        draw_box(axes, 0.1 + 1.95 * k, 3.4, 1.55, text, color)
         if k:
-            draw_arrow(axes, (2.2 * k - 0.5, 3.4), (0.1 + 2.2 * k, 3.4))
-    axes.text(0.1, 1.0, "MaxPool only passes values on: its input\nand output have one scale in every cache seen.")
+            draw_arrow(axes, (1.95 * k - 0.3, 3.4), (0.1 + 1.95 * k, 3.4))
+    axes.text(0.1, 1.0, "A pool's output has its input's scale.\nWhat comes behind has one of its own.")
     for y, text in ((4.3, "boxes 0…640"), (2.5, "scores 0…1")):
-        draw_box(axes, 10.0, y, 2.5, text, orange)
-        draw_arrow(axes, (12.5, y), (13.4, 3.4))
-    draw_box(axes, 13.4, 3.4, 1.8, "Concat", None)
-    draw_arrow(axes, (15.2, 3.4), (15.9, 3.4))
-    draw_box(axes, 15.9, 3.4, 1.8, "output", orange)
-    axes.text(10.0, 0.3, "One scale for all of a Concat: a step is\n640 / 127 ≈ 5.04, so every score rounds to 0.")
+        draw_box(axes, 10.6, y, 2.5, text, orange)
+        draw_arrow(axes, (13.1, y), (13.9, 3.4))
+    draw_box(axes, 13.9, 3.4, 1.8, "Concat", None)
+    draw_arrow(axes, (15.7, 3.4), (16.4, 3.4))
+    draw_box(axes, 16.4, 3.4, 1.8, "output", orange)
+    axes.text(10.6, 0.3, "One scale for all of a Concat: a step is\n640 / 127 ≈ 5.04, so every score rounds to 0.")
     save(figure, "shared-scales.svg")
 
 

@@ -104,8 +104,8 @@ def test_a_row_of_a_tensor_with_the_same_scale_is_taken():
     rows = {name: scale for name, scale in LENET.items() if name not in ("pool1", "flatten")}
     report = checked(sample.model_path(), {**rows, "pool2": 0.04}).report
     assert {t.name: t.source for t in report.activations if t.source} == {
-        "pool1": "row of 'conv1', which shares its scale",
-        "flatten": "row of 'pool2', which shares its scale",
+        "pool1": "row of 'conv1', which holds its values",
+        "flatten": "row of 'pool2', which holds its values",
     }
     assert reasons(report) == {"ip1": "not-an-input", "prob": "not-an-input"}
 

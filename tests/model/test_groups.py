@@ -1,17 +1,18 @@
-"""The rules against the scales that real TensorRT releases wrote.
+"""Shared scales and passed values against the scales that real TensorRT releases wrote.
 
 The chains are what the exporters of these models make; the names in the caches carry operator and place.
 """
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from tests.support.graphs import const, node, save, value
 from tests.support.shared import shared_path
-from trtcal_widgets.model.kinds import shares_scale
+from trtcal_widgets.model.kinds import passes_values, shares_scale
 from trtcal_widgets.model.load import load_graph
 
 YOLO11, YOLOV8 = "yolo11.TRT-101200.cache", "yolov8.TRT-101401.cache"
@@ -90,10 +91,10 @@ CHAINS = [
 
 
 @pytest.mark.parametrize(("cache", "source", "targets"), CHAINS)
-def test_what_is_grouped_was_seen_equal(cache, source, targets):
+def test_what_passes_values_on_was_seen_with_one_row(cache, source, targets):
     scales = rows(cache)
     assert {scales[name] for name in (source, *targets)} == {scales[source]}
-    assert all(shares_scale(op_of(name), "", {"mode": "nearest"}) for name in targets)
+    assert all(passes_values(op_of(name), "", {"mode": "nearest"}) for name in targets)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +112,11 @@ def test_what_is_grouped_was_seen_equal(cache, source, targets):
         (YOLOV8, "/model.22/dfl/Reshape_1_output_0", "/model.22/Slice_1_output_0"),
     ],
 )
-def test_what_was_seen_to_differ_is_not_grouped(cache, source, target):
+def test_what_was_seen_to_differ_neither_shares_nor_passes_values_on(cache, source, target):
     scales = rows(cache)
     assert scales[source] != scales[target]
-    assert not shares_scale(op_of(target), "", {})
+    assert not passes_values(op_of(target), "", {})
+    assert not shares_scale(op_of(target), "")
 
 
 def test_constant_and_its_shuffle_were_seen_equal():
@@ -133,7 +135,7 @@ def test_constant_and_its_shuffle_were_seen_equal():
 
 
 @pytest.mark.parametrize(
-    ("op_type", "attributes", "shared"),
+    ("op_type", "attributes", "passing"),
     [
         ("MaxPool", {}, True),
         ("Resize", {}, True),  # nearest is the default
@@ -149,9 +151,54 @@ def test_constant_and_its_shuffle_were_seen_equal():
         *((op, {}, False) for op in ("GlobalMaxPool", "Expand", "Cast", "Add", "Sigmoid", "Pad")),
     ],
 )
-def test_rules(op_type, attributes, shared):
-    assert shares_scale(op_type, "", attributes) is shared
-    assert not shares_scale(op_type, "com.example", attributes)
+def test_what_passes_values_on(op_type, attributes, passing):
+    assert passes_values(op_type, "", attributes) is passing
+    assert not passes_values(op_type, "com.example", attributes)
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+def test_pools_share_their_input_s_scale(op_type):
+    assert shares_scale(op_type, "")
+    assert not shares_scale(op_type, "com.example")
+
+
+def float_rows(case):
+    document = json.loads(shared_path("data", "trt86", "operators", f"{case}.json").read_text("utf-8"))
+    return [
+        {name: scale for name, _, scale in (line.rpartition(": ") for line in document[a]["cache"].splitlines()[1:])}
+        for a in ("entropy2", "minmax")
+    ]
+
+
+def test_tensorrt_gave_grouped_tensors_one_scale():
+    found = 0
+    for path in sorted(shared_path("data", "trt86", "operators").glob("*.onnx")):
+        graph = load_graph(path)
+        found += len(graph.groups)
+        for rows in float_rows(path.stem):
+            assert all(len({rows[name] for name in group}) == 1 for group in graph.groups), path.stem
+    assert found > 30
+
+
+@pytest.mark.parametrize(
+    ("case", "source", "target"),
+    [
+        ("mp_resize_nearest_0_5", "p", "b"),
+        ("reshape_after_maxpool", "p", "f"),
+        ("flat_after_maxpool", "p", "f"),
+        ("transpose_after_maxpool", "p", "t"),
+        ("mp_dropout", "p", "b"),
+        ("mp_unsq_sq", "p", "u"),
+        ("mp_gmp", "p", "b"),
+        ("mp_reducemax", "p", "b"),
+        ("cv_resize_nearest_0_5", "c", "b"),
+    ],
+)
+def test_nothing_but_a_pool_shares(case, source, target):
+    graph = load_graph(shared_path("data", "trt86", "operators", f"{case}.onnx"))
+    entropy, _ = float_rows(case)
+    assert entropy[source] != entropy[target]
+    assert target not in graph.group_of(source)
 
 
 def test_groups_run_through_chains_and_start_upstream(tmp_path):
@@ -160,6 +207,7 @@ def test_groups_run_through_chains_and_start_upstream(tmp_path):
         [
             node("Conv", ["x", "w"], ["c"]),
             node("MaxPool", ["c"], ["p", "indices"], kernel_shape=[1, 1]),
+            node("AveragePool", ["p"], ["mean"], kernel_shape=[2, 2]),
             node("Resize", ["p", "", "scales"], ["up"], mode="nearest"),
             node("Relu", ["c"], ["r"]),
             node("Transpose", ["r"], ["t"]),
@@ -169,7 +217,7 @@ def test_groups_run_through_chains_and_start_upstream(tmp_path):
             node("Add", ["up", "k4"], ["sum"]),
         ],
         [value("x", (1, 3, 4, 4))],
-        [value(name, None) for name in ("sum", "t", "flat", "smooth")],
+        [value(name, None) for name in ("sum", "t", "flat", "smooth", "mean")],
         [
             const("w", [[[[1]], [[1]], [[1]]]]),
             const("scales", [1, 1, 2, 2]),
@@ -179,9 +227,19 @@ def test_groups_run_through_chains_and_start_upstream(tmp_path):
         ],
     )
     graph = load_graph(path)
-    assert graph.groups == (("c", "p", "up", "flat"), ("r", "t"), ("k", "k4"))
-    assert graph.group_of("flat")[0] == "c"
+    assert graph.groups == (("c", "p", "mean"),)
+    assert graph.group_of("mean")[0] == "c"
+    assert graph.passing == (("c", "p", "up", "flat"), ("r", "t"), ("k", "k4"))
+    assert graph.relatives("flat")[0] == "c"
+    assert graph.relatives("mean") == ("mean",)
     assert graph.group_of("smooth") == ("smooth",)
+
+
+def test_a_pool_of_rank_3_stands_between_two_shuffles(tmp_path):
+    """TensorRT pools no fewer than two axes: what it pools has a name of its own, and the result its own values."""
+    pools = [node("MaxPool", ["x"], ["p"], kernel_shape=[2])]
+    path = save(tmp_path / "pool1d.onnx", pools, [value("x", (1, 3, 8))], [value("p", None)])
+    assert load_graph(path).groups == ()
 
 
 def test_integers_and_weights_have_no_group(tmp_path):

@@ -107,6 +107,9 @@ class ModelGraph:
     groups
         Sets of float tensors that share one scale, each in graph order; the first member is the *leader*,
         whose histogram decides (see :mod:`trtcal_widgets.model.kinds`). Only groups of two and more.
+    passing
+        Sets of float tensors between which values are only moved or picked (``Reshape``, ``MaxPool``, …), in the
+        same form: where one has no row in a cache, that of another fits it.
     """
 
     name: str
@@ -115,6 +118,7 @@ class ModelGraph:
     tensors: Mapping[str, TensorInfo]
     nodes: tuple[NodeInfo, ...]
     groups: tuple[tuple[str, ...], ...] = ()
+    passing: tuple[tuple[str, ...], ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -141,9 +145,17 @@ class ModelGraph:
     def _group_index(self) -> Mapping[str, tuple[str, ...]]:
         return MappingProxyType({name: group for group in self.groups for name in group})
 
+    @cached_property
+    def _passing_index(self) -> Mapping[str, tuple[str, ...]]:
+        return MappingProxyType({name: group for group in self.passing for name in group})
+
     def group_of(self, name: str) -> tuple[str, ...]:
         """Return the tensors that share a scale with ``name``, itself included, leader first."""
         return self._group_index.get(name) or (self.tensor(name).name,)
+
+    def relatives(self, name: str) -> tuple[str, ...]:
+        """Return the tensors that hold values of ``name``, moved or picked, or give them to it; itself included."""
+        return self._passing_index.get(name) or (self.tensor(name).name,)
 
     def tensor(self, name: str) -> TensorInfo:
         """Return the facts of one tensor.
@@ -179,6 +191,7 @@ class ModelGraph:
             "opset": self.opset,
             "metadata": dict(self.metadata),
             "groups": [list(group) for group in self.groups],
+            "passing": [list(group) for group in self.passing],
             "nodes": [[n.name, n.op_type, n.domain, list(n.inputs), list(n.outputs)] for n in self.nodes],
             "tensors": [
                 [
@@ -196,8 +209,17 @@ class ModelGraph:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelGraph:
-        """Make the facts from what :meth:`to_json` returned."""
-        tensors = [
+        """Make the facts from what :meth:`to_json` returned, in this version or an older one.
+
+        Groups of an older one are found anew: they were those that are ``passing`` now.
+        """
+        from trtcal_widgets.model.kinds import find_groups
+
+        nodes = tuple(
+            NodeInfo(i, name, op, domain, tuple(ins), tuple(outs))
+            for i, (name, op, domain, ins, outs) in enumerate(data["nodes"])
+        )
+        listed = [
             TensorInfo(
                 name=name,
                 kind=TensorKind(kind),
@@ -209,15 +231,15 @@ class ModelGraph:
             )
             for name, kind, dtype, shape, producer, consumers, is_output in data["tensors"]
         ]
+        tensors = {t.name: t for t in listed}
+        groups = tuple(tuple(group) for group in data["groups"])
         return cls(
             name=data["name"],
             sha256=data["sha256"],
             opset=data["opset"],
             metadata=MappingProxyType(dict(data["metadata"])),
-            groups=tuple(tuple(group) for group in data["groups"]),
-            nodes=tuple(
-                NodeInfo(i, name, op, domain, tuple(ins), tuple(outs))
-                for i, (name, op, domain, ins, outs) in enumerate(data["nodes"])
-            ),
-            tensors=MappingProxyType({t.name: t for t in tensors}),
+            groups=groups if "passing" in data else find_groups(nodes, tensors),
+            passing=tuple(tuple(group) for group in data.get("passing", groups)),
+            nodes=nodes,
+            tensors=MappingProxyType(tensors),
         )

@@ -1,4 +1,4 @@
-"""Which constants are parts of a layer, and which TensorRT sees as tensors with a range.
+"""Which constants are parts of a layer, which TensorRT sees as tensors with a range, and which tensors share a scale.
 
 TensorRT's ONNX parser turns some constant inputs of a node into the layer's own weights or attributes and
 the others into constant layers, whose outputs are network tensors and so get a row in a calibration cache.
@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import NodeInfo, TensorInfo
 
-__all__ = ["LAYER_PARAMETERS", "SHARING_OPS", "constant_kinds", "find_groups", "is_default_domain", "shares_scale"]
+__all__ = [
+    "LAYER_PARAMETERS",
+    "SHARING_OPS",
+    "constant_kinds",
+    "find_groups",
+    "is_default_domain",
+    "join",
+    "passes_values",
+    "shares_scale",
+]
 
 LAYER_PARAMETERS: Mapping[str, frozenset[int]] = MappingProxyType(
     {
@@ -111,27 +120,28 @@ def _is_parameter(node: NodeInfo, name: str, constants: frozenset[str], kinds: M
     return is_default_domain(node.domain) and bool(positions) and allowed.issuperset(positions)
 
 
-SHARING_OPS = frozenset(
+SHARING_OPS = frozenset({"AveragePool", "MaxPool"})
+"""Operators whose output has the scale of its input (run: TensorRT 8.6.0, EntropyCalibration2 and MinMax)."""
+
+_PASSING_OPS = frozenset(
     {
-        "DepthToSpace",
-        "Dropout",
-        "Flatten",
-        "Identity",
-        "MaxPool",
-        "Reshape",
-        "SpaceToDepth",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
+        *("DepthToSpace", "Dropout", "Flatten", "Identity", "MaxPool", "Reshape", "SpaceToDepth"),
+        *("Squeeze", "Transpose", "Unsqueeze"),
     }
 )
-"""Operators whose first output has the scale of their first input, whatever their attributes are."""
-
 _RESIZE_OPS = frozenset({"Resize", "Upsample"})
 
+_BETWEEN_SHUFFLES = 3
+"""Rank at which TensorRT's parser puts a shuffle before a pool and one behind it, which has a histogram of its own."""
 
-def shares_scale(op_type: str, domain: str, attributes: Mapping[str, object]) -> bool:
-    """Whether a node's first output shares the scale of its first input.
+
+def shares_scale(op_type: str, domain: str) -> bool:
+    """Whether a node's first output shares the scale of its first input."""
+    return is_default_domain(domain) and op_type in SHARING_OPS
+
+
+def passes_values(op_type: str, domain: str, attributes: Mapping[str, object]) -> bool:
+    """Whether a node's first output holds values of its first input and no others, so that one row fits both.
 
     Parameters
     ----------
@@ -148,13 +158,27 @@ def shares_scale(op_type: str, domain: str, attributes: Mapping[str, object]) ->
             attributes.get("mode", "nearest") == "nearest"
             and attributes.get("coordinate_transformation_mode") != "tf_crop_and_resize"
         )
-    return op_type in SHARING_OPS
+    return op_type in _PASSING_OPS
 
 
-def find_groups(
-    nodes: Sequence[NodeInfo], tensors: Mapping[str, TensorInfo], sharing: Collection[int]
+def find_groups(nodes: Sequence[NodeInfo], tensors: Mapping[str, TensorInfo]) -> tuple[tuple[str, ...], ...]:
+    """Find the sets of calibrated tensors that share one scale; see :func:`join`."""
+    return join(
+        nodes,
+        tensors,
+        [n.index for n in nodes if shares_scale(n.op_type, n.domain) and _rank(tensors, n) != _BETWEEN_SHUFFLES],
+    )
+
+
+def _rank(tensors: Mapping[str, TensorInfo], node: NodeInfo) -> int:
+    source = tensors.get(node.inputs[0]) if node.inputs else None
+    return -1 if source is None or source.shape is None else len(source.shape)
+
+
+def join(
+    nodes: Sequence[NodeInfo], tensors: Mapping[str, TensorInfo], joining: Collection[int]
 ) -> tuple[tuple[str, ...], ...]:
-    """Find the sets of calibrated tensors that share one scale.
+    """Join the first input and the first output of some nodes into sets of calibrated tensors.
 
     Parameters
     ----------
@@ -162,18 +186,20 @@ def find_groups(
         All nodes in topological order.
     tensors
         All tensors in graph order.
-    sharing
-        Indices of the nodes for which :func:`shares_scale` holds.
+    joining
+        Indices of the nodes that join.
 
     Returns
     -------
     tuple of tuples of str
-        Groups of two and more in graph order, and so with the most upstream member, the leader, first.
+        Sets of two and more in graph order, and so with the most upstream member, the leader, first.
     """
     leader: dict[str, str] = {}
     members: dict[str, list[str]] = {}
-    for index in sorted(sharing):  # topological: a node's input has its leader before its output asks for it
+    for index in sorted(joining):  # topological: a node's input has its leader before its output asks for it
         node = nodes[index]
+        if not (node.inputs and node.outputs):
+            continue
         source, target = tensors.get(node.inputs[0]), tensors.get(node.outputs[0])
         if source is None or target is None or not (_has_row(source) and _has_row(target)):
             continue

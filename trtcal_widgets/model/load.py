@@ -13,7 +13,7 @@ from trtcal_widgets.model.constants import ConstantReader
 from trtcal_widgets.model.files import check_external_data, read_proto
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.model.inference import infer_types
-from trtcal_widgets.model.kinds import find_groups
+from trtcal_widgets.model.kinds import find_groups, join
 from trtcal_widgets.model.structure import read_structure
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _facts(path: Path, proto: ModelProto, sha256: str) -> ModelGraph:
         opset=opsets.get("ai.onnx", 0),
         tensors=MappingProxyType(structure.tensors),
         nodes=structure.nodes,
-        groups=find_groups(structure.nodes, structure.tensors, structure.sharing),
+        groups=find_groups(structure.nodes, structure.tensors),
+        passing=join(structure.nodes, structure.tensors, structure.passing),
         metadata=MappingProxyType(metadata),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.graph import NodeInfo, TensorInfo, TensorKind
 from trtcal_widgets.model.inference import UNKNOWN
-from trtcal_widgets.model.kinds import constant_kinds, is_default_domain, shares_scale
+from trtcal_widgets.model.kinds import constant_kinds, is_default_domain, passes_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,11 +25,11 @@ _RANDOM_OPS = frozenset(
 
 
 class Structure(NamedTuple):
-    """Nodes in topological order, tensors in graph order, and the nodes that pass their input's scale on."""
+    """Nodes in topological order, tensors in graph order, and the nodes that pass their input's values on."""
 
     nodes: tuple[NodeInfo, ...]
     tensors: dict[str, TensorInfo]
-    sharing: tuple[int, ...]
+    passing: tuple[int, ...]
 
 
 def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]) -> Structure:
@@ -79,8 +79,8 @@ def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]
         )
         for name in _tensor_order(inputs, nodes, reads, producers, set(constants), outputs)
     }
-    sharing = (node.index for node in nodes if _shares(node, protos[node.index]))
-    return Structure(nodes, tensors, tuple(sharing))
+    passing = (node.index for node in nodes if _passes(node, protos[node.index]))
+    return Structure(nodes, tensors, tuple(passing))
 
 
 def _consumers(reads: Sequence[Sequence[str]]) -> dict[str, list[int]]:
@@ -96,11 +96,9 @@ def _node_info(index: int, node: NodeProto) -> NodeInfo:
     return NodeInfo(index, name, node.op_type, node.domain, tuple(node.input), tuple(node.output))
 
 
-def _shares(node: NodeInfo, proto: NodeProto) -> bool:
-    if not (node.inputs and node.outputs):
-        return False
+def _passes(node: NodeInfo, proto: NodeProto) -> bool:
     texts = {a.name: a.s.decode(errors="replace") for a in proto.attribute if a.HasField("s")}
-    return shares_scale(node.op_type, node.domain, texts)
+    return passes_values(node.op_type, node.domain, texts)
 
 
 def _reads(node: NodeProto) -> tuple[str, ...]:

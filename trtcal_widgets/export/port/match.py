@@ -25,7 +25,7 @@ HOW = {
     "weights": "a layer with the same weights",
     "structure": "its place between matched tensors",
     "constant": "a constant of the same values",
-    "shared": "it shares the scale of a matched tensor",
+    "shared": "it holds the values of a matched tensor",
     "name": "the same name and operator",
 }
 """What each kind of match rests on, in words, surest first."""

@@ -199,7 +199,7 @@ def _ported(
     }
     for name in graph.calibrated:
         if name not in rows:
-            mate = next((other for other in graph.group_of(name) if other in rows), "")
+            mate = next((other for other in graph.relatives(name) if other in rows), "")
             if mate:
                 rows[name] = PortedRow(rows[mate].old, name, rows[mate].scale, "shared")
     calibrated = set(graph.calibrated)

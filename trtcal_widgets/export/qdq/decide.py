@@ -166,7 +166,7 @@ class _Decider:
 
     def _sources(self, tensor: str) -> frozenset[str]:
         group = self._groups.get(tensor, frozenset((tensor,)))
-        return frozenset(name for member in group for name in self.graph.group_of(member)) | group
+        return frozenset(name for member in group for name in self.graph.relatives(member)) | group
 
 
 def _for_dtype(values: NDArray[np.float32], dtype: str) -> NDArray[np.float32] | str:
@@ -245,7 +245,7 @@ def _drop_lonely(graph: ModelGraph, placement: Placement, result: Decision) -> N
     for index in reversed(concats):  # from the outputs: a Concat may be there for another one
         node = graph.nodes[index]
         read = {site.tensor for other, sites in result.active.items() if other != index for site in sites}
-        if read.isdisjoint(graph.group_of(node.outputs[0])):
+        if read.isdisjoint(graph.relatives(node.outputs[0])):
             del result.active[index]
             result.excluded[index] = "fused"
             result.left.append(LeftNode(node.name, "Concat", "what reads its output stays in higher precision"))
@@ -354,7 +354,7 @@ def unused_rows(
     readers: dict[str, list[int]] = {}
     for index, sites in placement.sites.items():
         for site in sites:
-            for name in graph.group_of(site.tensor) if not site.is_constant else (site.tensor,):
+            for name in graph.relatives(site.tensor) if not site.is_constant else (site.tensor,):
                 readers.setdefault(name, []).append(index)
     found = []
     for name, scale in rows.items():
@@ -379,11 +379,11 @@ def _why(
         return problem, BAD_SCALES[problem]
     if not readers:
         return "not-an-input", _not_an_input(name, graph)
-    mates = [other for other in graph.group_of(name) if (other, -1) in decision.scales]
+    mates = [other for other in graph.relatives(name) if (other, -1) in decision.scales]
     if mates and any(decision.scales[other, -1].source.startswith("amax of the plan") for other in mates):
         return "overridden", "the plan sets another threshold"
     if mates:
-        return "shared", f"{mates[0]!r}, which shares its scale, is quantised by a row of its own"
+        return "shared", f"{mates[0]!r}, which holds its values, is quantised by a row of its own"
     return _left(readers, graph, decision)
 
 

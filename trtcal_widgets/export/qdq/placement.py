@@ -265,7 +265,7 @@ def _concats(graph: ModelGraph, sites: dict[int, tuple[Site, ...]], left: dict[i
     for node in reversed(graph.nodes):  # from the outputs: a Concat may feed a Concat
         if node.op_type != "Concat" or not is_default_domain(node.domain) or _is_constant_node(graph, node):
             continue
-        after = wanted.intersection(graph.group_of(node.outputs[0]))
+        after = wanted.intersection(graph.relatives(node.outputs[0]))
         if after and _take(graph, node, range(len(node.inputs)), "concat", sites, left):
             inputs = {site.tensor for site in sites[node.index]}
             wanted.update(site.tensor for site in sites[node.index] if not site.is_constant)

@@ -115,7 +115,7 @@ def shared_amax(graph: ModelGraph, amax: Mapping[str, float]) -> dict[str, float
 
 
 class ScaleSource:
-    """Looks up the scale of a tensor: the plan's, its own row, or a row of a tensor that shares its scale.
+    """Looks up the scale of a tensor: the plan's, its own row, or a row of a tensor that its values come from or go to.
 
     Parameters
     ----------
@@ -141,9 +141,9 @@ class ScaleSource:
             return Found(value, bad_scale(value, dtype), "amax of the plan")
         if name in self._rows:
             return self._row(name, dtype, "")
-        for other in self._graph.group_of(name) if name in self._graph.tensors else ():
+        for other in self._graph.relatives(name) if name in self._graph.tensors else ():
             if other in self._rows:
-                return self._row(other, dtype, f"row of {other!r}, which shares its scale")
+                return self._row(other, dtype, f"row of {other!r}, which holds its values")
         return Found(math.nan, "none")
 
     def _row(self, name: str, dtype: str, source: str) -> Found:
