@@ -7,15 +7,17 @@ settings do not show through.
 from __future__ import annotations
 
 import io
+import math
 import threading
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trtcal_widgets.common.words import printable, shorten_middle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -23,7 +25,17 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.common.palette import Theme
 
-__all__ = ["ACCENTS", "accent", "name_of", "plain_log_ticks", "set_log_range", "text_of", "theme_of", "to_png"]
+__all__ = [
+    "ACCENTS",
+    "accent",
+    "name_of",
+    "plain_log_ticks",
+    "set_log_range",
+    "sheet",
+    "text_of",
+    "theme_of",
+    "to_png",
+]
 
 _DPI = 100
 ACCENTS = {
@@ -45,27 +57,38 @@ _DRAWING = threading.Lock()
 
 def to_png(draw: Callable[[Figure], None], width: int, aspect: float, *, dark: bool) -> bytes:
     """Return what ``draw`` draws on a figure of ``width`` pixels, ``width * aspect`` high, as a PNG."""
-    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    background, foreground, grid = ("#111111", "#e6e6e6", "#3a3a3a") if dark else ("#ffffff", "#1f2328", "#dddddd")
-    settings = {
-        **mpl.rcParamsDefault,
-        "figure.facecolor": background, "axes.facecolor": background, "savefig.facecolor": background,
-        "text.color": foreground, "axes.labelcolor": foreground, "axes.edgecolor": foreground,
-        "xtick.color": foreground, "ytick.color": foreground, "grid.color": grid, "axes.grid": True,
-        "legend.facecolor": background, "legend.edgecolor": grid, "text.parse_math": False,
-        "font.size": 9, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
-    }  # fmt: skip
-    settings.pop("backend", None)  # setting it, even to what it is, would choose one
-    with _DRAWING, mpl.rc_context(settings):
-        figure = Figure(figsize=(width / _DPI, width * aspect / _DPI), dpi=_DPI)
+    colors = ("#111111", "#e6e6e6", "#3a3a3a") if dark else ("#ffffff", "#1f2328", "#dddddd")
+    settings = {"font.size": 9, "legend.facecolor": colors[0], "legend.edgecolor": colors[2]}
+    target = io.BytesIO()
+    with sheet(width, width * aspect, colors, settings, dpi=_DPI) as figure:
         canvas = FigureCanvasAgg(figure)
         draw(figure)
-        target = io.BytesIO()
         canvas.print_png(target)  # type: ignore[no-untyped-call]
     return target.getvalue()
+
+
+@contextmanager
+def sheet(
+    width: float, height: float, colors: tuple[str, str, str], settings: Mapping[str, Any], *, dpi: int
+) -> Iterator[Figure]:
+    """Give a figure of this size in pixels, in (background, foreground, grid), while it is drawn on."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    back, fore, grid = colors
+    wanted: Any = {
+        **mpl.rcParamsDefault,
+        "figure.facecolor": back, "axes.facecolor": back, "savefig.facecolor": back,
+        "text.color": fore, "axes.labelcolor": fore, "axes.edgecolor": fore,
+        "xtick.color": fore, "ytick.color": fore, "grid.color": grid, "axes.grid": True,
+        "text.parse_math": False, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
+        **settings,
+    }  # fmt: skip
+    wanted.pop("backend", None)  # setting it, even to what it is, would choose one
+    with _DRAWING, mpl.rc_context(wanted):
+        yield Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
 
 
 def set_log_range(axes: Axes, values: NDArray[np.float64]) -> None:
@@ -91,9 +114,15 @@ def plain_log_ticks(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def _plain_number(value: float, _position: float) -> str:
-    """Label a tick without mathtext, which is switched off."""
-    return f"{value:g}" if 1e-4 < value < 1e5 else f"{value:.0e}"
+    """Label a tick without mathtext, which is switched off: powers of ten beyond a hundred with their exponent."""
+    power = round(math.log10(value)) if value > 0 else 0
+    if abs(power) < 3 or not math.isclose(value, 10.0**power):
+        return f"{value:g}"
+    return "10" + str(power).translate(_SUPERSCRIPT)
 
 
 def accent(name: str, *, dark: bool) -> str:

@@ -14,7 +14,7 @@ __all__ = ["Content", "Html", "join", "name_of", "tag"]
 
 Content = Union["Html", str, int, None]
 
-_VOID = frozenset({"meta", "br", "circle", "line", "path", "rect"})
+_VOID = frozenset({"meta"})
 """Elements that have no content here."""
 
 
@@ -39,14 +39,14 @@ def tag(name: str, *content: Content, **attributes: object) -> Html:
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID:
-        return Html(f"<{name}{written}/>" if name != "meta" else f"<{name}{written}>")
+        return Html(f"<{name}{written}>")
     return Html(f"<{name}{written}>{join(content)}</{name}>")
 
 
 def _attribute(key: str, value: object) -> str:
     if value is None or value is False:
         return ""
-    shown = key.rstrip("_").replace("_", "-") if key != "viewBox" else key
+    shown = key.rstrip("_").replace("_", "-")
     return f" {shown}" if value is True else f' {shown}="{html.escape(_clean(str(value)))}"'
 
 

@@ -9,8 +9,8 @@ from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.debug.hazards.types import SEVERITIES, by_kind
 from trtcal_widgets.report.html import Html, join, name_of, tag
+from trtcal_widgets.report.pictures import Mark, RangeBar, histogram_picture, method_swatch, overview_picture
 from trtcal_widgets.report.sections import Name
-from trtcal_widgets.report.svg import Mark, RangeBar, histogram_svg, overview_svg, swatch
 from trtcal_widgets.report.tables import table_html
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ def overview_part(session: CalibrationSession, rows: Sequence[TensorRow]) -> Htm
         if r.has_data
     ]
     methods = dict.fromkeys(bar.method for bar in bars)
-    svg = overview_svg(bars)
-    beyond = tag("li", "▲ larger than the axis") if 'class="beyond"' in svg else None
-    keys = tag("ul", *(tag("li", swatch(m), f"threshold: {m}") for m in methods), beyond, class_="keys")
-    plot = tag("div", svg, class_="scroll", tabindex=0, role="region", aria_label="Overview")
+    picture = overview_picture(bars)
+    beyond = tag("li", "▲ larger than the axis") if "var(--severe)" in picture else None
+    keys = tag("ul", *(tag("li", method_swatch(m), f"threshold: {m}") for m in methods), beyond, class_="keys")
+    plot = tag("div", picture, class_="scroll", tabindex=0, role="region", aria_label="Overview")
     return join(
         [
             tag(
@@ -123,7 +123,7 @@ def _card(session: CalibrationSession, row: TensorRow) -> Html:
         "section",
         tag("h3", name_of(row.name)),
         tag("p", facts, class_="faint"),
-        histogram_svg(session.histogram(row.name), marks, row.name),
+        histogram_picture(session.histogram(row.name), marks, row.name),
         _legend(session, row.name, marks),
         class_="card",
     )
@@ -139,7 +139,7 @@ def _legend(session: CalibrationSession, name: str, marks: Sequence[Mark]) -> Ht
 def _legend_cells(session: CalibrationSession, name: str, mark: Mark) -> list[Html]:
     cost = session.cost(name, mark.amax)
     numbers = (mark.amax, cost.sqnr_db, 100 * cost.clipped_fraction)
-    label = tag("td", swatch(mark.label), f" {mark.label}{' ✓' if mark.chosen else ''}")
+    label = tag("td", method_swatch(mark.label), f" {mark.label}{' ✓' if mark.chosen else ''}")
     return [label, *(tag("td", significant(v, 2 if v < 0.1 else 3), class_="num") for v in numbers)]
 
 

@@ -17,6 +17,7 @@ from trtcal_widgets.errors import UsageError
 from trtcal_widgets.report.facts import facts_part, headline, reproduce_part, tiles
 from trtcal_widgets.report.html import Html, join, tag
 from trtcal_widgets.report.page import choices_part, hazards_part, histograms_part, overview_part, worst_of
+from trtcal_widgets.report.pictures import layers_picture
 from trtcal_widgets.report.sections import (
     AsReportSection,
     ReportSection,
@@ -25,7 +26,6 @@ from trtcal_widgets.report.sections import (
     plan_section,
     ranking_section,
 )
-from trtcal_widgets.report.svg import layers_svg
 from trtcal_widgets.report.tables import section_body, tensor_table
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ def _error_parts(evaluation_result: Any, n_worst: int) -> Iterator[tuple[str, st
     """Yield INT8 against FP32 in graph order and the worst tensors, where tensors were compared."""
     if isinstance(evaluation_result, ComparisonResult):
         points = [(t.name, t.sqnr_db) for t in evaluation_result.tensors.values()]
-        plot = tag("div", layers_svg(points), class_="scroll", tabindex=0, role="region", aria_label="SQNR by tensor")
+        plot = tag(
+            "div", layers_picture(points), class_="scroll", tabindex=0, role="region", aria_label="SQNR by tensor"
+        )
         for section in errors_section(evaluation_result, n_worst):
             intro = tag("p", "SQNR in dB in graph order, all layers in INT8: where it falls, accuracy is lost.")
             yield "errors", section.title, join([intro, plot, section_body(section)])
@@ -213,6 +215,6 @@ def _hash(text: str) -> str:
 
 def _method_css() -> str:
     """Return one colour per method, the same as everywhere in the package."""
-    light = "".join(f".m-{kind}{{--m:{style.light}}}" for kind, style in METHOD_STYLES.items())
-    dark = "".join(f".m-{kind}{{--m:{style.dark}}}" for kind, style in METHOD_STYLES.items())
-    return f"\n{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n"
+    light = "".join(f"--{kind}:{style.light};" for kind, style in METHOD_STYLES.items())
+    dark = "".join(f"--{kind}:{style.dark};" for kind, style in METHOD_STYLES.items())
+    return f"\n:root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
