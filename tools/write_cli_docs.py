@@ -31,8 +31,11 @@ The same code as the notebook, without a notebook. `python -m trtcal_widgets` is
 - **Exit codes**: 0 done; 1 `diff` found a difference, or `debug` no plan; 2 wrong usage or an error; 130 stopped with
   Ctrl-C.
 - **Errors** are one message on stderr that says what to do. `--debug` shows the Python traceback as well.
-- **Files** are replaced in one step: a full disk or a power cut leaves the old file. Calibrating again replaces a
-  cache without asking; any other kind of file at the output path is left alone unless `--force` is given.
+- **Files** are replaced in one step: a full disk or a power cut leaves the old file. A file that is there is replaced
+  without asking only where its content says that it is of the kind that the command writes: a calibration cache by its
+  header, a session, a plan, a report and a Q/DQ model by trtcal's own mark, another table of scales where trtcal would
+  have written the same bytes. Anything else is left alone unless `--force` is given. Two outputs, or an output and a
+  file that is read, are never the same file, whatever their names.
 - **Progress** goes to stderr: a bar on a terminal, a few plain lines elsewhere. Results go to stdout.
 - **Ctrl-C** stops after the batch at hand and writes no cache, because a cache of part of the data looks like a whole
   one. With `--session FILE` the batches that are done are kept.

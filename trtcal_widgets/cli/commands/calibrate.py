@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
-from trtcal_widgets.cli.outputs import check_output, is_scale_file, is_session_file
+from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
 from trtcal_widgets.cli.progress import done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import warning_lines
@@ -106,9 +106,8 @@ def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph
 
 
 def _check_paths(arguments: argparse.Namespace, output: Path) -> None:
-    check_output(output, is_scale_file, "a calibration cache", force=arguments.force)
-    if arguments.session:
-        check_output(Path(arguments.session), is_session_file, "a saved session", force=arguments.force)
+    outputs = (Output("--output", output, CACHE), Output("--session", arguments.session, SESSION))
+    check_outputs(outputs, inputs=(arguments.model, arguments.data), force=arguments.force)
 
 
 def _complete(session: CalibrationSession) -> bool:

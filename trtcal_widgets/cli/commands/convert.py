@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.commands.qdq import add_qdq_arguments, check_only_qdq, convert_to_qdq
-from trtcal_widgets.cli.outputs import check_output, is_scale_file
+from trtcal_widgets.cli.outputs import Output, check_outputs, table_kind
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.formats.cache import KNOWN_ALGORITHMS, CalibrationCache
+from trtcal_widgets.formats.detect import check_format
 from trtcal_widgets.formats.reading import (
     CONVERT_TARGETS,
     convert,
@@ -53,7 +53,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="replace OUT even where it is FILE itself or no such file; with --to qdq: take another model's scales",
+        help="replace OUT even where it is something else; with --to qdq: take another model's scales",
     )
     add_qdq_arguments(parser)
 
@@ -64,9 +64,8 @@ def _run(arguments: argparse.Namespace) -> int:
     check_only_qdq(arguments)
     output = Path(arguments.output)
     table = read_scale_file(arguments.file)
-    if not arguments.force and output.exists() and os.path.samefile(arguments.file, output):  # noqa: PTH121 - links
-        raise ExportError(f"{output} is the file that is read. Choose another name, or add --force to replace it.")
-    check_output(output, is_scale_file, "a file of scales or ranges", force=arguments.force)
+    kind = table_kind(check_format(arguments.to))
+    check_outputs([Output("--output", output, kind)], inputs=[arguments.file], force=arguments.force)
     _refuse_unusable(table, arguments)
     data = convert(
         table,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
+from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output, check_outputs, is_kind
 from trtcal_widgets.cli.progress import show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.common.text_tables import Column, table_lines
@@ -57,6 +58,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", metavar="FILE", help="remember every score here; a stopped search goes on from it")
     parser.add_argument("--plan", metavar="FILE", help="write the plan as JSON")
     parser.add_argument("--qdq", metavar="FILE", help="write the model with Q/DQ by the plan")
+    parser.add_argument("--force", action="store_true", help="replace a FILE even where it is something else")
     add_data_arguments(parser)
 
 
@@ -66,6 +68,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.eval_batches is not None and arguments.eval_batches < 1:
         raise UsageError(f"--eval-batches must be at least 1, not {arguments.eval_batches}")
+    check_outputs(
+        (
+            Output("--state", arguments.state, SEARCH),
+            Output("--plan", arguments.plan, PLAN),
+            Output("--qdq", arguments.qdq, QDQ_MODEL),
+        ),
+        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels),
+        force=arguments.force,
+    )
     model = load_model(arguments.model)
     batch_size = arguments.batch_size or default_batch_size(model.graph)
     evaluation = Evaluation(
@@ -95,11 +106,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:
     """Return a calibrated session: a saved one, or one that is run now."""
-    from trtcal_widgets.cli.outputs import is_session_file
     from trtcal_widgets.session import CalibrationSession
 
     data = Path(arguments.data)
-    if data.is_file() and data.suffix != ".npz" and is_session_file(data):
+    if data.is_file() and is_kind(data, SESSION):
         return CalibrationSession.load(data, arguments.model)
     from trtcal_widgets.model.load import load_graph
 

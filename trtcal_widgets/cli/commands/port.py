@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.cli.outputs import check_output, is_scale_file
+from trtcal_widgets.cli.outputs import REPORT, Output, check_outputs, table_kind
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.formats.reading import read_scale_file
+from trtcal_widgets.formats.reading import ScaleTable, read_scale_file
 
 if TYPE_CHECKING:
     import argparse
@@ -30,8 +30,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.export.port.scales import port_scales
 
     output = Path(arguments.output)
-    check_output(output, is_scale_file, "a file of scales or ranges", force=arguments.force)
     table = read_scale_file(arguments.cache)
+    outputs = (
+        Output("--output", output, table_kind(table.format if isinstance(table, ScaleTable) else "cache")),
+        Output("--json", arguments.json, REPORT),
+    )
+    check_outputs(outputs, inputs=(arguments.old, arguments.new, arguments.cache), force=arguments.force)
     result = port_scales(arguments.old, arguments.new, table, force=arguments.force)
     result.write(output)
     if arguments.json:

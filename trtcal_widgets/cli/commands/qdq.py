@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.cli.outputs import check_output
+from trtcal_widgets.cli.outputs import QDQ_MODEL, REPORT, Output, check_outputs
 from trtcal_widgets.cli.registry import OK
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.errors import ExportError, ModelError, UsageError
+from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.formats.reading import read_scale_file
 
 if TYPE_CHECKING:
@@ -58,10 +57,9 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
         )
     output = Path(arguments.output)
     table = read_scale_file(arguments.file)
-    for other in (arguments.file, arguments.model):
-        if output.exists() and Path(other).exists() and os.path.samefile(other, output):  # noqa: PTH121 - links
-            raise ExportError(f"{output} is a file that is read. Choose another name for the Q/DQ model.")
-    check_output(output, _is_onnx, "an ONNX model", force=arguments.force)
+    outputs = (Output("--output", output, QDQ_MODEL), Output("--report", arguments.report, REPORT))
+    inputs = (arguments.file, arguments.model, arguments.plan)
+    check_outputs(outputs, inputs=inputs, force=arguments.force)
     plan = PrecisionPlan.load(arguments.plan) if arguments.plan else None
     placement = arguments.placement or "recommended"
     result = build_qdq(arguments.model, table, placement=placement, plan=plan, force=arguments.force)
@@ -73,14 +71,3 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
     print(result.report.to_text())
     print(f"\nwritten: {', '.join(printable(str(file)) for file in files)}")
     return OK
-
-
-def _is_onnx(path: Path) -> bool:
-    """Whether the file is an ONNX model, such as an earlier run wrote."""
-    from trtcal_widgets.model.files import read_proto
-
-    try:
-        read_proto(path)
-    except ModelError:
-        return False
-    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.cli.outputs import check_output
+from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.common.words import count_of
 
@@ -41,7 +41,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.worst < 1:
         raise UsageError(f"--worst is 1 or more, not {arguments.worst}")
     output = Path(arguments.output)
-    check_output(output, is_html_file, "an HTML file", force=arguments.force)
+    inputs = (arguments.session, arguments.model, arguments.plan)
+    check_outputs([Output("--output", output, PAGE)], inputs=inputs, force=arguments.force)
     plan = PrecisionPlan.load(arguments.plan) if arguments.plan else None
     with CalibrationSession.load(arguments.session) as session:
         # The hash of the model is compared with that of the session.
@@ -53,16 +54,6 @@ def _run(arguments: argparse.Namespace) -> int:
     severe = sum(hazard.severity == "severe" for hazard in hazards)
     print(f"wrote {output}: {count_of(len(hazards), 'hazard')}, {severe:,} severe")
     return OK
-
-
-def is_html_file(path: Path) -> bool:
-    """Whether the file is empty or starts as an HTML page does."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(200).lstrip().lower()
-    except OSError:
-        return False
-    return not start or start.startswith((b"<!doctype html", b"<html"))
 
 
 COMMAND = Command(

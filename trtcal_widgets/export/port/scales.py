@@ -83,7 +83,12 @@ class PortReport:
         data = asdict(self)
         for row in data["ported"]:
             row["scale"] = row["scale"] if math.isfinite(row["scale"]) else str(row["scale"])
-        return json.dumps({**data, "counts": self.counts}, indent=1, ensure_ascii=False, allow_nan=False)
+        return json.dumps(
+            {"format": "trtcal_widgets report", **data, "counts": self.counts},
+            indent=1,
+            ensure_ascii=False,
+            allow_nan=False,
+        )
 
     def to_text(self) -> str:
         """Return the report for a terminal."""

@@ -31,7 +31,7 @@ from trtcal_widgets.export.qdq.report import LeftNode, MissingScale, QdqReport, 
 from trtcal_widgets.export.qdq.scales import rows_of
 from trtcal_widgets.export.qdq.upgrade import HALF_OPSET, PER_CHANNEL_OPSET, upgraded
 from trtcal_widgets.export.qdq.weights import WeightScales
-from trtcal_widgets.export.qdq.write import write_model
+from trtcal_widgets.export.qdq.write import signed, write_model
 from trtcal_widgets.model.kinds import is_default_domain
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
@@ -210,7 +210,7 @@ class QdqBuilder:
         self._refuse_nothing(decision, plan, only)
         pairs = _pairs(self.graph, decision)
         proto, note = self._base(HALF_OPSET if any(pair.dtype == "float16" for pair in pairs) else PER_CHANNEL_OPSET)
-        names = insert_pairs(proto, pairs)
+        names = insert_pairs(signed(proto), pairs)
         quantized = tuple(_quantized(self.graph, pair, name, decision) for pair, name in zip(pairs, names, strict=True))
         return QdqResult(
             proto, self.model.path.parent, self._report(proto, decision, quantized, (note,) if note else ())

@@ -154,7 +154,7 @@ class QdqReport:
 
     def to_json(self) -> str:
         """Return the report as JSON text; infinite and missing scales are the texts ``inf`` and ``nan``."""
-        data: dict[str, Any] = asdict(self)
+        data: dict[str, Any] = {"format": "trtcal_widgets report", **asdict(self)}
         data["match_share"] = self.match_share
         return json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False)
 

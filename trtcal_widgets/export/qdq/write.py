@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import ExportError, ModelError
 from trtcal_widgets.model.files import iter_tensors, read_proto
 from trtcal_widgets.model.tap import MAX_PROTO_BYTES
@@ -24,7 +25,7 @@ from trtcal_widgets.model.tap import MAX_PROTO_BYTES
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
-__all__ = ["write_model"]
+__all__ = ["is_our_model", "signed", "write_model"]
 
 _CHUNK = 1 << 22
 _ALIGNMENT = 4096
@@ -32,6 +33,23 @@ _ALIGNMENT = 4096
 
 _STAYS_INLINE = 1024
 """Bytes: smaller tensors stay in the model file, where shape inference finds them."""
+
+
+_OURS, _QDQ = "trtcal_widgets", "Q/DQ"
+
+
+def is_our_model(proto: ModelProto) -> bool:
+    """Whether this package wrote a Q/DQ model: it says so as the producer."""
+    return str(proto.producer_name) == _OURS and _QDQ in str(proto.producer_version)
+
+
+def signed(proto: ModelProto) -> ModelProto:
+    """Name this package as the producer of a model, beside the one before."""
+    if not is_our_model(proto):
+        before = " ".join(text for text in (proto.producer_name, proto.producer_version) if text)
+        proto.producer_name = _OURS
+        proto.producer_version = f"{__version__} {_QDQ}" + (f", from {before}" if before else "")
+    return proto
 
 
 def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -> tuple[Path, ...]:
