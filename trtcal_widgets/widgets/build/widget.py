@@ -29,8 +29,8 @@ __all__ = ["BuildPanel", "BuildView"]
 class BuildView(Panel):
     """The panel in the browser: ``state`` and ``log`` down, events up."""
 
-    _esm = script("theme.js", "root.js", "build/build_log.js", "build/build_panel.js")
-    _css = style("build/build_panel.css")
+    _esm = script("build/panel")
+    _css = style("build")
 
     log = traitlets.Dict().tag(sync=True)
 

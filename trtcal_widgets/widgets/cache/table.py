@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PAGE", "CacheTable"]
 
 PAGE = 100
-"""Rows per message, as in ``cache_table.js``."""
+"""Rows per message, as in ``js/table.js``."""
 
 NOTHING = "–"
 
@@ -41,8 +41,8 @@ class CacheTable(anywidget.AnyWidget):
     ``selected_at`` and ``detail``.
     """
 
-    _esm = script("theme.js", "cache/cache_table.js")
-    _css = style("cache/cache_table.css")
+    _esm = script("cache/table")
+    _css = style("cache")
 
     search = traitlets.Unicode("").tag(sync=True)
     group = traitlets.Unicode(ALL).tag(sync=True)

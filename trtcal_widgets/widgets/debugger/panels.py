@@ -83,8 +83,8 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
 class DebugShellPanel(Panel):
     """The header; it also reads the theme and the keyboard, and brings the style sheets."""
 
-    _esm = script("theme.js", "root.js", "debugger/debug_shell.js")
-    _css = style("debugger/debug.css")
+    _esm = script("debugger/shell")
+    _css = style("debugger")
 
     theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
     palette = traitlets.Dict().tag(sync=True)
@@ -97,7 +97,7 @@ class DebugShellPanel(Panel):
 class DebugSummaryPanel(Panel):
     """Scores before and after, and the search for a plan."""
 
-    _esm = script("debugger/debug_summary.js")
+    _esm = script("debugger/summary")
 
     def __init__(self) -> None:
         super().__init__(help=HELP["summary"])
@@ -106,7 +106,7 @@ class DebugSummaryPanel(Panel):
 class DebugLayersPanel(Panel):
     """The layers: ``columns`` and ``rows`` go once per run, ``keep`` and ``selected`` are places in them."""
 
-    _esm = script("long_list.js", "debugger/debug_layers.js")
+    _esm = script("debugger/layers")
 
     columns = traitlets.Dict().tag(sync=True)
     rows = traitlets.Dict().tag(sync=True)
@@ -120,7 +120,7 @@ class DebugLayersPanel(Panel):
 class DebugDetailPanel(Panel):
     """The chosen tensor, and what other thresholds would give."""
 
-    _esm = script("debugger/debug_detail.js")
+    _esm = script("debugger/detail")
 
     def __init__(self) -> None:
         super().__init__(help=HELP["detail"])
@@ -129,7 +129,7 @@ class DebugDetailPanel(Panel):
 class DebugHazardsPanel(Panel):
     """What often costs accuracy, found in the graph and in the measurements."""
 
-    _esm = script("debugger/debug_hazards.js")
+    _esm = script("debugger/hazards")
 
     def __init__(self) -> None:
         super().__init__(help=HELP["hazards"])
@@ -138,7 +138,7 @@ class DebugHazardsPanel(Panel):
 class DebugExportPanel(Panel):
     """The plan as files and as text for other tools."""
 
-    _esm = script("debugger/debug_export.js")
+    _esm = script("debugger/export")
 
     def __init__(self) -> None:
         super().__init__(help=HELP["export"])

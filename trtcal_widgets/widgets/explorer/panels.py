@@ -118,8 +118,8 @@ class Panel(anywidget.AnyWidget):
 class ShellPanel(Panel):
     """The header; it also reads the theme and the keyboard, and brings the style sheet."""
 
-    _esm = script("theme.js", "root.js", "explorer/shell.js")
-    _css = style()
+    _esm = script("explorer/shell")
+    _css = style("explorer")
 
     theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
     palette = traitlets.Dict().tag(sync=True)
@@ -132,7 +132,7 @@ class ShellPanel(Panel):
 class StepperPanel(Panel):
     """Run control, the strip of batches, the pictures of the last batch."""
 
-    _esm = script("explorer/stepper.js")
+    _esm = script("explorer/stepper")
 
     thumbs = traitlets.Dict({"width": 0, "height": 0, "count": 0, "label": ""}).tag(sync=True)
     pixels = traitlets.Bytes(b"").tag(sync=True)
@@ -147,7 +147,7 @@ class ListPanel(Panel):
     ``columns`` goes once, ``rows`` where all numbers are new, ``patch`` where a few rows are.
     """
 
-    _esm = script("long_list.js", "explorer/tensor_list.js")
+    _esm = script("explorer/tensor_list")
 
     columns = traitlets.Dict().tag(sync=True)
     rows = traitlets.Dict().tag(sync=True)
@@ -170,7 +170,7 @@ class ListPanel(Panel):
 class DetailPanel(Panel):
     """The chosen tensor: facts, methods, amax."""
 
-    _esm = script("explorer/detail.js")
+    _esm = script("explorer/detail")
 
     def __init__(self) -> None:
         super().__init__(help=HELP["histogram"].as_state())
@@ -179,7 +179,7 @@ class DetailPanel(Panel):
 class NumbersPanel(Panel):
     """What the threshold costs."""
 
-    _esm = script("numbers.js")
+    _esm = script("kit/numbers")
 
     def __init__(self) -> None:
         super().__init__(help=HELP["numbers"].as_state())
@@ -188,7 +188,7 @@ class NumbersPanel(Panel):
 class ExportPanel(Panel):
     """The calibration cache: header, rows, preview, file."""
 
-    _esm = script("explorer/export.js")
+    _esm = script("explorer/export")
 
     def __init__(self) -> None:
         super().__init__(help=HELP["export"].as_state())
@@ -197,7 +197,7 @@ class ExportPanel(Panel):
 class CaptionPanel(Panel):
     """A plot's title and its help."""
 
-    _esm = script("caption.js")
+    _esm = script("kit/caption")
 
     name = traitlets.Unicode().tag(sync=True)
 

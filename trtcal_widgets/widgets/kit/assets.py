@@ -9,27 +9,23 @@ from typing import Any
 import anywidget
 import traitlets
 
-__all__ = ["PlotlyScript", "asset", "plotly_script", "script", "style"]
+__all__ = ["PlotlyScript", "plotly_script", "script", "style"]
 
 
 @cache
-def asset(name: str) -> str:
-    """Return the text of a file of a screen, or of the kit: ``explorer/stepper.js``."""
-    screen, _, file = name.rpartition("/")
-    return (resources.files("trtcal_widgets.widgets") / (screen or "kit") / "js" / file).read_text(encoding="utf-8")
+def _built(name: str) -> str:
+    """Return the text of a file that ``frontend/build.mjs`` made of a screen's sources."""
+    return (resources.files("trtcal_widgets.widgets") / "static" / name).read_text(encoding="utf-8")
 
 
-def script(*names: str) -> str:
-    """Return a panel's module, with the helpers for all of them and the files that it shares with some in front.
-
-    A module in a notebook cannot import its neighbour; the last of ``names`` is the panel's own file.
-    """
-    return "\n".join(map(asset, ("common.js", *names)))
+def script(panel: str) -> str:
+    """Return a panel's module with all that it imports: ``explorer/stepper`` is ``explorer/js/stepper.js``."""
+    return _built(f"{panel}.js")
 
 
-def style(*names: str) -> str:
-    """Return style sheets as one; the package's own comes first."""
-    return "\n".join(map(asset, ("screens.css", *names)))
+def style(screen: str) -> str:
+    """Return a screen's style sheet with that of the kit: ``explorer``."""
+    return _built(f"{screen}/{screen}.css")
 
 
 class PlotlyScript(anywidget.AnyWidget):

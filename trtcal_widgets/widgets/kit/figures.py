@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.palette import THEMES
-from trtcal_widgets.widgets.kit.assets import asset, plotly_script
+from trtcal_widgets.widgets.kit.assets import plotly_script, script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ def _figure_class() -> Any:
         that was still loading Plotly's script when the messages came, would show the figure as it was first made.
         """
 
-        _esm = asset("figure.js")
+        _esm = script("kit/figure")
         script = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
         fresh = traitlets.Int(0).tag(sync=True)
 

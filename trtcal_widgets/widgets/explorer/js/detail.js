@@ -1,5 +1,10 @@
 // The chosen tensor: what it is, which threshold holds, the methods to pick from.
 
+import { button, copyButton, helpButton } from "../../kit/js/controls.js";
+import { h, nameParts, setOptions, setText } from "../../kit/js/dom.js";
+import { icon, marker } from "../../kit/js/icons.js";
+import { follow } from "../../kit/js/model.js";
+
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
   const name = h("span", { class: "tc-title tc-name", testid: "tc-tensor-name" });

@@ -1,5 +1,9 @@
 // What do I take away: the header, which rows, the text, the file.
 
+import { button, helpButton } from "../../kit/js/controls.js";
+import { h, setOptions, setText } from "../../kit/js/dom.js";
+import { follow } from "../../kit/js/model.js";
+
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
   const change = () => send("export_set", { algorithm: algorithm.value, version: version.value, rows: rows.value, path: path.value });

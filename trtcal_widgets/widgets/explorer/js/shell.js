@@ -1,18 +1,15 @@
 // The header: what is calibrated, undo and redo, the method for all, messages; it also sets up the root.
 
-const SHORTCUTS = [["← →", "one batch back or forward"], ["↑ ↓", "previous or next tensor"], ["/", "search tensors"],
-  ["z", "undo"], ["Z or y", "redo"]];
+import { button, noticeBox, shortcutsHelp } from "../../kit/js/controls.js";
+import { h, nameParts, setOptions, setText } from "../../kit/js/dom.js";
+import { focusKey, moveKeys, undoKeys } from "../../kit/js/keyboard.js";
+import { follow } from "../../kit/js/model.js";
+import { setUpRoot, whenAttached } from "../../kit/js/root.js";
 
-function setUp(root, model) {
-  const send = (type) => model.send({ type });
-  const actions = {
-    ArrowLeft: () => send("back"), ArrowRight: () => send("forward"), z: () => send("undo"), Z: () => send("redo"), y: () => send("redo"),
-    ArrowUp: () => root.dispatchEvent(new CustomEvent("tc-move", { detail: -1 })),
-    ArrowDown: () => root.dispatchEvent(new CustomEvent("tc-move", { detail: 1 })),
-    "/": () => root.querySelector("[data-testid=tc-search]")?.focus(),
-  };
-  return setUpRoot(root, model, { label: "Calibration explorer", testid: "tc-explorer", actions });
-}
+const KEYS = [
+  ["← →", "one batch back or forward", { ArrowLeft: "back", ArrowRight: "forward" }],
+  ...moveKeys("previous or next tensor"), ...focusKey("/", "search tensors", "tc-search"), ...undoKeys("undo", "redo"),
+];
 
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
@@ -30,7 +27,7 @@ function render({ model, el }) {
   el.append(
     h("div", { class: "tc-header" },
       h("div", { class: "tc-header-what" }, title, facts),
-      h("div", { class: "tc-header-do" }, h("label", { class: "tc-label" }, h("span", { text: "all tensors" }), all), mine, reset, undo, redo, shortcutsHelp(SHORTCUTS, "explorer", "tc-keys"))),
+      h("div", { class: "tc-header-do" }, h("label", { class: "tc-label" }, h("span", { text: "all tensors" }), all), mine, reset, undo, redo, shortcutsHelp(KEYS, "explorer", "tc-keys"))),
     notice.node,
   );
   const update = () => {
@@ -48,7 +45,8 @@ function render({ model, el }) {
     notice.show(state.notice);
   };
   cleanups.push(follow(model, ["state"], update));
-  cleanups.push(whenAttached(el, (root) => cleanups.push(setUp(root, model))));
+  cleanups.push(whenAttached(el, (root) => cleanups.push(
+    setUpRoot(root, model, { label: "Calibration explorer", testid: "tc-explorer", keys: KEYS }))));
   return () => cleanups.forEach((clean) => clean());
 }
 

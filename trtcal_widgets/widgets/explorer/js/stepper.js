@@ -1,5 +1,10 @@
 // Where am I: run control, the strip of batches, the pictures of the last batch.
 
+import { button, helpButton } from "../../kit/js/controls.js";
+import { h, setText } from "../../kit/js/dom.js";
+import { icon } from "../../kit/js/icons.js";
+import { follow } from "../../kit/js/model.js";
+
 const MANY = 64;
 
 function render({ model, el }) {

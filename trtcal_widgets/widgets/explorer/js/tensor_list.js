@@ -1,5 +1,12 @@
 // Every tensor: searched, sorted and filtered here.
 
+import { button, helpButton } from "../../kit/js/controls.js";
+import { h, nameParts, option, setOptions, setText } from "../../kit/js/dom.js";
+import { icon, kindOf, marker } from "../../kit/js/icons.js";
+import { follow } from "../../kit/js/model.js";
+import { byNumber, countText, rowList } from "../../kit/js/row_list.js";
+import { matcher, notFound, searchField } from "../../kit/js/search.js";
+
 const SORTS = [["graph", "graph order"], ["name", "name"], ["amax", "amax"], ["sqnr", "SQNR"], ["dis", "disagreement"]];
 // Which end is looked at first: poor SQNR, large amax, large disagreement.
 const START_DOWN = new Set(["amax", "dis"]);
@@ -21,14 +28,14 @@ function valueText(rows, index, sort) {
 
 /** Which rows are shown, in which order. */
 function arrange(columns, rows, view) {
-  const wanted = view.search.trim().toLowerCase();
+  const { fits } = view.wanted;
   const order = [];
   for (let i = 0; i < columns.names.length; i += 1) {
     if (view.cached && !columns.cached[i]) continue;
     if (view.op && columns.op_names[columns.ops[i]] !== view.op) continue;
     if (view.mine && !rows.mine[i]) continue;
     if (view.odd && !rows.odd[i]) continue;
-    if (wanted && !columns.lower[i].includes(wanted)) continue;
+    if (!fits(columns.names[i])) continue;
     order.push(i);
   }
   const sign = view.down ? -1 : 1;
@@ -38,7 +45,7 @@ function arrange(columns, rows, view) {
 }
 
 function render({ model, el }) {
-  const view = { search: "", sort: "graph", down: false, op: "", mine: false, odd: false, cached: true };
+  const view = { wanted: matcher(""), sort: "graph", down: false, op: "", mine: false, odd: false, cached: true };
   let columns = null;
   let rows = null;
 
@@ -47,12 +54,12 @@ function render({ model, el }) {
   const op = h("select", { class: "tc-select", "aria-label": "Operator type", title: "Only tensors that this operator makes", testid: "tc-filter-op" });
   const chip = (key, text, label) => h("button", { type: "button", class: "tc-chip", "aria-pressed": String(view[key]), title: label, testid: `tc-filter-${key}`, text,
     on: { click: (event) => { view[key] = !view[key]; event.currentTarget.setAttribute("aria-pressed", String(view[key])); refresh(); } } });
-  const list = longList(el, {
+  const list = rowList(el, {
     props: { class: "tc-rows", "aria-label": "Tensors", testid: "tc-rows" }, row: { class: "tc-row", testid: "tc-row" }, empty: { testid: "tc-list-empty" },
     fill: (row, index) => fill(row, index), ask: (index) => model.send({ type: "select", index }),
   });
   const search = searchField(list, { class: "tc-input", placeholder: "search tensors  ( / )", "aria-label": "Search tensors", testid: "tc-search" },
-    (text) => { view.search = text; refresh(); });
+    (text) => { view.wanted = matcher(text); refresh(); });
   const count = h("span", { class: "tc-faint", testid: "tc-count", "aria-live": "polite" });
   el.append(h("div", { class: "tc-list" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "tensors" }), count, helpButton(model.get("help"), "tc-help-list")),
@@ -80,7 +87,7 @@ function render({ model, el }) {
     const order = arrange(columns, rows, view);
     direction.replaceChildren(icon(view.down ? "down" : "up"));
     setText(count, countText(order.length, columns.names.length));
-    list.show(order, "No tensor fits the search and the filters.");
+    list.show(order, notFound(view.wanted, "No tensor fits the search and the filters."));
   };
 
   sort.addEventListener("change", () => { view.sort = sort.value; view.down = START_DOWN.has(view.sort); list.toTop(); refresh(); });
@@ -88,7 +95,7 @@ function render({ model, el }) {
   const readColumns = () => {
     const sent = model.get("columns");
     if (!sent.names) return;
-    columns = { ...sent, lower: sent.names.map((name) => name.toLowerCase()) };
+    columns = sent;
     const counts = new Map();
     sent.ops.forEach((k) => counts.set(k, (counts.get(k) ?? 0) + 1));
     const ops = [...counts].map(([k, n]) => [sent.op_names[k], `${sent.op_names[k]} (${n})`]).sort((a, b) => a[0].localeCompare(b[0]));

@@ -1,5 +1,9 @@
 // A panel's title and its "what am I seeing".
 
+import { helpButton } from "./controls.js";
+import { h, setText } from "./dom.js";
+import { follow } from "./model.js";
+
 function render({ model, el }) {
   const title = h("span", { class: "tc-panel-title" });
   const note = h("span", { class: "tc-faint tc-caption-note", testid: `tc-note-${model.get("name")}` });

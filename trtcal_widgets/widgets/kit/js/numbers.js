@@ -1,5 +1,9 @@
 // What the threshold costs: every number with its unit, exact on hover, copied with one click.
 
+import { copyButton, helpButton } from "./controls.js";
+import { h, nameParts, setText, toggle } from "./dom.js";
+import { follow } from "./model.js";
+
 function render({ model, el }) {
   const grid = h("div", { class: "tc-numbers", role: "list", "aria-label": "Numbers of the chosen tensor", testid: "tc-numbers" });
   const members = h("div", { class: "tc-members", testid: "tc-members" });

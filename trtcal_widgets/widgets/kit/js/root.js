@@ -1,22 +1,7 @@
-// What stands around the panels of a widget: its root with theme and keyboard, the list of keys, the message.
+// What stands around the panels of a widget: its root with name, theme, keyboard and focus.
 
-function typing(target) {
-  return target.closest?.("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable=true]");
-}
-
-/** Keys and what they do hold inside the root only; JupyterLab's own are kept off it (z, arrows and x mean something there). */
-function bindKeys(root, actions) {
-  const onKey = (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    const action = actions[event.key];
-    if (!action || (event.target.type === "range" && event.key.startsWith("Arrow"))) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  };
-  root.addEventListener("keydown", onKey);
-  return () => root.removeEventListener("keydown", onKey);
-}
+import { bindKeys } from "./keyboard.js";
+import { readTheme, watchTheme } from "./theme.js";
 
 /** Plotly listens to the window's size alone: pass a change of the root's width on to it. */
 function passResize(root) {
@@ -35,8 +20,16 @@ function passResize(root) {
   };
 }
 
+/** The static picture is for a notebook without its kernel; where the widget lives it would be seen twice. */
+function hidePicture(root) {
+  for (const picture of document.querySelectorAll(".trtcal-static")) {
+    if (!root.classList.contains(`tc-of-${picture.dataset.of}`)) continue;
+    (picture.closest(".jp-OutputArea-child") ?? picture).style.display = "none";
+  }
+}
+
 /** The root is there only once the view is attached: call `callback` with it then. Returns the clean-up. */
-function whenAttached(el, callback) {
+export function whenAttached(el, callback) {
   const look = () => {
     const root = el.closest(".trtcal-root");
     if (root) callback(root);
@@ -70,35 +63,42 @@ function followTheme(root, model) {
   });
 }
 
+/** Whether an element can have the focus still. */
+function alive(node) {
+  return node.isConnected && !node.matches(":disabled") && node.getClientRects().length > 0;
+}
+
+/** A control that is switched off, hidden or replaced while it has the focus would leave it to the page: the root takes it. */
+function keepFocus(root) {
+  let focused = null;
+  const rescue = () => {
+    if (!focused || alive(focused)) return;
+    const now = root.getRootNode().activeElement;
+    if (root.isConnected && (!now || now === document.body || now === focused)) root.focus({ preventScroll: true });
+    focused = null;
+  };
+  const onFocus = (event) => { focused = event.target; };
+  const onBlur = ({ target, relatedTarget }) => {
+    // Whoever leaves by a click elsewhere leaves a control that is still there.
+    if (relatedTarget) focused = null;
+    else queueMicrotask(() => { if (focused === target && alive(target)) focused = null; else rescue(); });
+  };
+  const observer = new MutationObserver(rescue);
+  root.addEventListener("focusin", onFocus);
+  root.addEventListener("focusout", onBlur);
+  observer.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled", "hidden"] });
+  return () => {
+    observer.disconnect();
+    root.removeEventListener("focusin", onFocus);
+    root.removeEventListener("focusout", onBlur);
+  };
+}
+
 /** A root that has the focus, keys, and plots that fit its width. Returns the clean-up. */
-function setUpRoot(root, model, { label, testid, actions }) {
+export function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
   hidePicture(root);
-  const cleanups = [followTheme(root, model), bindKeys(root, actions), passResize(root)];
+  const cleanups = [followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepFocus(root), passResize(root)];
   return () => cleanups.forEach((clean) => clean());
-}
-
-/** "keys": which there are (pairs of a key and what it does), and where they hold. */
-function shortcutsHelp(shortcuts, where, testid) {
-  const box = h("details", { class: "tc-help", testid });
-  const body = h("div", { class: "tc-help-body", role: "note" }, h("strong", { text: "Keyboard" }));
-  for (const [keys, what] of shortcuts) {
-    body.append(h("div", { class: "tc-key-row" }, h("kbd", { text: keys }), h("span", { text: what })));
-  }
-  body.append(h("p", { class: "tc-faint", text: `Click anywhere in the ${where} first, so that it has the focus.` }));
-  box.append(h("summary", { class: "tc-wide", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts", text: "keys" }), body);
-  return box;
-}
-
-/** The message to the user, closed with a button; returns its node and a function that shows a text. */
-function noticeBox(testid, send) {
-  const text = h("div", { class: "tc-notice-text" });
-  const node = h("div", { class: "tc-notice", role: "alert", testid, hidden: true },
-    icon("warn"), text, button("cancel", "Close this message", `${testid}-close`, () => send("dismiss")));
-  const show = (notice) => {
-    node.hidden = !notice;
-    setText(text, notice);
-  };
-  return { node, show };
 }

@@ -1,7 +1,7 @@
 // Light or dark, from whatever front end the notebook is in.
 
 /** "dark" or "light": what JupyterLab, VS Code or Colab say, else the system. */
-function readTheme() {
+export function readTheme() {
   const body = document.body.dataset;
   if (body.jpThemeLight) return body.jpThemeLight === "false" ? "dark" : "light";
   if (body.vscodeThemeKind) return /dark|high-contrast$/.test(body.vscodeThemeKind) ? "dark" : "light";
@@ -12,7 +12,7 @@ function readTheme() {
 }
 
 /** Call `apply` now and whenever the theme may have changed; returns the clean-up. */
-function watchTheme(apply) {
+export function watchTheme(apply) {
   const observer = new MutationObserver(apply);
   const options = { attributes: true, attributeFilter: ["data-jp-theme-light", "data-vscode-theme-kind", "theme", "data-theme", "class"] };
   observer.observe(document.body, options);

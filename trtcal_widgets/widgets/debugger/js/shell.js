@@ -1,17 +1,18 @@
 // The debugger's header: what is judged, run and cancel, how far it is, what is out of date; it also sets up the root.
 
-const SHORTCUTS = [["↑ ↓", "previous or next layer"], ["k", "keep the layer in higher precision, or quantise it again"], ["r", "run, or refresh"],
-  ["Esc", "cancel"], ["z", "undo the last change of the plan"], ["Z or y", "make it again"]];
+import { button, noticeBox, shortcutsHelp } from "../../kit/js/controls.js";
+import { h, nameParts, setText } from "../../kit/js/dom.js";
+import { icon } from "../../kit/js/icons.js";
+import { moveKeys, undoKeys } from "../../kit/js/keyboard.js";
+import { follow } from "../../kit/js/model.js";
+import { setUpRoot, whenAttached } from "../../kit/js/root.js";
 
-function setUp(root, model) {
-  const send = (type) => model.send({ type });
-  const move = (step) => root.dispatchEvent(new CustomEvent("tc-move", { detail: step }));
-  const actions = {
-    ArrowUp: () => move(-1), ArrowDown: () => move(1), k: () => root.dispatchEvent(new CustomEvent("tc-keep")),
-    r: () => send("run"), Escape: () => send("cancel"), z: () => send("undo"), Z: () => send("redo"), y: () => send("redo"),
-  };
-  return setUpRoot(root, model, { label: "Accuracy debugger", testid: "tc-debugger", actions });
-}
+const KEYS = [
+  ...moveKeys("previous or next layer"),
+  ["k", "keep the layer in higher precision, or quantise it again", { k: (root) => root.dispatchEvent(new CustomEvent("tc-keep")) }],
+  ["r", "run, or refresh", { r: "run" }], ["Esc", "cancel", { Escape: "cancel" }],
+  ...undoKeys("undo the last change of the plan", "make it again"),
+];
 
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
@@ -38,7 +39,7 @@ function render({ model, el }) {
       h("div", { class: "tc-header-what" }, title, facts),
       h("div", { class: "tc-header-do" },
         h("label", { class: "tc-label", title: "Run again by itself whenever a threshold changes in the session" }, auto, h("span", { text: "auto" })),
-        run, undo, redo, shortcutsHelp(SHORTCUTS, "debugger", "tc-dbg-keys"))),
+        run, undo, redo, shortcutsHelp(KEYS, "debugger", "tc-dbg-keys"))),
     h("div", { class: "tc-dbg-status" }, progress, text, cancel), stale, failure, notice.node,
   );
   const update = () => {
@@ -69,7 +70,8 @@ function render({ model, el }) {
     notice.show(state.notice);
   };
   cleanups.push(follow(model, ["state"], update));
-  cleanups.push(whenAttached(el, (root) => cleanups.push(setUp(root, model))));
+  cleanups.push(whenAttached(el, (root) => cleanups.push(
+    setUpRoot(root, model, { label: "Accuracy debugger", testid: "tc-debugger", keys: KEYS }))));
   return () => cleanups.forEach((clean) => clean());
 }
 

@@ -1,5 +1,11 @@
 // Every layer with what it alone costs: sorted here, kept with a tick.
 
+import { helpButton } from "../../kit/js/controls.js";
+import { h, nameParts, setText } from "../../kit/js/dom.js";
+import { follow } from "../../kit/js/model.js";
+import { byNumber, countText, rowList } from "../../kit/js/row_list.js";
+import { matcher, notFound, searchField } from "../../kit/js/search.js";
+
 const COLUMNS = [
   ["graph", "layer", "Graph order", "tc-l-name"],
   ["loss", "loss", "What this layer alone in INT8 costs, everything else in FP32", "tc-l-number"],
@@ -23,9 +29,9 @@ function cellText(rows, key, i) {
 }
 
 function arrange(columns, rows, view) {
-  const wanted = view.search.trim().toLowerCase();
+  const { fits } = view.wanted;
   const order = [];
-  for (let i = 0; i < columns.names.length; i += 1) if (!wanted || columns.lower[i].includes(wanted)) order.push(i);
+  for (let i = 0; i < columns.names.length; i += 1) if (fits(columns.names[i]) || fits(columns.ops[i])) order.push(i);
   const sign = view.down ? -1 : 1;
   if (view.sort === "graph") return view.down ? order.reverse() : order;
   if (view.sort === "loss" && rows.rank) {
@@ -36,7 +42,7 @@ function arrange(columns, rows, view) {
 }
 
 function render({ model, el }) {
-  const view = { search: "", sort: "loss", down: true };
+  const view = { wanted: matcher(""), sort: "loss", down: true };
   let columns = null;
   let rows = null;
   let keep = new Set();
@@ -46,13 +52,13 @@ function render({ model, el }) {
   const count = h("span", { class: "tc-faint", testid: "tc-dbg-count" });
   const heads = h("div", { class: "tc-dbg-heads" }, h("span", { class: "tc-l-keep", text: "keep", title: "Keep the layer in FP16 or FP32" }));
   // The same layer again is a question too: the tensor that is shown may be another one by now.
-  const list = longList(el, {
+  const list = rowList(el, {
     props: { class: "tc-rows tc-dbg-rows", "aria-label": "Layers", testid: "tc-dbg-rows" }, row: { class: "tc-row tc-dbg-layer", testid: "tc-dbg-layer" },
     empty: { testid: "tc-dbg-layers-empty" }, fill: (row, index) => fill(row, index), ask: (index) => model.send({ type: "layer", index }),
     again: true, keys: { " ": turn },
   });
   const search = searchField(list, { class: "tc-input tc-dbg-search", placeholder: "search layers", "aria-label": "Search layers", testid: "tc-dbg-search" },
-    (text) => { view.search = text; refresh(); });
+    (text) => { view.wanted = matcher(text); refresh(); });
   el.append(h("div", { class: "tc-dbg-layers" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "each layer alone in INT8" }), count, search, helpButton(model.get("help"), "tc-help-dbg-layers")), heads, list.body));
   const buttons = new Map();
@@ -92,12 +98,12 @@ function render({ model, el }) {
     const order = columns && rows && rows.loss ? arrange(columns, rows, view) : [];
     const kept = keep.size ? ` · ${keep.size} kept` : "";
     setText(count, columns ? `${countText(order.length, columns.names.length)}${kept}` : "");
-    list.show(order, columns && view.search ? "No layer fits the search." : model.get("state").empty ?? "");
+    list.show(order, columns && view.wanted.text ? notFound(view.wanted, "No layer fits the search.") : model.get("state").empty ?? "");
   };
 
   const readRows = () => {
     const sent = model.get("columns");
-    columns = sent.names ? { ...sent, lower: sent.names.map((name, i) => `${name} ${sent.ops[i]}`.toLowerCase()) } : null;
+    columns = sent.names ? sent : null;
     rows = model.get("rows");
     list.keepingPlace(refresh);
   };

@@ -1,5 +1,10 @@
 // What one leaves with: the plan, the Q/DQ model, the cache, and the plan in the words of other tools.
 
+import { copyText, helpButton } from "../../kit/js/controls.js";
+import { h, setOptions, setText } from "../../kit/js/dom.js";
+import { icon } from "../../kit/js/icons.js";
+import { follow } from "../../kit/js/model.js";
+
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
   const kind = h("select", { class: "tc-select", testid: "tc-dbg-export-kind", "aria-label": "What to export", on: { change: () => send("export_kind", { kind: kind.value }) } });

@@ -1,5 +1,10 @@
 // The chosen tensor: what it is, which layer quantises it, and what other thresholds would give.
 
+import { copyButton, helpButton } from "../../kit/js/controls.js";
+import { h, nameParts, setText, toggle } from "../../kit/js/dom.js";
+import { kindOf, marker } from "../../kit/js/icons.js";
+import { follow } from "../../kit/js/model.js";
+
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
   const name = h("span", { class: "tc-title tc-name", testid: "tc-dbg-tensor" });

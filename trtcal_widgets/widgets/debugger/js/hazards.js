@@ -1,5 +1,9 @@
 // What often costs accuracy, found in the graph and in what was measured: the reason and the mend of each.
 
+import { helpButton } from "../../kit/js/controls.js";
+import { h, nameParts, setText } from "../../kit/js/dom.js";
+import { follow } from "../../kit/js/model.js";
+
 function render({ model, el }) {
   const note = h("span", { class: "tc-faint", testid: "tc-dbg-hazards-note" });
   const list = h("div", { class: "tc-dbg-hazards", testid: "tc-dbg-hazards", tabindex: "0", role: "list", "aria-label": "Hazards" });

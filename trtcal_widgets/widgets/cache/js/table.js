@@ -1,6 +1,14 @@
 // The cache viewer's table: what the file is, filters, rows. The kernel searches and sorts and sends rows by the page,
 // so that a file of 100,000 rows costs the browser no more than one of 100.
 
+import { copyButton } from "../../kit/js/controls.js";
+import { h, nameParts, option, setText } from "../../kit/js/dom.js";
+import { focusKey } from "../../kit/js/keyboard.js";
+import { follow } from "../../kit/js/model.js";
+import { setUpRoot, whenAttached } from "../../kit/js/root.js";
+import { searchField } from "../../kit/js/search.js";
+import { placeAfter, virtualList } from "../../kit/js/virtual_list.js";
+
 const ROW = 24;
 const PAGE = 100;
 const KEPT_PAGES = 60;
@@ -97,30 +105,25 @@ function detailView(model) {
 function rowsView(model, send) {
   const pages = new Map();
   let generation = -1;
-  const body = h("div", { class: "tc-rows tc-cache-rows", role: "grid", tabindex: "0", "aria-label": "Rows of the cache", testid: "tc-cache-rows" });
-  const spacer = h("div", { class: "tc-spacer", role: "rowgroup" });
-  const empty = h("div", { class: "tc-empty", text: "No row fits the search and the filter.", testid: "tc-cache-empty" });
-  body.append(spacer, empty);
   const view = () => model.get("view");
 
   const rowAt = (at) => {
     const page = Math.floor(at / PAGE);
     if (!pages.has(page)) {
+      forgetFarPages(page);
       pages.set(page, null);
       model.send({ type: "rows", generation, page });
     }
     return pages.get(page)?.[at - page * PAGE];
   };
-  const forgetFarPages = (from) => {
+  const forgetFarPages = (near) => {
     if (pages.size <= KEPT_PAGES) return;
-    const near = Math.floor(from / PAGE);
     for (const page of pages.keys()) if (Math.abs(page - near) > KEPT_PAGES / 3) pages.delete(page);
   };
   const cell = (className, text) => h("span", { class: className, role: "gridcell", text });
   const makeRow = (at) => {
     const data = rowAt(at);
     const row = h("div", { class: "tc-row tc-cache-row", role: "row", testid: "tc-cache-row", "aria-rowindex": at + 1 });
-    row.style.top = `${at * ROW}px`;
     if (!data) {
       row.append(cell("tc-c-name tc-faint", "…"));
       return row;
@@ -138,32 +141,25 @@ function rowsView(model, send) {
     }
     return row;
   };
-  const draw = () => {
-    const total = view().total;
-    const from = Math.max(0, Math.floor(body.scrollTop / ROW) - 8);
-    const to = Math.min(total, Math.ceil((body.scrollTop + body.clientHeight) / ROW) + 8);
-    forgetFarPages(from);
-    const drawn = [];
-    for (let at = from; at < to; at += 1) drawn.push(makeRow(at));
-    spacer.style.height = `${total * ROW}px`;
-    spacer.replaceChildren(...drawn);
-    body.setAttribute("aria-rowcount", total);
-    empty.hidden = total > 0;
+  // Which row is at a place, the kernel knows.
+  const step = (rows) => {
+    const { total } = view();
+    if (total) model.send({ type: "move", to: placeAfter(model.get("selected_at"), rows, total), generation });
   };
-  const reveal = (at) => {
-    if (at < 0) return;
-    const top = at * ROW;
-    if (top < body.scrollTop) body.scrollTop = top;
-    else if (top + ROW > body.scrollTop + body.clientHeight) body.scrollTop = top + ROW - body.clientHeight;
-  };
+  const list = virtualList({
+    props: { class: "tc-rows tc-cache-rows", role: "grid", "aria-label": "Rows of the cache", testid: "tc-cache-rows" },
+    empty: { testid: "tc-cache-empty" }, height: ROW, makeRow, step, press: (key) => key === " ",
+  });
+  const draw = () => list.show(view().total, "No row fits the search and the filter.");
   const update = () => {
     if (view().generation !== generation) {
       ({ generation } = view());
       pages.clear();
       pages.set(0, view().rows);
-      if (model.get("selected_at") < 0) body.scrollTop = 0;
+      if (model.get("selected_at") < 0) list.toTop();
     }
-    reveal(model.get("selected_at"));
+    list.body.setAttribute("aria-rowcount", view().total);
+    list.reveal(model.get("selected_at"));
     draw();
   };
   const onRows = (message) => {
@@ -171,28 +167,13 @@ function rowsView(model, send) {
     pages.set(message.page, message.rows);
     draw();
   };
-  const move = (step) => {
-    const { total } = view();
-    const at = model.get("selected_at");
-    if (total) model.send({ type: "move", to: Math.min(Math.max(at < 0 ? 0 : at + step, 0), total - 1), generation });
-  };
-  body.addEventListener("scroll", draw);
-  body.addEventListener("keydown", (event) => {
-    const page = Math.max(1, Math.floor(body.clientHeight / ROW) - 1);
-    const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
-    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    move(step);
-  });
   model.on("msg:custom", onRows);
-  const resize = new ResizeObserver(draw);
-  resize.observe(body);
+  const unwatch = list.watchSize();
   const clean = () => {
     model.off("msg:custom", onRows);
-    resize.disconnect();
+    unwatch();
   };
-  return { node: body, update, traits: ["view", "selected_at"], clean };
+  return { node: list.body, body: list.body, update, traits: ["view", "selected_at"], clean };
 }
 
 function columnHeads(model, send) {
@@ -215,62 +196,39 @@ function columnHeads(model, send) {
   return { node, update, traits: ["summary", "sort", "descending"] };
 }
 
+const KEYS = focusKey("/", "search tensors", "tc-cache-search");
+
+function searchView(model, send, rows) {
+  let timer = 0;
+  const search = (text) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => send({ search: text }), text ? TYPING_PAUSE : 0);
+  };
+  const field = searchField(rows, { class: "tc-input tc-cache-search", placeholder: "search tensors  ( / )", "aria-label": "Search tensors", testid: "tc-cache-search", title: null }, search);
+  const count = h("span", { class: "tc-faint", "aria-live": "polite", testid: "tc-cache-count-shown" });
+  const update = () => {
+    if (document.activeElement !== field) field.value = model.get("search");
+    setText(count, model.get("view").count_text);
+  };
+  return { node: h("div", { class: "tc-cache-tools" }, field, count), update, traits: ["search", "view"], clean: () => clearTimeout(timer) };
+}
+
 function render({ model, el }) {
   const send = (change) => {
     for (const [key, value] of Object.entries(change)) model.set(key, value);
     model.save_changes();
   };
-  const search = h("input", { type: "search", class: "tc-input tc-cache-search", placeholder: "search tensors  ( / )", "aria-label": "Search tensors", spellcheck: "false", testid: "tc-cache-search" });
-  const count = h("span", { class: "tc-faint", "aria-live": "polite", testid: "tc-cache-count-shown" });
-  let timer = 0;
-  search.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => send({ search: search.value }), TYPING_PAUSE);
-  });
-  const searchView = {
-    node: h("div", { class: "tc-cache-tools" }, search, count),
-    update: () => {
-      if (document.activeElement !== search) search.value = model.get("search");
-      setText(count, model.get("view").count_text);
-    },
-    traits: ["search", "view"],
-  };
   const rows = rowsView(model, send);
-  const views = [headerView(model, send), filterView(model, send), searchView, columnHeads(model, send), rows, detailView(model)];
-  const panel = h("div", { class: "tc-cache", testid: "tc-cache" }, ...views.map(({ node }) => node));
-  panel.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, select, textarea");
-    if (event.key === "/" && !typing) {
-      event.preventDefault();
-      event.stopPropagation();
-      search.focus();
-    }
-    if (event.key === "Escape" && event.target === search) {
-      event.stopPropagation();
-      search.value = "";
-      send({ search: "" });
-      rows.node.focus();
-    }
-    if (event.key === "ArrowDown" && event.target === search) {
-      event.preventDefault();
-      rows.node.focus();
-    }
-  });
-  el.append(panel);
-  const cleanups = views.map(({ traits, update }) => follow(model, traits, update));
-  cleanups.push(rows.clean, () => clearTimeout(timer), watchTheme(() => {
-    const theme = readTheme();
-    (el.closest(".trtcal-root") ?? panel).classList.toggle("trtcal-dark", theme === "dark");
-    if (model.get("theme") !== theme) send({ theme });
+  const search = searchView(model, send, rows);
+  const views = [headerView(model, send), filterView(model, send), search, columnHeads(model, send), rows, detailView(model)];
+  el.append(h("div", { class: "tc-cache", testid: "tc-cache" }, ...views.map(({ node }) => node)));
+  const cleanups = [...views.map(({ traits, update }) => follow(model, traits, update)), rows.clean, search.clean];
+  cleanups.push(whenAttached(el, (root) => {
+    cleanups.push(setUpRoot(root, model, { label: "Calibration cache", testid: "tc-cache-viewer", keys: KEYS }));
+    // Now the rows have a height.
+    const frame = requestAnimationFrame(rows.update);
+    cleanups.push(() => cancelAnimationFrame(frame));
   }));
-  // The view is attached to the page after this: then its root is known and the rows have a height.
-  const frame = requestAnimationFrame(() => {
-    el.closest(".trtcal-root")?.classList.toggle("trtcal-dark", readTheme() === "dark");
-    el.closest(".trtcal-root")?.setAttribute("data-lm-suppress-shortcuts", "true");
-    hidePicture(el.closest(".trtcal-root"));
-    rows.update();
-  });
-  cleanups.push(() => cancelAnimationFrame(frame));
   return () => cleanups.forEach((clean) => clean());
 }
 

@@ -1,5 +1,7 @@
 // TensorRT's log: severity filter and the last lines. Lines quote names from model files: text only.
 
+import { h, setText } from "../../kit/js/dom.js";
+
 const LEVELS = [["error", "errors"], ["warning", "warnings"], ["info", "info"], ["verbose", "verbose"]];
 const LEVEL_TITLES = {
   error: "Errors only", warning: "Warnings and errors", info: "What TensorRT says, warnings and errors",
@@ -7,7 +9,7 @@ const LEVEL_TITLES = {
 };
 
 /** A box with the log; returns its node and a function that shows a state. */
-function logBox(send) {
+export function logBox(send) {
   const note = h("span", { class: "tc-faint", testid: "tc-bld-log-note" });
   const chips = LEVELS.map(([level, text]) => h("button", { type: "button", class: "tc-segment", text, title: LEVEL_TITLES[level],
     testid: `tc-bld-level-${level}`, on: { click: () => send("severity", { least: level }) } }));

@@ -1,5 +1,12 @@
 // The TensorRT build: what is asked for, how far it is, the batches, what came of it; or what to do without TensorRT.
 
+import { button, copyButton, helpButton, noticeBox } from "../../kit/js/controls.js";
+import { h, nameParts, setOptions, setText } from "../../kit/js/dom.js";
+import { icon } from "../../kit/js/icons.js";
+import { follow } from "../../kit/js/model.js";
+import { setUpRoot, whenAttached } from "../../kit/js/root.js";
+import { logBox } from "./log.js";
+
 /** What to do without TensorRT: what to install, and the files for a machine that has it. */
 function missingBox(send) {
   const text = h("div", { class: "tc-bld-missing-text", testid: "tc-bld-missing-text" });
@@ -36,14 +43,14 @@ function missingBox(send) {
 }
 
 function formBox(send) {
-  const values = () => ({ mode: mode.value, algorithm: algorithm.value, follow: follow.value, fp16: fp16.checked, hold: hold.checked, path: path.value, cache: cache.value });
+  const values = () => ({ mode: mode.value, algorithm: algorithm.value, follow: follows.value, fp16: fp16.checked, hold: hold.checked, path: path.value, cache: cache.value });
   const change = () => send("set", values());
   const select = (label, title, testid) => h("select", { class: "tc-select", "aria-label": label, title, testid, on: { change } });
   const input = (label, title, testid) => h("input", { class: "tc-input tc-path", type: "text", spellcheck: "false", autocomplete: "off", "aria-label": label, title, testid, on: { change } });
   const check = (testid) => h("input", { type: "checkbox", testid, on: { change } });
   const mode = select("Scales", "Where the INT8 scales come from", "tc-bld-mode");
   const algorithm = select("Calibrator", "TensorRT's calibrator class; DLA takes entropy 2 only", "tc-bld-algorithm");
-  const follow = select("Show here", "What the session (and an explorer of it) shows while TensorRT calibrates", "tc-bld-follow");
+  const follows = select("Show here", "What the session (and an explorer of it) shows while TensorRT calibrates", "tc-bld-follow");
   const path = input("Engine", "Where the engine goes; a JSON that says what it was made from goes beside it", "tc-bld-path");
   const cache = input("Cache", "Where TensorRT's calibration cache goes; empty: it is not written. A file that is there is used instead of calibrating", "tc-bld-cache");
   const fp16 = check("tc-bld-fp16");
@@ -51,7 +58,7 @@ function formBox(send) {
   const build = button(null, "Start the build", "tc-bld-build", () => send("build", { ...values(), replace: model().exists.length > 0 }), "build");
   build.classList.add("tc-primary-text");
   const label = (text, node, title) => h("label", { class: "tc-label", title }, h("span", { text }), node);
-  const calibrating = [label("calibrator", algorithm), label("cache", cache), label("show here", follow)];
+  const calibrating = [label("calibrator", algorithm), label("cache", cache), label("show here", follows)];
   const holdLabel = h("label", { class: "tc-label", title: "Wait before the first batch, so that you can step" }, hold, h("span", { text: "pause first" }));
   const node = h("div", { class: "tc-bld-form" },
     h("div", { class: "tc-export-row" }, label("scales", mode),
@@ -67,10 +74,10 @@ function formBox(send) {
     setOptions(mode, state.modes.map(([key, text]) => [key, text]));
     state.modes.forEach(([, , why], k) => { mode.options[k].disabled = Boolean(why); mode.options[k].title = why; });
     setOptions(algorithm, state.algorithms);
-    setOptions(follow, state.follows);
+    setOptions(follows, state.follows);
     mode.value = state.form.mode;
     algorithm.value = state.form.algorithm;
-    follow.value = state.form.follow;
+    follows.value = state.form.follow;
     set(path, state.form.path);
     set(cache, state.form.cache);
     fp16.checked = state.form.fp16;
@@ -78,7 +85,7 @@ function formBox(send) {
     const steps = state.form.mode === "calibrate";
     for (const one of calibrating) one.style.visibility = steps ? "" : "hidden";
     holdLabel.style.visibility = state.steppable ? "" : "hidden";
-    for (const one of [mode, algorithm, follow, path, cache, fp16, hold]) one.disabled = state.running;
+    for (const one of [mode, algorithm, follows, path, cache, fp16, hold]) one.disabled = state.running;
     const there = state.exists.length > 0;
     setText(build.querySelector("span"), there ? "build, replacing it" : "build");
     build.title = there ? `Build anew, and replace ${state.exists.join(", ")}` : "Start the build";
@@ -180,8 +187,7 @@ function render({ model, el }) {
     for (const box of boxes) box.show(state);
   }), follow(model, ["log"], () => { if (model.get("log").lines) log.show(model.get("log")); }));
   cleanups.push(whenAttached(el, (root) => {
-    nameRoot(root, "TensorRT build", "tc-build");
-    cleanups.push(followTheme(root, model));
+    cleanups.push(setUpRoot(root, model, { label: "TensorRT build", testid: "tc-build", keys: [] }));
   }));
   return () => cleanups.forEach((clean) => clean());
 }

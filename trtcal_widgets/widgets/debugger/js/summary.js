@@ -1,5 +1,9 @@
 // Before and after: FP32, all-INT8 and the plan side by side; the search for a plan.
 
+import { helpButton } from "../../kit/js/controls.js";
+import { h, option, setText } from "../../kit/js/dom.js";
+import { follow } from "../../kit/js/model.js";
+
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
   const head = h("thead");

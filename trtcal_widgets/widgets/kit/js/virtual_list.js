@@ -1,0 +1,103 @@
+// Rows that are drawn only where they are in view: 100,000 rows are some 30 elements. Walked with keys.
+
+import { h, setText } from "./dom.js";
+
+const MARGIN = 7;
+
+/**
+ * A list of rows, each at a place of its own.
+ *
+ * props, empty: attributes of the list and of the words for no row. height: of a row, in pixels.
+ * makeRow(at): the element of the row at a place. step(rows): the user wants to go so many rows down; far beyond both
+ * ends is the first and the last. press(key): another key; says whether it meant something.
+ */
+export function virtualList({ props, empty: emptyProps, height, makeRow, step, press = () => false }) {
+  let count = 0;
+  let held = false;
+  let waiting = false;
+  const spacer = h("div", { class: "tc-spacer", role: props.role === "grid" ? "rowgroup" : "presentation" });
+  const empty = h("div", { class: "tc-empty", hidden: true, ...emptyProps });
+  const body = h("div", { tabindex: "0", ...props }, spacer, empty);
+  body.style.setProperty("--tc-row-height", `${height}px`);
+
+  const draw = () => {
+    waiting = held;
+    if (held) return;
+    const from = Math.max(0, Math.floor(body.scrollTop / height) - MARGIN);
+    const to = Math.min(count, Math.ceil((body.scrollTop + body.clientHeight) / height) + MARGIN);
+    const drawn = [];
+    for (let at = from; at < to; at += 1) {
+      const row = makeRow(at);
+      row.style.top = `${at * height}px`;
+      drawn.push(row);
+    }
+    const focused = spacer.contains(body.getRootNode().activeElement);
+    spacer.style.height = `${count * height}px`;
+    spacer.replaceChildren(...drawn);
+    if (focused) body.focus({ preventScroll: true });
+  };
+  // A row that is replaced between the press and the release of the mouse would not be clicked.
+  const release = () => {
+    window.removeEventListener("pointerup", later, true);
+    window.removeEventListener("pointercancel", later, true);
+    held = false;
+    if (waiting) draw();
+  };
+  const later = () => setTimeout(release);
+  spacer.addEventListener("pointerdown", () => {
+    held = true;
+    window.addEventListener("pointerup", later, true);
+    window.addEventListener("pointercancel", later, true);
+  });
+  body.addEventListener("scroll", draw);
+  body.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
+    const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
+    if (rows) step(rows);
+    else if (!press(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  return {
+    body,
+    draw,
+    /** Show so many rows, or these words where there is none. */
+    show(n, words) {
+      count = n;
+      empty.hidden = count > 0;
+      setText(empty, words);
+      draw();
+    },
+    /** Scroll no further than needed to see the row at a place. */
+    reveal(at) {
+      if (at < 0) return;
+      const top = at * height;
+      if (top < body.scrollTop) body.scrollTop = top;
+      else if (top + height > body.scrollTop + body.clientHeight) body.scrollTop = top + height - body.clientHeight;
+    },
+    toTop() {
+      body.scrollTop = 0;
+    },
+    /** Draw anew and leave the list where it is scrolled to. */
+    keepingPlace(update) {
+      const kept = body.scrollTop;
+      update();
+      body.scrollTop = kept;
+    },
+    /** Draw anew where the list becomes larger; returns the clean-up. */
+    watchSize() {
+      const resize = new ResizeObserver(draw);
+      resize.observe(body);
+      return () => {
+        resize.disconnect();
+        release();
+      };
+    },
+  };
+}
+
+/** The place some rows further, within the list; from nowhere it is the first. */
+export function placeAfter(at, step, count) {
+  return at < 0 ? 0 : Math.min(Math.max(at + step, 0), count - 1);
+}

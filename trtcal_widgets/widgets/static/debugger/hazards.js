@@ -1,0 +1,107 @@
+// Made by frontend/build.mjs: change the sources beside the screens, in their js folders.
+
+// trtcal_widgets/widgets/kit/js/dom.js
+function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === void 0 || value === null || value === false) continue;
+    if (key === "class") node.className = value;
+    else if (key === "text") node.textContent = value;
+    else if (key === "testid") node.dataset.testid = value;
+    else if (key === "on") for (const [type, handler] of Object.entries(value)) node.addEventListener(type, handler);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== void 0));
+  return node;
+}
+var HEAD_TAIL = 11;
+function nameParts(node, shown, whole) {
+  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
+  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
+  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+  node.title = whole ?? shown;
+}
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// trtcal_widgets/widgets/kit/js/controls.js
+function popover(testid, summary, body) {
+  const box = h("details", { class: "tc-help", testid }, summary, body);
+  const close = () => {
+    box.open = false;
+  };
+  const onPointer = (event) => {
+    if (!box.isConnected || !event.composedPath().includes(box)) close();
+  };
+  const onKey = (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    const inside = event.composedPath().includes(box);
+    close();
+    if (inside) summary.focus();
+  };
+  box.addEventListener("toggle", () => {
+    const listen = box.open ? "addEventListener" : "removeEventListener";
+    document[listen]("pointerdown", onPointer, true);
+    document[listen]("keydown", onKey, true);
+  });
+  box.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !box.contains(event.relatedTarget)) close();
+  });
+  return box;
+}
+function helpButton(help, testid) {
+  const summary = h("summary", { "aria-label": `What am I seeing? ${help.title}`, title: "What am I seeing?", text: "?" });
+  return popover(testid, summary, h(
+    "div",
+    { class: "tc-help-body", role: "note" },
+    h("strong", { text: help.title }),
+    h("p", { text: help.text }),
+    h("p", { class: "tc-faint", text: `More: ${help.more}` })
+  ));
+}
+
+// trtcal_widgets/widgets/kit/js/model.js
+function follow(model, traits, update) {
+  const names = traits.map((name) => `change:${name}`);
+  for (const name of names) model.on(name, update);
+  update();
+  return () => {
+    for (const name of names) model.off(name, update);
+  };
+}
+
+// trtcal_widgets/widgets/debugger/js/hazards.js
+function render({ model, el }) {
+  const note = h("span", { class: "tc-faint", testid: "tc-dbg-hazards-note" });
+  const list = h("div", { class: "tc-dbg-hazards", testid: "tc-dbg-hazards", tabindex: "0", role: "list", "aria-label": "Hazards" });
+  el.append(h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "hazards" }), note, helpButton(model.get("help"), "tc-help-dbg-hazards")), list);
+  const makeItem = (item) => {
+    const chips = item.tensors.map((tensor) => {
+      const node = h("button", { type: "button", class: "tc-member", title: `Look at ${tensor.shown}`, on: { click: () => model.send({ type: "tensor", name: tensor.name }) } });
+      const label = h("span", { class: "tc-name" });
+      nameParts(label, tensor.shown);
+      node.append(label);
+      return node;
+    });
+    return h(
+      "div",
+      { class: "tc-dbg-hazard", role: "listitem", "data-severity": item.severity, testid: "tc-dbg-hazard" },
+      h("div", { class: "tc-dbg-hazard-head" }, h("span", { class: "tc-dbg-severity", text: item.severity }), h("span", { class: "tc-faint", text: `${item.kind} · ${item.basis}` }), ...chips),
+      h("div", { text: item.message }),
+      h("div", { class: "tc-dbg-mend", text: item.mend })
+    );
+  };
+  return follow(model, ["state"], () => {
+    const state = model.get("state");
+    if (!state.items) return;
+    setText(note, state.note);
+    list.replaceChildren(...state.items.map(makeItem), ...state.items.length ? [] : [h("div", { class: "tc-faint tc-dbg-none", text: state.empty })]);
+  });
+}
+var hazards_default = { render };
+export {
+  hazards_default as default
+};

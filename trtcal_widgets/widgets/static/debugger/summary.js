@@ -1,0 +1,163 @@
+// Made by frontend/build.mjs: change the sources beside the screens, in their js folders.
+
+// trtcal_widgets/widgets/kit/js/dom.js
+function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === void 0 || value === null || value === false) continue;
+    if (key === "class") node.className = value;
+    else if (key === "text") node.textContent = value;
+    else if (key === "testid") node.dataset.testid = value;
+    else if (key === "on") for (const [type, handler] of Object.entries(value)) node.addEventListener(type, handler);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== void 0));
+  return node;
+}
+function option(value, text) {
+  return h("option", { value, text });
+}
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// trtcal_widgets/widgets/kit/js/controls.js
+function popover(testid, summary, body) {
+  const box = h("details", { class: "tc-help", testid }, summary, body);
+  const close = () => {
+    box.open = false;
+  };
+  const onPointer = (event) => {
+    if (!box.isConnected || !event.composedPath().includes(box)) close();
+  };
+  const onKey = (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    const inside = event.composedPath().includes(box);
+    close();
+    if (inside) summary.focus();
+  };
+  box.addEventListener("toggle", () => {
+    const listen = box.open ? "addEventListener" : "removeEventListener";
+    document[listen]("pointerdown", onPointer, true);
+    document[listen]("keydown", onKey, true);
+  });
+  box.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !box.contains(event.relatedTarget)) close();
+  });
+  return box;
+}
+function helpButton(help, testid) {
+  const summary = h("summary", { "aria-label": `What am I seeing? ${help.title}`, title: "What am I seeing?", text: "?" });
+  return popover(testid, summary, h(
+    "div",
+    { class: "tc-help-body", role: "note" },
+    h("strong", { text: help.title }),
+    h("p", { text: help.text }),
+    h("p", { class: "tc-faint", text: `More: ${help.more}` })
+  ));
+}
+
+// trtcal_widgets/widgets/kit/js/model.js
+function follow(model, traits, update) {
+  const names = traits.map((name) => `change:${name}`);
+  for (const name of names) model.on(name, update);
+  update();
+  return () => {
+    for (const name of names) model.off(name, update);
+  };
+}
+
+// trtcal_widgets/widgets/debugger/js/summary.js
+function render({ model, el }) {
+  const send = (type, extra) => model.send({ type, ...extra });
+  const head = h("thead");
+  const body = h("tbody");
+  const table = h("table", { class: "tc-dbg-scores", testid: "tc-dbg-scores" }, head, body);
+  const note = h("div", { class: "tc-faint tc-dbg-note", testid: "tc-dbg-scores-note" });
+  const plan = h("div", { class: "tc-dbg-plan-text", testid: "tc-dbg-plan" });
+  const adopt = h("button", {
+    type: "button",
+    class: "tc-button",
+    testid: "tc-dbg-adopt",
+    text: "take thresholds into the session",
+    title: "The plan's thresholds become the session's own: the explorer shows them, and caches are written with them",
+    on: { click: () => send("adopt") }
+  });
+  const clear = h("button", { type: "button", class: "tc-button", testid: "tc-dbg-clear", text: "clear", title: "Quantise every layer again, with the session's thresholds (undo brings the plan back)", on: { click: () => send("clear") } });
+  const target = h("input", { class: "tc-input tc-dbg-target", testid: "tc-dbg-target", inputmode: "decimal", "aria-label": "Share of FP32's accuracy to reach, in percent", title: "Share of FP32's accuracy to reach, in percent" });
+  const precision = h(
+    "select",
+    { class: "tc-select", testid: "tc-dbg-precision", "aria-label": "What kept layers run in", title: "What kept layers run in. It is written into the plan; the simulation keeps them in FP32." },
+    option("fp16", "FP16"),
+    option("fp32", "FP32")
+  );
+  const scales = h("input", { type: "checkbox", testid: "tc-dbg-scales" });
+  const find = h("button", {
+    type: "button",
+    class: "tc-button",
+    testid: "tc-dbg-find",
+    text: "find a plan",
+    title: "Try better thresholds for the worst layers, then keep as few layers as possible in higher precision. It replaces your ticks; undo brings them back.",
+    on: { click: () => send("find", { target: target.value, precision: precision.value, scales: scales.checked }) }
+  });
+  precision.addEventListener("change", () => send("precision", { precision: precision.value }));
+  target.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") find.click();
+  });
+  const steps = h("details", { class: "tc-preview-box tc-dbg-steps", testid: "tc-dbg-steps", hidden: true });
+  const stepsHead = h("summary");
+  const stepsText = h("pre", { class: "tc-preview" });
+  steps.append(stepsHead, stepsText);
+  el.append(h(
+    "div",
+    { class: "tc-dbg-summary" },
+    h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "before and after" }), note, helpButton(model.get("help"), "tc-help-dbg-summary")),
+    h("div", { class: "tc-dbg-scores-box" }, table),
+    plan,
+    h(
+      "div",
+      { class: "tc-dbg-row" },
+      h("label", { class: "tc-label" }, h("span", { text: "reach" }), target, h("span", { text: "% of FP32, keep in" }), precision),
+      h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })),
+      find
+    ),
+    h("div", { class: "tc-dbg-row" }, adopt, clear),
+    steps
+  ));
+  let first = true;
+  const update = () => {
+    const state = model.get("state");
+    if (!state.columns) return;
+    head.replaceChildren(h("tr", {}, h("th", { scope: "col" }), ...state.columns.map((c) => h("th", { scope: "col", text: c.label, title: c.title }))));
+    body.replaceChildren(...state.rows.map((row) => h(
+      "tr",
+      { testid: `tc-dbg-score-${row.key}`, "data-empty": row.empty },
+      h("th", { scope: "row", text: row.label, title: row.title }),
+      ...row.cells.map((cell) => h("td", { text: cell.text, title: cell.title, "data-kind": cell.kind || null, testid: `tc-dbg-${row.key}-${cell.key}` }))
+    )));
+    setText(note, state.note);
+    setText(plan, state.plan);
+    plan.title = state.plan_title;
+    plan.dataset.kind = state.plan_kind;
+    if (first || document.activeElement !== target) target.value = state.target;
+    first = false;
+    precision.value = state.precision;
+    scales.checked = scales.dataset.touched ? scales.checked : state.scales;
+    find.disabled = state.running || !state.ready;
+    adopt.hidden = !state.moved;
+    clear.hidden = !state.planned;
+    steps.hidden = !state.steps.length;
+    setText(stepsHead, `${state.steps.length} things were tried`);
+    setText(stepsText, state.steps.join("\n"));
+  };
+  scales.addEventListener("change", () => {
+    scales.dataset.touched = "yes";
+  });
+  return follow(model, ["state"], update);
+}
+var summary_default = { render };
+export {
+  summary_default as default
+};

@@ -1,0 +1,194 @@
+// Made by frontend/build.mjs: change the sources beside the screens, in their js folders.
+
+// trtcal_widgets/widgets/kit/js/dom.js
+var SVG_NS = "http://www.w3.org/2000/svg";
+function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === void 0 || value === null || value === false) continue;
+    if (key === "class") node.className = value;
+    else if (key === "text") node.textContent = value;
+    else if (key === "testid") node.dataset.testid = value;
+    else if (key === "on") for (const [type, handler] of Object.entries(value)) node.addEventListener(type, handler);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== void 0));
+  return node;
+}
+function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG_NS, tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+function option(value, text) {
+  return h("option", { value, text });
+}
+function setOptions(select, pairs) {
+  const key = JSON.stringify(pairs);
+  if (select.dataset.key === key) return;
+  select.dataset.key = key;
+  select.replaceChildren(...pairs.map(([value, text]) => option(value, text)));
+}
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// trtcal_widgets/widgets/kit/js/icons.js
+var ICONS = {
+  first: "M4 3v10M13 3 6.5 8l6.5 5z",
+  back: "M11 3 4.5 8l6.5 5z",
+  play: "M4.5 2.5 13 8l-8.5 5.5z",
+  pause: "M5 3v10M11 3v10",
+  forward: "M5 3l6.5 5L5 13z",
+  last: "M12 3v10M3 3l6.5 5L3 13z",
+  cancel: "M4 4l8 8M12 4l-8 8",
+  undo: "M6 3.5 2.5 7 6 10.5M3 7h6.5a3.5 3.5 0 0 1 0 7H7",
+  redo: "M10 3.5 13.5 7 10 10.5M13 7H6.5a3.5 3.5 0 0 0 0 7H9",
+  copy: "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z",
+  done: "M3 8.5l3.5 3.5L13 4.5",
+  search: "M7 2.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9M10.3 10.3l3.7 3.7",
+  reset: "M3 8a5 5 0 1 0 1.6-3.7M3 2.5v3h3",
+  up: "M8 13V3M4 7l4-4 4 4",
+  down: "M8 3v10M4 9l4 4 4-4",
+  warn: "M8 2 14.5 13.5h-13zM8 6.5v3.5M8 11.8v.4",
+  link: "M6.5 9.5 9.5 6.5M7 4.5l1.2-1.2a3 3 0 0 1 4.4 4.4L11.4 9M9 11.5l-1.2 1.2a3 3 0 0 1-4.4-4.4L4.6 7"
+};
+var FILLED = /* @__PURE__ */ new Set(["first", "back", "play", "forward", "last"]);
+function icon(name) {
+  const path = svg("path", {
+    d: ICONS[name],
+    fill: FILLED.has(name) ? "currentColor" : "none",
+    stroke: "currentColor",
+    "stroke-width": 1.5,
+    "stroke-linecap": "round",
+    "stroke-linejoin": "round"
+  });
+  return svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true", class: "tc-icon" }, path);
+}
+
+// trtcal_widgets/widgets/kit/js/controls.js
+function button(name, label, testid, handler, text) {
+  const node = h("button", {
+    type: "button",
+    class: text ? "tc-button" : "tc-button tc-button-icon",
+    title: label,
+    "aria-label": label,
+    testid,
+    on: { click: handler }
+  });
+  if (name) node.append(icon(name));
+  if (text) node.append(h("span", { text }));
+  return node;
+}
+function popover(testid, summary, body) {
+  const box = h("details", { class: "tc-help", testid }, summary, body);
+  const close = () => {
+    box.open = false;
+  };
+  const onPointer = (event) => {
+    if (!box.isConnected || !event.composedPath().includes(box)) close();
+  };
+  const onKey = (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    const inside = event.composedPath().includes(box);
+    close();
+    if (inside) summary.focus();
+  };
+  box.addEventListener("toggle", () => {
+    const listen = box.open ? "addEventListener" : "removeEventListener";
+    document[listen]("pointerdown", onPointer, true);
+    document[listen]("keydown", onKey, true);
+  });
+  box.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !box.contains(event.relatedTarget)) close();
+  });
+  return box;
+}
+function helpButton(help, testid) {
+  const summary = h("summary", { "aria-label": `What am I seeing? ${help.title}`, title: "What am I seeing?", text: "?" });
+  return popover(testid, summary, h(
+    "div",
+    { class: "tc-help-body", role: "note" },
+    h("strong", { text: help.title }),
+    h("p", { text: help.text }),
+    h("p", { class: "tc-faint", text: `More: ${help.more}` })
+  ));
+}
+
+// trtcal_widgets/widgets/kit/js/model.js
+function follow(model, traits, update) {
+  const names = traits.map((name) => `change:${name}`);
+  for (const name of names) model.on(name, update);
+  update();
+  return () => {
+    for (const name of names) model.off(name, update);
+  };
+}
+
+// trtcal_widgets/widgets/explorer/js/export.js
+function render({ model, el }) {
+  const send = (type, extra) => model.send({ type, ...extra });
+  const change = () => send("export_set", { algorithm: algorithm.value, version: version.value, rows: rows.value, path: path.value });
+  const select = (label2, title, testid) => h("select", { class: "tc-select", "aria-label": label2, title, testid, on: { change } });
+  const input = (label2, title, testid, kind) => h("input", { class: `tc-input ${kind}`, type: "text", spellcheck: "false", autocomplete: "off", "aria-label": label2, title, testid, on: { change } });
+  const algorithm = select("Calibrator", "The calibrator class that TensorRT will be given the cache with", "tc-export-algorithm");
+  const version = input("TensorRT version", "The TensorRT version that will read the cache, such as 8.6.1 or 10.16.1", "tc-export-version", "tc-version");
+  const rows = select("Rows", "Which tensors get a row", "tc-export-rows");
+  const path = input("File", "Where to write; relative to the folder of the notebook's kernel", "tc-export-path", "tc-path");
+  const write = button(null, "Write the cache", "tc-export-write", () => send("export_write", { algorithm: algorithm.value, version: version.value, rows: rows.value, path: path.value, replace: Boolean(model.get("state").exists) }), "write");
+  write.classList.add("tc-primary-text");
+  const label = (text, node) => h("label", { class: "tc-label" }, h("span", { text }), node);
+  const summary = h("span", { class: "tc-mono", testid: "tc-export-summary" });
+  const result = h("div", { class: "tc-result", role: "status", testid: "tc-export-result" });
+  const preview = h("pre", { class: "tc-preview", testid: "tc-export-preview", tabindex: "0", "aria-label": "Preview of the file" });
+  const details = h(
+    "details",
+    { class: "tc-preview-box", testid: "tc-export-preview-box", on: { toggle: () => send("export_preview", { open: details.open }) } },
+    h("summary", { text: "preview" }),
+    preview
+  );
+  path.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      event.preventDefault();
+      change();
+    }
+  });
+  el.append(h(
+    "div",
+    { class: "tc-export" },
+    h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "export" }), summary, helpButton(model.get("help"), "tc-help-export")),
+    h("div", { class: "tc-export-row" }, label("calibrator", algorithm), label("TensorRT", version), label("rows", rows), label("file", path), write),
+    result,
+    details
+  ));
+  const set = (node, value) => {
+    if (document.activeElement !== node || node.tagName === "SELECT") node.value = value;
+  };
+  return follow(model, ["state"], () => {
+    const state = model.get("state");
+    if (!state.algorithms) return;
+    setOptions(algorithm, state.algorithms);
+    setOptions(rows, state.row_choices);
+    set(algorithm, state.algorithm);
+    set(rows, state.rows);
+    set(version, state.version);
+    set(path, state.path);
+    setText(summary, state.summary);
+    summary.title = state.summary;
+    setText(result, state.result);
+    result.dataset.kind = state.result_kind;
+    setText(write.querySelector("span"), state.exists ? "replace" : "write");
+    write.title = state.exists ? "The file exists already: replace it" : "Write the cache";
+    write.setAttribute("aria-label", write.title);
+    write.disabled = !state.ready;
+    setText(preview, state.preview);
+    if (details.open !== state.open) details.open = state.open;
+  });
+}
+var export_default = { render };
+export {
+  export_default as default
+};

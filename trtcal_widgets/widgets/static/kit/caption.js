@@ -1,0 +1,83 @@
+// Made by frontend/build.mjs: change the sources beside the screens, in their js folders.
+
+// trtcal_widgets/widgets/kit/js/dom.js
+function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === void 0 || value === null || value === false) continue;
+    if (key === "class") node.className = value;
+    else if (key === "text") node.textContent = value;
+    else if (key === "testid") node.dataset.testid = value;
+    else if (key === "on") for (const [type, handler] of Object.entries(value)) node.addEventListener(type, handler);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== void 0));
+  return node;
+}
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// trtcal_widgets/widgets/kit/js/controls.js
+function popover(testid, summary, body) {
+  const box = h("details", { class: "tc-help", testid }, summary, body);
+  const close = () => {
+    box.open = false;
+  };
+  const onPointer = (event) => {
+    if (!box.isConnected || !event.composedPath().includes(box)) close();
+  };
+  const onKey = (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    const inside = event.composedPath().includes(box);
+    close();
+    if (inside) summary.focus();
+  };
+  box.addEventListener("toggle", () => {
+    const listen = box.open ? "addEventListener" : "removeEventListener";
+    document[listen]("pointerdown", onPointer, true);
+    document[listen]("keydown", onKey, true);
+  });
+  box.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !box.contains(event.relatedTarget)) close();
+  });
+  return box;
+}
+function helpButton(help, testid) {
+  const summary = h("summary", { "aria-label": `What am I seeing? ${help.title}`, title: "What am I seeing?", text: "?" });
+  return popover(testid, summary, h(
+    "div",
+    { class: "tc-help-body", role: "note" },
+    h("strong", { text: help.title }),
+    h("p", { text: help.text }),
+    h("p", { class: "tc-faint", text: `More: ${help.more}` })
+  ));
+}
+
+// trtcal_widgets/widgets/kit/js/model.js
+function follow(model, traits, update) {
+  const names = traits.map((name) => `change:${name}`);
+  for (const name of names) model.on(name, update);
+  update();
+  return () => {
+    for (const name of names) model.off(name, update);
+  };
+}
+
+// trtcal_widgets/widgets/kit/js/caption.js
+function render({ model, el }) {
+  const title = h("span", { class: "tc-panel-title" });
+  const note = h("span", { class: "tc-faint tc-caption-note", testid: `tc-note-${model.get("name")}` });
+  el.append(h("div", { class: "tc-panel-head" }, title, note, helpButton(model.get("help"), `tc-help-${model.get("name")}`)));
+  return follow(model, ["state"], () => {
+    setText(title, model.get("state").title ?? "");
+    setText(note, model.get("state").note ?? "");
+    note.title = model.get("state").note ?? "";
+  });
+}
+var caption_default = { render };
+export {
+  caption_default as default
+};
