@@ -8,7 +8,7 @@ as TensorRT does. A source whose items are already batches (an iterable, a DataL
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +42,25 @@ class Batch:
     feeds: Mapping[str, NDArray[np.generic]]
     first_sample: int
     n_samples: int
+
+    @property
+    def n_fed(self) -> int:
+        """Number of samples in the feeds, padding included."""
+        return next((len(array) for array in self.feeds.values() if array.ndim), self.n_samples)
+
+    def without_padding(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """Return tensors of a run on the feeds without what belongs to the padding.
+
+        Cut is what is as long along its first axis as the feeds; sequences and maps are lists of that length.
+        """
+        n, fed = self.n_samples, self.n_fed
+        if n >= fed:
+            return dict(tensors)
+        return {name: value[:n] if _length(value) == fed else value for name, value in tensors.items()}
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list) or (hasattr(value, "ndim") and value.ndim) else -1
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from trtcal_widgets.data.arrays import ArrayBatches
 from trtcal_widgets.data.base import Source
 from trtcal_widgets.data.batch_files import BatchFiles, find_batch_files
 from trtcal_widgets.data.files import IMAGE_SUFFIXES
+from trtcal_widgets.data.halves import halved
 from trtcal_widgets.data.idx import IdxImages, looks_like_idx
 from trtcal_widgets.data.images import ImageFolder
 from trtcal_widgets.data.iterables import IterableBatches
@@ -127,7 +128,8 @@ def source_for_model(data: Any, graph: ModelGraph, *, input_name: str | None = N
         fed = _image_input(graph, input_name)
         if fed is not None:
             options = _image_options(fed, options.get("layout")) | options
-    return as_source(data, **options)
+    source = as_source(data, **options)
+    return halved(source, graph) if isinstance(data, (str, os.PathLike)) else source
 
 
 def _is_image_folder(data: Any) -> bool:
@@ -163,6 +165,8 @@ def _image_options(tensor: TensorInfo, layout: str | None) -> dict[str, Any]:
     options: dict[str, Any] = {"layout": layout}
     if isinstance(height, int) and isinstance(width, int):
         options["size"] = (height, width)
+    if tensor.dtype == "float16":
+        options["dtype"] = "float16"
     if channels == 1:
         options["color"] = "gray"
     return options

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.debug.runs import TappedModel
 from trtcal_widgets.errors import DataError
 from trtcal_widgets.export.qdq.build import QdqBuilder
 from trtcal_widgets.export.qdq.placement import quantized_inputs
 from trtcal_widgets.export.qdq.scales import rows_of
+from trtcal_widgets.model.data_shapes import comparable_outputs
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
@@ -54,6 +59,8 @@ class RunnableModels:
         self.float_proto = self._builder.build(only=()).proto
         self.dtypes = {t.name: t.dtype for t in self.graph.tensors.values()}
         self.outputs = [t.name for t in self.graph.outputs]
+        self.judged = comparable_outputs(self.graph)
+        self.asked = list(dict.fromkeys([*self.outputs, *self.judged]))
 
     def proto(self, plan: PrecisionPlan, only: frozenset[str] | None = None) -> ModelProto:
         """Return the model with Q/DQ by a plan; ``only`` these nodes are quantised, where given."""
@@ -83,8 +90,24 @@ class RunnableModels:
                 if index == 0:
                     raise DataError(f"{evaluation.plan.source.describe()} gave no evaluation batch") from None
                 return
+            batch = self.fitted(batch)
             yield batch, check_feeds(self.graph, batch.feeds)
             index += 1
+
+    def fitted(self, batch: Batch) -> Batch:
+        """Fill a short batch up for a model with a fixed batch size, by repeating its last sample."""
+        inputs = self.graph.inputs
+        wanted = {t.name: t.shape[0] for t in inputs if t.shape and isinstance(t.shape[0], int)}
+        if len(inputs) == 1:
+            wanted[ONLY_INPUT] = wanted.get(inputs[0].name, 0)
+        n = batch.n_fed
+        feeds = {
+            name: np.concatenate([array, np.repeat(array[-1:], wanted[name] - n, axis=0)])
+            if array.ndim and len(array) == n < wanted.get(name, 0)
+            else array
+            for name, array in batch.feeds.items()
+        }
+        return replace(batch, feeds=feeds)
 
     def tapped(self, proto: ModelProto, names: Sequence[str], what: str, optimization: str = "off") -> TappedModel:
         """Put a version of the model into ONNX Runtime, with these tensors to be seen."""
@@ -102,8 +125,10 @@ class RunnableModels:
         return self.tapped(self.float_proto, list(dict.fromkeys(names)), "FP32", "extended")
 
     def judge(self, scorer: Scorer, outputs: Mapping[str, Any], reference: Mapping[str, Any], batch: Batch) -> None:
-        """Score one batch of outputs."""
-        scorer.add({n: outputs[n] for n in self.outputs}, {n: reference[n] for n in self.outputs}, batch)
+        """Score one batch of outputs, :attr:`asked` of both."""
+        here, there = batch.without_padding(outputs), batch.without_padding(reference)
+        pairs = {name: (there[name], here[name]) for name in self.judged}
+        scorer.add({n: outputs[n] for n in self.outputs}, {n: reference[n] for n in self.outputs}, batch, pairs)
 
     @cached_property
     def quantized(self) -> frozenset[str]:

@@ -63,7 +63,7 @@ def rank_layers(
     results: list[LayerResult] = []
     for group in batched([p.part.proto.ByteSize() for p in parts], _PARTS_BUDGET):
         running = [_RunningLayer(p, simulation.tapped(p.part.proto, p.part.outputs, p.node)) for p in parts[group]]
-        fp32 = simulation.fp32(name for p in parts[group] for name in (*p.part.inputs, p.tensor, *simulation.outputs))
+        fp32 = simulation.fp32(name for p in parts[group] for name in (*p.part.inputs, p.tensor, *simulation.asked))
         scorers = [Scorer(evaluation) for _ in running]
         best = Scorer(evaluation)
         for batch, feeds in simulation.batches(evaluation):
@@ -107,7 +107,7 @@ def _isolated_part(simulation: RunnableModels, node: str) -> _IsolatedPart | Non
     info = next(n for n in simulation.graph.nodes if n.name == node)
     tensor = next(name for name in info.outputs if name)
     proto = simulation.proto(replace(simulation.plan, keep=()), only=frozenset({node}))
-    wanted = list(dict.fromkeys([tensor, *simulation.outputs]))
+    wanted = list(dict.fromkeys([tensor, *simulation.asked]))
     part = downstream_part(simulation.float_proto, proto, simulation.dtypes, wanted)
     return None if part is None else _IsolatedPart(node, info.op_type, tensor, part)
 

@@ -80,11 +80,14 @@ class ComparisonResult:
         Name -> result, in graph order: every floating-point activation.
     fp32, int8
         Scores of the outputs.
+    skipped
+        Tensors that had another number of values in INT8 than in FP32, as the data wanted: not compared.
     """
 
     tensors: Mapping[str, TensorResult]
     fp32: Score
     int8: Score
+    skipped: tuple[str, ...] = ()
 
     def worst(self, n: int = 10) -> list[TensorResult]:
         """Return the tensors with the lowest SQNR, worst first; tensors without signal are left out."""

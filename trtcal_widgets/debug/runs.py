@@ -91,7 +91,8 @@ class TappedModel:
         self._names = list(names)
         self._name = name
         present = {info.name for info in proto.graph.output}
-        self._fed = {info.name for info in proto.graph.input}
+        stored = {tensor.name for tensor in proto.graph.initializer}
+        self._fed = {info.name for info in proto.graph.input} - stored  # before IR 4 weights are listed as inputs too
         extra = [n for n in self._names if n not in present and n not in self._fed]
         self._session = open_session(
             with_outputs(proto, extra), folder, name=name, threads=threads, optimization=optimization

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.debug.runs import Control, TappedModel, TensorStore
+from trtcal_widgets.model.data_shapes import NO_ARRAYS
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.partial import PartialModel, downstream_part
 from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
     from onnx import ModelProto
@@ -45,10 +46,10 @@ class PlanScorer:
         """Return the score of a plan."""
         kept = self._keep(evaluation, control)
         part = downstream_part(
-            kept.proto, self._simulation.proto(plan), self._simulation.dtypes, self._simulation.outputs
+            kept.proto, self._simulation.proto(plan), self._simulation.dtypes, self._simulation.asked
         )
         if part is None:
-            return kept.score(evaluation, self._simulation.outputs)
+            return self._score_kept(kept, evaluation)
         if kept.store.holds(part.inputs, kept.batches):
             return self._score_part(part, kept, evaluation, control)
         return self._score_whole(self._simulation.proto(plan), kept, evaluation, control)
@@ -74,18 +75,31 @@ class PlanScorer:
         with ThreadPoolExecutor(simulation.threads) as pool:
             for batch, feeds in simulation.batches(evaluation):
                 control.report(batch.index, kept.batches, "comparing tensors with the plan")
-                reference = fp32.run(feeds)
-                tested = tapped.run({n: kept.store.get(batch.index, n) for n in part.inputs} if stored else feeds)
-                list(pool.map(lambda n, a=reference, b=tested: add(n, a.pop(n), b.pop(n)), part.outputs))
+                reference = batch.without_padding(fp32.run(feeds))
+                given = {n: kept.store.get(batch.index, n) for n in part.inputs} if stored else feeds
+                tested = batch.without_padding(tapped.run(given))
+                for name in [n for n in sums if reference[n].shape != tested[n].shape]:
+                    del sums[name]
+                list(pool.map(lambda n, a=reference, b=tested: add(n, a.pop(n), b.pop(n)), sums))
         return {name: sums.get(name, errors) for name, errors in before.items()}
 
     def reference_score(self, evaluation: Evaluation, control: Control) -> Score:
         """Return FP32's score."""
         kept = self._keep(evaluation, control)
         scorer = Scorer(evaluation)
-        for batch in kept.plan_batches(evaluation):
+        for batch in self._batches(kept):
             reference = kept.reference[batch.index]
-            scorer.add(reference, reference, batch)
+            self._simulation.judge(scorer, reference, reference, batch)
+        return scorer.result()
+
+    def _batches(self, kept: _Kept) -> Iterator[Batch]:
+        for index in range(kept.batches):
+            yield self._simulation.fitted(kept.evaluation.plan.load(index))
+
+    def _score_kept(self, kept: _Kept, evaluation: Evaluation) -> Score:
+        scorer = Scorer(evaluation)
+        for batch in self._batches(kept):
+            self._simulation.judge(scorer, kept.outputs[batch.index], kept.reference[batch.index], batch)
         return scorer.result()
 
     def _keep(self, evaluation: Evaluation, control: Control) -> _Kept:
@@ -93,10 +107,11 @@ class PlanScorer:
         if self._kept is not None and self._kept.evaluation is evaluation:
             return self._kept
         proto = self._simulation.proto(self._simulation.plan)
-        made = [t.name for t in self._simulation.graph.tensors.values() if t.kind is TensorKind.ACTIVATION]
-        wanted = list(dict.fromkeys([*made, *self._simulation.outputs]))
+        tensors = self._simulation.graph.tensors.values()
+        made = [t.name for t in tensors if t.kind is TensorKind.ACTIVATION and t.dtype not in NO_ARRAYS]
+        wanted = list(dict.fromkeys([*made, *self._simulation.asked]))
         kept = _Kept(evaluation, proto, TensorStore(self._store_bytes))
-        fp32 = self._simulation.fp32(self._simulation.outputs)
+        fp32 = self._simulation.fp32(self._simulation.asked)
         tapped = self._simulation.tapped(proto, wanted, "INT8")
         plain: TappedModel | None = None
         total = evaluation.plan.n_batches or 0
@@ -105,29 +120,30 @@ class PlanScorer:
             kept.reference.append(fp32.run(feeds))
             if kept.store.complete:
                 values = tapped.run(feeds)
-                kept.store.keep(batch.index, [*feeds.items(), *values.items()])
+                kept.store.keep(batch.index, [*feeds.items(), *((n, values[n]) for n in made)])
             else:
-                plain = plain or self._simulation.tapped(proto, self._simulation.outputs, "INT8")
+                plain = plain or self._simulation.tapped(proto, self._simulation.asked, "INT8")
                 values = plain.run(feeds)
-            kept.outputs.append({n: values[n] for n in self._simulation.outputs})
+            kept.outputs.append({n: values[n] for n in self._simulation.asked})
         self._kept = kept
         return kept
 
     def _score_part(self, part: PartialModel, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
         tapped = self._simulation.tapped(part.proto, part.outputs, "what the plan changes")
         scorer = Scorer(evaluation)
-        for batch in kept.plan_batches(evaluation):
+        for batch in self._batches(kept):
             control.report(batch.index, kept.batches, "scoring the plan")
             values = tapped.run({n: kept.store.get(batch.index, n) for n in part.inputs})
-            scorer.add({**kept.outputs[batch.index], **values}, kept.reference[batch.index], batch)
+            outputs = {**kept.outputs[batch.index], **values}
+            self._simulation.judge(scorer, outputs, kept.reference[batch.index], batch)
         return scorer.result()
 
     def _score_whole(self, proto: ModelProto, kept: _Kept, evaluation: Evaluation, control: Control) -> Score:
-        tapped = self._simulation.tapped(proto, self._simulation.outputs, "the plan")
+        tapped = self._simulation.tapped(proto, self._simulation.asked, "the plan")
         scorer = Scorer(evaluation)
         for batch, feeds in self._simulation.batches(evaluation):
             control.report(batch.index, kept.batches, "scoring the plan")
-            scorer.add(tapped.run(feeds), kept.reference[batch.index], batch)
+            self._simulation.judge(scorer, tapped.run(feeds), kept.reference[batch.index], batch)
         return scorer.result()
 
 
@@ -144,14 +160,3 @@ class _Kept:
     @property
     def batches(self) -> int:
         return len(self.outputs)
-
-    def plan_batches(self, evaluation: Evaluation) -> Iterator[Batch]:
-        for index in range(self.batches):
-            yield evaluation.plan.load(index)
-
-    def score(self, evaluation: Evaluation, names: Sequence[str]) -> Score:
-        scorer = Scorer(evaluation)
-        for batch in self.plan_batches(evaluation):
-            values = self.outputs[batch.index]
-            scorer.add({n: values[n] for n in names}, self.reference[batch.index], batch)
-        return scorer.result()

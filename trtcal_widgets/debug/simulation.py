@@ -20,6 +20,7 @@ from trtcal_widgets.debug.ranking import rank_layers
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
 from trtcal_widgets.debug.runs import Control, PairSums, add_batch
 from trtcal_widgets.debug.scoring import PlanScorer
+from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
 
@@ -98,7 +99,7 @@ class Int8Simulation(RunnableModels):
         """
         control = control or Control()
         compared = list(names) if names is not None else self._activations()
-        asked = list(dict.fromkeys([*compared, *self.outputs]))
+        asked = list(dict.fromkeys([*compared, *self.asked]))
         fp32 = self.fp32(asked)
         int8 = self.tapped(self.proto(self.plan), asked, "INT8")
         sums = {name: PairSums() for name in compared}
@@ -110,10 +111,14 @@ class Int8Simulation(RunnableModels):
                 reference, quantized = fp32.run(feeds), int8.run(feeds)
                 self.judge(best, reference, reference, batch)
                 self.judge(tested, quantized, reference, batch)
+                reference, quantized = batch.without_padding(reference), batch.without_padding(quantized)
+                for name in [n for n in sums if reference[n].shape != quantized[n].shape]:
+                    del sums[name]  # as many values as the data wants: nothing to compare, name by name
                 add_batch(sums, reference, quantized, pool)
         control.report(total, total, "comparing FP32 with INT8")
-        results = {name: self._tensor_result(name, sums[name]) for name in compared}
-        return ComparisonResult(results, best.result(), tested.result())
+        results = {name: self._tensor_result(name, sums[name]) for name in compared if name in sums}
+        skipped = tuple(name for name in compared if name not in sums)
+        return ComparisonResult(results, best.result(), tested.result(), skipped)
 
     def _activations(self) -> list[str]:
         return [t.name for t in self.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION]
@@ -153,7 +158,12 @@ class Int8Simulation(RunnableModels):
         for batch, feeds in self.batches(evaluation):
             if batch.index >= max_batches:
                 break
-            a, b = fp32.run(feeds)[name], int8.run(feeds)[name]
+            a, b = (batch.without_padding(model.run(feeds))[name] for model in (fp32, int8))
+            if a.shape != b.shape:
+                raise ModelError(
+                    f"tensor {name!r} has as many values as the data wants: {a.shape} in FP32 and {b.shape} in INT8 "
+                    f"for batch {batch.index}. Look at a tensor in front of it"
+                )
             for found in PairCounting([(a, b)], [sums.base]).run().results():
                 sums.add(*found)
             errors.append(Histogram.of(b - a, errors[0].base if errors else None))

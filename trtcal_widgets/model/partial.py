@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.errors import ModelError
+from trtcal_widgets.model.data_shapes import NO_ARRAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -99,7 +100,8 @@ def downstream_part(
     outputs = tuple(name for name in wanted if name in dirty)
     if not outputs:
         return None
-    kept, boundary = _needed(changed, reached, outputs)
+    whole = frozenset(name for name, dtype in dtypes.items() if dtype in NO_ARRAYS)
+    kept, boundary = _needed(changed, reached, outputs, whole)
     return _assemble(changed, kept, boundary, outputs, dtypes)
 
 
@@ -112,8 +114,10 @@ def _same_tensor(a: object, b: object) -> bool:
     return a is b or a == b
 
 
-def _needed(changed: ModelProto, reached: Iterable[int], outputs: Iterable[str]) -> tuple[set[int], list[str]]:
-    """Return the nodes that the outputs need, and the names that flow in."""
+def _needed(
+    changed: ModelProto, reached: Iterable[int], outputs: Iterable[str], whole: frozenset[str]
+) -> tuple[set[int], list[str]]:
+    """Return the nodes that the outputs need, and the names that flow in; those of ``whole`` cannot flow."""
     nodes = changed.graph.node
     maker = {name: i for i, node in enumerate(nodes) for name in node.output if name}
     constants = {tensor.name for tensor in changed.graph.initializer}
@@ -130,7 +134,7 @@ def _needed(changed: ModelProto, reached: Iterable[int], outputs: Iterable[str])
     while stack:
         name = stack.pop()
         made_by = maker.get(name)
-        if made_by is not None and (made_by in inside or nodes[made_by].op_type in _BOUNDARY_OPS):
+        if made_by is not None and (made_by in inside or nodes[made_by].op_type in _BOUNDARY_OPS or name in whole):
             if made_by not in kept:
                 kept.add(made_by)
                 stack.extend(read_names(nodes[made_by]))

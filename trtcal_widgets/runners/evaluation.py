@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluate", "Evaluation", "Score", "Scorer"]
 
 Outputs = Mapping[str, "NDArray[Any]"]
+Pairs = Mapping[str, "tuple[NDArray[Any], NDArray[Any]]"]
 Evaluate = Callable[[Outputs, "Batch"], float]
 """A user's own measure of a batch: larger is better; the mean over samples is taken."""
 
@@ -135,17 +136,19 @@ class Scorer:
         self._custom = 0.0
         self._compared = TensorComparison()
 
-    def add(self, outputs: Outputs, reference: Outputs, batch: Batch) -> None:
-        """Count one batch.
+    def add(self, outputs: Outputs, reference: Outputs, batch: Batch, compared: Pairs | None = None) -> None:
+        """Count one batch; what belongs to its padding is left out of every measure.
 
         Parameters
         ----------
         outputs
-            The model's outputs, padding included.
+            The model's outputs.
         reference
             FP32's outputs for the same batch.
         batch
             What was fed.
+        compared
+            Name -> (FP32's tensor, the tested one): what is compared; None for the floating-point outputs.
 
         Raises
         ------
@@ -154,14 +157,17 @@ class Scorer:
         """
         n = batch.n_samples
         self._n += n
-        for name, tested in outputs.items():
-            if np.issubdtype(tested.dtype, np.floating):
-                self._compared += TensorComparison.of(reference[name], tested)
+        outputs, reference = batch.without_padding(outputs), batch.without_padding(reference)
+        pairs = {name: (reference[name], outputs[name]) for name in outputs} if compared is None else compared
+        for one, other in pairs.values():
+            if isinstance(other, np.ndarray) and np.issubdtype(other.dtype, np.floating):
+                self._compared += TensorComparison.of(one, other)
         if self._evaluation.has_labels:
             labels = self._evaluation.labels[batch.first_sample : batch.first_sample + n]
             self._hits += _hits(self._scores(outputs)[:n], labels, batch.index)
         if self._evaluation.evaluate is not None:
-            self._custom += n * _call(self._evaluation.evaluate, outputs, batch)
+            real = replace(batch, feeds=batch.without_padding(batch.feeds))
+            self._custom += n * _call(self._evaluation.evaluate, outputs, real)
 
     def _scores(self, outputs: Outputs) -> NDArray[Any]:
         name = self._evaluation.output

@@ -101,6 +101,10 @@ def _run(arguments: argparse.Namespace) -> int:
         ranking = simulation.isolated(evaluation, control=control) if not search.ranking else search.ranking
     print("\n".join(_ranking_lines(ranking)))
     print("\n".join(_result_lines(result)))
+    replaced = [printable(name) for name in simulation.outputs if name not in simulation.judged]
+    if replaced and simulation.judged:
+        judged = ", ".join(map(printable, simulation.judged))
+        print(f"compared with FP32 by {judged}: {', '.join(replaced)} cannot be compared value by value")
     return _write(arguments, simulation, result)
 
 
