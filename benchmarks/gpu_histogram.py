@@ -25,9 +25,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from trtcal_widgets.core.histogram import Histogram  # noqa: E402 - found by the line above
+from trtcal_widgets.gpu import histogram as gpu_histogram  # noqa: E402
 from trtcal_widgets.gpu.histogram import DeviceArray, GpuHistograms  # noqa: E402
 from trtcal_widgets.gpu.memory import DeviceMemory, open_memory  # noqa: E402
-from trtcal_widgets.trt import gpu_histogram  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

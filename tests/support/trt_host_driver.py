@@ -7,26 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from trtcal_widgets.gpu.driver import DeviceInfo, DriverCallError, MemInfo
+from trtcal_widgets.gpu.driver import DeviceInfo, Driver, DriverCallError, Launch, MemInfo
 from trtcal_widgets.gpu.memory import DeviceMemory
 
 _ALIGNMENT = 256
 """What cuMemAlloc gives, and TensorRT asks for."""
 
 
-class HostDriver:
+class HostDriver(Driver):
     """The calls of :class:`trtcal_widgets.gpu.driver.Driver`; ``capacity`` bytes can be allocated."""
 
     name = "host"
+    device = DeviceInfo(0, "Host GPU", (9, 0), 132, 13000)
 
     def __init__(self, capacity: int = 1 << 30) -> None:
         self.capacity = capacity
         self.blocks: dict[int, np.ndarray] = {}
         self.copies = 0
-
-    @property
-    def device(self) -> DeviceInfo:
-        return DeviceInfo(0, "Host GPU", (9, 0), 132, 13000)
 
     def push(self) -> None:
         """There is no context."""
@@ -84,17 +81,7 @@ class HostDriver:
     def get_kernel(self, module: Any, name: str, *, shared: int = 0) -> Any:
         raise NotImplementedError
 
-    def launch(
-        self,
-        kernel: Any,
-        grid: int,
-        block: int,
-        arguments: Any,
-        stream: int,
-        *,
-        overlap: bool = False,
-        shared: int = 0,
-    ) -> None:
+    def launch(self, kernel: Any, how: Launch) -> None:
         raise NotImplementedError
 
     def close(self) -> None:

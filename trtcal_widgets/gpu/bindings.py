@@ -1,4 +1,4 @@
-# ruff: noqa: D102 - the methods are documented in the interface, memory_driver.Driver
+# ruff: noqa: D102 - the methods are documented in the interface, driver.Driver
 """The CUDA driver through NVIDIA's own binding, ``cuda.bindings.driver`` (PyPI: cuda-bindings)."""
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import numpy as np
 
 from trtcal_widgets.errors import DeviceError
 from trtcal_widgets.gpu.driver import (
-    INVALID_DEVICE,
     NO_DEVICE,
+    NO_DEVICE_TEXT,
     DeviceInfo,
+    Driver,
     DriverCallError,
+    Launch,
     MemInfo,
+    check_device,
     check_driver_version,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 __all__ = ["BindingsDriver"]
@@ -31,7 +32,7 @@ _OVERLAP_FROM = (9, 0)
 """Compute capability from which launches can overlap."""
 
 
-class BindingsDriver:
+class BindingsDriver(Driver):
     """``cuda.bindings.driver`` behind the :class:`~trtcal_widgets.gpu.driver.Driver` interface.
 
     If the calling thread has a current context of that device, it is used; otherwise the device's primary context,
@@ -50,7 +51,7 @@ class BindingsDriver:
             version = int(self._call("cuDriverGetVersion"))
         except DriverCallError as e:
             if e.code == NO_DEVICE:
-                raise DeviceError(_NO_DEVICE) from e
+                raise DeviceError(NO_DEVICE_TEXT) from e
             raise
         except RuntimeError as e:
             raise DeviceError(
@@ -58,7 +59,8 @@ class BindingsDriver:
                 "driver, or calibrate with ONNX Runtime, which needs no GPU"
             ) from e
         check_driver_version(version)
-        handle = self._device(index)
+        check_device(index, int(self._call("cuDeviceGetCount")))
+        handle = self._call("cuDeviceGet", index)
         self._primary: Any = None
         self._context = self._current_context_of(handle)
         if self._context is None:
@@ -88,20 +90,6 @@ class BindingsDriver:
             reason = text.decode() if text else getattr(code, "name", "unknown error")
             raise DriverCallError(function, int(code), reason)
         return result[0] if result else None
-
-    def _device(self, index: int) -> Any:
-        count = int(self._call("cuDeviceGetCount"))
-        if count == 0:
-            raise DeviceError(_NO_DEVICE)
-        try:
-            return self._call("cuDeviceGet", index)
-        except DriverCallError as e:
-            if e.code != INVALID_DEVICE:
-                raise
-            raise DeviceError(
-                f"there is no CUDA device {index}: this machine shows {count} of them, counted from 0 "
-                "(CUDA_VISIBLE_DEVICES may hide others)"
-            ) from e
 
     def _current_context_of(self, device: Any) -> Any:
         """Return the calling thread's context if it belongs to this device."""
@@ -172,25 +160,15 @@ class BindingsDriver:
             self._call("cuFuncSetAttribute", kernel, most, shared)
         return kernel
 
-    def launch(
-        self,
-        kernel: Any,
-        grid: int,
-        block: int,
-        arguments: Sequence[int],
-        stream: int,
-        *,
-        overlap: bool = False,
-        shared: int = 0,
-    ) -> None:
-        values = np.array(arguments, np.uint64)
+    def launch(self, kernel: Any, how: Launch) -> None:
+        values = np.array(how.arguments, np.uint64)
         addresses = values.ctypes.data + 8 * np.arange(values.size, dtype=np.uint64)
-        if overlap and self.device.compute_capability >= _OVERLAP_FROM:
-            config = self._overlapping(grid, block, stream, shared)
+        if how.overlap and self.device.compute_capability >= _OVERLAP_FROM:
+            config = self._overlapping(how.grid, how.block, how.stream, how.shared)
             self._call("cuLaunchKernelEx", config, kernel, addresses.ctypes.data, 0)
         else:
-            shape = (grid, 1, 1, block, 1, 1)
-            self._call("cuLaunchKernel", kernel, *shape, shared, stream, addresses.ctypes.data, 0)
+            shape = (how.grid, 1, 1, how.block, 1, 1)
+            self._call("cuLaunchKernel", kernel, *shape, how.shared, how.stream, addresses.ctypes.data, 0)
 
     def _overlapping(self, grid: int, block: int, stream: int, shared: int) -> Any:
         """Return the configuration of a launch that may overlap with the one before it."""
@@ -212,9 +190,3 @@ class BindingsDriver:
     def close(self) -> None:
         if self._primary is not None:
             self._call("cuDevicePrimaryCtxRelease", self._primary)
-
-
-_NO_DEVICE = (
-    "the NVIDIA driver finds no CUDA device (CUDA_VISIBLE_DEVICES may hide it; nvidia-smi lists what is there). "
-    "Calibrating with ONNX Runtime needs no GPU"
-)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from trtcal_widgets.errors import MissingDependencyError
-from trtcal_widgets.gpu.driver import DeviceError, DriverCallError
+from trtcal_widgets.gpu.driver import DeviceError, DriverCallError, Launch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +70,7 @@ class Kernels:
         block = {"count": self.tuning.threads, "measure": self.tuning.threads, "finish": 512}
         overlap = name in ("count", "finish")  # these wait for the kernel before them themselves
         shared = self._shared.get(name, 0)
-        driver.launch(
-            self._kernels[name], grid, block.get(name, 256), arguments, stream, overlap=overlap, shared=shared
-        )
+        driver.launch(self._kernels[name], Launch(grid, block.get(name, 256), arguments, stream, overlap, shared))
 
 
 _LOADED: WeakKeyDictionary[DeviceMemory, dict[Tuning, Kernels]] = WeakKeyDictionary()

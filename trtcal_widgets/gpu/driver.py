@@ -6,8 +6,9 @@ reused and what a full device means to the user is decided once, in :class:`~trt
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from trtcal_widgets.errors import DeviceError
 
@@ -23,7 +24,9 @@ __all__ = [
     "DeviceInfo",
     "Driver",
     "DriverCallError",
+    "Launch",
     "MemInfo",
+    "check_device",
     "check_driver_version",
     "readable_size",
 ]
@@ -33,7 +36,6 @@ OLDEST_DRIVER = 11000
 
 OUT_OF_MEMORY = 2
 NO_DEVICE = 100
-INVALID_DEVICE = 101
 INVALID_CONTEXT = 201
 UNKNOWN = 999
 GONE = frozenset({4, INVALID_CONTEXT, 709})
@@ -75,106 +77,123 @@ class DeviceInfo:
     driver_version: int
 
 
-class Driver(Protocol):
+class Launch(NamedTuple):
+    """How a kernel is started: numbers of blocks and of threads in each, its parameters, and on which stream.
+
+    The parameters are 64-bit integers or pointers. ``shared`` is in bytes, of shared memory that the kernel does not
+    ask for itself. With ``overlap``, where binding and device can do it, its blocks may start while the kernel before
+    it is ending; it must wait for that one itself (``griddepcontrol.wait``) before it reads what others write.
+    """
+
+    grid: int
+    block: int
+    arguments: Sequence[int]
+    stream: int
+    overlap: bool = False
+    shared: int = 0
+
+
+class Driver(ABC):
     """The calls of the CUDA driver API that this package needs, over one Python binding of it.
 
     Pointers and streams are plain integers, as TensorRT's Python API has them; stream 0 is the default stream.
     Every call but ``push`` and ``close`` needs the context current on the calling thread.
+
+    Attributes
+    ----------
+    name
+        The binding's name, as its users know it: ``"cuda-bindings"`` or ``"pycuda"``.
+    device
+        The device that the context belongs to.
     """
 
-    @property
-    def name(self) -> str:
-        """The binding's name, as its users know it: ``"cuda-bindings"`` or ``"pycuda"``."""
-        ...
+    name: ClassVar[str]
+    device: DeviceInfo
 
-    @property
-    def device(self) -> DeviceInfo:
-        """The device that the context belongs to."""
-        ...
-
+    @abstractmethod
     def push(self) -> None:
         """Make the context current on this thread."""
-        ...
 
+    @abstractmethod
     def pop(self) -> None:
         """Make the context that was current before :meth:`push` current again."""
-        ...
 
+    @abstractmethod
     def mem_info(self) -> MemInfo:
         """Return free and total device memory."""
-        ...
 
+    @abstractmethod
     def alloc(self, nbytes: int) -> int:
         """Allocate device memory (> 0 bytes) and return its address."""
-        ...
 
+    @abstractmethod
     def free(self, ptr: int) -> None:
         """Free what :meth:`alloc` returned."""
-        ...
 
+    @abstractmethod
     def alloc_pinned(self, nbytes: int) -> NDArray[np.uint8]:
         """Allocate page-locked host memory (> 0 bytes)."""
-        ...
 
+    @abstractmethod
     def free_pinned(self, array: NDArray[np.uint8]) -> None:
         """Free what :meth:`alloc_pinned` returned; no view of it may be used any more."""
-        ...
 
+    @abstractmethod
     def copy_in(self, ptr: int, host: NDArray[np.generic], stream: int | None) -> None:
         """Copy a contiguous host array to the device; with a stream: queue the copy and return."""
-        ...
 
+    @abstractmethod
     def copy_out(self, host: NDArray[np.generic], ptr: int, stream: int | None) -> None:
         """Copy from the device to a contiguous host array; with a stream: queue the copy and return."""
-        ...
 
+    @abstractmethod
     def fill(self, ptr: int, value: int, nbytes: int) -> None:
         """Set every byte to ``value``, on the default stream."""
-        ...
 
+    @abstractmethod
     def new_stream(self) -> int:
         """Create a stream that does not wait for the default stream, and return its handle."""
-        ...
 
+    @abstractmethod
     def free_stream(self, stream: int) -> None:
         """Destroy a stream of :meth:`new_stream`."""
-        ...
 
+    @abstractmethod
     def synchronize(self, stream: int | None) -> None:
         """Wait for one stream; None: for everything on the device."""
-        ...
 
+    @abstractmethod
     def load_module(self, image: bytes) -> Any:
         """Load compiled device code (a cubin or PTX)."""
-        ...
 
+    @abstractmethod
     def get_kernel(self, module: Any, name: str, *, shared: int = 0) -> Any:
         """Return a kernel of a loaded module, which may be launched with up to ``shared`` bytes."""
-        ...
 
-    def launch(
-        self,
-        kernel: Any,
-        grid: int,
-        block: int,
-        arguments: Sequence[int],
-        stream: int,
-        *,
-        overlap: bool = False,
-        shared: int = 0,
-    ) -> None:
-        """Queue a kernel whose parameters are all 64-bit integers or pointers.
+    @abstractmethod
+    def launch(self, kernel: Any, how: Launch) -> None:
+        """Queue a kernel."""
 
-        ``shared`` is in bytes, of shared memory that the kernel does not ask for itself.
-
-        With ``overlap``, where binding and device can do it, its blocks may start while the kernel before it is
-        ending; it must wait for that one itself (``griddepcontrol.wait``) before it reads what others write.
-        """
-        ...
-
+    @abstractmethod
     def close(self) -> None:
         """Let go of the context. Called once, with the context not pushed."""
-        ...
+
+
+NO_DEVICE_TEXT = (
+    "the NVIDIA driver finds no CUDA device (CUDA_VISIBLE_DEVICES may hide it; nvidia-smi lists what is there). "
+    "Calibrating with ONNX Runtime needs no GPU"
+)
+
+
+def check_device(index: int, count: int) -> None:
+    """Raise if there is no device of this index among ``count``."""
+    if count == 0:
+        raise DeviceError(NO_DEVICE_TEXT)
+    if not 0 <= index < count:
+        raise DeviceError(
+            f"there is no CUDA device {index}: this machine shows {count} of them, counted from 0 "
+            "(CUDA_VISIBLE_DEVICES may hide others)"
+        )
 
 
 def check_driver_version(version: int) -> None:

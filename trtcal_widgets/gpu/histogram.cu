@@ -45,7 +45,7 @@ constexpr u32 ALL = 0xffffffffu;
 
 enum Kind { FLOAT32 = 0, FLOAT16 = 1, BFLOAT16 = 2 };
 
-// The layouts are repeated as numpy dtypes in gpu_plan.py.
+// The layouts are repeated as numpy dtypes in plan.py.
 // n elements from ptr on; first..last are the segments of the same tensor.
 struct Segment { u64 ptr, n; int slot, kind, first, last; };
 // Rows from..to of a tensor whose rows are first..last, and some of their columns; the tensor has `items` of these.

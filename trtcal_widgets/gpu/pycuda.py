@@ -1,4 +1,4 @@
-# ruff: noqa: D102 - the methods are documented in the interface, memory_driver.Driver
+# ruff: noqa: D102 - the methods are documented in the interface, driver.Driver
 """The CUDA driver through PyCUDA, ``pycuda.driver``."""
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import numpy as np
 from trtcal_widgets.errors import DeviceError, UsageError
 from trtcal_widgets.gpu.driver import (
     INVALID_CONTEXT,
+    NO_DEVICE_TEXT,
     OUT_OF_MEMORY,
     UNKNOWN,
     DeviceInfo,
+    Driver,
     DriverCallError,
+    Launch,
     MemInfo,
+    check_device,
     check_driver_version,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -30,7 +34,7 @@ _PRIMARY: dict[int, Any] = {}
 """Primary contexts, kept for good: PyCUDA leaves the context stack unbalanced when it lets go of one."""
 
 
-class PyCudaDriver:
+class PyCudaDriver(Driver):
     """``pycuda.driver`` behind the :class:`~trtcal_widgets.gpu.driver.Driver` interface.
 
     If PyCUDA has a current context of that device on the calling thread (``pycuda.autoinit`` makes one), it is
@@ -56,11 +60,7 @@ class PyCudaDriver:
             count = api.Device.count()
         version = int(api.get_driver_version())
         check_driver_version(version)
-        if not 0 <= index < count:
-            raise DeviceError(
-                f"there is no CUDA device {index}: this machine shows {count} of them, counted from 0 "
-                "(CUDA_VISIBLE_DEVICES may hide others)"
-            )
+        check_device(index, count)
         device = api.Device(index)
         self._context = self._context_of(device, index)
         processors = device.get_attribute(api.device_attribute.MULTIPROCESSOR_COUNT)
@@ -88,10 +88,7 @@ class PyCudaDriver:
         except self._api.Error as e:
             text = str(e)
             if "no CUDA-capable device" in text:
-                raise DeviceError(
-                    "the NVIDIA driver finds no CUDA device (CUDA_VISIBLE_DEVICES may hide it; nvidia-smi lists "
-                    "what is there). Calibrating with ONNX Runtime needs no GPU"
-                ) from e
+                raise DeviceError(NO_DEVICE_TEXT) from e
             gone = "context" in text or "deinitialized" in text
             raise DriverCallError(call, INVALID_CONTEXT if gone else UNKNOWN, text) from e
 
@@ -182,21 +179,17 @@ class PyCudaDriver:
                 kernel.set_attribute(self._api.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
         return kernel
 
-    def launch(
-        self,
-        kernel: Any,
-        grid: int,
-        block: int,
-        arguments: Sequence[int],
-        stream: int,
-        *,
-        overlap: bool = False,
-        shared: int = 0,
-    ) -> None:
-        del overlap  # PyCUDA has no launch attributes
-        values = [np.uint64(a) for a in arguments]
+    def launch(self, kernel: Any, how: Launch) -> None:
+        # PyCUDA has no launch attributes, so nothing overlaps.
+        values = [np.uint64(a) for a in how.arguments]
         with self._errors("cuLaunchKernel"):
-            kernel(*values, grid=(grid, 1), block=(block, 1, 1), stream=self._stream(stream), shared=shared)
+            kernel(
+                *values,
+                grid=(how.grid, 1),
+                block=(how.block, 1, 1),
+                stream=self._stream(how.stream),
+                shared=how.shared,
+            )
 
     def close(self) -> None:
         self._allocations.clear()

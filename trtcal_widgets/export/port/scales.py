@@ -17,7 +17,7 @@ from trtcal_widgets.common.words import printable
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.port.graph import Side
 from trtcal_widgets.export.port.match import HOW, match_tensors
-from trtcal_widgets.export.qdq.decide import LEAST_MATCH, match_rows
+from trtcal_widgets.export.qdq.rows import LEAST_MATCH, match_rows
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import CONSTANT_ROWS_FROM, constant_row, row_of
 from trtcal_widgets.formats.reading import ScaleTable, convert

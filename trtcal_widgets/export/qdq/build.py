@@ -16,18 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.errors import ExportError, UsageError
-from trtcal_widgets.export.qdq.decide import (
-    Decision,
-    check_match,
-    decide,
-    foreign_nodes,
-    match_rows,
-    quantized_before,
-    unused_rows,
-)
+from trtcal_widgets.export.qdq.decide import decide, foreign_nodes
+from trtcal_widgets.export.qdq.decision import Decision
 from trtcal_widgets.export.qdq.insert import Pair, insert_pairs
+from trtcal_widgets.export.qdq.passes.already import quantized_before
 from trtcal_widgets.export.qdq.placement import PLACEMENTS, check_placement, place, quantized_inputs
 from trtcal_widgets.export.qdq.report import LeftNode, MissingScale, QdqReport, QuantizedTensor, UnusedRow
+from trtcal_widgets.export.qdq.rows import check_match, match_rows, unused_rows
 from trtcal_widgets.export.qdq.scales import rows_of
 from trtcal_widgets.export.qdq.upgrade import HALF_OPSET, PER_CHANNEL_OPSET, upgraded
 from trtcal_widgets.export.qdq.weights import WeightScales
@@ -269,8 +264,8 @@ class QdqBuilder:
             synthetic=len(self._match.synthetic),
             quantized=quantized,
             unused=unused_rows(self._rows, self._match, self.graph, self._sites, decision),
-            missing=tuple(decision.missing),
-            kept=tuple(decision.kept),
+            missing=decision.missing,
+            kept=decision.kept,
             left=(*decision.left, *foreign_nodes(self.graph, self.model.proto)),
             already_quantized=tuple(self._already.values()),
             notes=notes,

@@ -13,6 +13,7 @@ The rules are those that TensorRT's explicit quantisation asks for (``docs/qdq.m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -87,6 +88,14 @@ class Placement:
     concat_groups: tuple[frozenset[str], ...]
     fused_into: Mapping[int, int]
     left_alone: Mapping[int, str]
+
+    def concat_group(self, tensor: str) -> frozenset[str]:
+        """Return the tensors that a ``Concat`` joins with this one, itself included; none where none does."""
+        return self._groups.get(tensor, frozenset())
+
+    @cached_property
+    def _groups(self) -> Mapping[str, frozenset[str]]:
+        return {name: group for group in self.concat_groups for name in group}
 
 
 def quantized_inputs(graph: ModelGraph, placement: str = "recommended") -> Mapping[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ Plotly is imported when the first plot is made. Sizes are fixed by the layout; w
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -74,6 +75,8 @@ def _figure_class() -> Any:
     class Figure(go.FigureWidget):  # type: ignore[misc] # plotly has no types
         """A FigureWidget that shares Plotly's script with the others, and whose state is up to date when it is read.
 
+        Plotly's objects are no friends of threads: one that draws and one that reads meet in a dictionary that changes.
+
         FigureWidget makes its state once and sends changes behind it as messages. A page that is opened later, or
         that was still loading Plotly's script when the messages came, would show the figure as it was first made.
         """
@@ -81,12 +84,15 @@ def _figure_class() -> Any:
         _esm = script("kit/figure")
         script = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
         fresh = traitlets.Int(0).tag(sync=True)
+        one_thread: Any = None
+        """Held by the thread that changes or reads the figure."""
 
         @traitlets.default("script")
         def _script(self) -> Any:
             return plotly_script()
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
+            self.one_thread = threading.RLock()
             super().__init__(*arguments, **options)
             self.on_msg(self._asked)
 
@@ -97,11 +103,12 @@ def _figure_class() -> Any:
             """Likewise."""
 
         def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
-            if getattr(self, "_layout_obj", None) is not None:
-                values = self._trait_values
-                values["_widget_layout"] = deepcopy(self._layout_obj._props)  # noqa: SLF001 - see above
-                values["_widget_data"] = deepcopy(self._data)
-            return super().get_state(key, drop_defaults)
+            with self.one_thread:
+                if getattr(self, "_layout_obj", None) is not None:
+                    values = self._trait_values
+                    values["_widget_layout"] = deepcopy(self._layout_obj._props)  # noqa: SLF001 - see above
+                    values["_widget_data"] = deepcopy(self._data)
+                return super().get_state(key, drop_defaults)
 
         def _asked(self, _figure: Any, content: Any, _buffers: Any) -> None:
             if content == {"type": "refresh"}:
@@ -140,12 +147,13 @@ class FigureView:
     @contextmanager
     def filling(self) -> Iterator[None]:
         """Collect changes into one message to the browser, and ignore their echoes."""
-        before, self.rendering = self.rendering, True
-        try:
-            with self.figure.batch_update():
-                yield
-        finally:
-            self.rendering = before
+        with self.figure.one_thread:
+            before, self.rendering = self.rendering, True
+            try:
+                with self.figure.batch_update():
+                    yield
+            finally:
+                self.rendering = before
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in a theme's colours."""

@@ -1,0 +1,62 @@
+"""What all plots have in common."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+
+
+class Lines(FigureView):
+    def __init__(self):
+        super().__init__()
+        traces = [{"type": "scatter", "x": [0], "y": [0]} for _ in range(4)]
+        self.figure = new_figure(traces, {"xaxis": {}, "yaxis": {}, "annotations": []}, height=100)
+
+    def recolor(self, theme):
+        for trace in self.figure.data:
+            trace.line.color = "#000000" if theme == "light" else "#ffffff"
+
+    def draw(self, n):
+        with self.filling():
+            self.figure.layout.annotations = [{"text": str(k), "x": k} for k in range(n % 7)]
+            self.figure.data[0].x = list(range(n))
+            self.figure.layout.xaxis.range = [0, n]
+
+
+def test_two_threads_that_draw_and_one_that_reads_do_not_meet():
+    view, failures = Lines(), []
+
+    def often(what):
+        try:
+            for k in range(40):
+                what(k)
+        except Exception as error:  # noqa: BLE001 - looked at below
+            failures.append(error)
+
+    def draw(k):
+        view.draw(k)
+        view.apply_theme("dark" if k % 2 else "light")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        works = (draw, draw, lambda _: view.figure.get_state())
+        threads = [threading.Thread(target=often, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
+    assert list(view.figure.get_state()["_widget_data"][0]["x"]) == list(range(39))
+
+
+def test_what_plotly_reports_of_our_own_changes_is_an_echo():
+    view, echoes = Lines(), []
+    view.figure.layout.on_change(lambda _layout, _range: echoes.append(view.rendering), "xaxis.range")
+    view.draw(5)
+    assert echoes == [True]
+    assert not view.rendering
