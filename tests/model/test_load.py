@@ -173,7 +173,7 @@ def test_nodes_without_names_and_with_the_same_name(tmp_path):
         [value("y")],
     )
     graph = load_graph(path)
-    assert [n.name for n in graph.nodes] == ["Relu_0", "twin", "twin"]
+    assert [n.name for n in graph.nodes] == ["Relu_0", "twin", "twin#2"]
     assert [graph.op_type(n) for n in ("x", "a", "b", "y")] == ["Input", "Relu", "Neg", "Abs"]
 
 
@@ -297,3 +297,16 @@ def test_facts_are_immutable(tmp_path):
         graph.tensors["z"] = graph.tensors["x"]
     with pytest.raises(TypeError):
         graph.metadata["z"] = ""
+
+
+def test_no_two_nodes_have_one_name(tmp_path):
+    """Made-up names step aside for real ones, wherever these come; a name that the file gives twice is one node's."""
+    names = ["", "Relu_0", "", "twice", "twice", "", "Relu_2", "twice#4", "Relu_5"]
+    nodes = [node("Relu", [f"t{i}"], [f"t{i + 1}"], name=name) for i, name in enumerate(names)]
+    path = save(tmp_path / "m.onnx", nodes, [value("t0")], [value(f"t{len(names)}")])
+    found = [one.name for one in load_graph(path).nodes]
+    assert len(set(found)) == len(names)
+    assert [found[i] for i in (1, 3, 6, 7, 8)] == ["Relu_0", "twice", "Relu_2", "twice#4", "Relu_5"]
+    assert found[0] == "Relu_0#0"
+    assert found[4] == "twice#4#"
+    assert found == [one.name for one in load_graph(path).nodes]

@@ -80,17 +80,19 @@ def check_outputs(outputs: Iterable[Output], *, inputs: Iterable[str | None] = (
     read = [Path(path) for path in inputs if path is not None]
     for i, (option, path, kind) in enumerate(wanted):
         _check_place(path)
-        if not force and path.exists() and path.stat().st_size and not is_kind(path, kind):
+        foreign = path.exists() and path.stat().st_size > 0 and not is_kind(path, kind)
+        for source in read:
+            if _same(path, source):
+                other = f", and is not {kind.what}" if foreign else ""
+                raise ExportError(f"{path} is a file that is read{other}. Choose another name for {option}.")
+        if foreign and not force:
             raise ExportError(
                 f"{path} exists and is not {kind.what}, so it was not replaced. Choose another name, "
                 "or add --force to replace it."
             )
-        for other, earlier, _ in wanted[:i]:
+        for named, earlier, _ in wanted[:i]:
             if _same(path, earlier):
-                raise ExportError(f"{other} {earlier} and {option} {path} are the same file. Give two names.")
-        for source in read:
-            if _same(path, source):
-                raise ExportError(f"{path} is a file that is read. Choose another name for {option}.")
+                raise ExportError(f"{named} {earlier} and {option} {path} are the same file. Give two names.")
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -155,8 +156,9 @@ _CONSTANT = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
 
 def _named(plan: PrecisionPlan, model: OnnxModel) -> tuple[list[NodeInfo], list[NodeInfo]]:
-    """Return the kept nodes with a name in the file, and those without one."""
-    named = {proto.output[0] for proto in model.proto.graph.node if proto.name and proto.output}
+    """Return the kept nodes with a name of their own in the file, and those without one."""
+    times = Counter(proto.name for proto in model.proto.graph.node if proto.name)
+    named = {proto.output[0] for proto in model.proto.graph.node if times[proto.name] == 1 and proto.output}
     kept = plan.nodes(model.graph)
     return [n for n in kept if n.outputs[0] in named], [n for n in kept if n.outputs[0] not in named]
 
@@ -166,8 +168,8 @@ def _nameless_note(nodes: list[NodeInfo]) -> tuple[str, ...]:
         return ()
     shown = ", ".join(f"{node.name!r}" for node in nodes[:3]) + (", …" if len(nodes) > 3 else "")
     note = (
-        f"{len(nodes)} kept layers have no name in the model file ({shown}): TensorRT gives them names of its own. Use "
-        "the Python snippet, which finds layers by the tensors that they make, or name the nodes"
+        f"{len(nodes)} kept layers have no name of their own in the model file ({shown}): TensorRT gives them others. "
+        "Use the Python snippet, which finds layers by the tensors that they make, or name the nodes"
     )
     return (note,)
 

@@ -78,7 +78,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """One node of the graph; ``name`` is made up (``Conv_12``) where the file gives none."""
+    """One node of the graph. No two have one name: where the file gives none or gives it twice, one is made up."""
 
     index: int
     name: str

@@ -57,7 +57,8 @@ def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]
     order = _topological_order(graph, reads, {*inputs, *held}, path)
     protos = [graph.node[i] for i in order]
     reads = [reads[i] for i in order]
-    nodes = tuple(_node_info(index, node) for index, node in enumerate(protos))
+    names = unique_names(protos)
+    nodes = tuple(_node_info(index, name, node) for index, (name, node) in enumerate(zip(names, protos, strict=True)))
     outputs = [info.name for info in graph.output]
     _check_outputs(outputs, nodes, {*inputs, *held}, path)
     ends = frozenset(outputs)
@@ -91,8 +92,27 @@ def _consumers(reads: Sequence[Sequence[str]]) -> dict[str, list[int]]:
     return consumers
 
 
-def _node_info(index: int, node: NodeProto) -> NodeInfo:
-    name = node.name or f"{node.op_type}_{index}"
+def unique_names(nodes: Sequence[NodeProto]) -> list[str]:
+    """Return a name for each node that no other one has: the file's, for the first node that bears it.
+
+    A node without a name is called ``Conv_12`` by its operator and position; one whose name an earlier node has, or
+    whose made-up name is a real one's, gets its position behind it.
+    """
+    taken = {node.name for node in nodes if node.name}
+    seen: set[str] = set()
+    names = []
+    for index, node in enumerate(nodes):
+        name = node.name or f"{node.op_type}_{index}"
+        if name in seen or (not node.name and name in taken):
+            name = f"{name}#{index}"
+        while name in seen or (name != node.name and name in taken):
+            name += "#"
+        seen.add(name)
+        names.append(name)
+    return names
+
+
+def _node_info(index: int, name: str, node: NodeProto) -> NodeInfo:
     return NodeInfo(index, name, node.op_type, node.domain, tuple(node.input), tuple(node.output))
 
 

@@ -64,6 +64,11 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
     placement = arguments.placement or "recommended"
     result = build_qdq(arguments.model, table, placement=placement, plan=plan, force=arguments.force)
     if result.report.already_quantized and not result.report.quantized:
+        if arguments.force:
+            raise ExportError(
+                f"{printable(result.report.model)} already has explicit quantisation and no other layer that the "
+                "scales could quantise: nothing was written. TensorRT takes the model as it is."
+            )
         raise ExportError(f"{result.report.notes[0]}. Nothing was written; --force adds Q/DQ to its other layers.")
     files = result.write(output)
     if arguments.report:

@@ -267,7 +267,12 @@ class _Reader:
 
 
 def digest(array: NDArray[np.generic]) -> str:
-    """Return a hash of an array's values and shape; the float types hash alike where the values are alike."""
+    """Return a hash of an array's values and shape; the float types hash alike where the values are alike.
+
+    The narrow types of ml_dtypes (bfloat16, float8, int4) are of NumPy's kind V and have no buffer.
+    """
+    if array.dtype.kind == "V":
+        array = array.astype(np.int8 if "int" in array.dtype.name else np.float32)
     if array.dtype.kind == "f":
         array = array.astype(np.float32, copy=False)
     if array.dtype == object:
