@@ -42,12 +42,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> Source:
     """Open DATA: a folder of images or of TensorRT sample batches, an ``.npy`` or ``.npz`` file, or an IDX file.
 
-    Raises
-    ------
-    DataError
-        If it is none of them or cannot be read.
-    UsageError
-        If an image option is given for data that is no images.
+    Raises DataError if it is none of them or cannot be read; UsageError if an image option is given for data that is no
+    images.
     """
     from trtcal_widgets.data import source_for_model
 

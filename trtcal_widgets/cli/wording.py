@@ -45,15 +45,9 @@ def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
 def in_options(message: str, options: Mapping[str, str], given: Iterable[str] = ()) -> str:
     """Return an error's message with options of the command line where it names arguments of Python.
 
-    Parameters
-    ----------
-    message
-        What an exception of the package says.
-    options
-        The command's own, see :func:`options_of`.
-    given
-        What the user typed: paths may hold anything, so they, and what follows them without a space, stay as they
-        are. So does what stands in quotes, such as a tensor's name.
+    ``message``: what an exception of the package says. ``options``: the command's own, see :func:`options_of`.
+    ``given``: what the user typed: paths may hold anything, so they, and what follows them without a space, stay as
+    they are. So does what stands in quotes, such as a tensor's name.
     """
     typed = "|".join(rf"(?<!\S){re.escape(text)}\S*" for text in given if text) or "(?!)"
     pattern = rf"(?P<keep>{typed})|(?P<name>{_NAME})=(?P<value>{_VALUE})?|{_QUOTED}|(?P<bare>{_NAME})"

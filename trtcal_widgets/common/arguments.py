@@ -32,19 +32,8 @@ def kind_of(value: Any) -> str:
 def path_text(value: Any, what: str, error: type[TrtcalError] = UsageError) -> str:
     """Return a path as text.
 
-    Parameters
-    ----------
-    value
-        What the user gave.
-    what
-        What the path is of, with its article: ``"a calibration cache"``.
-    error
-        What to raise.
-
-    Raises
-    ------
-    TrtcalError
-        If it is no path, empty, or holds a NUL character.
+    ``what``: what the path is of, with its article: ``"a calibration cache"``. Raises TrtcalError if it is no path,
+    empty, or holds a NUL character.
     """
     if not isinstance(value, (str, bytes, os.PathLike)):
         raise error(f"the path of {what} is needed (a text or a Path), not {kind_of(value)}")
@@ -64,10 +53,7 @@ def to_path(value: Any, what: str, error: type[TrtcalError] = UsageError) -> Pat
 def number(value: Any, what: str) -> float:
     """Return a number as a float; nan and the infinities are let through.
 
-    Raises
-    ------
-    UsageError
-        If it is text, an array of several numbers, or no number at all.
+    Raises UsageError if it is text, an array of several numbers, or no number at all.
     """
     if isinstance(value, (str, bytes, bool, complex)):
         raise UsageError(f"{what} is a number, not {value!r}")
@@ -82,10 +68,7 @@ def number(value: Any, what: str) -> float:
 def whole_number(value: Any, what: str, least: int | None = None) -> int:
     """Return a whole number as an int.
 
-    Raises
-    ------
-    UsageError
-        If it is none, or smaller than ``least``.
+    Raises UsageError if it is none, or smaller than ``least``.
     """
     at_least = "" if least is None else f" of at least {least}"
     try:
@@ -101,10 +84,7 @@ def whole_number(value: Any, what: str, least: int | None = None) -> int:
 def one_of(value: Any, choices: Collection[str], what: str) -> str:
     """Return a word that is one of several.
 
-    Raises
-    ------
-    UsageError
-        If it is another word, or no text.
+    Raises UsageError if it is another word, or no text.
     """
     if not isinstance(value, str) or value not in choices:
         *some, last = map(repr, choices)

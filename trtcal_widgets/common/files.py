@@ -51,16 +51,9 @@ def read_whole(
 ) -> bytes:
     """Read a small file, or raise ``error`` saying why it cannot be read.
 
-    Parameters
-    ----------
-    path
-        The file.
-    error
-        The class of the exception to raise: the caller knows what the file was for.
-    what
-        What the file is to the user, for the message ("the calibration cache").
-    limit
-        Size in bytes above which the file is refused instead of filling the memory.
+    ``error``: the class of the exception to raise: the caller knows what the file was for. ``what``: what the file is
+    to the user, for the message ("the calibration cache"). ``limit``: size in bytes above which the file is refused
+    instead of filling the memory.
     """
     path = path_text(path, what, error)
     try:
@@ -90,17 +83,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     file in one step. An existing file keeps its permissions; where ``path`` is a symbolic link, the
     file that it points to is replaced. The folder must exist: a misspelt path is not created silently.
 
-    Parameters
-    ----------
-    path
-        The file to write.
-    data
-        All of its content.
-
-    Raises
-    ------
-    ExportError
-        Where the file cannot be written; says why and what to do. No temporary file is left behind.
+    Raises ExportError where the file cannot be written; says why and what to do. No temporary file is left behind.
     """
     shown = path_text(path, "the file to write", ExportError)
     temporary: str | None = None

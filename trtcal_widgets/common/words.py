@@ -15,13 +15,8 @@ __all__ = ["count_of", "display_width", "printable", "printable_lines", "shorten
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with this many significant digits: ``"0.996"``, ``"1230"``, ``"3.1e-05"``, ``"inf"``.
 
-    Parameters
-    ----------
-    value
-        Any float.
-    digits
-        Significant digits, 1 or more. Whole numbers below 100,000 keep all of their digits; with more than three
-        digits larger ones do too.
+    ``digits``: significant digits, 1 or more. Whole numbers below 100,000 keep all of their digits; with more than
+    three digits larger ones do too.
     """
     if not math.isfinite(value):
         return str(float(value))

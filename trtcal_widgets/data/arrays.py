@@ -40,10 +40,7 @@ _DAMAGED = (
 def open_npy(path: Path) -> NDArray[Any]:
     """Return the array of a ``.npy`` file, memory-mapped.
 
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged, or holds pickled objects.
+    Raises DataError if the file is missing, damaged, or holds pickled objects.
     """
     with _explained(path):
         with path.open("rb") as file:
@@ -59,10 +56,7 @@ def open_npy(path: Path) -> NDArray[Any]:
 def open_npz(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a ``.npz`` file by name; uncompressed ones are memory-mapped.
 
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged, no ``.npz`` archive, or holds pickled objects.
+    Raises DataError if the file is missing, damaged, no ``.npz`` archive, or holds pickled objects.
     """
     with _explained(path), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if m.filename.endswith(".npy")]

@@ -109,10 +109,7 @@ class BatchFiles:
 def find_batch_files(folder: Path) -> list[Path]:
     """Return the batch files of a folder by number; empty where there are none.
 
-    Raises
-    ------
-    DataError
-        If a number is missing between the first and the last, or occurs twice.
+    Raises DataError if a number is missing between the first and the last, or occurs twice.
     """
     if not folder.is_dir():
         return []

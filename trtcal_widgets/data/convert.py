@@ -25,19 +25,9 @@ def to_array(value: Any, what: str, *, least_axes: int = 1) -> NDArray[np.generi
     Torch tensors (on any device, with or without gradient) and everything else with ``__array__`` are
     taken; torch itself is not imported. The array may share memory with ``value``.
 
-    Parameters
-    ----------
-    value
-        An array, a tensor, or nested lists of numbers.
-    what
-        What it is, for the error: ``"batch 3, input 'data'"``.
-    least_axes
-        0 where a single number is fine.
-
-    Raises
-    ------
-    DataError
-        If it is text, objects, ragged, a single number, or a tensor of a type that NumPy does not have.
+    ``value``: an array, a tensor, or nested lists of numbers. ``what``: what it is, for the error: ``"batch 3, input
+    'data'"``. ``least_axes``: 0 where a single number is fine. Raises DataError if it is text, objects, ragged, a
+    single number, or a tensor of a type that NumPy does not have.
     """
     for off_device in ("detach", "cpu"):
         value = getattr(value, off_device, lambda same=value: same)()
@@ -60,10 +50,7 @@ def to_array(value: Any, what: str, *, least_axes: int = 1) -> NDArray[np.generi
 def common_length(arrays: Mapping[str, NDArray[np.generic]], what: str) -> int:
     """Return the length of the first axis, which all arrays must share.
 
-    Raises
-    ------
-    DataError
-        If the lengths differ; both inputs are named.
+    Raises DataError if the lengths differ; both inputs are named.
     """
     names = list(arrays)
     length = len(arrays[names[0]])

@@ -73,10 +73,7 @@ class Cursor(Generic[T]):
 
         What was taken last is held, so that it can be taken again from a one-shot iterator too.
 
-        Raises
-        ------
-        DataError
-            If the iterable raised, or if a one-shot iterator would have to go back.
+        Raises DataError if the iterable raised, or if a one-shot iterator would have to go back.
         """
         if self._length is not None:
             stop = min(stop, self._length)

@@ -69,10 +69,7 @@ def pillow() -> Any:
 def decode(path: Path, color: Color) -> Decoded:
     """Read an image file and convert it to ``color``; BGR is left in RGB order here.
 
-    Raises
-    ------
-    DataError
-        If the file is missing, is no image, is damaged, or has pixels without an agreed range.
+    Raises DataError if the file is missing, is no image, is damaged, or has pixels without an agreed range.
     """
     image, steps = open_upright(path)
     mode = "L" if color == "gray" else "RGB"
@@ -94,10 +91,7 @@ def decode(path: Path, color: Color) -> Decoded:
 def open_upright(path: Path) -> tuple[Any, list[tuple[str, str]]]:
     """Open, load and turn an image file upright; the pixels' mode stays the file's.
 
-    Raises
-    ------
-    DataError
-        If the file is missing, is no image, or is damaged.
+    Raises DataError if the file is missing, is no image, or is damaged.
     """
     image_module = pillow()
     from PIL import ImageOps
@@ -243,10 +237,7 @@ def geometry(
 ) -> Geometry | None:
     """Check the arguments and return the :class:`Geometry`; None where images keep their size.
 
-    Raises
-    ------
-    UsageError
-        If an argument is unknown, not positive, or contradicts another.
+    Raises UsageError if an argument is unknown, not positive, or contradicts another.
     """
     one_of(resize, _RESIZES, "resize")
     one_of(interpolation, _INTERPOLATIONS, "interpolation")
@@ -298,9 +289,7 @@ class Normalisation:
     def apply(self, pixels: NDArray[Any], layout: Literal["NCHW", "NHWC"]) -> NDArray[Any]:
         """Normalise ``pixels`` [N,H,W,C] of any number type.
 
-        Returns
-        -------
-        A new contiguous array of :attr:`dtype`, [N,C,H,W] or [N,H,W,C].
+        Returns: a new contiguous array of :attr:`dtype`, [N,C,H,W] or [N,H,W,C].
         """
         if pixels.dtype != np.uint8:
             fed = self._formula(pixels)
@@ -342,11 +331,8 @@ class Normalisation:
 def normalisation(scale: float, mean: PerChannel, std: PerChannel, dtype: DTypeLike, *, channels: int) -> Normalisation:
     """Check the arguments and return the :class:`Normalisation`.
 
-    Raises
-    ------
-    UsageError
-        If a number is not finite, a divisor is 0, the count of numbers fits neither 1 nor ``channels``, or
-        ``dtype`` is an integer type that would cut the normalised values off.
+    Raises UsageError if a number is not finite, a divisor is 0, the count of numbers fits neither 1 nor ``channels``,
+    or ``dtype`` is an integer type that would cut the normalised values off.
     """
     if not np.isfinite(number(scale, "scale")) or scale == 0:
         raise UsageError(f"scale must be a number other than 0, not {scale!r}; 1/255 maps pixels to 0…1")

@@ -309,17 +309,7 @@ def _check_count(what: str, count: int | None) -> None:
 class KeptBatches:
     """Some batches of a plan, counted anew from 0; each batch still says its place in the plan (``Batch.index``).
 
-    Parameters
-    ----------
-    plan
-        The batches.
-    left_out
-        Places in the plan, from 0, that are passed over.
-
-    Raises
-    ------
-    UsageError
-        If none is left.
+    ``left_out``: places in the plan, from 0, that are passed over. Raises UsageError if none is left.
     """
 
     def __init__(self, plan: BatchPlan, left_out: Iterable[int] = ()) -> None:
@@ -354,12 +344,7 @@ class KeptBatches:
     def load(self, position: int) -> Batch:
         """Load the kept batch number ``position``, from 0; see :meth:`BatchPlan.load`.
 
-        Raises
-        ------
-        NoSuchBatchError
-            If fewer are kept.
-        DataError
-            As :meth:`BatchPlan.load`.
+        Raises NoSuchBatchError if fewer are kept; DataError as :meth:`BatchPlan.load`.
         """
         places = (index for index in count() if index not in self.left_out)
         return self.plan.load(next(islice(places, position, None)))

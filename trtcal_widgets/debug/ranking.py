@@ -38,21 +38,9 @@ def rank_layers(
     FP32 runs once per batch (and per group of layers whose parts fit into memory together); for each layer only what
     lies downstream of it is recomputed.
 
-    Parameters
-    ----------
-    simulation
-        The model and its scales.
-    evaluation
-        The batches, and how outputs are judged.
-    layers
-        Node names; None for every layer that the simulation's plan does not keep.
-    control
-        Progress and cancelling.
-
-    Raises
-    ------
-    ModelError
-        If the model has no such layer, or the placement does not quantise it.
+    ``evaluation``: the batches, and how outputs are judged. ``layers``: node names; None for every layer that the
+    simulation's plan does not keep. Raises ModelError if the model has no such layer, or the placement does not
+    quantise it.
     """
     control = control or Control()
     kept = simulation.plan.keep

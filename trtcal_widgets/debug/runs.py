@@ -64,18 +64,8 @@ class Control:
 class TappedModel:
     """A model in ONNX Runtime of which chosen tensors are seen.
 
-    Parameters
-    ----------
-    proto
-        The model; not changed.
-    folder
-        Where its external data lie.
-    names
-        Tensors to return, in order.
-    name
-        For messages.
-    optimization
-        ``"off"`` for Q/DQ models: rounding is then exactly Q/DQ's, and no INT8 kernel of this CPU replaces it.
+    ``optimization``: ``"off"`` for Q/DQ models: rounding is then exactly Q/DQ's, and no INT8 kernel of this CPU
+    replaces it.
     """
 
     def __init__(
@@ -117,10 +107,7 @@ class TappedModel:
 class TensorStore:
     """Tensors of every batch in a temporary file, as long as they fit a budget.
 
-    Parameters
-    ----------
-    budget
-        Bytes; beyond it the store gives up (:attr:`complete` is False) and frees what it holds.
+    ``budget``: bytes; beyond it the store gives up (:attr:`complete` is False) and frees what it holds.
     """
 
     def __init__(self, budget: int) -> None:

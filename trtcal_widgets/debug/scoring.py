@@ -29,12 +29,7 @@ __all__ = ["PlanScorer"]
 class PlanScorer:
     """Scores plans of one simulation.
 
-    Parameters
-    ----------
-    simulation
-        The model and its scales.
-    store_bytes
-        How much of one evaluation's tensors may be kept on disk.
+    ``store_bytes``: how much of one evaluation's tensors may be kept on disk.
     """
 
     def __init__(self, simulation: RunnableModels, store_bytes: int) -> None:

@@ -52,18 +52,9 @@ def to_svg(
 ) -> str:
     """Return what ``draw`` draws on a figure of this size as an ``svg`` element.
 
-    Parameters
-    ----------
-    draw
-        Draws with the colours of :func:`ink`. Nothing is clipped to the axes.
-    width, height
-        In units of the picture, in which fonts are 11 high; the page scales it.
-    label
-        What the picture is, for who cannot see it.
-    hover
-        Texts that are shown beside a mark: of an artist with the URL ``"k"`` the one with index k.
-    kind
-        The element's CSS class.
+    ``draw``: draws with the colours of :func:`ink`. Nothing is clipped to the axes. ``width`` and ``height``: in units
+    of the picture, in which fonts are 11 high; the page scales it. ``label``: what the picture is, for who cannot see
+    it. ``hover``: texts that are shown beside a mark: of an artist with the URL ``"k"`` the one with index k.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 

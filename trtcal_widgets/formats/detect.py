@@ -36,10 +36,7 @@ def describe_format(name: Format) -> str:
 def check_format(name: str) -> Format:
     """Return ``name`` if it is a known format.
 
-    Raises
-    ------
-    UsageError
-        Otherwise; names the formats.
+    Raises UsageError otherwise; names the formats.
     """
     for known in FORMATS:
         if name == known != "unknown":

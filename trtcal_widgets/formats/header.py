@@ -100,10 +100,7 @@ def parse_header(text: str) -> CacheHeader | None:
 def header_text(algorithm: str, version: str | Version) -> str:
     """First line of a new cache, such as ``TRT-101601-EntropyCalibration2``.
 
-    Raises
-    ------
-    UsageError
-        For an algorithm that no TensorRT has, or a version without calibrators.
+    Raises UsageError for an algorithm that no TensorRT has, or a version without calibrators.
     """
     if algorithm not in KNOWN_ALGORITHMS:
         raise UsageError(
@@ -121,10 +118,7 @@ def header_text(algorithm: str, version: str | Version) -> str:
 def legacy_header_text(quantile: float, regression_cutoff: float) -> str:
     """First line of a legacy table: ``0``, then both numbers as doubles in big-endian hex.
 
-    Raises
-    ------
-    UsageError
-        If a number is not in [0, 1].
+    Raises UsageError if a number is not in [0, 1].
     """
     for name, value in (("quantile", quantile), ("regression_cutoff", regression_cutoff)):
         if not 0 <= value <= 1:
@@ -176,10 +170,7 @@ def parse_version_int(number: int) -> Version:
 def parse_version(version: str | Version) -> Version:
     """``(major, minor, patch)`` of a version as text (``"10.16.1"``) or as a tuple of three.
 
-    Raises
-    ------
-    UsageError
-        If it is neither.
+    Raises UsageError if it is neither.
     """
     if isinstance(version, tuple) and len(version) == 3 and all(isinstance(n, int) for n in version):
         numbers = list(version)
@@ -230,17 +221,7 @@ class TextLines:
 def decode_lines(data: bytes, source: str) -> TextLines:
     """Cut a text file into lines, or say why it is no text file.
 
-    Parameters
-    ----------
-    data
-        All bytes of the file.
-    source
-        The file's name, for messages.
-
-    Raises
-    ------
-    CacheFormatError
-        If the file is empty, binary, or UTF-16.
+    Raises CacheFormatError if the file is empty, binary, or UTF-16.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CacheFormatError(
@@ -333,14 +314,8 @@ def row_of(name: str, rows: Collection[str]) -> str:
 def synthetic_label(name: str, model_names: frozenset[str] = frozenset(), layers: frozenset[str] = frozenset()) -> str:
     """Say what a name is that TensorRT made up, or ``""`` for a name of no known pattern.
 
-    Parameters
-    ----------
-    name
-        The row's name.
-    model_names
-        All tensor names of the model: with them, ``<constant>_output`` is recognised.
-    layers
-        All node names of the model: with them, ``<node>_output`` is recognised.
+    ``model_names``: all tensor names of the model: with them, ``<constant>_output`` is recognised. ``layers``: all node
+    names of the model: with them, ``<node>_output`` is recognised.
     """
     for pattern, label in _SYNTHETIC:
         if pattern.fullmatch(name):

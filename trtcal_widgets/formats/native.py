@@ -58,17 +58,7 @@ class NativeText:
 def parse_native(data: bytes, source: str) -> NativeText:
     """Parse a calibration cache or a legacy table.
 
-    Parameters
-    ----------
-    data
-        All bytes of the file.
-    source
-        Its name, for messages.
-
-    Raises
-    ------
-    CacheFormatError
-        Where the file or a row is not of this format; names line and text, and says what to do.
+    Raises CacheFormatError where the file or a row is not of this format; names line and text, and says what to do.
     """
     if detect_format(data) == "flatbuffers":
         raise CacheFormatError(_no_header(data, "", source))

@@ -115,10 +115,7 @@ class ScaleTable:
 def parse_text_table(data: bytes, source: str, *, kind: Format) -> ScaleTable:
     """Read ``ranges`` (split at the last ``":"``) or ``ort`` text (split at the last space).
 
-    Raises
-    ------
-    CacheFormatError
-        Where the file or a row is not of this format; names the line and what to do.
+    Raises CacheFormatError where the file or a row is not of this format; names the line and what to do.
     """
     text = decode_lines(data, source)
     separator = ":" if kind == "ranges" else " "
@@ -207,10 +204,7 @@ def _range_oddities(ranges: Mapping[str, tuple[float, float]]) -> Iterator[Oddit
 def parse_json_table(data: bytes, source: str) -> ScaleTable:
     """Read ONNX Runtime's JSON: ``{name: [min, max]}``, or its newer nested ``TensorsData`` form.
 
-    Raises
-    ------
-    CacheFormatError
-        If it is not JSON, or not this JSON; names the tensor and what to do.
+    Raises CacheFormatError if it is not JSON, or not this JSON; names the tensor and what to do.
     """
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
@@ -270,10 +264,7 @@ _KEY_SLOT, _VALUE_SLOT, _DICT_SLOT = 4, 6, 4  # byte offsets of the fields in th
 def parse_flatbuffers_table(data: bytes, source: str) -> ScaleTable:
     """Read the table that ONNX Runtime's TensorRT provider takes.
 
-    Raises
-    ------
-    CacheFormatError
-        If it is not such a table or is cut off.
+    Raises CacheFormatError if it is not such a table or is cut off.
     """
     pairs = []
     for key, value in _strings(data, source):

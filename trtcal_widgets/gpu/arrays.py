@@ -169,14 +169,8 @@ class DeviceTensor(NamedTuple):
 def to_host(memory: DeviceMemory, tensor: DeviceTensor, stream: int | None = None) -> NDArray[Any]:
     """Copy a tensor from the device; bfloat16 comes as float32, whose upper half it is.
 
-    Parameters
-    ----------
-    memory
-        The memory that it lies in, or any of the same device.
-    tensor
-        The tensor.
-    stream
-        A stream that must have made it; waited for. None: it is complete.
+    ``memory``: the memory that it lies in, or any of the same device. ``stream``: a stream that must have made it;
+    waited for. None: it is complete.
     """
     as_bits = tensor.dtype == "bfloat16"
     array = np.empty(tensor.shape, np.uint16 if as_bits else tensor.dtype)

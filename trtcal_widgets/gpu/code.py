@@ -90,12 +90,8 @@ def compile_source(arch: str, tuning: Tuning = TUNING) -> bytes:
 
     NVRTC through cuda-core, which needs no CUDA toolkit; where cuda-core is not installed, nvcc through PyCUDA.
 
-    Raises
-    ------
-    MissingDependencyError
-        If neither is installed.
-    DeviceError
-        If the compiler refuses the source or the architecture.
+    Raises MissingDependencyError if neither is installed; DeviceError if the compiler refuses the source or the
+    architecture.
     """
     source = files("trtcal_widgets.gpu").joinpath("histogram.cu").read_text(encoding="utf-8")
     core = _import("cuda.core", "Program") or _import("cuda.core.experimental", "Program")

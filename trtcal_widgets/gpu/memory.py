@@ -33,7 +33,6 @@ from trtcal_widgets.gpu.stage import BatchStage, largest_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -86,12 +85,7 @@ class DeviceBuffer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.free()
 
     def __repr__(self) -> str:
@@ -334,12 +328,7 @@ class DeviceMemory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def _allocated(self, nbytes: int, allocate: Callable[[int], _T]) -> _T:

@@ -138,19 +138,9 @@ class Plan:
 def make_plan(arrays: Sequence[DeviceArray], n_slots: int, n_blocks: int) -> Plan:
     """Cut arrays into segments of about equal work for the blocks.
 
-    Parameters
-    ----------
-    arrays
-        In any order; several may have the same slot. Empty ones are left out.
-    n_slots
-        Number of tensors; slots count from 0.
-    n_blocks
-        Number of blocks that run at once; fewer are used where there is little to do.
-
-    Raises
-    ------
-    UsageError
-        If a slot, pointer, size or dtype cannot be right.
+    ``arrays``: in any order; several may have the same slot. Empty ones are left out. ``n_slots``: number of tensors;
+    slots count from 0. ``n_blocks``: number of blocks that run at once; fewer are used where there is little to do.
+    Raises UsageError if a slot, pointer, size or dtype cannot be right.
     """
     slot, ptr, n, kind = _columns(arrays, n_slots)
     size = _ITEM_SIZE[kind]
@@ -260,10 +250,7 @@ _COLUMNS = ("base", "k", "zeros", "nans", "pos_infs", "neg_infs", "lo", "hi", "s
 def checked_bases(bases: Sequence[float | None] | None, n: int) -> NDArray[np.float32]:
     """Return one float32 base per tensor, 0 where it is to be found: the same as on the CPU.
 
-    Raises
-    ------
-    UsageError
-        If there is not one base per tensor, or one is negative or beyond float32.
+    Raises UsageError if there is not one base per tensor, or one is negative or beyond float32.
     """
     if bases is None:
         return np.zeros(n, np.float32)
@@ -275,12 +262,8 @@ def checked_bases(bases: Sequence[float | None] | None, n: int) -> NDArray[np.fl
 def read_histograms(states: NDArray[np.void], rows: NDArray[np.int64]) -> list[Histogram]:
     """Build histograms from what the device has of them.
 
-    Parameters
-    ----------
-    states
-        :data:`~trtcal_widgets.gpu.plan.STATE`, shape (n,).
-    rows
-        int64, shape (n, ROW): the counters. They are copied.
+    ``states``: :data:`~trtcal_widgets.gpu.plan.STATE`, shape (n,). ``rows``: int64, shape (n, ROW): the counters. They
+    are copied.
     """
     # One copy for all, and views of it: one by one they take several times as long.
     counts = rows[:, :N_BINS].copy()

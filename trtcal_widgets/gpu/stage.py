@@ -92,14 +92,7 @@ class BatchStage:
 def with_advice(error: OutOfDeviceMemoryError, samples: int, held: str) -> OutOfDeviceMemoryError:
     """Return the error with the batch size that would fit.
 
-    Parameters
-    ----------
-    error
-        What allocating raised.
-    samples
-        How many samples the memory was for.
-    held
-        What was to be kept there, as a sentence.
+    ``samples``: how many samples the memory was for. ``held``: what was to be kept there, as a sentence.
     """
     fits = largest_batch(max(1, -(-error.requested // max(1, samples))), error.free)
     advice = f"at most {fits} would fit into what is free" if fits else "not even one would fit into what is free"
@@ -112,13 +105,7 @@ _stagings = count()
 
 
 class Staging:
-    """The buffers of one calibrator or engine, which grow as needed.
-
-    Parameters
-    ----------
-    memory
-        Where they lie.
-    """
+    """The buffers of one calibrator or engine, which grow as needed."""
 
     def __init__(self, memory: DeviceMemory) -> None:
         self._memory = memory
@@ -130,10 +117,7 @@ class Staging:
     def put(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
         """Copy a batch to the device in one piece and return each array's address there.
 
-        Raises
-        ------
-        OutOfDeviceMemoryError
-            If it does not fit; says how large a batch would.
+        Raises OutOfDeviceMemoryError if it does not fit; says how large a batch would.
         """
         self._staged = True
         return self._batches.put(arrays)
@@ -141,10 +125,7 @@ class Staging:
     def room(self, nbytes: int) -> int:
         """Return the address of room for outputs; what was there is lost if it must grow.
 
-        Raises
-        ------
-        OutOfDeviceMemoryError
-            If there is not so much.
+        Raises OutOfDeviceMemoryError if there is not so much.
         """
         if self._room is None or self._room.nbytes < nbytes:
             if self._room is not None:

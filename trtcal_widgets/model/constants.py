@@ -31,10 +31,7 @@ def constant_tensor(node: NodeProto) -> TensorProto | None:
 def external_to_raw(tensor: TensorProto, folder: Path) -> TensorProto:
     """Return the tensor with its external data read, or itself where it has none.
 
-    Raises
-    ------
-    ModelError
-        If its data file is missing, too short or outside the folder.
+    Raises ModelError if its data file is missing, too short or outside the folder.
     """
     import onnx
     from onnx.external_data_helper import load_external_data_for_tensor
@@ -56,12 +53,7 @@ def external_to_raw(tensor: TensorProto, folder: Path) -> TensorProto:
 class ConstantReader:
     """Values of initialisers and ``Constant`` nodes of the main graph, read on demand.
 
-    Parameters
-    ----------
-    proto
-        The model, read without its external data.
-    folder
-        Where its external data lie.
+    ``proto``: the model, read without its external data.
     """
 
     def __init__(self, proto: ModelProto, folder: Path) -> None:
@@ -83,10 +75,7 @@ class ConstantReader:
 
         Nothing is kept: the array is the caller's, and read-only where it is a view of the model in memory.
 
-        Raises
-        ------
-        ModelError
-            If there is no stored constant of that name, or its data cannot be read.
+        Raises ModelError if there is no stored constant of that name, or its data cannot be read.
         """
         if name in self._dense:
             return self._to_array(self._dense[name], name)

@@ -39,20 +39,8 @@ _OTHER_FORMATS = (
 def read_proto(path: str | os.PathLike[str]) -> tuple[ModelProto, str]:
     """Parse a model file without its external data.
 
-    Parameters
-    ----------
-    path
-        The ``.onnx`` file.
-
-    Returns
-    -------
-    proto, sha256
-        The model, and the hexadecimal hash of the file's bytes.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, unreadable, not ONNX, cut short, or has no nodes.
+    ``path``: the ``.onnx`` file. Returns: proto, sha256: The model, and the hexadecimal hash of the file's bytes.
+    Raises ModelError if the file is missing, unreadable, not ONNX, cut short, or has no nodes.
     """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -159,22 +147,9 @@ def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
 def check_external_data(proto: ModelProto, path: Path) -> int:
     """Check that every external tensor's bytes are there.
 
-    Parameters
-    ----------
-    proto
-        The model, read without its external data.
-    path
-        Where it was read from: external data lie relative to its folder.
-
-    Returns
-    -------
-    int
-        How many bytes of tensor data lie outside the model file.
-
-    Raises
-    ------
-    ModelError
-        If a data file is missing, too short, or named outside the model's folder.
+    ``proto``: the model, read without its external data. ``path``: where it was read from: external data lie relative
+    to its folder. Returns: how many bytes of tensor data lie outside the model file. Raises ModelError if a data file
+    is missing, too short, or named outside the model's folder.
     """
     import onnx
 

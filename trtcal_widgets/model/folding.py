@@ -25,10 +25,7 @@ def constant_values(model: OnnxModel) -> Iterator[tuple[str, NDArray[np.generic]
 
     Stored ones are read one at a time; nothing that was yielded is kept.
 
-    Raises
-    ------
-    ModelError
-        If external data cannot be read, or ONNX Runtime cannot compute a computed one.
+    Raises ModelError if external data cannot be read, or ONNX Runtime cannot compute a computed one.
     """
     fixed = (TensorKind.CONSTANT, TensorKind.WEIGHT)
     names = [t.name for t in model.graph.tensors.values() if t.is_float and t.kind in fixed]
@@ -40,17 +37,8 @@ def constant_values(model: OnnxModel) -> Iterator[tuple[str, NDArray[np.generic]
 def computed_constants(model: OnnxModel, names: Iterable[str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """Compute constants that the file does not store, with ONNX Runtime on the CPU.
 
-    Parameters
-    ----------
-    model
-        The model.
-    names
-        Float constants or weights that nodes make of other constants.
-
-    Yields
-    ------
-    (name, array)
-        In the order asked for; bfloat16 comes as float32.
+    ``names``: float constants or weights that nodes make of other constants. Yields: (name, array): In the order asked
+    for; bfloat16 comes as float32.
     """
     wanted = list(names)
     if not wanted:

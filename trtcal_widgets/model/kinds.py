@@ -143,12 +143,7 @@ def shares_scale(op_type: str, domain: str) -> bool:
 def passes_values(op_type: str, domain: str, attributes: Mapping[str, object]) -> bool:
     """Whether a node's first output holds values of its first input and no others, so that one row fits both.
 
-    Parameters
-    ----------
-    op_type, domain
-        The operator.
-    attributes
-        Its string attributes by name; only those of ``Resize`` and ``Upsample`` matter.
+    ``attributes``: its string attributes by name; only those of ``Resize`` and ``Upsample`` matter.
     """
     if not is_default_domain(domain):
         return False
@@ -180,19 +175,8 @@ def join(
 ) -> tuple[tuple[str, ...], ...]:
     """Join the first input and the first output of some nodes into sets of calibrated tensors.
 
-    Parameters
-    ----------
-    nodes
-        All nodes in topological order.
-    tensors
-        All tensors in graph order.
-    joining
-        Indices of the nodes that join.
-
-    Returns
-    -------
-    tuple of tuples of str
-        Sets of two and more in graph order, and so with the most upstream member, the leader, first.
+    ``nodes``: all nodes in topological order. ``joining``: indices of the nodes that join. Returns: sets of two and
+    more in graph order, and so with the most upstream member, the leader, first.
     """
     leader: dict[str, str] = {}
     members: dict[str, list[str]] = {}

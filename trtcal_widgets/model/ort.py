@@ -34,27 +34,9 @@ def open_session(
 ) -> Any:
     """Create an ``onnxruntime.InferenceSession``.
 
-    Parameters
-    ----------
-    model
-        The serialised model.
-    folder
-        Where its external data lie.
-    name
-        The model's file name, for messages.
-    providers
-        Execution providers by preference, names or (name, options) pairs; None for the CPU.
-    threads
-        Threads inside one operator.
-    optimization
-        One of :data:`OPTIMIZATIONS`.
-
-    Raises
-    ------
-    MissingDependencyError
-        If a provider is not part of this ONNX Runtime, or could not start.
-    ModelError
-        If ONNX Runtime does not take the model.
+    ``name``: the model's file name, for messages. ``providers``: execution providers by preference, names or (name,
+    options) pairs; None for the CPU. Raises MissingDependencyError if a provider is not part of this ONNX Runtime, or
+    could not start; ModelError if ONNX Runtime does not take the model.
     """
     import onnxruntime as ort
 

@@ -31,12 +31,7 @@ def constants_of(graph: ModelGraph) -> tuple[str, ...]:
 def compare_with_model(file: ScaleFile, graph: ModelGraph) -> NameComparison:
     """Match the rows of a file with a model's tensors; a constant may have its row under TensorRT 10's name.
 
-    Parameters
-    ----------
-    file
-        A calibration cache or another file of scales.
-    graph
-        The model's facts.
+    ``file``: a calibration cache or another file of scales.
     """
     return compare_with_names(
         file,

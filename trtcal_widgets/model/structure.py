@@ -35,19 +35,8 @@ class Structure(NamedTuple):
 def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]) -> Structure:
     """Read nodes and tensors of the main graph.
 
-    Parameters
-    ----------
-    proto
-        The model.
-    path
-        Its file, for messages.
-    types
-        Tensor name -> type, of :func:`trtcal_widgets.model.inference.infer_types`.
-
-    Raises
-    ------
-    ModelError
-        If a tensor is made twice, read but never made, or the graph has a cycle.
+    ``types``: tensor name -> type, of :func:`trtcal_widgets.model.inference.infer_types`. Raises ModelError if a tensor
+    is made twice, read but never made, or the graph has a cycle.
     """
     graph = proto.graph
     stored = [t.name for t in graph.initializer] + [s.values.name for s in graph.sparse_initializer]

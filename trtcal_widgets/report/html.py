@@ -27,15 +27,9 @@ class Html(str):
 def tag(name: str, *content: Content, **attributes: object) -> Html:
     """Return an element.
 
-    Parameters
-    ----------
-    name
-        Of the element.
-    content
-        :class:`Html` is taken as it is, anything else is text and escaped; None is left out.
-    attributes
-        Escaped. ``class_`` and ``for_`` lose the underscore, others turn theirs into hyphens; True is written
-        without a value, False and None are left out.
+    ``content``: :class:`Html` is taken as it is, anything else is text and escaped; None is left out. ``attributes``:
+    escaped. ``class_`` and ``for_`` lose the underscore, others turn theirs into hyphens; True is written without a
+    value, False and None are left out.
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID:

@@ -197,10 +197,7 @@ def _name_tensors(axes: Axes, names: Sequence[str]) -> None:
 def layers_picture(points: Sequence[tuple[str, float]]) -> Html:
     """Return SQNR in dB of tensors in graph order: where the line falls, accuracy is lost.
 
-    Parameters
-    ----------
-    points
-        (name, SQNR in dB); what is not finite is left out.
+    ``points``: (name, SQNR in dB); what is not finite is left out.
     """
     known = [(k, value) for k, (_, value) in enumerate(points) if math.isfinite(value)]
     places, values = [k for k, _ in known], [value for _, value in known]

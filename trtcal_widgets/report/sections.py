@@ -99,17 +99,9 @@ class AsReportSection(Protocol):
 def accuracy_section(result: Any) -> tuple[ReportSection, ...]:
     """Return the scores side by side.
 
-    Parameters
-    ----------
-    result
-        A :class:`~trtcal_widgets.debug.results.ComparisonResult`, a
-        :class:`~trtcal_widgets.debug.search.SearchResult`, scores by label (the first one is what the others are
-        measured against: ``{"FP32": …, "INT8": …, "plan": …}``), or a section.
-
-    Raises
-    ------
-    UsageError
-        If it is none of these.
+    ``result``: a :class:`~trtcal_widgets.debug.results.ComparisonResult`, a
+    :class:`~trtcal_widgets.debug.search.SearchResult`, scores by label (the first one is what the others are measured
+    against: ``{"FP32": …, "INT8": …, "plan": …}``), or a section. Raises UsageError if it is none of these.
     """
     given = _as_given(result)
     if given is not None:
@@ -121,10 +113,7 @@ def accuracy_section(result: Any) -> tuple[ReportSection, ...]:
 def scores_of(result: Any) -> Mapping[str, Score]:
     """Return the scores in a result by label, the reference first; none for a section, which is not looked into.
 
-    Raises
-    ------
-    UsageError
-        If it is none of the kinds that :func:`accuracy_section` takes.
+    Raises UsageError if it is none of the kinds that :func:`accuracy_section` takes.
     """
     from trtcal_widgets.debug.search import SearchResult
 
@@ -230,17 +219,8 @@ def _error_row(t: TensorResult) -> tuple[Cell, ...]:
 def ranking_section(ranking: Any, n_worst: int) -> tuple[ReportSection, ...]:
     """Return what each layer alone costs, worst first.
 
-    Parameters
-    ----------
-    ranking
-        :class:`~trtcal_widgets.debug.results.LayerResult` objects in any order, or a section.
-    n_worst
-        How many layers to list.
-
-    Raises
-    ------
-    UsageError
-        If it is neither.
+    ``ranking``: :class:`~trtcal_widgets.debug.results.LayerResult` objects in any order, or a section. Raises
+    UsageError if it is neither.
     """
     given = _as_given(ranking)
     if given is not None:
@@ -268,10 +248,7 @@ def _low(sqnr_db: float) -> float:
 def plan_section(plan: Any) -> tuple[ReportSection, ...]:
     """Return the layers that stay in higher precision and the thresholds that a plan changes.
 
-    Raises
-    ------
-    UsageError
-        If it is neither a :class:`~trtcal_widgets.model.plan.PrecisionPlan` nor a section.
+    Raises UsageError if it is neither a :class:`~trtcal_widgets.model.plan.PrecisionPlan` nor a section.
     """
     from trtcal_widgets.model.plan import PrecisionPlan
 

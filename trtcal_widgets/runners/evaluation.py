@@ -139,21 +139,9 @@ class Scorer:
     def add(self, outputs: Outputs, reference: Outputs, batch: Batch, compared: Pairs | None = None) -> None:
         """Count one batch; what belongs to its padding is left out of every measure.
 
-        Parameters
-        ----------
-        outputs
-            The model's outputs.
-        reference
-            FP32's outputs for the same batch.
-        batch
-            What was fed.
-        compared
-            Name -> (FP32's tensor, the tested one): what is compared; None for the floating-point outputs.
-
-        Raises
-        ------
-        EvaluationError
-            If labels do not fit the outputs, or the user's ``evaluate`` raises or gives no number.
+        ``reference``: FP32's outputs for the same batch. ``compared``: name -> (FP32's tensor, the tested one): what is
+        compared; None for the floating-point outputs. Raises EvaluationError if labels do not fit the outputs, or the
+        user's ``evaluate`` raises or gives no number.
         """
         n = batch.n_samples
         self._n += n

@@ -44,22 +44,9 @@ def describe_input(tensor: TensorInfo) -> str:
 def check_feeds(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
     """Return the feeds by the model's own input names, cast where nothing is lost.
 
-    Parameters
-    ----------
-    graph
-        The model's facts.
-    feeds
-        Input name -> array; :data:`~trtcal_widgets.data.base.ONLY_INPUT` stands for the only input.
-
-    Returns
-    -------
-    dict
-        One C-contiguous array per model input, in the model's order.
-
-    Raises
-    ------
-    DataError
-        If a name, dtype or shape does not fit; the message says what the model takes and how to convert.
+    ``feeds``: input name -> array; :data:`~trtcal_widgets.data.base.ONLY_INPUT` stands for the only input. Returns: one
+    C-contiguous array per model input, in the model's order. Raises DataError if a name, dtype or shape does not fit;
+    the message says what the model takes and how to convert.
     """
     named = _by_name(graph, feeds)
     return {

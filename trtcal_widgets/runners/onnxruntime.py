@@ -24,7 +24,6 @@ from trtcal_widgets.runners.feeds import check_feeds
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -274,12 +273,7 @@ class OnnxRuntimeRunner:
         self._open(lean=self._tap.lean or not self._tap.is_open)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Free ONNX Runtime's memory and the threads."""
         self.close()
 

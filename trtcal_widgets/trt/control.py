@@ -154,19 +154,9 @@ def make_monitor(
 
     TensorRT swallows what a monitor raises and then stops the build without a word, so exceptions are kept.
 
-    Parameters
-    ----------
-    trt
-        A TensorRT module that has ``IProgressMonitor``.
-    report
-        Called with a :class:`Progress`, perhaps from TensorRT's own threads.
-    check
-        Called at every step; the build stops if it raises.
-
-    Returns
-    -------
-    (monitor, raise_if_failed)
-        The object for ``IBuilderConfig.progress_monitor``, and a function that raises what was kept.
+    ``trt``: a TensorRT module that has ``IProgressMonitor``. ``report``: called with a :class:`Progress`, perhaps from
+    TensorRT's own threads. ``check``: called at every step; the build stops if it raises. Returns: (monitor,
+    raise_if_failed): The object for ``IBuilderConfig.progress_monitor``, and a function that raises what was kept.
     """
     keeper = _Keeper(report, check)
     phases: dict[str, tuple[str, int]] = {}

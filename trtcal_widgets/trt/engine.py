@@ -129,12 +129,7 @@ class Engine:
 def as_engine(engine: Engine | str | os.PathLike[str]) -> Engine:
     """Return an engine, read from its file where a path was given.
 
-    Raises
-    ------
-    EngineError
-        If the file cannot be read.
-    UsageError
-        If it is neither.
+    Raises EngineError if the file cannot be read; UsageError if it is neither.
     """
     if isinstance(engine, Engine):
         return engine
@@ -146,21 +141,8 @@ def as_engine(engine: Engine | str | os.PathLike[str]) -> Engine:
 def deserialize(trt: Any, runtime: Any, engine: Engine, book: LogBook, device: DeviceInfo | None = None) -> Any:
     """Make TensorRT's ``ICudaEngine``.
 
-    Parameters
-    ----------
-    trt, runtime
-        TensorRT's.
-    engine
-        The engine.
-    book
-        TensorRT's log, which has the reason if it refuses.
-    device
-        The GPU, for the message.
-
-    Raises
-    ------
-    EngineError
-        If it is an engine of another release or another kind of GPU, or none at all.
+    ``book``: TensorRT's log, which has the reason if it refuses. Raises EngineError if it is an engine of another
+    release or another kind of GPU, or none at all.
     """
     cuda_engine = runtime.deserialize_cuda_engine(engine.data)
     if cuda_engine is None:

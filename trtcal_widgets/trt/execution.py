@@ -25,7 +25,6 @@ from trtcal_widgets.trt.versions import load_tensorrt
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -263,12 +262,7 @@ class Execution:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
 
@@ -328,15 +322,8 @@ def watching(
 ) -> Iterator[Callable[[], None]]:
     """Have the engine's debug tensors handed to ``receive`` while the block runs.
 
-    Yields
-    ------
-    function
-        Raises what ``receive`` raised; to be called after each run.
-
-    Raises
-    ------
-    EngineError
-        If TensorRT refuses to watch them.
+    Yields: raises what ``receive`` raised; to be called after each run. Raises EngineError if TensorRT refuses to watch
+    them.
     """
     context = execution.context
     listener, raise_if_failed = make_listener(trt, receive)

@@ -53,16 +53,8 @@ _UNCHECKED = frozenset({"float32", "float16", "int64", "int32", "int8", "uint8",
 def inputs_of(network: Any) -> ModelGraph | None:
     """Return the inputs of a network as facts that a batch can be checked against.
 
-    Parameters
-    ----------
-    network
-        A ``trt.INetworkDefinition``, a :class:`ModelGraph`, a mapping of input name -> (dtype name, shape) with -1 or
-        None for dimensions of any size, or None for "not known".
-
-    Raises
-    ------
-    UsageError
-        If it is none of these.
+    ``network``: a ``trt.INetworkDefinition``, a :class:`ModelGraph`, a mapping of input name -> (dtype name, shape)
+    with -1 or None for dimensions of any size, or None for "not known". Raises UsageError if it is none of these.
     """
     if network is None or isinstance(network, ModelGraph):
         return network
@@ -83,10 +75,7 @@ def inputs_of(network: Any) -> ModelGraph | None:
 def facts_of_inputs(name: str, pairs: Mapping[str, tuple[Any, Iterable[Any]]]) -> ModelGraph:
     """Return inputs as facts; the dtype ``""`` stands for one that no array has.
 
-    Raises
-    ------
-    UsageError
-        If a pair cannot be read.
+    Raises UsageError if a pair cannot be read.
     """
     tensors = {}
     for key, pair in pairs.items():
@@ -128,12 +117,7 @@ def constant_tensors(network: Any, graph: ModelGraph) -> dict[str, str]:
 
     The ONNX parser names the layer after the constant; how its tensor is called depends on the release.
 
-    Parameters
-    ----------
-    network
-        A ``trt.INetworkDefinition``.
-    graph
-        The model that it was parsed from.
+    ``network``: a ``trt.INetworkDefinition``. ``graph``: the model that it was parsed from.
     """
     found = {}
     wanted = frozenset(constants_of(graph))

@@ -43,14 +43,9 @@ class LogLine:
 class LogBook:
     """The lines of one capture, in order.
 
-    Parameters
-    ----------
-    sink
-        Called with each line as it comes, perhaps from one of TensorRT's own threads. What it raises does not
-        reach TensorRT (which would swallow it): it is kept, the sink is not called again, and
-        :meth:`raise_if_failed` raises it.
-    verbose
-        Whether verbose lines (thousands) are taken too.
+    ``sink``: called with each line as it comes, perhaps from one of TensorRT's own threads. What it raises does not
+    reach TensorRT (which would swallow it): it is kept, the sink is not called again, and :meth:`raise_if_failed`
+    raises it. ``verbose``: whether verbose lines (thousands) are taken too.
     """
 
     def __init__(self, sink: Callable[[LogLine], object] | None = None, *, verbose: bool = False) -> None:
@@ -123,19 +118,8 @@ def capture(
 
     TensorRT has one logger per process: two builds at a time see each other's lines.
 
-    Parameters
-    ----------
-    trt
-        The TensorRT module.
-    sink
-        See :class:`LogBook`.
-    verbose
-        Whether verbose lines are taken too.
-
-    Yields
-    ------
-    (logger, LogBook)
-        The ``trt.ILogger`` for builders and runtimes, and the lines.
+    ``verbose``: whether verbose lines are taken too. Yields: (logger, LogBook): The ``trt.ILogger`` for builders and
+    runtimes, and the lines.
     """
     book = LogBook(sink, verbose=verbose)
     with _lock:

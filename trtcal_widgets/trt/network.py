@@ -58,10 +58,7 @@ class Network:
 def create_builder(trt: Any, logger: Any, book: LogBook) -> Any:
     """Create TensorRT's builder.
 
-    Raises
-    ------
-    DeviceError
-        If there is no usable GPU or driver; says which and what to do.
+    Raises DeviceError if there is no usable GPU or driver; says which and what to do.
     """
     try:
         return trt.Builder(logger)
@@ -72,12 +69,7 @@ def create_builder(trt: Any, logger: Any, book: LogBook) -> Any:
 def start_failed(what: str, book: LogBook) -> DeviceError:
     """Return the error for a builder or runtime that TensorRT did not make.
 
-    Parameters
-    ----------
-    what
-        The sentence to begin with.
-    book
-        TensorRT's log, which has the only reason there is.
+    ``book``: TensorRT's log, which has the only reason there is.
     """
     lines = book.last_errors()
     found = _CUDA_ERROR.search(lines)
@@ -92,19 +84,8 @@ def start_failed(what: str, book: LogBook) -> DeviceError:
 def parse(trt: Any, builder: Any, logger: Any, path: Path, *, strongly_typed: bool) -> Network:
     """Parse an ONNX file.
 
-    Parameters
-    ----------
-    trt, builder, logger
-        TensorRT's.
-    path
-        The model; external data are found beside it.
-    strongly_typed
-        Whether the types are to come from the model alone. TensorRT must know it.
-
-    Raises
-    ------
-    ModelError
-        If TensorRT does not take the model; names the nodes.
+    ``path``: the model; external data are found beside it. ``strongly_typed``: whether the types are to come from the
+    model alone. TensorRT must know it. Raises ModelError if TensorRT does not take the model; names the nodes.
     """
     flags = 0
     kinds = trt.NetworkDefinitionCreationFlag
@@ -138,10 +119,7 @@ def _parser_errors(parser: Any, limit: int = 4) -> str:
 def mark_outputs(network: Any, names: Iterable[str]) -> tuple[str, ...]:
     """Mark tensors as outputs of the network, so that they exist when it runs. Prevents fusions across them.
 
-    Returns
-    -------
-    tuple of str
-        The names that the network does not have as a tensor: what TensorRT folded or renamed.
+    Returns: the names that the network does not have as a tensor: what TensorRT folded or renamed.
     """
     by_name = {str(itensor.name): itensor for itensor in each_tensor(network)}
     missing = []
@@ -157,22 +135,9 @@ def mark_outputs(network: Any, names: Iterable[str]) -> tuple[str, ...]:
 def mark_debug(network: Any, names: Iterable[str] | None) -> tuple[str, ...]:
     """Mark tensors for :class:`IDebugListener`.
 
-    Parameters
-    ----------
-    network
-        An ``INetworkDefinition`` that has debug tensors.
-    names
-        The tensors; None for all that no fusion swallows, which leaves the engine as it would be.
-
-    Returns
-    -------
-    tuple of str
-        The names that the network does not have as a tensor.
-
-    Raises
-    ------
-    EngineError
-        If TensorRT refuses to mark them.
+    ``network``: an ``INetworkDefinition`` that has debug tensors. ``names``: the tensors; None for all that no fusion
+    swallows, which leaves the engine as it would be. Returns: the names that the network does not have as a tensor.
+    Raises EngineError if TensorRT refuses to mark them.
     """
     if names is None:
         if not network.mark_unfused_tensors_as_debug_tensors():

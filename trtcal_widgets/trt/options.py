@@ -187,10 +187,7 @@ def _strongly_typed(has: Features, graph: ModelGraph, *, asked: bool | None, wea
 def configure(trt: Any, builder: Any, config: Any, settings: Settings) -> None:
     """Tell a builder configuration the settings.
 
-    Raises
-    ------
-    UsageError
-        If the device has no such DLA core.
+    Raises UsageError if the device has no such DLA core.
     """
     flags = trt.BuilderFlag
     if not settings.strongly_typed:
@@ -257,10 +254,7 @@ class PlanApplied:
 def check_plan(plan: PlanLike, graph: ModelGraph) -> None:
     """Refuse a plan that is not for this model.
 
-    Raises
-    ------
-    UsageError
-        If it names nodes that the model does not have (with close names), or an unknown precision.
+    Raises UsageError if it names nodes that the model does not have (with close names), or an unknown precision.
     """
     if not (hasattr(plan, "keep") and hasattr(plan, "precision")):
         raise UsageError(f"plan must be a PrecisionPlan, not a {type(plan).__name__}: PrecisionPlan(keep=('conv1',))")
@@ -282,19 +276,8 @@ def check_plan(plan: PlanLike, graph: ModelGraph) -> None:
 def apply_plan(trt: Any, network: Any, plan: PlanLike, graph: ModelGraph) -> PlanApplied:
     """Set the precision of the layers that come from the plan's nodes, and the type of their float outputs.
 
-    Parameters
-    ----------
-    trt, network
-        TensorRT's.
-    plan
-        A plan that :func:`check_plan` accepted.
-    graph
-        The model: layers are found by their name, by their metadata, and by the tensors that they make.
-
-    Raises
-    ------
-    EngineError
-        If not one layer was found for any node of the plan.
+    ``plan``: a plan that :func:`check_plan` accepted. ``graph``: the model: layers are found by their name, by their
+    metadata, and by the tensors that they make. Raises EngineError if not one layer was found for any node of the plan.
     """
     dtype = trt.DataType.HALF if plan.precision == "fp16" else trt.DataType.FLOAT
     wanted = set(plan.keep)
@@ -346,24 +329,9 @@ def _is_ranged(itensor: Any) -> bool:
 def set_ranges(network: Any, amax: Mapping[str, float]) -> tuple[str, ...]:
     """Set the dynamic ranges of tensors to ±amax, for a build without a calibrator.
 
-    Parameters
-    ----------
-    network
-        An ``INetworkDefinition``.
-    amax
-        Tensor name -> threshold in real units.
-
-    Returns
-    -------
-    tuple of str
-        Float tensors that have no range: TensorRT runs the layers that need one in higher precision.
-
-    Raises
-    ------
-    UsageError
-        If the network has no such tensor, or a value is no amax.
-    EngineError
-        If TensorRT refuses a range.
+    ``network``: an ``INetworkDefinition``. ``amax``: tensor name -> threshold in real units. Returns: float tensors
+    that have no range: TensorRT runs the layers that need one in higher precision. Raises UsageError if the network has
+    no such tensor, or a value is no amax; EngineError if TensorRT refuses a range.
     """
     by_name = {str(itensor.name): itensor for itensor in each_tensor(network)}
     for name, value in amax.items():

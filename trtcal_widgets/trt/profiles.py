@@ -171,10 +171,7 @@ def _example(inputs: Sequence[DynamicInput]) -> str:
 def add_profiles(builder: Any, config: Any, profiles: Sequence[Profile], inputs: Sequence[DynamicInput]) -> None:
     """Add optimisation profiles to a builder configuration.
 
-    Raises
-    ------
-    EngineError
-        If TensorRT refuses one.
+    Raises EngineError if TensorRT refuses one.
     """
     for one in profiles:
         if config.add_optimization_profile(_made(builder, one, inputs)) < 0:
@@ -184,10 +181,7 @@ def add_profiles(builder: Any, config: Any, profiles: Sequence[Profile], inputs:
 def set_calibration_profile(builder: Any, config: Any, one: Profile, inputs: Sequence[DynamicInput]) -> None:
     """Set the shapes that the network is calibrated with.
 
-    Raises
-    ------
-    EngineError
-        If TensorRT refuses them.
+    Raises EngineError if TensorRT refuses them.
     """
     if not config.set_calibration_profile(_made(builder, one, inputs)):
         raise EngineError(f"TensorRT refused the calibration profile {one.to_json()}")

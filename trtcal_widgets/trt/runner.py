@@ -24,7 +24,6 @@ from trtcal_widgets.trt.versions import features, load_tensorrt
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -115,12 +114,7 @@ class TensorRTRunner:
         self._device()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Free the engine and the device memory."""
         self.close()
 

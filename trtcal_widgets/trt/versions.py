@@ -113,10 +113,7 @@ def _broken(error: ImportError | OSError) -> str:
 def tensorrt_version(trt: Any) -> tuple[int, int, int]:
     """Return ``(major, minor, patch)`` of a TensorRT module.
 
-    Raises
-    ------
-    EngineError
-        If its version cannot be read.
+    Raises EngineError if its version cannot be read.
     """
     text = ".".join(str(trt.__version__).split(".")[:3])
     try:
@@ -143,12 +140,7 @@ def features(trt: Any) -> Features:
 def no_calibrators(version: str, what: str) -> UsageError:
     """Return the error for something that TensorRT 11 no longer has.
 
-    Parameters
-    ----------
-    version
-        The installed TensorRT.
-    what
-        What was asked for, as the subject of a sentence: ``"A calibrator"``.
+    ``what``: what was asked for, as the subject of a sentence: ``"A calibrator"``.
     """
     return UsageError(
         f"{what} cannot be used with TensorRT {version}: TensorRT 11 took out calibrators, INT8 and FP16 flags, "

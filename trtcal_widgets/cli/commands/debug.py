@@ -137,10 +137,7 @@ def _scales(session: CalibrationSession) -> dict[str, float]:
 def read_labels(path: str) -> NDArray[np.int64]:
     """Read class indices from an ``.npy`` file, an IDX file or text with one number per line.
 
-    Raises
-    ------
-    UsageError
-        If the file is none of them; the message names it.
+    Raises UsageError if the file is none of them; the message names it.
     """
     from trtcal_widgets.data.idx import looks_like_idx, read_idx
 

@@ -29,10 +29,7 @@ _CACHE, _PICTURE = "calibration.cache", "calibration.png"
 def tutorial_path() -> Path:
     """Return where the tutorial notebook lies: in the package, or beside it in a checkout of the repository.
 
-    Raises
-    ------
-    TrtcalError
-        If it is in neither place.
+    Raises TrtcalError if it is in neither place.
     """
     package = Path(str(files("trtcal_widgets")))
     for path in (package / "notebooks" / _NOTEBOOK, package.parent / "notebooks" / _NOTEBOOK):

@@ -118,10 +118,7 @@ def named(name: str) -> str:
 def gather(model: Any, session: CalibrationSession | None, limits: HazardLimits, max_batches: int) -> Facts:
     """Collect the facts of a graph, a model file, a runner or a session.
 
-    Raises
-    ------
-    UsageError
-        If ``model`` is none of these, or another model than the session's.
+    Raises UsageError if ``model`` is none of these, or another model than the session's.
     """
     from trtcal_widgets.model.load import OnnxModel, load_model
 

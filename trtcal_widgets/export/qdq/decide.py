@@ -54,20 +54,9 @@ def decide(
 ) -> Decision:
     """Decide what is built.
 
-    Parameters
-    ----------
-    graph, placement
-        The model's facts and its sites.
-    rows
-        Tensor name -> scale.
-    weights
-        The scales of its constants.
-    plan
-        Layers to keep and thresholds to set.
-    already
-        Nodes that are quantised in the model as given.
-    only
-        Names of the nodes that may be quantised; None for all.
+    ``graph`` and ``placement``: the model's facts and its sites. ``plan``: layers to keep and thresholds to set.
+    ``already``: nodes that are quantised in the model as given. ``only``: names of the nodes that may be quantised;
+    None for all.
     """
     source = ScaleSource(graph, rows, shared_amax(graph, plan.amax))
     given = Given(graph, placement, source, weights, plan, already, only)

@@ -48,10 +48,7 @@ def insert_pairs(proto: ModelProto, pairs: Sequence[Pair]) -> list[tuple[str, st
 
     Each pair stands before the first node that reads through it, so that a sorted graph stays sorted.
 
-    Returns
-    -------
-    list of (str, str)
-        Names of the quantised and the dequantised tensor, pair by pair.
+    Returns: list of (str, str): Names of the quantised and the dequantised tensor, pair by pair.
     """
     names = _Names(proto.graph)
     zero_points = _ZeroPoints(proto.graph, names)

@@ -128,17 +128,7 @@ def check_placement(placement: str) -> str:
 def place(graph: ModelGraph, placement: str = "recommended") -> Placement:
     """Find all sites.
 
-    Parameters
-    ----------
-    graph
-        The model's facts.
-    placement
-        One of :data:`PLACEMENTS`.
-
-    Raises
-    ------
-    UsageError
-        For an unknown placement.
+    Raises UsageError for an unknown placement.
     """
     check_placement(placement)
     sites: dict[int, tuple[Site, ...]] = {}

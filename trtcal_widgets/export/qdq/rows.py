@@ -41,10 +41,8 @@ def match_rows(rows: Mapping[str, float], graph: ModelGraph) -> NameComparison:
 def check_match(match: NameComparison, rows: Mapping[str, float], graph: ModelGraph) -> None:
     """Refuse scales of another model.
 
-    Raises
-    ------
-    ExportError
-        If fewer than :data:`LEAST_MATCH` of the names that TensorRT did not make up are tensors of the model.
+    Raises ExportError if fewer than :data:`LEAST_MATCH` of the names that TensorRT did not make up are tensors of the
+    model.
     """
     real = len(match.matched) + len(match.unknown)
     if not rows:

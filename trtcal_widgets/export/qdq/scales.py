@@ -99,10 +99,7 @@ def bad_scale(scale: float, dtype: str = "float32") -> BadScale | Literal[""]:
 def shared_amax(graph: ModelGraph, amax: Mapping[str, float]) -> dict[str, float]:
     """Return a plan's thresholds for every tensor of the groups that its names are in.
 
-    Raises
-    ------
-    ExportError
-        If the model has no tensor of a name.
+    Raises ExportError if the model has no tensor of a name.
     """
     unknown = [name for name in amax if name not in graph.tensors]
     if unknown:
@@ -117,14 +114,7 @@ def shared_amax(graph: ModelGraph, amax: Mapping[str, float]) -> dict[str, float
 class ScaleSource:
     """Looks up the scale of a tensor: the plan's, its own row, or a row of a tensor that its values come from or go to.
 
-    Parameters
-    ----------
-    graph
-        The model's facts.
-    rows
-        Tensor name -> scale, as :func:`rows_of` gives them.
-    amax
-        Thresholds that replace the rows.
+    ``rows``: tensor name -> scale, as :func:`rows_of` gives them. ``amax``: thresholds that replace the rows.
     """
 
     def __init__(self, graph: ModelGraph, rows: Mapping[str, float], amax: Mapping[str, float]) -> None:
@@ -163,24 +153,9 @@ def joined_scale(
 ) -> Found:
     """Return the one scale of the tensors that a ``Concat`` joins: the largest, so that none is clipped more.
 
-    Parameters
-    ----------
-    group
-        The tensors.
-    source
-        Where scales are looked up.
-    constants
-        Scales of the constants among them.
-    outputs
-        Those that a ``Concat`` makes: the calibration of its output covers all of its inputs.
-    dtype
-        Element type.
-
-    Returns
-    -------
-    Found
-        Not usable where an input has no usable scale and the output has none either. An input whose scale is 0
-        needs none of its own: it was zero.
+    ``constants``: scales of the constants among them. ``outputs``: those that a ``Concat`` makes: the calibration of
+    its output covers all of its inputs. Returns: not usable where an input has no usable scale and the output has none
+    either. An input whose scale is 0 needs none of its own: it was zero.
     """
     names = sorted(group)
     found = {

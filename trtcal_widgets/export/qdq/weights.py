@@ -29,16 +29,8 @@ _TINY = np.float32(np.finfo(np.float32).tiny)
 def weight_axis(node: NodeInfo, position: int, rank: int, *, transposed: bool) -> int:
     """Return the axis of a weight that has one scale per output channel, or :data:`PER_TENSOR`.
 
-    Parameters
-    ----------
-    node
-        The layer.
-    position
-        Which of its inputs the weight is; as the first operand of a product it gets one scale.
-    rank
-        The weight's number of dimensions.
-    transposed
-        Whether a ``Gemm`` has ``transB``.
+    ``position``: which of its inputs the weight is; as the first operand of a product it gets one scale. ``rank``: the
+    weight's number of dimensions. ``transposed``: whether a ``Gemm`` has ``transB``.
     """
     if position != 1:
         return PER_TENSOR
@@ -54,13 +46,7 @@ def weight_axis(node: NodeInfo, position: int, rank: int, *, transposed: bool) -
 
 
 class WeightScales:
-    """Scales of a model's constants, computed once each.
-
-    Parameters
-    ----------
-    model
-        The model.
-    """
+    """Scales of a model's constants, computed once each."""
 
     def __init__(self, model: OnnxModel) -> None:
         self._model = model
@@ -86,10 +72,7 @@ class WeightScales:
 
         A channel of zeros has scale 1: it quantises to zeros with any.
 
-        Raises
-        ------
-        ModelError
-            If its data cannot be read.
+        Raises ModelError if its data cannot be read.
         """
         if (name, axis) not in self._known:
             self._known[name, axis] = _scales_of(self._amax(name, axis))

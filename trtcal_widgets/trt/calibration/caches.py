@@ -87,10 +87,7 @@ class CacheReport:
 def check_algorithm(algorithm: str) -> str:
     """Return TensorRT's name of an algorithm.
 
-    Raises
-    ------
-    UsageError
-        If there is no such algorithm.
+    Raises UsageError if there is no such algorithm.
     """
     return ALGORITHMS[one_of(algorithm, tuple(ALGORITHMS), "algorithm")]
 

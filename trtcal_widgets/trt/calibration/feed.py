@@ -35,18 +35,9 @@ Stale = Literal["error", "recalibrate", "use"]
 class CacheFile:
     """The cache of a calibrator: read and judged, written as TensorRT made it.
 
-    Parameters
-    ----------
-    path
-        The file, or None for a calibrator that keeps no cache.
-    given
-        A cache that is in memory already; it is used instead of a file and none is written.
-    algorithm
-        This package's short name.
-    version
-        TensorRT's version, as it calls itself.
-    stale
-        What becomes of a cache that does not fit.
+    ``path``: the file, or None for a calibrator that keeps no cache. ``given``: a cache that is in memory already; it
+    is used instead of a file and none is written. ``version``: TensorRT's version, as it calls itself. ``stale``: what
+    becomes of a cache that does not fit.
     """
 
     def __init__(
@@ -63,10 +54,7 @@ class CacheFile:
     def judge(self) -> CalibrationCache | None:
         """Return the cache that TensorRT is to be given, after comparing it with what it is for.
 
-        Raises
-        ------
-        CacheFormatError
-            If the file is no cache, or does not fit and ``stale`` is ``"error"``.
+        Raises CacheFormatError if the file is no cache, or does not fit and ``stale`` is ``"error"``.
         """
         cache = self._given
         if cache is None and self.path is not None and self.path.exists():
@@ -96,10 +84,7 @@ class CacheFile:
     def keep(self, data: bytes) -> None:
         """Write what TensorRT made to the file, if there is to be one.
 
-        Raises
-        ------
-        ExportError
-            If the file cannot be written; the old one is then unchanged.
+        Raises ExportError if the file cannot be written; the old one is then unchanged.
         """
         if self.path is not None:
             write_atomic(self.path, data)
@@ -147,10 +132,7 @@ class DataFeed:
     def know(self, network: Any) -> None:
         """Take in what the network is (see :func:`~trtcal_widgets.trt.inputs.inputs_of`), and judge the cache by it.
 
-        Raises
-        ------
-        CacheFormatError
-            If the cache does not fit and ``stale`` is ``"error"``.
+        Raises CacheFormatError if the cache does not fit and ``stale`` is ``"error"``.
         """
         self.inputs = inputs_of(network)
         if isinstance(network, ModelGraph):
@@ -272,10 +254,7 @@ class DataFeed:
 def check_legacy(quantile: float | None, regression_cutoff: float | None, algorithm: str) -> tuple[float, float]:
     """Return both numbers of the legacy calibrator, checked; 1 and 1 (which is minmax) where they are not given.
 
-    Raises
-    ------
-    UsageError
-        If one is not in [0, 1], or the algorithm is not ``"legacy"``.
+    Raises UsageError if one is not in [0, 1], or the algorithm is not ``"legacy"``.
     """
     given = {"quantile": quantile, "regression_cutoff": regression_cutoff}
     for name, value in given.items():

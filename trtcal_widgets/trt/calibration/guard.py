@@ -205,17 +205,7 @@ class LegacyGuard(Guard):
 
 
 def guarded(trt: Any, base: type, work: Work) -> Any:
-    """Make an instance of a subclass of a TensorRT calibrator class that does ``work``.
-
-    Parameters
-    ----------
-    trt
-        The TensorRT module.
-    base
-        One of its calibrator classes.
-    work
-        What the calibrator does.
-    """
+    """Make an instance of a subclass of a TensorRT calibrator class that does ``work``."""
     return _class_of(base, LegacyGuard if issubclass(base, trt.IInt8LegacyCalibrator) else Guard)(work)
 
 

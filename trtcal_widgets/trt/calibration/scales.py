@@ -55,10 +55,7 @@ class Scales:
     def given(self) -> str:
         """Name of the argument that the scales come from; empty where there is none.
 
-        Raises
-        ------
-        UsageError
-            If there are several.
+        Raises UsageError if there are several.
         """
         names = [name for name in ("calibrator", "cache", "session") if getattr(self, name) is not None]
         if self.session is not None and not hasattr(self.session, "to_cache"):
@@ -101,21 +98,9 @@ def attach(
 ) -> ScalesUsed:
     """Give the scales to a build.
 
-    Parameters
-    ----------
-    trt, has, network, config
-        TensorRT's, and what it has.
-    scales
-        What the user gave.
-    dla_for
-        The model, where it is built for DLA: then the scales are checked against what DLA needs.
-
-    Raises
-    ------
-    UsageError
-        If an amax names no tensor of the network, the calibrator is none of TensorRT's, or DLA takes none of its kind.
-    CacheFormatError
-        If a cache does not fit and is not to be used all the same.
+    ``dla_for``: the model, where it is built for DLA: then the scales are checked against what DLA needs. Raises
+    UsageError if an amax names no tensor of the network, the calibrator is none of TensorRT's, or DLA takes none of its
+    kind; CacheFormatError if a cache does not fit and is not to be used all the same.
     """
     given = scales.given
     if not given:
@@ -203,15 +188,8 @@ def _facts(given: str, guard: Guard, scales: Scales) -> dict[str, Any]:
 def batch_shapes(scales: Scales, guard: Guard | None, network: Any) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the first calibration batch, the calibrator's or the session's.
 
-    Returns
-    -------
-    dict
-        Empty where there is no data, or a user's own class hides it.
-
-    Raises
-    ------
-    DataError
-        If the batch cannot be read or does not fit the network.
+    Returns: empty where there is no data, or a user's own class hides it. Raises DataError if the batch cannot be read
+    or does not fit the network.
     """
     plan = getattr(guard.work if guard is not None else None, "plan", None) or getattr(scales.session, "plan", None)
     if plan is None:
