@@ -82,3 +82,8 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Tell ``jupyter labextension develop`` where the built extension is; a wheel has it where JupyterLab looks."""
+    return [{"src": "labextension", "dest": "trtcal_widgets"}]

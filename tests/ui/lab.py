@@ -13,6 +13,8 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import trtcal_widgets
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,9 +41,19 @@ def _free_port() -> int:
 
 
 @contextmanager
-def jupyterlab(root: Path, home: Path):
-    """Run JupyterLab over ``root`` with a home of its own; yields its address."""
+def jupyterlab(root: Path, home: Path, *, extension: bool = True):
+    """Run JupyterLab over ``root`` with a home of its own; yields its address.
+
+    The extension is the one that lies in the package, whether it is installed beside this JupyterLab or not.
+    """
     port = _free_port()
+    extensions = home / "labextensions"
+    extensions.mkdir()
+    (extensions / "trtcal_widgets").symlink_to(Path(trtcal_widgets.__file__).parent / "labextension")
+    if not extension:
+        (home / "config" / "labconfig").mkdir(parents=True)
+        page_config = {"disabledExtensions": {"trtcal_widgets": True}}
+        (home / "config" / "labconfig" / "page_config.json").write_text(json.dumps(page_config))
     settings = home / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(
@@ -63,7 +75,7 @@ def jupyterlab(root: Path, home: Path):
         "--ServerApp.port_retries=0",
         "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}",
-        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.expose_app_in_browser=True", f"--LabApp.extra_labextensions_path={extensions}",
     ]  # fmt: skip
     log = (home / "lab.log").open("w")
     process = subprocess.Popen(command, env=env, cwd=root, stdout=log, stderr=subprocess.STDOUT)

@@ -1,0 +1,13 @@
+/** The readers: files to plain values, without JupyterLab. They follow the Python package's, and are tested against it. */
+
+export { detectFormat } from './formats/detect';
+export { diff } from './formats/compare';
+export { headerFits } from './formats/fit';
+export { readScaleFile, scaleOfBits } from './formats/reading';
+export { FormatError, printable, pythonFloat, pythonRepr, quote } from './formats/text';
+export { syntheticLabel } from './formats/header';
+export { memorySource } from './bytes';
+export { readSession, SessionError } from './session/session';
+export { readOnnx, OnnxError } from './onnx/model';
+export { readFacts } from './facts';
+export { significant, typeset } from './words';

@@ -1,0 +1,225 @@
+/** What a saved session (.trtcal) says without running anything: facts, and extremes and tallies of every tensor. */
+
+import { blockwise, type ByteSource } from '../bytes';
+import { Pairs, parseJson, type Json } from '../formats/json';
+import { NpyError, readRecords, type Records } from './npy';
+import { readMember, ZipError, zipDirectory } from './zip';
+
+export class SessionError extends Error {}
+
+export interface TensorSummary {
+  name: string;
+  opType: string;
+  kind: string;
+  dtype: string;
+  shape: string;
+  /** Names that share its scale, itself included; the first decides. */
+  group: string[];
+  /** The user's choice for its group: a method, or an amax; null where the session's method decides. */
+  choice: { method: string } | { amax: number } | null;
+  /** Over the counted batches; NaN without a value. */
+  minimum: number;
+  maximum: number;
+  /** Largest finite |x|: the minmax threshold. */
+  amax: number;
+  zeros: number;
+  nans: number;
+  infs: number;
+  /** Largest finite |x| of each recorded batch, NaN where it has none. */
+  perBatch: number[];
+}
+
+export interface SessionSummary {
+  model: string;
+  sha256: string;
+  opset: number;
+  writtenBy: string;
+  rangeMode: string;
+  runner: string;
+  source: string;
+  batchSize: number | null;
+  recorded: number;
+  batches: number | null;
+  samples: number;
+  totalSamples: number | null;
+  dropped: number;
+  /** How many batches are counted, less the excluded ones. */
+  position: number;
+  excluded: number[];
+  method: string;
+  selected: string;
+  choices: number;
+  groups: number;
+  nodes: number;
+  weights: number;
+  /** All that have a row in TensorRT's cache. */
+  tensors: TensorSummary[];
+}
+
+const RECORD: [string, string][] = [
+  ['present', 'u1'],
+  ['itemsize', 'u1'],
+  ['first', '<i8'],
+  ['doublings', '<i4'],
+  ['base', '<f8'],
+  ['minimum', '<f8'],
+  ['maximum', '<f8'],
+  ['sum', '<f8'],
+  ['sum_squares', '<f8'],
+  ['edge', '<i8'],
+  ['zeros', '<i8'],
+  ['nans', '<i8'],
+  ['pos_infs', '<i8'],
+  ['neg_infs', '<i8'],
+  ['offset', '<i8'],
+  ['length', '<i8']
+];
+
+const FORMAT = 'trtcal_widgets session';
+const FORMAT_VERSION = 1;
+const FLOATS = new Set(['float32', 'float16', 'bfloat16', 'float64']);
+const LARGEST = 2 ** 30;
+
+type Facts = Record<string, any>;
+
+/** Read a session; throws a SessionError that says what to do. */
+export async function readSession(source: ByteSource, name: string): Promise<SessionSummary> {
+  try {
+    return await read(blockwise(source), name);
+  } catch (error) {
+    if (error instanceof SessionError) {
+      throw error;
+    }
+    const reason =
+      error instanceof ZipError || error instanceof NpyError || error instanceof SyntaxError
+        ? error.message
+        : error instanceof TypeError || error instanceof RangeError
+          ? 'something is missing in it'
+          : null;
+    if (reason === null) {
+      throw error;
+    }
+    throw new SessionError(
+      `${name}: this is not a saved session, or it is damaged (${reason}). Save the session again, or record it anew`
+    );
+  }
+}
+
+async function read(source: ByteSource, name: string): Promise<SessionSummary> {
+  const members = await zipDirectory(source);
+  const text = new TextDecoder().decode(await readMember(source, members, 'session.json', LARGEST));
+  const facts = plain(parseJson(text)) as Facts;
+  if (typeof facts !== 'object' || facts === null || facts.format !== FORMAT) {
+    throw new SessionError(`${name}: this is not a saved session of trtcal_widgets`);
+  }
+  if (facts.format_version > FORMAT_VERSION) {
+    throw new SessionError(
+      `${name} was written by a newer version (${facts.written_by}): update trtcal_widgets to look into it`
+    );
+  }
+  const records = readRecords(await readMember(source, members, 'records.npy', LARGEST), RECORD);
+  const constants = readRecords(await readMember(source, members, 'constants.npy', LARGEST), RECORD);
+  return summary(facts, records, constants);
+}
+
+function plain(value: Json): unknown {
+  if (value instanceof Pairs) {
+    return Object.assign(
+      Object.create(null),
+      Object.fromEntries(value.pairs.map(([key, inner]) => [key, plain(inner)]))
+    );
+  }
+  return Array.isArray(value) ? value.map(plain) : value;
+}
+
+type SavedTensor = [string, string, string, (number | string | null)[] | null, number, number[], boolean];
+
+function summary(facts: Facts, records: Records, constants: Records): SessionSummary {
+  const { graph, state, status } = facts;
+  const saved = graph.tensors as SavedTensor[];
+  const floats = saved.filter(([, , dtype]) => FLOATS.has(dtype));
+  const [batches, width] = records.shape;
+  if (width !== floats.length || constants.shape[1] !== floats.length) {
+    throw new SessionError('the saved histograms do not fit their index: the file is damaged');
+  }
+  const excluded = new Set<number>(state.excluded);
+  const counted = Array.from({ length: Math.min(state.position, batches) }, (_, i) => i).filter(i => !excluded.has(i));
+  const groups = new Map<string, string[]>();
+  for (const group of graph.groups as string[][]) {
+    group.forEach(member => groups.set(member, group));
+  }
+  const nodes = graph.nodes as [string, string, string, string[], string[]][];
+  const tensors: TensorSummary[] = [];
+  floats.forEach(([name, kind, dtype, shape, producer], column) => {
+    if (kind === 'weight') {
+      return;
+    }
+    const group = groups.get(name) ?? [name];
+    const constant = constants.shape[0] > 0 && constants.get(column, 'present') === 1;
+    tensors.push({
+      name,
+      opType: producer >= 0 ? nodes[producer][1] : '',
+      kind,
+      dtype,
+      shape: shape === null ? '[?]' : `[${shape.map(size => size ?? '?').join(',')}]`,
+      group,
+      choice: state.choices[group[0]] ?? null,
+      ...(constant
+        ? { ...tally(constants, [column]), perBatch: [] }
+        : {
+            ...tally(records, counted.map(batch => batch * width + column)),
+            perBatch: Array.from({ length: batches }, (_, batch) => tally(records, [batch * width + column]).amax)
+          })
+    });
+  });
+  return {
+    model: graph.name,
+    sha256: graph.sha256,
+    opset: graph.opset,
+    writtenBy: facts.written_by,
+    rangeMode: facts.range_mode,
+    runner: facts.runner,
+    source: facts.source,
+    batchSize: facts.plan.batch_size,
+    recorded: batches,
+    batches: status.n_batches,
+    samples: status.n_samples,
+    totalSamples: status.total_samples,
+    dropped: status.dropped,
+    position: state.position,
+    excluded: [...excluded].sort((a, b) => a - b),
+    method: state.method,
+    selected: state.selected,
+    choices: Object.keys(state.choices).length,
+    groups: graph.groups.length,
+    nodes: nodes.length,
+    weights: saved.filter(([, kind]) => kind === 'weight').length,
+    tensors
+  };
+}
+
+type Tally = Pick<TensorSummary, 'minimum' | 'maximum' | 'amax' | 'zeros' | 'nans' | 'infs'>;
+
+/** Put the records of one tensor together. Extremes are infinite the wrong way round where there was no value. */
+function tally(records: Records, which: number[]): Tally {
+  let [minimum, maximum, zeros, nans, infs] = [Infinity, -Infinity, 0, 0, 0];
+  for (const record of which) {
+    if (records.get(record, 'present') !== 1) {
+      continue;
+    }
+    minimum = Math.min(minimum, records.get(record, 'minimum'));
+    maximum = Math.max(maximum, records.get(record, 'maximum'));
+    zeros += records.get(record, 'zeros');
+    nans += records.get(record, 'nans');
+    infs += records.get(record, 'pos_infs') + records.get(record, 'neg_infs');
+  }
+  const none = minimum > maximum;
+  return {
+    minimum: none ? NaN : minimum,
+    maximum: none ? NaN : maximum,
+    amax: none ? NaN : Math.max(maximum, -minimum),
+    zeros,
+    nans,
+    infs
+  };
+}

@@ -1,0 +1,128 @@
+/** The layers of an ONNX model. */
+
+import type { RowGroup } from '../facts';
+import { printable } from '../formats/text';
+import type { OnnxModel, OnnxNode, OnnxTensor } from '../onnx/model';
+import { count, countOf, fileSize } from '../words';
+import { h } from './dom';
+import { TablePanel } from './panel';
+import type { Rows } from './rows';
+
+const MOST_CHIPS = 12;
+
+export class OnnxView {
+  readonly node: HTMLElement;
+  private readonly panel: TablePanel;
+
+  constructor(name: string, size: number, model: OnnxModel) {
+    this.panel = new TablePanel(rowsOf(model));
+    this.node = h('div', { class: 'trtcal-view', 'data-testid': 'trtcal-onnx' }, headOf(name, size, model), this.panel.node);
+  }
+
+  focus(): void {
+    this.panel.focus();
+  }
+
+  dispose(): void {
+    this.panel.dispose();
+  }
+}
+
+function headOf(name: string, size: number, model: OnnxModel): HTMLElement {
+  const opsets = model.opsets.map(({ domain, version }) => `${domain || 'ai.onnx'} ${version}`).join(', ');
+  const stored = [...model.initializers.values()].map(parameters).reduce((sum, n) => sum + n, 0);
+  const facts: [string, string][] = [
+    ['Inputs', model.inputs.map(tensorText).join('; ') || 'none'],
+    ['Outputs', model.outputs.map(tensorText).join('; ') || 'none'],
+    ['Weights', `${count(stored)} numbers in ${countOf(model.initializers.size, 'tensor')}${model.external ? ', in files of their own beside the model' : ''}`],
+    ['Opset', `${opsets || 'not given'}, IR version ${model.irVersion}`],
+    ['Made by', model.producer || 'not said']
+  ];
+  return h(
+    'div',
+    { class: 'trtcal-header' },
+    h(
+      'div',
+      { class: 'trtcal-title' },
+      h('strong', { text: printable(name), title: name }),
+      h('span', { class: 'trtcal-faint', text: `ONNX model · ${countOf(model.nodes.length, 'layer')} · ${fileSize(size)}` })
+    ),
+    h(
+      'dl',
+      { class: 'trtcal-summary', 'data-testid': 'trtcal-summary' },
+      ...facts.flatMap(([label, text]) => [h('dt', { text: label }), h('dd', { text: printable(text), title: printable(text) })])
+    )
+  );
+}
+
+function rowsOf(model: OnnxModel): Rows {
+  const types = new Map<string, OnnxTensor>([
+    ...model.initializers,
+    ...model.values,
+    ...[...model.inputs, ...model.outputs].map((tensor): [string, OnnxTensor] => [tensor.name, tensor])
+  ]);
+  const { nodes } = model;
+  const names = nodes.map((node, row) => printable(node.name || `${node.opType}_${row}`));
+  const ops = nodes.map(({ domain, opType }) => printable(domain && domain !== 'ai.onnx' ? `${domain}.${opType}` : opType));
+  const first = nodes.map(({ outputs }) => types.get(outputs[0] ?? ''));
+  const weights = nodes.map(node => weightsOf(node, model).reduce((sum, tensor) => sum + parameters(tensor), 0));
+  const folded = nodes.map((node, row) => [names[row], ops[row], ...node.outputs.map(printable)].join('\n').toLowerCase());
+  return {
+    size: nodes.length,
+    noun: ['layer', 'layers'],
+    label: 'Layers of the model',
+    columns: [
+      { key: 'file', label: '#', kind: 'place', title: 'Place in the file', cell: row => String(row + 1) },
+      { key: 'op', label: 'operator', kind: 'text', title: 'Operator', sort: row => ops[row].toLowerCase(), cell: row => ops[row] },
+      { key: 'name', label: 'layer', kind: 'name', title: 'Name of the layer', sort: row => names[row].toLowerCase(), cell: row => names[row] },
+      { key: 'output', label: 'output', kind: 'name', title: 'What it makes: the name of the row in a calibration cache', sort: row => (nodes[row].outputs[0] ?? '').toLowerCase(), cell: row => printable(nodes[row].outputs[0] ?? '') },
+      { key: 'shape', label: 'shape', kind: 'text', title: 'Shape of the output, where the file has it', sort: row => typeText(first[row]), cell: row => typeText(first[row]) },
+      { key: 'weights', label: 'weights', kind: 'number', title: 'Stored numbers that it reads', sort: row => weights[row], largestFirst: true, cell: row => (weights[row] ? count(weights[row]) : '') }
+    ],
+    groups: groupsOf(ops),
+    severity: () => undefined,
+    folded: row => folded[row],
+    detail: row => ({
+      name: names[row],
+      numbers: [['operator', ops[row]], ['weights', count(weights[row])]],
+      notes: [
+        ...nodes[row].inputs.filter(Boolean).map(name => `reads ${described(name, types)}`),
+        ...nodes[row].outputs.filter(Boolean).map(name => `makes ${described(name, types)}`)
+      ]
+    })
+  };
+}
+
+/** The most frequent operators as filters. */
+function groupsOf(ops: string[]): RowGroup[] {
+  const rows = new Map<string, number[]>();
+  ops.forEach((op, row) => {
+    const list = rows.get(op);
+    if (list) {
+      list.push(row);
+    } else {
+      rows.set(op, [row]);
+    }
+  });
+  return [...rows]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .slice(0, MOST_CHIPS)
+    .map(([op, list]) => ({ key: `op-${op}`, label: op, severity: 'info', text: '', rows: list }));
+}
+
+const weightsOf = (node: OnnxNode, model: OnnxModel): OnnxTensor[] =>
+  node.inputs.map(name => model.initializers.get(name)).filter((tensor): tensor is OnnxTensor => tensor !== undefined);
+
+const parameters = ({ shape }: OnnxTensor): number =>
+  (shape ?? []).reduce((product: number, size) => product * (typeof size === 'number' ? size : 1), 1);
+
+const shapeText = (shape: OnnxTensor['shape']): string => (shape ? `[${shape.join(',')}]` : '[?]');
+
+const typeText = (tensor: OnnxTensor | undefined): string =>
+  tensor ? printable(`${tensor.dtype}${shapeText(tensor.shape)}`) : '';
+
+export const tensorText = (tensor: OnnxTensor): string => printable(`${tensor.name} ${tensor.dtype}${shapeText(tensor.shape)}`);
+
+function described(name: string, types: Map<string, OnnxTensor>): string {
+  return `${printable(name)} ${typeText(types.get(name))}`.trim();
+}

@@ -1,0 +1,176 @@
+/** Filters, search, table and the details of the chosen row; below them a picture. */
+
+import { h, nameNode } from './dom';
+import { ALL, arrange, type Arrangement, type Rows } from './rows';
+import { Table } from './table';
+import { count } from '../words';
+
+export interface Picture {
+  node: HTMLElement;
+  select: (row: number) => void;
+  dispose: () => void;
+}
+
+export class TablePanel {
+  readonly node: HTMLElement;
+  private readonly table: Table;
+  private readonly chips: HTMLElement;
+  private readonly groupText: HTMLElement;
+  private readonly search: HTMLInputElement;
+  private readonly shownCount: HTMLElement;
+  private readonly details: HTMLElement;
+  private readonly picture: Picture | null;
+  private arrangement: Arrangement = { search: '', group: ALL, sort: '', descending: false };
+
+  constructor(
+    private readonly rows: Rows,
+    makePicture?: (onPick: (row: number) => void) => Picture
+  ) {
+    this.arrangement.sort = rows.columns[0].key;
+    this.chips = h('div', { class: 'trtcal-chips', role: 'group', 'aria-label': 'Which rows are shown' });
+    this.groupText = h('div', { class: 'trtcal-group-text', role: 'status', 'data-testid': 'trtcal-group-text' });
+    this.search = h('input', {
+      type: 'search',
+      class: 'trtcal-search jp-mod-styled',
+      placeholder: 'Search names  ( / )',
+      'aria-label': 'Search names',
+      spellcheck: 'false',
+      'data-testid': 'trtcal-search',
+      on: { input: () => this.change({ search: this.search.value }) }
+    });
+    this.shownCount = h('span', { class: 'trtcal-faint', 'aria-live': 'polite', 'data-testid': 'trtcal-count' });
+    this.table = new Table(rows, {
+      onSelect: row => this.select(row),
+      onSort: ({ key, largestFirst }) =>
+        this.change(
+          key === this.arrangement.sort
+            ? { descending: !this.arrangement.descending }
+            : { sort: key, descending: Boolean(largestFirst) }
+        )
+    });
+    this.details = h('div', { class: 'trtcal-details', 'aria-live': 'polite', 'data-testid': 'trtcal-details' });
+    this.picture = makePicture?.(row => this.select(row)) ?? null;
+    this.node = h(
+      'div',
+      { class: 'trtcal-panel', on: { keydown: (event: KeyboardEvent) => this.keydown(event) } },
+      h('div', { class: 'trtcal-tools' }, this.search, this.shownCount, this.chips),
+      this.groupText,
+      this.table.node,
+      this.details,
+      this.picture?.node ?? null
+    );
+    this.change({});
+    this.showDetails(-1);
+  }
+
+  dispose(): void {
+    this.table.dispose();
+    this.picture?.dispose();
+  }
+
+  focus(): void {
+    this.table.body.focus({ preventScroll: true });
+  }
+
+  select(row: number): void {
+    this.table.select(row);
+    this.picture?.select(row);
+    this.showDetails(row);
+  }
+
+  private change(change: Partial<Arrangement>): void {
+    this.arrangement = { ...this.arrangement, ...change };
+    const { group, sort, descending } = this.arrangement;
+    const shown = arrange(this.rows, this.arrangement);
+    this.table.show(shown, sort, descending);
+    const total = this.rows.size;
+    const noun = this.rows.noun[total === 1 ? 0 : 1];
+    this.shownCount.textContent =
+      shown.length === total ? `${count(total)} ${noun}` : `${count(shown.length)} of ${count(total)} ${noun}`;
+    this.groupText.textContent = this.rows.groups.find(({ key }) => key === group)?.text ?? '';
+    if ('group' in change || !this.chips.hasChildNodes()) {
+      this.showChips();
+    }
+  }
+
+  private showChips(): void {
+    const focused = (document.activeElement as HTMLElement | null)?.dataset.testid;
+    this.chips.replaceChildren(
+      ...this.rows.groups.map(({ key, label, severity, rows }) =>
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'trtcal-chip',
+            'aria-pressed': String(key === this.arrangement.group),
+            'data-kind': severity,
+            'data-testid': `trtcal-group-${key}`,
+            on: { click: () => this.change({ group: key === this.arrangement.group ? ALL : key }) }
+          },
+          h('span', { text: label }),
+          h('span', { class: 'trtcal-chip-count', text: count(rows.length) })
+        )
+      )
+    );
+    if (focused?.startsWith('trtcal-group-')) {
+      this.chips.querySelector<HTMLElement>(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
+    }
+  }
+
+  private showDetails(row: number): void {
+    if (row < 0) {
+      this.details.replaceChildren(
+        h('span', { class: 'trtcal-faint', text: `Choose a ${this.rows.noun[0]} to see its exact numbers.` })
+      );
+      return;
+    }
+    const { name, numbers, notes, picture } = this.rows.detail(row);
+    const copied = h('button', {
+      type: 'button',
+      class: 'trtcal-copy',
+      title: 'Copy the name',
+      'aria-label': 'Copy the name',
+      text: 'Copy',
+      on: {
+        click: () => {
+          void navigator.clipboard?.writeText(name).then(() => (copied.textContent = 'Copied'));
+        }
+      }
+    });
+    this.details.replaceChildren(
+      h('div', { class: 'trtcal-details-name' }, nameNode(name, 'trtcal-details-title'), copied),
+      h(
+        'div',
+        { class: 'trtcal-numbers' },
+        ...numbers.map(([label, value]) =>
+          h(
+            'span',
+            { class: 'trtcal-fact' },
+            h('span', { class: 'trtcal-faint', text: `${label} ` }),
+            h('span', { class: 'trtcal-value', text: value })
+          )
+        )
+      ),
+      ...notes.map(text => h('div', { class: 'trtcal-note', text })),
+      ...(picture ? [picture] : [])
+    );
+  }
+
+  private keydown(event: KeyboardEvent): void {
+    const typing = event.target === this.search;
+    if (event.key === '/' && !typing) {
+      this.search.focus();
+      this.search.select();
+    } else if (event.key === 'Escape' && typing) {
+      this.search.value = '';
+      this.change({ search: '' });
+      this.focus();
+    } else if ((event.key === 'ArrowDown' || event.key === 'Enter') && typing) {
+      this.focus();
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

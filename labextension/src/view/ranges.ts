@@ -1,0 +1,387 @@
+/** ±amax of every row on a logarithmic axis, in the order of the file. Drag to look closer, double click for all. */
+
+import { h } from './dom';
+import { significant } from '../words';
+import type { Picture } from './panel';
+
+export interface Series {
+  label: string;
+  /** NaN where the file has no such row, or where it says NaN. */
+  values: ArrayLike<number>;
+  /** Whether the file has the row: a NaN of such a row is drawn at the upper edge. */
+  present?: ArrayLike<number>;
+  shape: 'circle' | 'diamond';
+  /** Custom property of the colour. */
+  color: string;
+}
+
+export interface RangesSpec {
+  series: Series[];
+  size: number;
+  what: string;
+  xLabel: string;
+  /** Name and numbers of a row, as text. */
+  hover: (row: number, series: number) => string[];
+  onPick: (row: number) => void;
+  /** Hands over a function to call when the theme changed; returns one that ends that. */
+  onTheme: (redraw: () => void) => () => void;
+}
+
+const LEFT = 62;
+const RIGHT = 14;
+const TOP = 26;
+const BOTTOM = 34;
+const FAR = 6;
+const NEAR = 10;
+
+export class RangesPicture implements Picture {
+  readonly node: HTMLElement;
+  private readonly canvas: HTMLCanvasElement;
+  private readonly tip: HTMLElement;
+  private readonly brush: HTMLElement;
+  private readonly resize: ResizeObserver;
+  private readonly unfollow: () => void;
+  private readonly low: number;
+  private readonly high: number;
+  private window: [number, number];
+  private selected = -1;
+  private dragged: number | null = null;
+  private frame = 0;
+
+  constructor(private readonly spec: RangesSpec) {
+    this.canvas = h('canvas', { class: 'trtcal-canvas', 'aria-hidden': 'true' });
+    this.tip = h('div', { class: 'trtcal-tip', role: 'presentation' });
+    this.brush = h('div', { class: 'trtcal-brush', role: 'presentation' });
+    this.tip.hidden = this.brush.hidden = true;
+    this.node = h(
+      'div',
+      { class: 'trtcal-ranges', role: 'img', 'data-testid': 'trtcal-ranges', title: 'Drag to look closer, double click for all' },
+      this.canvas,
+      this.brush,
+      this.tip
+    );
+    [this.low, this.high] = decades(spec.series);
+    this.window = this.whole();
+    this.node.setAttribute('aria-label', this.description());
+    this.listen();
+    this.resize = new ResizeObserver(() => this.soon());
+    this.resize.observe(this.node);
+    this.unfollow = spec.onTheme(() => this.soon());
+  }
+
+  dispose(): void {
+    cancelAnimationFrame(this.frame);
+    this.resize.disconnect();
+    this.unfollow();
+  }
+
+  select(row: number): void {
+    this.selected = row;
+    const [first, last] = this.window;
+    if (row >= 0 && (row < first || row > last)) {
+      const half = (last - first) / 2;
+      this.window = [row - half, row + half];
+    }
+    this.soon();
+  }
+
+  private whole(): [number, number] {
+    const margin = Math.max(0.5, this.spec.size * 0.01);
+    return [-margin, this.spec.size - 1 + margin];
+  }
+
+  private description(): string {
+    return `${this.spec.what} of ${this.spec.size} rows, from ${significant(10 ** this.low)} to ${significant(10 ** this.high)}`;
+  }
+
+  /** Many rows come one after the other when a key is held: draw once a frame. */
+  private soon(): void {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  private get width(): number {
+    return Math.max(1, this.node.clientWidth - LEFT - RIGHT);
+  }
+
+  private get height(): number {
+    return Math.max(1, this.node.clientHeight - TOP - BOTTOM);
+  }
+
+  private x(row: number): number {
+    const [first, last] = this.window;
+    return LEFT + ((row - first) / (last - first)) * this.width;
+  }
+
+  private y(level: number): number {
+    return TOP + (1 - (level - this.low) / (this.high - this.low)) * this.height;
+  }
+
+  private level(value: number): number {
+    return Math.min(Math.max(Math.log10(value), this.low), this.high);
+  }
+
+  private draw(): void {
+    const { clientWidth, clientHeight } = this.node;
+    if (!clientWidth || !clientHeight) {
+      return;
+    }
+    const ratio = window.devicePixelRatio || 1;
+    this.canvas.width = clientWidth * ratio;
+    this.canvas.height = clientHeight * ratio;
+    const context = this.canvas.getContext('2d')!;
+    context.scale(ratio, ratio);
+    const style = getComputedStyle(this.node);
+    const color = (name: string): string => style.getPropertyValue(name).trim();
+    context.font = `11px ${color('--jp-ui-font-family')}`;
+    this.drawAxes(context, color);
+    context.save();
+    context.beginPath();
+    context.rect(LEFT - 4, TOP - 8, this.width + 8, this.height + 16);
+    context.clip();
+    this.spec.series.forEach(series => this.drawSeries(context, series, color));
+    this.drawSelected(context, color);
+    context.restore();
+    this.drawLegend(context, color);
+  }
+
+  private drawAxes(context: CanvasRenderingContext2D, color: (name: string) => string): void {
+    context.textBaseline = 'middle';
+    context.textAlign = 'right';
+    const step = this.high - this.low > 8 ? 2 : 1;
+    const ticks: number[] = [];
+    for (let power = Math.ceil(this.low); power <= this.high; power += 1) {
+      if (power % step === 0) {
+        ticks.push(power);
+      }
+    }
+    const fine = ticks.length < 2 ? [2, 5].flatMap(f => [Math.floor(this.low), Math.ceil(this.low)].map(p => p + Math.log10(f))) : [];
+    for (const power of [...ticks, ...fine.filter(p => p >= this.low && p <= this.high)]) {
+      const y = Math.round(this.y(power)) + 0.5;
+      context.strokeStyle = color('--jp-border-color3');
+      context.beginPath();
+      context.moveTo(LEFT, y);
+      context.lineTo(LEFT + this.width, y);
+      context.stroke();
+      context.fillStyle = color('--jp-ui-font-color2');
+      context.fillText(significant(10 ** power, Number.isInteger(power) ? 1 : 2), LEFT - 8, y);
+    }
+    context.textAlign = 'center';
+    context.textBaseline = 'top';
+    const [first, last] = [Math.max(0, Math.ceil(this.window[0])), Math.min(this.spec.size - 1, Math.floor(this.window[1]))];
+    for (const row of roundSteps(first, last, Math.max(2, Math.floor(this.width / 110)))) {
+      context.fillText(String(row + 1), this.x(row), TOP + this.height + 6);
+    }
+    context.fillStyle = color('--jp-ui-font-color2');
+    context.fillText(this.spec.xLabel, LEFT + this.width / 2, TOP + this.height + 20);
+    context.save();
+    context.translate(10, TOP + this.height / 2);
+    context.rotate(-Math.PI / 2);
+    context.fillText(this.spec.what, 0, -5);
+    context.restore();
+  }
+
+  private drawSeries(context: CanvasRenderingContext2D, series: Series, color: (name: string) => string): void {
+    const [first, last] = [Math.max(0, Math.floor(this.window[0])), Math.min(this.spec.size - 1, Math.ceil(this.window[1]))];
+    const radius = last - first > 2000 ? 1.6 : 2.6;
+    const usual = color(series.color);
+    const odd = color('--trtcal-odd');
+    for (let row = first; row <= last; row += 1) {
+      const value = series.values[row];
+      if (value === undefined || (Number.isNaN(value) && !series.present?.[row])) {
+        continue;
+      }
+      const level = Number.isNaN(value) || value === Infinity ? this.high : this.level(Math.max(value, 0));
+      const beyond = !(value > 0) || Math.log10(value) < this.low || Math.log10(value) > this.high;
+      context.fillStyle = beyond ? odd : usual;
+      mark(context, this.x(row), this.y(level), beyond ? 4.5 : radius, beyond ? (level <= this.low ? 'down' : 'up') : series.shape);
+    }
+  }
+
+  private drawSelected(context: CanvasRenderingContext2D, color: (name: string) => string): void {
+    for (const { values } of this.spec.series) {
+      const value = values[this.selected];
+      if (value === undefined || Number.isNaN(value)) {
+        continue;
+      }
+      context.strokeStyle = color('--jp-ui-font-color1');
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(this.x(this.selected), this.y(this.level(Math.max(value, 0))), 7, 0, 2 * Math.PI);
+      context.stroke();
+      context.lineWidth = 1;
+    }
+  }
+
+  private drawLegend(context: CanvasRenderingContext2D, color: (name: string) => string): void {
+    context.textAlign = 'left';
+    context.textBaseline = 'middle';
+    let x = LEFT;
+    const add = (label: string, fill: string, shape: Shape): void => {
+      context.fillStyle = fill;
+      mark(context, x + 4, 11, 4, shape);
+      context.fillStyle = color('--jp-ui-font-color1');
+      context.fillText(label, x + 13, 11.5);
+      x += context.measureText(label).width + 30;
+    };
+    this.spec.series.forEach(({ label, shape, color: name }) => add(label, color(name), shape));
+    const beyond = this.spec.series.some(series =>
+      Array.from(series.values).some((value, row) =>
+        Number.isNaN(value) ? Boolean(series.present?.[row]) : !(value > 0) || Math.abs(Math.log10(value) - (this.low + this.high) / 2) > (this.high - this.low) / 2
+      )
+    );
+    if (beyond) {
+      add('beyond the picture', color('--trtcal-odd'), 'up');
+    }
+  }
+
+  /** Row and series of the point that is nearest to a place, if one is near. */
+  private nearest(x: number, y: number): [number, number] | null {
+    const [first, last] = this.window;
+    const perRow = this.width / (last - first);
+    const middle = first + (x - LEFT) / perRow;
+    const reach = NEAR / perRow;
+    let best: [number, number] | null = null;
+    let distance = NEAR ** 2;
+    for (let row = Math.max(0, Math.ceil(middle - reach)); row <= Math.min(this.spec.size - 1, middle + reach); row += 1) {
+      this.spec.series.forEach(({ values }, series) => {
+        const value = values[row];
+        if (Number.isNaN(value)) {
+          return;
+        }
+        const d = (this.x(row) - x) ** 2 + (this.y(this.level(Math.max(value, 0))) - y) ** 2;
+        if (d < distance) {
+          distance = d;
+          best = [row, series];
+        }
+      });
+    }
+    return best;
+  }
+
+  private listen(): void {
+    const place = (event: PointerEvent | MouseEvent): [number, number] => {
+      const box = this.node.getBoundingClientRect();
+      return [event.clientX - box.left, event.clientY - box.top];
+    };
+    this.node.addEventListener('pointerdown', event => {
+      if (event.button === 0) {
+        this.dragged = place(event)[0];
+        this.node.setPointerCapture(event.pointerId);
+      }
+    });
+    this.node.addEventListener('pointermove', event => {
+      const [x, y] = place(event);
+      if (this.dragged !== null && Math.abs(x - this.dragged) > 4) {
+        this.showBrush(this.dragged, x);
+        return;
+      }
+      this.showTip(x, y);
+    });
+    this.node.addEventListener('pointerup', event => {
+      const [x, y] = place(event);
+      const from = this.dragged;
+      this.dragged = null;
+      this.brush.hidden = true;
+      if (from !== null && Math.abs(x - from) > 4) {
+        this.zoom(Math.min(from, x), Math.max(from, x));
+        return;
+      }
+      const found = this.nearest(x, y);
+      if (found) {
+        this.spec.onPick(found[0]);
+      }
+    });
+    this.node.addEventListener('pointerleave', () => {
+      this.tip.hidden = true;
+    });
+    this.node.addEventListener('dblclick', () => {
+      this.window = this.whole();
+      this.soon();
+    });
+  }
+
+  private zoom(from: number, to: number): void {
+    const [first, last] = this.window;
+    const row = (x: number): number => first + ((x - LEFT) / this.width) * (last - first);
+    const [a, b] = [Math.max(row(from), this.whole()[0]), Math.min(row(to), this.whole()[1])];
+    if (b - a >= 1) {
+      this.window = [a, b];
+      this.soon();
+    }
+  }
+
+  private showBrush(from: number, to: number): void {
+    this.tip.hidden = true;
+    this.brush.hidden = false;
+    this.brush.style.left = `${Math.min(from, to)}px`;
+    this.brush.style.width = `${Math.abs(to - from)}px`;
+    this.brush.style.top = `${TOP}px`;
+    this.brush.style.height = `${this.height}px`;
+  }
+
+  private showTip(x: number, y: number): void {
+    const found = this.nearest(x, y);
+    this.tip.hidden = !found;
+    if (!found) {
+      return;
+    }
+    this.tip.replaceChildren(...this.spec.hover(...found).map(text => h('div', { text })));
+    const left = Math.min(x + 12, this.node.clientWidth - this.tip.offsetWidth - 4);
+    this.tip.style.left = `${Math.max(4, left)}px`;
+    this.tip.style.top = `${y > this.node.clientHeight / 2 ? y - this.tip.offsetHeight - 8 : y + 12}px`;
+  }
+}
+
+type Shape = 'circle' | 'diamond' | 'up' | 'down';
+
+function mark(context: CanvasRenderingContext2D, x: number, y: number, r: number, shape: Shape): void {
+  context.beginPath();
+  if (shape === 'circle') {
+    context.arc(x, y, r, 0, 2 * Math.PI);
+  } else if (shape === 'diamond') {
+    const d = 1.3 * r;
+    context.moveTo(x, y - d);
+    context.lineTo(x + d, y);
+    context.lineTo(x, y + d);
+    context.lineTo(x - d, y);
+  } else {
+    const s = shape === 'up' ? 1 : -1;
+    context.moveTo(x, y - s * r);
+    context.lineTo(x + r, y + s * r);
+    context.lineTo(x - r, y + s * r);
+  }
+  context.fill();
+}
+
+/** Round numbers of rows within a range, counted from 1 as people do. */
+function roundSteps(first: number, last: number, most: number): number[] {
+  const rough = (last - first + 1) / most;
+  const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
+  const step = [1, 2, 5, 10].map(n => n * power).find(n => n >= rough) ?? 1;
+  const found: number[] = [];
+  for (let place = Math.ceil((first + 1) / step) * step; place <= last + 1; place += step) {
+    found.push(place - 1);
+  }
+  if (first === 0 && step > 1 && found[0] > step / 2) {
+    found.unshift(0);
+  }
+  return found;
+}
+
+/** Ends of the axis in powers of ten: constants of 1e38 occur in real caches and are drawn at its edge. */
+function decades(series: Series[]): [number, number] {
+  const logs = series
+    .flatMap(({ values }) => Array.from(values))
+    .filter(value => value > 0 && Number.isFinite(value))
+    .map(Math.log10)
+    .sort((a, b) => a - b);
+  if (!logs.length) {
+    return [-1, 1];
+  }
+  const middle = logs[Math.floor(logs.length / 2)];
+  const low = Math.max(logs[0], middle - FAR);
+  const high = Math.min(logs[logs.length - 1], middle + FAR);
+  const margin = Math.max(0.06 * (high - low), 0.12);
+  return [low - margin, high + margin];
+}

@@ -1,0 +1,148 @@
+"""The extension's summary of a saved session says what the session itself says."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from tests.labextension.reader import RefusedError
+from trtcal_widgets import CalibrationSession, sample
+from trtcal_widgets.core.thresholds import Method
+from trtcal_widgets.session.persist import FORMAT_VERSION
+from trtcal_widgets.session.state import Choice
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50)
+    session.run()
+    session.update(
+        excluded=frozenset({1, 3}),
+        choices={"conv1": Choice(amax=3.5), "ip1": Choice(method=Method("minmax"))},
+        selected="ip2",
+    )
+    path = tmp_path_factory.mktemp("sessions") / "mnist.trtcal"
+    session.save(path)
+    yield session, path
+    session.close()
+
+
+def test_facts(readers, recorded):
+    session, path = recorded
+    found = readers.ask("session", path=str(path), source="x")
+    assert found["model"] == session.graph.name
+    assert found["sha256"] == session.graph.sha256
+    assert found["opset"] == session.graph.opset
+    assert found["rangeMode"] == session.range_mode
+    assert found["runner"] == session.runner_name
+    assert found["source"] == session.source_text
+    assert (found["batchSize"], found["recorded"], found["batches"]) == (50, 10, 10)
+    assert (found["samples"], found["totalSamples"], found["dropped"]) == (500, 500, 0)
+    assert (found["position"], found["excluded"]) == (10, [1, 3])
+    assert (found["method"], found["selected"], found["choices"]) == ("entropy", "ip2", 2)
+    assert found["groups"] == len(session.graph.groups)
+    assert found["nodes"] == len(session.graph.nodes)
+    assert [tensor["name"] for tensor in found["tensors"]] == list(session.calibrated)
+    assert found["weights"] == len(session.tensors) - len(session.calibrated)
+
+
+def test_tensors(readers, recorded):
+    session, path = recorded
+    for tensor in readers.ask("session", path=str(path), source="x")["tensors"]:
+        name = tensor["name"]
+        histogram, row = session.histogram(name), session.row(name)
+        assert (tensor["minimum"], tensor["maximum"]) == (histogram.minimum, histogram.maximum)
+        assert tensor["amax"] == histogram.amax
+        assert (tensor["zeros"], tensor["nans"], tensor["infs"]) == (histogram.zeros, histogram.nans, histogram.infs)
+        assert tensor["group"] == list(session.graph.group_of(name))
+        assert (tensor["opType"] or "") == (session.graph.op_type(name) if tensor["kind"] != "input" else "")
+        assert (tensor["dtype"], tensor["shape"]) == (row.dtype, row.shape_text)
+        choice = session.state.choices.get(session.graph.group_of(name)[0])
+        assert tensor["choice"] == (None if choice is None else choice.to_json())
+        assert len(tensor["perBatch"]) == 10
+        assert max(value for i, value in enumerate(tensor["perBatch"]) if i not in {1, 3}) == histogram.amax
+
+
+def test_only_the_counted_batches_count(readers, recorded, tmp_path):
+    with CalibrationSession.load(recorded[1]) as loaded:
+        loaded.seek(1)
+        one = tmp_path / "one.trtcal"
+        loaded.save(one)
+        expected = {name: loaded.histogram(name).amax for name in loaded.calibrated}
+    found = readers.ask("session", path=str(one), source="x")
+    assert {tensor["name"]: tensor["amax"] for tensor in found["tensors"]} == expected
+    assert found["position"] == 1
+
+
+def test_a_session_before_its_first_batch(readers, tmp_path):
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as session:
+        session.save(tmp_path / "new.trtcal")
+    found = readers.ask("session", path=str(tmp_path / "new.trtcal"), source="x")
+    assert found["recorded"] == 0
+    assert all(np.isnan(tensor["amax"]) for tensor in found["tensors"] if tensor["kind"] != "constant")
+
+
+def rewritten(path, change):
+    """The same zip with other members."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def other_facts(members, **change):
+    members["session.json"] = json.dumps({**json.loads(members["session.json"]), **change}).encode()
+
+
+def test_a_newer_format_is_refused(readers, recorded, tmp_path):
+    path = tmp_path / "newer.trtcal"
+    path.write_bytes(rewritten(recorded[1], lambda members: other_facts(members, format_version=FORMAT_VERSION + 1)))
+    with pytest.raises(RefusedError, match="newer version"):
+        readers.ask("session", path=str(path), source="newer.trtcal")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[:-30],
+        lambda whole: whole[100:],
+        lambda whole: whole[:200] + bytes([whole[200] ^ 255]) + whole[201:],
+        lambda whole: b"PK\x03\x04" + bytes(100),
+        lambda whole: b"",
+    ],
+    ids=["end", "beginning", "one byte", "zeros", "empty"],
+)
+def test_damaged_files_are_refused(readers, recorded, tmp_path, damage):
+    path = tmp_path / "damaged.trtcal"
+    path.write_bytes(damage(recorded[1].read_bytes()))
+    with pytest.raises(RefusedError, match=r"^d\.trtcal: this is not a saved session, or it is damaged"):
+        readers.ask("session", path=str(path), source="d.trtcal")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda members: members.pop("session.json"),
+        lambda members: members.pop("records.npy"),
+        lambda members: other_facts(members, format="something else"),
+        lambda members: other_facts(members, graph={}),
+        lambda members: other_facts(members, state=None),
+        lambda members: members.update({"session.json": b"[]"}),
+        lambda members: members.update({"session.json": b"{"}),
+        lambda members: members.update({"records.npy": members["constants.npy"][:60]}),
+        lambda members: members.update({"records.npy": members["records.npy"].replace(b"<f8", b"<f4")}),
+    ],
+)
+def test_sessions_with_wrong_parts_are_refused(readers, recorded, tmp_path, change):
+    path = tmp_path / "wrong.trtcal"
+    path.write_bytes(rewritten(recorded[1], change))
+    with pytest.raises(RefusedError):
+        readers.ask("session", path=str(path), source="wrong.trtcal")

@@ -1,0 +1,368 @@
+"""The JupyterLab extension in JupyterLab: what a double click opens, and what the menus do. No kernel runs for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import urllib.request
+
+import pytest
+
+from tests.ui.lab import NotebookPage, jupyterlab
+from trtcal_widgets import CalibrationCache, CalibrationSession, sample
+from trtcal_widgets.formats.reading import convert
+
+pytestmark = [pytest.mark.ui, pytest.mark.slow]
+
+ROWS = 10_000
+EVIL = "<img src=x onerror=window.hacked=1>"
+LEGACY = "03ff00000000000003feffffde7210be9\ndata: 3c008912\nprob: 3c010a14\n"
+
+
+def write_files(folder):
+    """One file of each kind, under names that people give them."""
+    rows = [(EVIL, "3f800000"), ("/zero", "0"), ("/mask", "7f800000"), ("/nan", "7fc00000"), ("a\u202eb\x1b: c", "1")]
+    rows += [
+        (f"/model.{i % 40}/layer{i}/Conv_output_0", f"{0x3C000000 + 640 * (i % 7919):x}")
+        for i in range(len(rows), ROWS)
+    ]
+    text = "TRT-101401-EntropyCalibration2\n" + "".join(f"{name}: {digits}\n" for name, digits in rows)
+    (folder / "big.cache").write_text(text)
+    doubled = {f"/model.{i % 40}/layer{i}/Conv_output_0" for i in range(999, ROWS, 1000)}
+    other = [(n, f"{int(d, 16) + 0x00800000:x}" if n in doubled else d) for n, d in rows]
+    (folder / "doubled.cache").write_text(
+        "TRT-101401-EntropyCalibration2\n" + "".join(f"{name}: {digits}\n" for name, digits in other)
+    )
+    (folder / "CalibrationTable").write_text(LEGACY)
+    (folder / "notes.cache").write_text("buy milk\n")
+    (folder / f"{EVIL[:13]}.cache").write_text("TRT-8601-EntropyCalibration2\nx: 3f800000\n")
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as session:
+        session.run()
+        session.save(folder / "mnist.trtcal")
+        cache = session.to_cache(version="8.6.1")
+    cache.write(folder / "mnist.cache")
+    (folder / "lenet.dynamic-range.txt").write_bytes(convert(cache, "ranges"))
+    (folder / "lenet.flatbuffers").write_bytes(convert(cache, "flatbuffers"))
+    shutil.copy(sample.model_path(), folder / "lenet.onnx")
+    (folder / "damaged.onnx").write_bytes(b"nothing of the kind")
+
+
+def write_digits(folder):
+    """A folder of images that fits the sample model."""
+    from PIL import Image
+
+    folder.mkdir()
+    for i in range(40):
+        Image.linear_gradient("L").rotate(9 * i).resize((28, 28)).save(folder / f"{i:02}.png")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    root = tmp_path_factory.mktemp("files")
+    write_files(root)
+    write_digits(root / "digits")
+    with jupyterlab(root, tmp_path_factory.mktemp("home")) as url:
+        yield url, root
+
+
+class Lab:
+    """JupyterLab in a page, seen as its user does."""
+
+    def __init__(self, page, url: str, workspace: str) -> None:
+        self.page, self.url = page, url
+        page.goto(f"{url}/lab/workspaces/{workspace}")
+        page.wait_for_selector(".jp-DirListing-item", timeout=90_000)
+        page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=90_000)
+
+    def item(self, name: str):
+        return self.page.locator(".jp-FileBrowser .jp-DirListing-item").filter(
+            has=self.page.locator(".jp-DirListing-itemText", has_text=re.compile(f"^{re.escape(name)}$"))
+        )
+
+    def open(self, name: str):
+        self.item(name).dblclick()
+        self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current", has_text=name).wait_for()
+
+    def menu(self, name: str, *labels: str) -> None:
+        """Choose from the context menu of a file."""
+        self.item(name).click(button="right")
+        for label in labels[:-1]:
+            self.page.locator(".lm-Menu-itemLabel", has_text=label).hover()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{re.escape(labels[-1])}$")).click()
+
+    def menu_labels(self, name: str) -> list[str]:
+        self.item(name).click(button="right")
+        labels = self.page.locator(".lm-Menu-itemLabel >> visible=true").all_text_contents()
+        self.page.keyboard.press("Escape")
+        return labels
+
+    def by(self, testid: str):
+        return self.page.locator(f"[data-testid={testid}] >> visible=true")
+
+    def theme(self, name: str) -> None:
+        self.page.evaluate(
+            "theme => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }", f"JupyterLab {name}"
+        )
+        wanted = "true" if name == "Light" else "false"
+        self.page.wait_for_selector(f"body[data-jp-theme-light={wanted}]", state="attached")
+
+    def names(self) -> list[str]:
+        """Names of the rows on screen, from the top."""
+        found = self.by("trtcal-row").evaluate_all(
+            "rows => rows.map(row => [parseInt(row.style.top), row.querySelector('.trtcal-name').textContent])"
+        )
+        return [name for _, name in sorted(found)]
+
+    def kernels(self) -> list:
+        with urllib.request.urlopen(f"{self.url}/api/kernels") as answer:  # noqa: S310 - our own server
+            return json.load(answer)
+
+    def has_color(self, rgb: tuple[int, int, int]) -> bool:
+        """Whether the picture of the ranges has a pixel of this colour."""
+        return (
+            self.by("trtcal-ranges")
+            .locator("canvas")
+            .evaluate(
+                """(canvas, [r, g, b]) => {
+                const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+                for (let i = 0; i < data.length; i += 4)
+                    if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
+                return false;
+            }""",
+                list(rgb),
+            )
+        )
+
+
+def test_a_double_click_opens_each_kind_without_a_kernel(served, page, artefacts):
+    from playwright.sync_api import expect
+
+    lab = Lab(page, served[0], "kinds")
+    before = len(lab.kernels())
+    for name, what, rows in [
+        ("mnist.cache", "TensorRT calibration cache · EntropyCalibration2 · TensorRT 8.6.1", "data"),
+        ("CalibrationTable", "Legacy TensorRT calibration table · LegacyCalibration · quantile 1", "data"),
+        ("lenet.dynamic-range.txt", "Dynamic-range text file", "data"),
+        ("lenet.flatbuffers", "ONNX Runtime calibration table in flatbuffers", "data"),
+        ("mnist.trtcal", "Calibration session · 10 tensors", "data"),
+        ("lenet.onnx", "ONNX model · 9 layers", "conv1"),
+    ]:
+        lab.open(name)
+        expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(what)
+        expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(name)
+        assert lab.names()[0] == rows
+    lab.by("trtcal-row").nth(1).click()
+    page.screenshot(path=artefacts / "labextension-onnx-light.png")
+    lab.open("mnist.trtcal")
+    expect(lab.by("trtcal-summary")).to_contain_text("10 batches of 50, 500 samples")
+    lab.by("trtcal-row").filter(has_text="conv1").click()
+    expect(lab.by("trtcal-details")).to_contain_text("One scale for conv1, pool1")
+    expect(page.locator(".trtcal-bar >> visible=true")).to_have_count(10)
+    page.screenshot(path=artefacts / "labextension-session-light.png")
+    assert len(lab.kernels()) == before
+
+    # what is none of them is said, and opens in the editor
+    lab.open("notes.cache")
+    expect(lab.by("trtcal-refusal")).to_contain_text("is not the header of a calibration cache")
+    lab.by("trtcal-open-editor").click()
+    expect(page.locator(".jp-FileEditor >> visible=true")).to_contain_text("buy milk")
+    lab.open("damaged.onnx")
+    expect(lab.by("trtcal-refusal")).to_contain_text("this is not an ONNX model, or it is damaged")
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
+    from playwright.sync_api import expect
+
+    lab = Lab(page, served[0], f"big-{theme}")
+    lab.theme(theme)
+    lab.open("big.cache")
+    expect(lab.by("trtcal-count")).to_have_text(f"{ROWS:,} rows")
+
+    # names are text, invisible characters are written out
+    assert lab.names()[0] == EVIL
+    assert lab.names()[4] == r"a\u202eb\x1b: c"
+    assert page.evaluate("window.hacked") is None
+    assert page.locator(".trtcal-root img").count() == 0
+
+    # few rows are in the page at a time, wherever one looks
+    lab.by("trtcal-body").evaluate("body => { body.scrollTop = 24 * 5432; }")
+    expect(page.get_by_text("/model.32/layer5432/Conv_output_0", exact=False).first).to_be_visible()
+    assert lab.by("trtcal-row").count() < 80
+
+    # what is odd is marked, filtered and explained; TensorRT 8 would ignore the file
+    expect(lab.by("trtcal-remarks")).to_contain_text("its version has six digits (101401")
+    lab.by("trtcal-group-inf").click()
+    expect(lab.by("trtcal-row")).to_have_count(1)
+    expect(lab.by("trtcal-group-text")).to_contain_text("attention mask")
+    expect(lab.by("trtcal-row")).to_have_attribute("data-kind", "error")
+    lab.by("trtcal-group-inf").click()
+
+    # keyboard: search, walk, sort
+    lab.by("trtcal-body").focus()
+    page.keyboard.press("/")
+    expect(lab.by("trtcal-search")).to_be_focused()
+    page.keyboard.type("LAYER999 conv")
+    expect(lab.by("trtcal-count")).to_have_text(f"11 of {ROWS:,} rows")
+    page.keyboard.press("ArrowDown")
+    expect(lab.by("trtcal-body")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(lab.by("trtcal-details")).to_contain_text("/model.30/layer9990/Conv_output_0")
+    lab.by("trtcal-search").fill("")
+    lab.by("trtcal-body").focus()
+    page.keyboard.press("End")
+    expect(lab.by("trtcal-details")).to_contain_text(f"layer{ROWS - 1}/")
+    lab.by("trtcal-sort-amax").click()  # the chosen row stays in view
+    expect(page.locator(".trtcal-row[aria-selected=true] >> visible=true")).to_contain_text(f"layer{ROWS - 1}/")
+    lab.by("trtcal-body").focus()
+    page.keyboard.press("Home")
+    expect(lab.by("trtcal-details")).to_contain_text("/mask")
+
+    # the picture follows theme and choice
+    dark = theme == "Dark"
+    page.wait_for_function("() => document.querySelector('.trtcal-canvas').width > 300")
+    assert lab.has_color((86, 180, 233) if dark else (0, 114, 178))
+    assert not lab.has_color((0, 114, 178) if dark else (86, 180, 233))
+    lab.by("trtcal-row").nth(1).click()
+    page.screenshot(path=artefacts / f"labextension-cache-{theme.lower()}.png")
+
+    # the theme changes while it is open
+    lab.theme("Light" if dark else "Dark")
+    expect(lab.by("trtcal-ranges")).to_be_visible()
+    page.wait_for_function(
+        "wanted => getComputedStyle(document.querySelector('.trtcal-root')).getPropertyValue('--trtcal-a') === wanted",
+        arg="#0072b2" if dark else "#56b4e9",
+    )
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert lab.has_color((0, 114, 178) if dark else (86, 180, 233))
+
+
+def test_two_files_and_a_notebook_of_them(served, page, artefacts):
+    from playwright.sync_api import expect
+
+    url, root = served
+    lab = Lab(page, url, "compare")
+    lab.open("big.cache")
+    page.locator(".jp-Toolbar-item >> visible=true").get_by_text("Compare with…").click()
+    dialog = page.locator(".jp-Open-Dialog")
+    dialog.locator(".jp-DirListing-item", has_text="doubled.cache").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(lab.by("trtcal-title-b")).to_contain_text("doubled.cache")
+    lab.by("trtcal-group-changed").click()
+    expect(lab.by("trtcal-count")).to_have_text(f"10 of {ROWS:,} rows")
+    lab.by("trtcal-sort-ratio").click()
+    lab.by("trtcal-row").first.click()
+    expect(lab.by("trtcal-details")).to_contain_text("B / A 2.0")
+    page.screenshot(path=artefacts / "labextension-compare-light.png")
+
+    page.locator(".jp-Toolbar-item >> visible=true").get_by_text("Open in a notebook").click()
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    notebook = json.loads((root / "big.ipynb").read_text())
+    code = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert "".join(code[0]).endswith("CacheViewer('big.cache', other='doubled.cache')")
+
+    lab.open("big.cache")
+    lab.by("trtcal-end-comparison").click()
+    expect(lab.by("trtcal-title-b")).to_have_count(0)
+
+    # two files that are chosen in the file browser
+    lab.item("mnist.cache").click()
+    lab.item("CalibrationTable").click(modifiers=["Control"])
+    lab.menu("mnist.cache", "Compare Calibration Files")
+    expect(lab.by("trtcal-title-b")).to_be_visible()
+
+
+def test_a_file_that_changes_and_names_that_attack(served, page):
+    from playwright.sync_api import expect
+
+    url, root = served
+    path = root / "changing.cache"
+    path.write_text("TRT-8601-EntropyCalibration2\nbefore: 3f800000\n")
+    lab = Lab(page, url, "changing")
+    lab.open("changing.cache")
+    expect(lab.by("trtcal-row")).to_contain_text("before")
+    path.write_text("TRT-8601-EntropyCalibration2\nafter: 3f800000\nand more: 0\n")
+    page.locator("[data-jp-item-name=reload] >> visible=true").click()
+    expect(lab.by("trtcal-row")).to_have_count(2)
+    assert lab.names()[0] == "after"
+
+    lab.open(f"{EVIL[:13]}.cache")
+    expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(f"{EVIL[:13]}.cache")
+    assert page.locator(".trtcal-root img").count() == 0
+
+
+def test_plain_text_stays_plain_text(served, page):
+    from playwright.sync_api import expect
+
+    lab = Lab(page, served[0], "plain")
+    lab.menu("CalibrationTable", "Open With", "Editor")
+    expect(page.locator(".jp-FileEditor >> visible=true")).to_contain_text("data: 3c008912")
+    assert "Calibrate for TensorRT…" not in lab.menu_labels("mnist.cache")
+    assert {"Calibrate for TensorRT…", "Show Layers"} <= set(lab.menu_labels("lenet.onnx"))
+    assert "View as Calibration File" not in lab.menu_labels("lenet.onnx")
+
+
+def test_calibrating_a_model_from_its_menu(served, page):
+    from playwright.sync_api import expect
+
+    url, root = served
+    lab = Lab(page, url, "calibrate")
+    lab.menu("lenet.onnx", "Calibrate for TensorRT…")
+    page.locator(".jp-Open-Dialog .jp-DirListing-item", has_text="digits").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(page.locator(".trtcal-form")).to_contain_text("data float32[N,1,28,28]")
+    lab.by("trtcal-batch-size").fill("20")
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    assert (root / "calibrate-lenet.ipynb").is_file()
+    assert not (root / "lenet.cache").exists()
+
+    notebook = NotebookPage.__new__(NotebookPage)
+    notebook.page = page
+    notebook.run_all()
+    expect(page.locator(".trtcal-root").first).to_be_visible(timeout=60_000)
+    cache = CalibrationCache.read(root / "lenet.cache")
+    assert cache.header == "TRT-8601-EntropyCalibration2"
+    with CalibrationSession(root / "lenet.onnx", root / "digits", batch_size=20) as session:
+        session.run()
+        assert dict(cache.scales) == dict(session.to_cache(version="8.6.1").scales)
+    with CalibrationSession.load(root / "lenet.trtcal") as saved:
+        assert saved.status.recorded == 2
+
+
+def test_launcher_and_palette(served, page):
+    from playwright.sync_api import expect
+
+    lab = Lab(page, served[0], "launcher")
+    page.locator(".jp-LauncherCard", has_text="Calibrate a model for TensorRT").click()
+    dialog = page.locator(".jp-Open-Dialog")
+    expect(dialog.locator(".jp-DirListing-item", has_text="lenet.onnx")).to_be_visible()
+    expect(dialog.locator(".jp-DirListing-item", has_text="mnist.cache")).to_have_count(0)
+    page.locator(".jp-Dialog .jp-mod-reject").click()
+    page.evaluate("() => { window.jupyterapp.commands.execute('apputils:activate-command-palette'); }")
+    page.keyboard.type("tensorrt calibration layers")
+    page.locator(".lm-CommandPalette-item", has_text="Show the Layers of an ONNX Model").first.click()
+    dialog.locator(".jp-DirListing-item", has_text="lenet.onnx").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(lab.by("trtcal-onnx")).to_contain_text("9 layers")
+
+
+def test_without_the_extension(tmp_path, browser):
+    from playwright.sync_api import expect
+
+    root = tmp_path / "work"
+    root.mkdir()
+    (root / "CalibrationTable").write_text(LEGACY)
+    (tmp_path / "home").mkdir()
+    with jupyterlab(root, tmp_path / "home", extension=False) as url:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        lab = Lab(page, url, "without")
+        assert page.evaluate("() => window.jupyterapp.commands.hasCommand('trtcal:calibrate')") is False
+        lab.open("CalibrationTable")
+        expect(page.locator(".jp-FileEditor >> visible=true")).to_contain_text("data: 3c008912")
+        assert errors == []
+        page.close()
