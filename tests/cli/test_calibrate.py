@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.support.graphs import const, node, save, value
 from tests.support.shared import shared_path
 from trtcal_widgets import sample
 from trtcal_widgets.core.thresholds import METHODS
@@ -205,6 +206,27 @@ def test_suspicious_tensors_are_named(trtcal, here):
     assert done.code == 0, done.err
     assert "worth a look:" in done.out
     assert "  data: " in done.out
+
+
+def test_rows_of_tensorrt_8_and_those_that_cannot_be_told(trtcal, here):
+    nodes = [
+        node("Add", ["x", "k"], ["a"]),
+        node("CumSum", ["a", "axis"], ["c"]),
+        node("Mul", ["c", "k"], ["m"]),
+        node("Add", ["m", "k2"], ["y"]),
+    ]
+    stored = [const("k", [[1, 2, 3]]), const("k2", [[4, 5, 6]]), const("axis", 1, np.int64)]
+    save(here / "cumsum.onnx", nodes, [value("x", ("N", 3))], [value("y", ("N", 3))], stored)
+    np.save(here / "x.npy", np.eye(3, dtype=np.float32))
+    argv = ["cumsum.onnx", "x.npy", "--batch-size", "3", "-o", "cumsum.cache"]
+    done = trtcal("calibrate", *argv, "--trt-version", "8.6.1")
+    assert done.code == 0, done.err
+    assert list(CalibrationCache.read("cumsum.cache").scales) == [
+        *("x", "(Unnamed Layer* 0) [Constant]_output", "a", "c", "m", "y")
+    ]
+    assert "left out, for TensorRT 8.x writes 1 row more that cannot be told from the model:" in done.out
+    assert "(Unnamed Layer* ?) [Constant]_output: CumSum is not among the operators" in done.out
+    assert "left out, for" not in trtcal("calibrate", *argv, "--trt-version", "10.3.0").out
 
 
 def test_the_methods_in_the_help_are_those_there_are(trtcal):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
-from trtcal_widgets.common.words import printable, significant
+from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession, TensorRow
 
-__all__ = ["session_table", "warning_lines"]
+__all__ = ["left_out_lines", "session_table", "warning_lines"]
 
 
 def session_table(session: CalibrationSession) -> Iterator[str]:
@@ -39,6 +39,18 @@ def warning_lines(session: CalibrationSession, limit: int = 10) -> Iterator[str]
         yield from wrap(f"{printable(row.name)}: {'; '.join(row.suspicious)}", "  ")
     if len(suspects) > limit:
         yield f"  … and {len(suspects) - limit:,} more"
+
+
+def left_out_lines(session: CalibrationSession, version: str | None, limit: int = 10) -> Iterator[str]:
+    """Yield which rows TensorRT writes and our cache lacks, at most ``limit`` of them, and why."""
+    left_out = session.left_out_rows(version)
+    if not left_out:
+        return
+    yield f"left out, for TensorRT 8.x writes {count_of(len(left_out), 'row')} more that cannot be told from the model:"
+    for name, why in left_out[:limit]:
+        yield from wrap(f"{printable(name)}: {printable(why)}", "  ")
+    if len(left_out) > limit:
+        yield f"  … and {len(left_out) - limit:,} more"
 
 
 def _cache_rows(session: CalibrationSession) -> list[TensorRow]:

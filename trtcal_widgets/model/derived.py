@@ -138,6 +138,7 @@ def _may_be_left_out(model: OnnxModel, tensor: TensorInfo) -> bool:
         tensor.kind is TensorKind.ACTIVATION
         and tensor.dtype == "float32"
         and not tensor.is_output
+        and tensor.name not in model.inner.reads
         and all(nodes[i].domain in _STANDARD and nodes[i].op_type in _READERS for i in tensor.consumers)
     )
 

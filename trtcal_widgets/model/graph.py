@@ -18,7 +18,16 @@ from trtcal_widgets.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FLOAT_DTYPES", "Dim", "ModelGraph", "NodeInfo", "TensorInfo", "TensorKind"]
+__all__ = [
+    "FLOAT_DTYPES",
+    "Dim",
+    "ModelGraph",
+    "NetworkRow",
+    "NetworkRows",
+    "NodeInfo",
+    "TensorInfo",
+    "TensorKind",
+]
 
 Dim = int | str | None
 """One dimension of a shape: a number, the name of a dynamic dimension, or unknown."""
@@ -89,6 +98,62 @@ class NodeInfo:
 
 
 @dataclass(frozen=True)
+class NetworkRow:
+    """A row of TensorRT 8's cache.
+
+    Attributes
+    ----------
+    name
+        The row's.
+    tensor
+        The tensor whose values decide: one of the graph, or one of :attr:`NetworkRows.inner`; empty for a number.
+    number
+        What a constant holds that TensorRT's parser makes up.
+    own
+        The tensor whose values it has itself, where that is another one: a pool's output.
+    """
+
+    name: str
+    tensor: str = ""
+    number: float = 0.0
+    own: str = ""
+
+
+@dataclass(frozen=True)
+class NetworkRows:
+    """The rows that TensorRT 8.6 writes for the model; see :mod:`trtcal_widgets.model.trt8`.
+
+    Attributes
+    ----------
+    rows
+        In TensorRT's order.
+    left_out
+        Rows that cannot be predicted, with the reason; a number that is not known is a question mark.
+    inner
+        Names of tensors that no ONNX node makes and that are counted beside the model's.
+    """
+
+    rows: tuple[NetworkRow, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    inner: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "rows": [[row.name, row.tensor, row.number, row.own] for row in self.rows],
+            "left_out": [list(pair) for pair in self.left_out],
+            "inner": list(self.inner),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> NetworkRows:
+        """Read what :meth:`to_json` returned."""
+        rows = tuple(NetworkRow(str(name), str(t), float(number), str(own)) for name, t, number, own in data["rows"])
+        left_out = tuple((str(name), str(why)) for name, why in data["left_out"])
+        return cls(rows, left_out, tuple(str(name) for name in data["inner"]))
+
+
+@dataclass(frozen=True)
 class ModelGraph:
     """A model as facts, in graph (topological) order.
 
@@ -110,6 +175,8 @@ class ModelGraph:
     passing
         Sets of float tensors between which values are only moved or picked (``Reshape``, ``MaxPool``, …), in the
         same form: where one has no row in a cache, that of another fits it.
+    trt8
+        The rows that TensorRT 8.6 writes; none in facts that an older version saved.
     """
 
     name: str
@@ -119,6 +186,7 @@ class ModelGraph:
     nodes: tuple[NodeInfo, ...]
     groups: tuple[tuple[str, ...], ...] = ()
     passing: tuple[tuple[str, ...], ...] = ()
+    trt8: NetworkRows = NetworkRows()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -192,6 +260,7 @@ class ModelGraph:
             "metadata": dict(self.metadata),
             "groups": [list(group) for group in self.groups],
             "passing": [list(group) for group in self.passing],
+            "trt8": self.trt8.to_json(),
             "nodes": [[n.name, n.op_type, n.domain, list(n.inputs), list(n.outputs)] for n in self.nodes],
             "tensors": [
                 [
@@ -240,6 +309,7 @@ class ModelGraph:
             metadata=MappingProxyType(dict(data["metadata"])),
             groups=groups if "passing" in data else find_groups(nodes, tensors),
             passing=tuple(tuple(group) for group in data.get("passing", groups)),
+            trt8=NetworkRows.from_json(data["trt8"]) if "trt8" in data else NetworkRows(),
             nodes=nodes,
             tensors=MappingProxyType(tensors),
         )

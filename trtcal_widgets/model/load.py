@@ -15,6 +15,8 @@ from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.model.inference import infer_types
 from trtcal_widgets.model.kinds import find_groups, join
 from trtcal_widgets.model.structure import read_structure
+from trtcal_widgets.model.trt8.facts import network_rows
+from trtcal_widgets.model.trt8.inner import NO_INNER, InnerTensors
 
 if TYPE_CHECKING:
     import os
@@ -37,11 +39,14 @@ class OnnxModel:
         onnx's ModelProto. It is shared: copy what you change.
     graph
         The facts.
+    inner
+        What computes the tensors that only TensorRT's network has.
     """
 
     path: Path
     proto: ModelProto
     graph: ModelGraph
+    inner: InnerTensors = NO_INNER
 
     @cached_property
     def constants(self) -> ConstantReader:
@@ -70,14 +75,17 @@ def load_model(path: str | os.PathLike[str]) -> OnnxModel:
     path = to_path(path, "an ONNX model", ModelError)
     proto, sha256 = read_proto(path)
     try:
-        return OnnxModel(path, proto, _facts(path, proto, sha256))
+        return _model(path, proto, sha256)
     except UnicodeDecodeError as error:  # protobuf decodes names when they are asked for
         raise ModelError(f"{path} is damaged: a name in it is not UTF-8 text; export it again") from error
 
 
-def _facts(path: Path, proto: ModelProto, sha256: str) -> ModelGraph:
+def _model(path: Path, proto: ModelProto, sha256: str) -> OnnxModel:
     external_bytes = check_external_data(proto, path)
-    structure = read_structure(proto, str(path), infer_types(proto, path.parent))
+    types = infer_types(proto, path.parent)
+    structure = read_structure(proto, str(path), types)
+    counted = [name for name, tensor in structure.tensors.items() if tensor.is_float]
+    trt8, inner = network_rows(proto, types, ConstantReader(proto, path.parent), counted)
     opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
     metadata = {
         "producer": f"{proto.producer_name} {proto.producer_version}".strip(),
@@ -85,7 +93,7 @@ def _facts(path: Path, proto: ModelProto, sha256: str) -> ModelGraph:
         "opsets": ", ".join(f"{domain} {version}" for domain, version in opsets.items()),
         "external_bytes": str(external_bytes),
     }
-    return ModelGraph(
+    graph = ModelGraph(
         name=path.name,
         sha256=sha256,
         opset=opsets.get("ai.onnx", 0),
@@ -93,5 +101,7 @@ def _facts(path: Path, proto: ModelProto, sha256: str) -> ModelGraph:
         nodes=structure.nodes,
         groups=find_groups(structure.nodes, structure.tensors),
         passing=join(structure.nodes, structure.tensors, structure.passing),
+        trt8=trt8,
         metadata=MappingProxyType(metadata),
     )
+    return OnnxModel(path, proto, graph, inner)

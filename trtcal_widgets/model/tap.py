@@ -10,21 +10,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.errors import ModelError
+from trtcal_widgets.model.kinds import is_default_domain
+from trtcal_widgets.model.trt8.inner import NO_INNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from onnx import ModelProto
 
-    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.model.graph import ModelGraph, NodeInfo
+    from trtcal_widgets.model.trt8.inner import InnerTensors
 
-__all__ = ["MAX_PROTO_BYTES", "as_float32_names", "with_outputs"]
+__all__ = ["MAX_PROTO_BYTES", "as_float32_names", "unrounded", "with_outputs"]
 
 MAX_PROTO_BYTES = 2**31 - 1
 """Protobuf's limit for one message."""
 
 
-def with_outputs(proto: ModelProto, names: Iterable[str], *, as_float32: Mapping[str, str] | None = None) -> bytes:
+def with_outputs(
+    proto: ModelProto,
+    names: Iterable[str],
+    *,
+    as_float32: Mapping[str, str] | None = None,
+    inner: InnerTensors = NO_INNER,
+) -> bytes:
     """Serialise a model with more tensors marked as outputs.
 
     Parameters
@@ -37,6 +46,8 @@ def with_outputs(proto: ModelProto, names: Iterable[str], *, as_float32: Mapping
     as_float32
         Tensor name -> name of a new output that holds its values cast to float32. For bfloat16, which
         ONNX Runtime cannot hand to NumPy; the cast is exact.
+    inner
+        Nodes to add, whose results are marked too.
 
     Returns
     -------
@@ -56,6 +67,11 @@ def with_outputs(proto: ModelProto, names: Iterable[str], *, as_float32: Mapping
     for name, alias in (as_float32 or {}).items():
         patch.graph.node.append(onnx.helper.make_node("Cast", [name], [alias], to=onnx.TensorProto.FLOAT))
         patch.graph.output.add(name=alias)
+    if inner.names:
+        patch.graph.node.extend(inner.nodes)
+        patch.graph.initializer.extend(inner.constants)
+    for name in inner.names:
+        patch.graph.output.add(name=name)
     tail: bytes = patch.SerializeToString()
     if proto.ByteSize() + len(tail) > MAX_PROTO_BYTES:
         raise ModelError(
@@ -76,3 +92,43 @@ def as_float32_names(graph: ModelGraph, names: Iterable[str]) -> dict[str, str]:
                 alias += "_"
             aliases[name] = alias
     return aliases
+
+
+def unrounded(proto: ModelProto, graph: ModelGraph) -> ModelProto:
+    """Return a model without casts to float16 and back that a float32 network would only round by.
+
+    TensorRT calibrates in float32, where such a pair of casts is nothing (run: 8.6.0): the values behind it are those
+    before it. The model itself where it has no such pair; else a copy, whose casts to float16 are casts to float32.
+    """
+    import onnx
+
+    names = {
+        node.outputs[0]
+        for node in graph.nodes
+        if node.op_type == "Cast" and is_default_domain(node.domain) and _is_rounding_only(graph, node)
+    }
+    if not names:
+        return proto
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    for node in copy.graph.node:
+        if node.output and node.output[0] in names:
+            for attribute in node.attribute:
+                if attribute.name == "to":
+                    attribute.i = onnx.TensorProto.FLOAT
+    declared = [info for info in copy.graph.value_info if info.name not in names]
+    del copy.graph.value_info[:]
+    copy.graph.value_info.extend(declared)
+    return copy
+
+
+def _is_rounding_only(graph: ModelGraph, node: NodeInfo) -> bool:
+    """Whether a cast makes float16 of float32, and all that reads it are casts back."""
+    source, rounded = graph.tensor(node.inputs[0]), graph.tensor(node.outputs[0])
+    readers = [graph.nodes[i] for i in rounded.consumers]
+    return (
+        (source.dtype, rounded.dtype) == ("float32", "float16")
+        and not rounded.is_output
+        and bool(readers)
+        and all(r.op_type == "Cast" and graph.tensor(r.outputs[0]).dtype == "float32" for r in readers)
+    )

@@ -62,7 +62,7 @@ class SessionBase:
         self.runner_name = ""
         self.source_text = ""
         self.plan_options: Mapping[str, Any] = MappingProxyType({})
-        store = BatchStore(graph.float_tensors)
+        store = BatchStore((*graph.float_tensors, *graph.trt8.inner))
         constants: dict[str, Histogram] = {}
         self.parts = Parts(store, constants, Numbers(graph, store, constants, in_order=range_mode == "tensorrt"))
         self.recorder: Recorder | None = None

@@ -10,7 +10,7 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from trtcal_widgets.core.quantizer import Cost
-    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.model.graph import ModelGraph, NetworkRow
     from trtcal_widgets.session.store import BatchStore
 
 __all__ = ["Numbers", "build_row"]
@@ -281,6 +281,35 @@ class Numbers:
         with ThreadPoolExecutor(available_cores()) as pool:
             found = dict(zip(once, pool.map(lambda pair: self.amax(*pair), once), strict=True))
         return [found[pair] for pair in wanted]
+
+    def network_thresholds(self, rows: Sequence[NetworkRow], state: SessionState) -> list[float]:
+        """Return the thresholds of rows of TensorRT's network, nan where a row has no data.
+
+        Stored constants of a layer (a Gemm's weights) are tensors there: the method for all holds for them.
+        """
+        wanted = [self._decides(row, state) for row in rows]
+        once = dict.fromkeys(wanted)
+        self._merge_many(dict.fromkeys(source for source, _ in once if isinstance(source, str)))
+        with ThreadPoolExecutor(available_cores()) as pool:
+            found = dict(zip(once, pool.map(lambda pair: self._network_amax(*pair), once), strict=True))
+        return [found[pair] for pair in wanted]
+
+    def _decides(self, row: NetworkRow, state: SessionState) -> tuple[str | float, Choice | Method]:
+        """Return what a row's threshold follows from: a tensor or a number, and a choice or a method."""
+        if not row.tensor:
+            return row.number, state.method
+        tensor = self._graph.tensors.get(row.tensor)
+        if tensor is None or tensor.kind is TensorKind.WEIGHT:
+            return row.tensor, state.method
+        leader = self._graph.group_of(row.tensor)[0]
+        return leader, state.choices.get(leader, state.method)
+
+    def _network_amax(self, source: str | float, intent: Choice | Method) -> float:
+        if not isinstance(source, str):
+            return threshold(Histogram.of(np.array([source], np.float32)), cast("Method", intent))
+        if not self.histogram(source).n_values and not isinstance(intent, Choice):
+            return math.nan
+        return self.amax(source, intent)
 
     def cost(self, name: str, amax: float) -> Cost:
         """Return what a threshold costs a tensor."""

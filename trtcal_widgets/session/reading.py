@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from trtcal_widgets.session.state import TensorRow, Trace
 
 __all__ = ["Reading"]
+
+NETWORK_ROWS_FROM, NETWORK_ROWS_BEFORE = (8, 0, 0), (9, 0, 0)
+"""TensorRT versions whose rows are those of :attr:`ModelGraph.trt8`: run with 8.6.0, assumed for the others."""
 
 _ALGORITHMS = {"entropy": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
 
@@ -95,7 +99,7 @@ class Reading(SessionBase):
         version: str | None = None,
         rows: str | Iterable[str] = "tensorrt",
     ) -> CalibrationCache:
-        """Return the chosen scales as a TensorRT calibration cache, in graph order.
+        """Return the chosen scales as a TensorRT calibration cache.
 
         Parameters
         ----------
@@ -103,9 +107,10 @@ class Reading(SessionBase):
             For the header; None: MinMaxCalibration where minmax is the method for all, else EntropyCalibration2.
         version
             TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``; None: the installed one's, or the last with
-            calibrators. From 10 on, the row of a constant is called
-            ``<constant>_output``, as in TensorRT's own caches. TensorRT 8 calls it by a number that only its parsed
-            network tells: the row keeps the ONNX name then, and ``trt.build(model, session=session)`` renames it.
+            calibrators. From 10 on, the row of a constant is called ``<constant>_output``, as in TensorRT's own
+            caches, and rows are in graph order. For 8.x the rows are those that TensorRT 8.6 writes, by its names and
+            in its order: layers without a name are counted as its ONNX parser counts them. What cannot be told is left
+            out; :meth:`left_out_rows` says what and why.
         rows
             ``"tensorrt"``: inputs, activations and constants; ``"activations"``: no constants; or names.
 
@@ -119,18 +124,52 @@ class Reading(SessionBase):
         from trtcal_widgets.formats.cache import CalibrationCache
         from trtcal_widgets.formats.installed import default_version
 
-        version = version or default_version()
+        version = default_version() if version is None else version
         names = self.row_names(rows)
         if not any(i not in self._state.excluded for i in range(self._state.position)):
             raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
+        if self._has_network_rows(version):
+            return CalibrationCache.build(
+                self._network_scales(rows), algorithm=algorithm or self._algorithm, version=version
+            )
         counted = zip(names, self.parts.numbers.histograms(names), strict=True)
         known = [name for name, histogram in counted if histogram.n_values or self.choice(name)]
         thresholds = self.parts.numbers.thresholds(known, self._state)
         constants = frozenset(constants_of(self.graph)) if parse_version(version) >= CONSTANT_ROWS_FROM else frozenset()
         rows_of = [constant_row(name) if name in constants else name for name in known]
         scales = {row: float(scale_of_amax(amax)) for row, amax in zip(rows_of, thresholds, strict=True)}
-        default = _ALGORITHMS.get(self._state.method.kind, "EntropyCalibration2")
-        return CalibrationCache.build(scales, algorithm=algorithm or default, version=version)
+        return CalibrationCache.build(scales, algorithm=algorithm or self._algorithm, version=version)
+
+    @property
+    def _algorithm(self) -> str:
+        return _ALGORITHMS.get(self._state.method.kind, "EntropyCalibration2")
+
+    def _has_network_rows(self, version: str) -> bool:
+        return bool(self.graph.trt8.rows) and NETWORK_ROWS_FROM <= parse_version(version) < NETWORK_ROWS_BEFORE
+
+    def _network_scales(self, rows: str | Iterable[str]) -> dict[str, float]:
+        """Return row -> scale as TensorRT 8.6 names and orders them."""
+        wanted = self.graph.trt8.rows
+        if not (isinstance(rows, str) and rows == "tensorrt"):
+            names = frozenset(self.row_names(rows))
+            wanted = tuple(row for row in wanted if (row.own or row.tensor) in names)
+        found = zip(wanted, self.parts.numbers.network_thresholds(wanted, self._state), strict=True)
+        return {row.name: float(scale_of_amax(amax)) for row, amax in found if not math.isnan(amax)}
+
+    def left_out_rows(self, version: str | None = None) -> tuple[tuple[str, str], ...]:
+        """Return the rows that TensorRT 8.x writes and :meth:`to_cache` cannot: (row, why), none for other versions.
+
+        A question mark stands for a number that is not known. ``version`` is that of :meth:`to_cache`.
+        """
+        from trtcal_widgets.formats.installed import default_version
+
+        version = default_version() if version is None else version
+        if not self._has_network_rows(version):
+            return ()
+        facts = self.graph.trt8
+        found = zip(facts.rows, self.parts.numbers.network_thresholds(facts.rows, self._state), strict=True)
+        empty = ((row.name, "nothing was counted for it") for row, amax in found if math.isnan(amax))
+        return (*facts.left_out, *empty)
 
     def row_names(self, rows: str | Iterable[str] = "tensorrt") -> tuple[str, ...]:
         """Return the tensors that :meth:`to_cache` would write for ``rows``.

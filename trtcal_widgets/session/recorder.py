@@ -102,6 +102,8 @@ class Recorder:
 
         def counted() -> Iterator[tuple[str, Histogram]]:
             for name, counts in self._open().histograms(batch.feeds, self.bases):
+                if name not in self._store.index:
+                    continue  # an inner tensor that a session of an older version does not know
                 histogram = counts.rounded()
                 if histogram.base > 0:
                     found[name] = histogram.base

@@ -10,7 +10,7 @@ from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_siz
 from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
 from trtcal_widgets.cli.progress import done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
-from trtcal_widgets.cli.results import warning_lines
+from trtcal_widgets.cli.results import left_out_lines, warning_lines
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.formats.cache import DEFAULT_VERSION
 from trtcal_widgets.formats.header import header_text
@@ -61,7 +61,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trt-version",
         metavar="VERSION",
-        help=f"the TensorRT that is to read it, for the header; default: the installed one, or {DEFAULT_VERSION}",
+        help="the TensorRT that is to read it, for the header; with 8.x the rows too have its names and order; "
+        f"default: the installed one, or {DEFAULT_VERSION}",
     )
     parser.add_argument(
         "--session",
@@ -157,6 +158,8 @@ def _finish(session: CalibrationSession, source: Source, arguments: argparse.Nam
         f"{'replaced' if replaced else 'wrote'} {printable(str(output))}: {cache.header}, "
         f"{count_of(len(cache.rows), 'row')}, from {done_text(session.status)}"
     )
+    for line in left_out_lines(session, arguments.trt_version):
+        print(line)
     if arguments.session:
         session.save(arguments.session)
         print(f"saved the session to {printable(arguments.session)}")

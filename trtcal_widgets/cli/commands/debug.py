@@ -16,6 +16,7 @@ from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import UsageError
+from trtcal_widgets.formats.header import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     import argparse
@@ -131,7 +132,7 @@ def _session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSessi
 
 
 def _scales(session: CalibrationSession) -> dict[str, float]:
-    return dict(session.to_cache().scales)
+    return dict(session.to_cache(version=DEFAULT_VERSION).scales)  # rows by the names of the ONNX model
 
 
 def read_labels(path: str) -> NDArray[np.int64]:

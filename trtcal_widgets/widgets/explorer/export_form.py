@@ -99,7 +99,9 @@ def _described(session: CalibrationSession, form: ExportForm, n_rows: int, n_min
     lines = cache.to_bytes().decode("utf-8", "replace").splitlines()
     more = f"\n… {len(lines) - _PREVIEW_LINES:,} more lines" if len(lines) > _PREVIEW_LINES else ""
     text = "\n".join(printable(line) for line in lines[:_PREVIEW_LINES]) + more
-    return f"{header} · {len(cache.rows):,} rows{yours}", text
+    missing = len(session.left_out_rows(form.version.strip()))
+    lacks = f" · {missing:,} of TensorRT's rows cannot be told" if missing else ""
+    return f"{header} · {len(cache.rows):,} rows{yours}{lacks}", text
 
 
 def _ignored(algorithm: str, version: str) -> tuple[str, str]:

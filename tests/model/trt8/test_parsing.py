@@ -1,0 +1,143 @@
+"""The layers against the networks that TensorRT 8.6.0's own parser made."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+
+from tests.support.graphs import const, node, save, value
+from tests.support.models import ocr_model
+from tests.support.shared import shared_path
+from tests.support.trt86 import operators, rows_of
+from trtcal_widgets.model.inference import infer_types
+from trtcal_widgets.model.load import load_graph, load_model
+from trtcal_widgets.model.trt8.parsing import parse_network
+from trtcal_widgets.sample import model_path
+
+
+def network(path):
+    model = load_model(path)
+    return parse_network(model.proto, infer_types(model.proto, model.path.parent), model.constants)
+
+
+def test_every_layer_of_every_network():
+    """Kind, inputs and outputs by their names, in order: of 118 models."""
+    n_layers = 0
+    for case in operators():
+        net = network(case.path)
+        ours = [
+            [layer.kind, [t and t.name for t in layer.inputs], [t.name for t in layer.outputs]] for layer in net.layers
+        ]
+        theirs = [[layer["type"], layer["inputs"], layer["outputs"]] for layer in case.facts["network"]]
+        assert ours == theirs, case.path.stem
+        assert not net.unsure
+        n_layers += len(ours)
+    assert n_layers > 600
+
+
+def test_every_row_of_every_cache():
+    for case in operators():
+        facts = load_graph(case.path).trt8
+        for algorithm in ("entropy2", "minmax"):
+            assert [row.name for row in facts.rows] == list(case.rows(algorithm)), case.path.stem
+        assert facts.left_out == ()
+
+
+@pytest.mark.parametrize(("cache", "n_rows"), [("lenet.entropy2", 18), ("lenet.minmax", 18)])
+def test_rows_of_a_model_with_a_dynamic_batch(cache, n_rows):
+    """Its Flatten computes a shape: seven layers that a fixed batch would not have."""
+    rows = rows_of(shared_path("data", "trt86", "models", f"{cache}.cache").read_text("utf-8"))
+    assert [row.name for row in load_graph(model_path()).trt8.rows] == list(rows)
+    assert len(rows) == n_rows
+
+
+def test_rows_of_a_real_detector():
+    rows = rows_of(shared_path("data", "trt86", "models", "det.entropy2.cache").read_text("utf-8"))
+    facts = load_graph(ocr_model("det")).trt8
+    assert [row.name for row in facts.rows] == list(rows)
+    assert len(rows) == 589
+    assert facts.left_out == ()
+
+
+def names(path):
+    return [row.name for row in load_graph(path).trt8.rows]
+
+
+def test_behind_an_operator_that_is_not_followed_only_names_of_the_model_are_left(tmp_path):
+    path = save(
+        tmp_path / "plugin.onnx",
+        [
+            node("Add", ["x", "before"], ["a"]),
+            node("Mystery", ["a"], ["m"], domain="com.example"),
+            node("Add", ["m", "behind"], ["b"]),
+            node("Relu", ["b"], ["y"]),
+        ],
+        [value("x", (1, 3, 4))],
+        [value("y", (1, 3, 4))],
+        [const("before", [1, 2, 3, 4]), const("behind", [1, 2, 3, 4])],
+        domains=["com.example"],
+        value_info=[value(name, (1, 3, 4)) for name in ("a", "m", "b")],
+    )
+    facts = load_graph(path).trt8
+    assert [row.name for row in facts.rows] == [
+        "x",
+        "(Unnamed Layer* 0) [Constant]_output",
+        "(Unnamed Layer* 1) [Shuffle]_output",
+        *("a", "m", "b", "y"),
+    ]
+    assert [name for name, _ in facts.left_out] == [
+        "(Unnamed Layer* ?) [Constant]_output",
+        "(Unnamed Layer* ?) [Shuffle]_output",
+    ]
+    assert {why for _, why in facts.left_out} == {
+        "Mystery is not among the operators whose layers are known (tensor 'm')"
+    }
+
+
+def test_a_constant_is_one_layer_wherever_it_is_read(tmp_path):
+    path = save(
+        tmp_path / "twice.onnx",
+        [node("Add", ["x", "k"], ["a"]), node("Mul", ["a", "k"], ["y"])],
+        [value("x", (1, 3))],
+        [value("y", (1, 3))],
+        [const("k", [[1, 2, 3]])],
+    )
+    assert names(path) == ["x", "(Unnamed Layer* 0) [Constant]_output", "a", "y"]
+
+
+def test_dead_branches_and_graph_order(tmp_path):
+    """The file may list nodes in any order; what leads to no output has no row but is counted."""
+    path = save(
+        tmp_path / "order.onnx",
+        [
+            node("Relu", ["s"], ["y"]),
+            node("Add", ["x", "dead"], ["d"]),
+            node("Add", ["x", "k"], ["s"]),
+        ],
+        [value("x", (1, 3))],
+        [value("y", (1, 3))],
+        [const("k", [[1, 2, 3]]), const("dead", [[1, 2, 3]])],
+    )
+    assert names(path) == ["x", "(Unnamed Layer* 0) [Constant]_output", "s", "y"]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node("Reshape", ["x"], ["y"])],
+        [node("Transpose", ["x"], ["y"], perm=[5, 6, 7])],
+        [node("Slice", ["x", "x", "x", "x"], ["y"])],
+        [node("Concat", [], ["y"], axis=0)],
+        [node("GRU", ["x"], ["y"], hidden_size=4)],
+    ],
+)
+def test_a_broken_node_only_ends_the_counting(tmp_path, nodes):
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "g", [value("x", (1, 3, 4))], [value("y", None)]),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+    )
+    path = tmp_path / "broken.onnx"
+    onnx.save(model, path)
+    net = network(path)
+    assert net.unsure
+    assert net.layers[-1].kind == "UNKNOWN"

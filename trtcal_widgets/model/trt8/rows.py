@@ -1,0 +1,159 @@
+"""Which tensors of TensorRT's network have rows in its caches, in its order, and whose values they hold.
+
+Learned from what TensorRT 8.6.0 wrote for 118 models (EntropyCalibration2 and MinMax). A floating-point tensor has a
+row, except
+
+* what nothing reads that leads to an output, and what is in a loop;
+* tensors of rank 0;
+* the output of a shuffle that changes nothing: the shuffle is gone, and its input takes its name where that is an
+  output of the network;
+* what is made of constants alone, unless an arithmetic layer reads it: not for a comparison, a normalisation's scale
+  and bias, a table that is gathered from, or a loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.model.trt8.network import FLOATS, SameAs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trtcal_widgets.model.trt8.network import Layer, Network, Tensor, Value
+
+__all__ = ["Entry", "network_entries", "resolved"]
+
+_LEAVING = frozenset({"ITERATOR", "RECURRENCE", "TRIP_LIMIT"})
+_OF_CONSTANTS = frozenset(
+    {"CAST", "CONCATENATION", "CONSTANT", "ELEMENTWISE", "GATHER", "REDUCE", "SHAPE", "SHUFFLE", "SLICE", "UNARY"}
+)
+"""Layers that TensorRT can work out before it calibrates where they read constants alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One row.
+
+    Attributes
+    ----------
+    name
+        The row's.
+    tensor
+        The tensor whose histogram decides: for a pool's output the pool's input.
+    own
+        The tensor itself.
+    sure
+        Whether the name is certain.
+    """
+
+    name: str
+    tensor: Tensor
+    own: Tensor
+    sure: bool
+
+
+def network_entries(net: Network) -> list[Entry]:
+    """Return the rows of a network in TensorRT's order: inputs first, then layer by layer."""
+    return list(_Rows(net).entries())
+
+
+def resolved(tensor: Tensor) -> tuple[Tensor, Value]:
+    """Return where the values of a tensor come from, past everything that only moves them."""
+    while isinstance(tensor.value, SameAs):
+        tensor = tensor.value.tensor
+    return tensor, tensor.value
+
+
+def _live(net: Network) -> list[Layer]:
+    """Return the layers that lead to an output."""
+    waiting = [tensor.layer for tensor in net.outputs]
+    seen: set[int] = set()
+    while waiting:
+        layer = waiting.pop()
+        if layer is not None and layer.index not in seen:
+            seen.add(layer.index)
+            waiting.extend(tensor.layer for tensor in layer.inputs if tensor is not None)
+    return [layer for layer in net.layers if layer.index in seen]
+
+
+def _changes_nothing(layer: Layer) -> bool:
+    if layer.kind != "SHUFFLE" or layer.detail == "transpose" or layer.inputs[0] is None:
+        return False
+    before, after = layer.inputs[0].dims, layer.outputs[0].dims
+    if before is None or before != after:
+        return False
+    return layer.detail == "same" or sum(d < 0 for d in before) <= 1
+
+
+class _Rows:
+    def __init__(self, net: Network) -> None:
+        self._net = net
+        self._layers = _live(net)
+        self._outputs = {id(tensor) for tensor in net.outputs}
+        self._readers: dict[int, list[tuple[Layer, int]]] = {}
+        for layer in self._layers:
+            for place, tensor in enumerate(layer.inputs):
+                if tensor is not None:
+                    self._readers.setdefault(id(tensor), []).append((layer, place))
+        self._constant: set[int] = set()
+        self._renamed: dict[int, str] = {}
+        self._gone: set[int] = set()
+        self._leaders: dict[int, Tensor] = {}
+        for layer in self._layers:
+            self._look_at(layer)
+
+    def _look_at(self, layer: Layer) -> None:
+        read = [tensor for tensor in layer.inputs if tensor is not None]
+        if layer.kind in _OF_CONSTANTS and all(id(tensor) in self._constant for tensor in read):
+            self._constant.update(id(tensor) for tensor in layer.outputs)
+        if layer.kind == "POOLING":
+            self._leaders[id(layer.outputs[0])] = self._leader(read[0])
+        if _changes_nothing(layer):
+            self._take_out(read[0], layer.outputs[0])
+
+    def _take_out(self, before: Tensor, after: Tensor) -> None:
+        if id(after) in self._outputs:
+            if id(before) in self._outputs or before in self._net.inputs:
+                return
+            self._renamed[id(before)] = after.name
+        self._gone.add(id(after))
+        self._leaders[id(after)] = self._leader(before)
+
+    def _leader(self, tensor: Tensor) -> Tensor:
+        return self._leaders.get(id(tensor), tensor)
+
+    def entries(self) -> Iterator[Entry]:
+        for tensor in self._net.inputs:
+            if tensor.dtype in FLOATS and id(tensor) in self._readers:
+                yield Entry(tensor.name, tensor, tensor, sure=True)
+        for layer in self._layers:
+            if layer.in_loop or layer.kind in _LEAVING:
+                continue
+            for tensor in layer.outputs:
+                if self._has_row(tensor):
+                    name = self._renamed.get(id(tensor))
+                    yield Entry(name or tensor.name, self._leader(tensor), tensor, tensor.sure or name is not None)
+
+    def _has_row(self, tensor: Tensor) -> bool:
+        if tensor.dtype not in FLOATS or tensor.dims == () or id(tensor) in self._gone:
+            return False
+        if id(tensor) in self._constant:
+            return self._is_wanted(tensor)
+        return id(tensor) in self._readers or id(tensor) in self._outputs
+
+    def _is_wanted(self, constant: Tensor) -> bool:
+        if id(constant) in self._outputs:
+            return True
+        return any(self._wants(layer, place) for layer, place in self._readers.get(id(constant), ()))
+
+    def _wants(self, layer: Layer, place: int) -> bool:
+        """Whether a layer wants the scale of a constant that it reads."""
+        if layer.in_loop or (layer.kind == "GATHER" and place == 0) or (layer.kind == "NORMALIZATION" and place):
+            return False
+        if layer.kind == "SHUFFLE" or (layer.kind == "SLICE" and layer.detail == "broadcast"):
+            return self._is_wanted(layer.outputs[0])
+        if layer.kind == "SLICE":
+            return False
+        return layer.outputs[0].dtype in FLOATS

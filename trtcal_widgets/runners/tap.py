@@ -1,0 +1,175 @@
+"""One ONNX Runtime session whose activations can be read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from trtcal_widgets.core.streams import NO_FAMILIES, Family
+from trtcal_widgets.errors import DataError, ModelError
+from trtcal_widgets.model.derived import derived_tensors
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.ort import CPU, SILENT, failure, open_session, provider_name
+from trtcal_widgets.model.tap import as_float32_names, unrounded, with_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.model.load import OnnxModel
+
+__all__ = ["OnnxRuntimeTap"]
+
+_EXACT = frozenset({"off", "basic", "extended"})
+"""Optimisations that give the same bits whichever tensors are asked for."""
+
+
+class OnnxRuntimeTap:
+    """One ONNX Runtime session with float activations as outputs: all of them, or only those that have to be read.
+
+    The model is in memory once: asked for the other kind, it is loaded anew.
+
+    Parameters
+    ----------
+    model
+        The model.
+    providers
+        Execution providers by preference; None for the CPU.
+    threads
+        Threads inside one operator.
+    optimization
+        One of :data:`~trtcal_widgets.model.ort.OPTIMIZATIONS`.
+
+    Attributes
+    ----------
+    lean
+        Whether the session leaves out what is made of other tensors; see :mod:`trtcal_widgets.model.derived`.
+    read_everything
+        Set it, and from the next :meth:`open` on nothing is left out.
+    """
+
+    def __init__(self, model: OnnxModel, *, providers: Sequence[Any] | None, threads: int, optimization: str) -> None:
+        self.lean = False
+        self.read_everything = optimization not in _EXACT or any(provider_name(p) != CPU for p in providers or ())
+        self._model = model
+        self._providers = providers
+        self._threads = threads
+        self._optimization = optimization
+        self._session: Any = None
+        self._activations = [
+            t.name for t in model.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION
+        ]
+        self._aliases = as_float32_names(model.graph, self._activations)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the model is in ONNX Runtime's memory."""
+        return self._session is not None
+
+    @property
+    def families(self) -> Mapping[str, Family]:
+        """What the open session leaves out, by the tensor that it is made of."""
+        return self._families if self.lean else NO_FAMILIES
+
+    @cached_property
+    def _families(self) -> Mapping[str, Family]:
+        families: dict[str, Family] = {}
+        for name, (read, step) in derived_tensors(self._model).items():
+            names, steps = families.get(read, Family((), ()))
+            families[read] = Family((*names, name), (*steps, step))
+        return families
+
+    @property
+    def outputs(self) -> list[str]:
+        """The activations that the open session gives, in graph order."""
+        made = {name for family in self.families.values() for name in family.names}
+        return [name for name in self._activations if name not in made]
+
+    def open(self, *, lean: bool) -> None:
+        """Load the model, unless it is there in this kind.
+
+        Raises
+        ------
+        ModelError
+            If ONNX Runtime does not take the model.
+        MissingDependencyError
+            If an execution provider is not there.
+        """
+        lean = lean and not self.read_everything
+        if self._session is not None and lean == self.lean:
+            return
+        self._session = None
+        self.lean = lean
+        present = {t.name for t in self._model.graph.outputs}
+        plain = [n for n in self.outputs if n not in present and n not in self._aliases]
+        self._session = open_session(
+            with_outputs(
+                unrounded(self._model.proto, self._model.graph),
+                plain,
+                as_float32=self._aliases,
+                inner=self._model.inner,
+            ),
+            self._model.path.parent,
+            name=self._model.graph.name,
+            providers=self._providers,
+            threads=self._threads,
+            optimization=self._optimization,
+        )
+
+    def close(self) -> None:
+        """Free ONNX Runtime's memory."""
+        self._session = None
+
+    def run(self, feeds: Mapping[str, NDArray[np.generic]], more: Sequence[str] = ()) -> list[Any]:
+        """Return the arrays of :attr:`outputs`, and of some of the model's inner tensors behind them.
+
+        Raises
+        ------
+        DataError
+            If an operator refuses a value.
+        ModelError
+            If an operator fails; the message names it.
+        """
+        import onnxruntime as ort
+
+        options = ort.RunOptions()
+        options.log_severity_level = SILENT  # what it would log is raised
+        names = [*(self._aliases.get(name, name) for name in self.outputs), *more]
+        try:
+            fed = {name: _for_onnxruntime(array) for name, array in feeds.items()}
+            values: list[Any] = self._session.run(names, fed, options)
+        except Exception as error:  # noqa: BLE001 - ORT's exceptions have no common base but Exception
+            self._explain(error, feeds)
+        return values
+
+    def _explain(self, error: Exception, feeds: Mapping[str, NDArray[np.generic]]) -> NoReturn:
+        """Raise what an ONNX Runtime error means, with the node and the shapes it was given."""
+        where, why = failure(error)
+        shapes = ", ".join(f"{name!r} {array.dtype} {array.shape}" for name, array in feeds.items())
+        if "out of data bounds" in why:
+            raise DataError(
+                f"{self._model.graph.name}: {where} was given an index that its table does not have: {why}. Fed: "
+                f"{shapes}. Are the token ids of this model's own vocabulary?"
+            ) from error
+        if "allocate memory" in why or "bad_alloc" in why:
+            raise ModelError(
+                f"{self._model.graph.name} does not fit into memory with a batch of {shapes} ({where}: {why}); "
+                "use a smaller batch_size"
+            ) from error
+        raise ModelError(
+            f"{self._model.graph.name}: {where} failed: {why}. Fed: {shapes}. If the model runs with another batch or "
+            "image size, that size is fixed inside its graph: use it, or export with dynamic axes"
+        ) from error
+
+
+def _for_onnxruntime(array: NDArray[np.generic]) -> Any:
+    """Wrap an array of bfloat16, a type that NumPy does not have and ONNX Runtime takes as 16-bit words."""
+    if array.dtype.name != "bfloat16":
+        return array
+    import numpy as np
+    import onnxruntime as ort
+    from onnx import TensorProto
+
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), TensorProto.BFLOAT16)
