@@ -16,8 +16,6 @@ from trtcal_widgets.errors import TrtcalError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["build_parser", "main"]
-
 _BROKEN_PIPE = 141
 """What a shell reports for a program that SIGPIPE ended: 128 + 13."""
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.data.base import Source
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["add_data_arguments", "default_batch_size", "open_source"]
-
 _DEFAULT_BATCH = 32
 _IMAGE_OPTIONS = ("size", "resize", "short_side", "mean", "std", "scale", "color", "layout")
 

@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.formats.detect import Format
 
-__all__ = [
-    "CACHE",
-    "PAGE",
-    "PLAN",
-    "QDQ_MODEL",
-    "REPORT",
-    "SEARCH",
-    "SESSION",
-    "Kind",
-    "Output",
-    "check_outputs",
-    "is_kind",
-    "table_kind",
-]
-
 
 class Kind(NamedTuple):
     """A kind of file that commands write.

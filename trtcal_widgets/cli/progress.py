@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.runs import Control
     from trtcal_widgets.session import RunStatus
 
-__all__ = ["done_text", "show_progress", "show_work"]
-
 _LINES = 10
 """Plain lines per pass, so that a log stays readable."""
 

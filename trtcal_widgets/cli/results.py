@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession, TensorRow
 
-__all__ = ["left_out_lines", "session_table", "warning_lines"]
-
 
 def session_table(session: CalibrationSession) -> Iterator[str]:
     """Yield the lines of a table with one row per tensor that has a cache row."""

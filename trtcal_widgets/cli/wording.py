@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Mapping
 
-__all__ = ["in_options", "options_of"]
-
 _RENAMED = {
     "input_name": "input",
     "max_batches": "batches",

@@ -16,8 +16,6 @@ from trtcal_widgets.errors import TrtcalError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["kind_of", "number", "one_of", "path_text", "to_path", "whole_number"]
-
 
 def kind_of(value: Any) -> str:
     """Return what a value is, for a message: ``None``, ``the class int``, ``a list``, ``an array``."""

@@ -16,8 +16,6 @@ from pathlib import Path
 from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.errors import ExportError, TrtcalError
 
-__all__ = ["MAX_READ_BYTES", "read_whole", "write_atomic"]
-
 MAX_READ_BYTES = 256 * 1024 * 1024
 """Far beyond any calibration table: 100,000 rows with long names are about 20 MB."""
 

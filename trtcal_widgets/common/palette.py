@@ -14,23 +14,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "ERROR",
-    "ERROR_FILL",
-    "INT8",
-    "INT8_FILL",
-    "LAYER_OUT",
-    "LAYER_OWN",
-    "METHOD_STYLES",
-    "MINE",
-    "PLAN",
-    "THEMES",
-    "MethodStyle",
-    "Theme",
-    "ThemeColors",
-    "style_of",
-]
-
 Theme = Literal["light", "dark"]
 
 

@@ -12,8 +12,6 @@ from trtcal_widgets.common.words import display_width, printable, shorten_middle
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Column", "table_lines", "wrap"]
-
 _MIN_NAME = 20
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 import unicodedata
 
-__all__ = ["count_of", "display_width", "printable", "printable_lines", "shorten_middle", "significant"]
-
 
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with this many significant digits: ``"0.996"``, ``"1230"``, ``"3.1e-05"``, ``"inf"``.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ArrayBatches", "open_npy", "open_npz"]
-
 _NPY_MAGIC = b"\x93NUMPY"
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 """A zip member's local header: signature, then the lengths of the name and of the extra field."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BatchFiles", "find_batch_files"]
-
 _NAME = re.compile(r"(?:batch_?(\d+)|(?:batch_?)?(\d+)\.batch)", re.IGNORECASE)
 _HEADER_BYTES = 16
 

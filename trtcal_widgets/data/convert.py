@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["common_length", "describe_array", "input_name", "ready", "to_array"]
-
 _NUMBERS = "biuf"
 
 

@@ -19,8 +19,6 @@ from trtcal_widgets.errors import DataError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["IMAGE_SUFFIXES", "ImageReport", "Step", "find_files", "shuffled"]
-
 IMAGE_SUFFIXES = frozenset(
     {
         ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga",

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["halved"]
-
 _WIDER = frozenset({"float32", "float64"})
 
 

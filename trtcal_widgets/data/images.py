@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from PIL import Image
 
-__all__ = ["ImageFolder"]
-
 _REPORT_PICTURE_SIZE = 160
 
 

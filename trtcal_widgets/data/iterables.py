@@ -18,8 +18,6 @@ from trtcal_widgets.errors import DataError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Cursor", "IterableBatches"]
-
 T = TypeVar("T")
 
 _readers: weakref.WeakValueDictionary[int, Cursor[Any]] = weakref.WeakValueDictionary()

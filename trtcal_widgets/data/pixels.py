@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from PIL import Image
 
-__all__ = [
-    "Color",
-    "Decoded",
-    "Geometry",
-    "Interpolation",
-    "Normalisation",
-    "PerChannel",
-    "Resize",
-    "decode",
-    "geometry",
-    "normalisation",
-    "open_upright",
-    "pillow",
-]
-
 Color = Literal["RGB", "BGR", "gray"]
 
 _ORIENTATION_TAG = 0x0112

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.data.base import Source
 
-__all__ = ["BatchPlan", "KeptBatches", "NoSuchBatchError", "reading"]
-
 _registry = threading.Lock()
 _locks: dict[int, AbstractContextManager[object]] = {}  # by identity: a source may compare equal to another
 _others = threading.RLock()

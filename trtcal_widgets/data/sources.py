@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
-__all__ = ["as_source", "source_for_model"]
-
 
 def as_source(data: Any, **options: Any) -> Source:
     """Return ``data`` as a batch source.

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["THUMBNAIL_SIZE", "fed_thumbnails", "shrink"]
-
 THUMBNAIL_SIZE = 48
 """Longest side of a thumbnail in pixels."""
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.data.base import Batch
     from trtcal_widgets.runners.evaluation import Evaluation, Scorer
 
-__all__ = ["RunnableModels"]
-
 
 class RunnableModels:
     """The FP32 model, its INT8 versions, and the batches that both are fed with; parameters as of the simulation."""

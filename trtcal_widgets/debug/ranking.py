@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.debug.models import RunnableModels
 
-__all__ = ["rank_layers"]
-
 _PARTS_BUDGET = 512 << 20
 """Bytes of partial models that are held in ONNX Runtime at a time."""
 

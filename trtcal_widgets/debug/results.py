@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.runners.evaluation import Score
 
-__all__ = ["ComparisonResult", "LayerResult", "TensorDetail", "TensorResult"]
-
 
 @dataclass(frozen=True, eq=False)
 class TensorResult:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.histogram import Histogram
 
-__all__ = ["Control", "PairSums", "TappedModel", "TensorStore", "add_batch"]
-
 
 class Control:
     """Progress and cancelling of one long piece of work.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.models import RunnableModels
     from trtcal_widgets.model.plan import PrecisionPlan
 
-__all__ = ["PlanScorer"]
-
 
 class PlanScorer:
     """Scores plans of one simulation.

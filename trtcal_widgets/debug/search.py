@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.plan import PrecisionPlan
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["PlanSearch", "SearchResult", "SearchStep", "scale_candidates"]
-
 METHODS = ("entropy", "minmax", "percentile:99.99", "percentile:99.9", "mse")
 """Methods that are tried for the scales of the worst layers."""
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.load import OnnxModel
     from trtcal_widgets.model.plan import PrecisionPlan
 
-__all__ = ["Int8Simulation"]
-
 _PAIRS = 4000
 """Points of a scatter of FP32 against INT8."""
 

@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.common.palette import Theme
 
-__all__ = [
-    "ACCENTS",
-    "accent",
-    "name_of",
-    "plain_log_ticks",
-    "set_log_range",
-    "sheet",
-    "text_of",
-    "theme_of",
-    "to_png",
-]
-
 _DPI = 100
 ACCENTS = {
     "data": ("#6b7785", "#9aa7b5"),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["ROLES", "ink", "to_svg"]
-
 ROLES = (
     "text", "faint", "grid", "page", "bars", "clip", "severe", "link",
     "entropy", "minmax", "percentile", "mse", "legacy", "mine",

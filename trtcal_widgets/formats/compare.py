@@ -17,15 +17,6 @@ from trtcal_widgets.formats.scales import scale_bits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "CacheDiff",
-    "NameComparison",
-    "RowChange",
-    "ScaleFile",
-    "compare_with_names",
-    "diff",
-]
-
 
 class ScaleFile(Protocol):
     """What caches and neighbouring tables have in common."""

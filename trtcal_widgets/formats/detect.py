@@ -8,8 +8,6 @@ from typing import Literal, get_args
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.header import DECIMAL, line_core, parse_header
 
-__all__ = ["FORMATS", "Format", "check_format", "describe_format", "detect_format"]
-
 Format = Literal["cache", "legacy", "ranges", "ort", "json", "flatbuffers", "unknown"]
 """The formats: see :func:`describe_format` for what each is."""
 

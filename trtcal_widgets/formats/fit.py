@@ -15,8 +15,6 @@ from trtcal_widgets.formats.header import parse_version, version_to_int
 if TYPE_CHECKING:
     from trtcal_widgets.formats.oddities import Oddity
 
-__all__ = ["FOUR_DIGITS_BELOW", "CacheWithHeader", "HeaderFit", "header_fits"]
-
 FOUR_DIGITS_BELOW = 10
 """Releases before this major version write and take four digits (8601), later ones six (101601)."""
 

@@ -13,27 +13,6 @@ from trtcal_widgets.errors import CacheFormatError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = [
-    "CONSTANT_ROWS_FROM",
-    "DECIMAL",
-    "DEFAULT_VERSION",
-    "KNOWN_ALGORITHMS",
-    "CacheHeader",
-    "TextLines",
-    "constant_row",
-    "decode_lines",
-    "header_text",
-    "legacy_header_text",
-    "line_core",
-    "parse_header",
-    "parse_version",
-    "parse_version_int",
-    "quote",
-    "row_of",
-    "synthetic_label",
-    "version_to_int",
-]
-
 KNOWN_ALGORITHMS = (
     "EntropyCalibration2",
     "MinMaxCalibration",

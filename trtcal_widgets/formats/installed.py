@@ -8,8 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from trtcal_widgets.formats.header import DEFAULT_VERSION, parse_version
 
-__all__ = ["default_version", "installed_version"]
-
 _PACKAGES = (
     "tensorrt",
     "tensorrt-cu13",

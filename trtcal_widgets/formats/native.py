@@ -20,15 +20,6 @@ from trtcal_widgets.formats.scales import bits_to_scale
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "CacheRow",
-    "NativeText",
-    "parse_native",
-    "replace_digits",
-    "writable_digits",
-    "writable_name",
-]
-
 _HEX = re.compile(r"[0-9a-fA-F]{1,8}")
 
 

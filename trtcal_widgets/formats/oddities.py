@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.formats.header import TextLines
     from trtcal_widgets.formats.native import CacheRow, NativeText
 
-__all__ = ["Oddity", "Severity", "native_oddities", "text_oddities", "value_oddity"]
-
 Severity = Literal["info", "warning", "error"]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.formats.detect import Format
 
-__all__ = [
-    "ScaleTable",
-    "parse_flatbuffers_table",
-    "parse_json_table",
-    "parse_text_table",
-    "table_from_pairs",
-    "write_flatbuffers_table",
-]
-
 _NO_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 

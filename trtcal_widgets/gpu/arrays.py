@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.gpu.memory import DeviceMemory
 
-__all__ = ["Borrowed", "DeviceTensor", "borrow", "to_host"]
-
 _CUDA = frozenset({2, 13})
 """DLPack's kDLCUDA and kDLCUDAManaged."""
 

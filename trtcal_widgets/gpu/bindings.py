@@ -24,8 +24,6 @@ from trtcal_widgets.gpu.driver import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BindingsDriver"]
-
 _STREAM_NON_BLOCKING = 1
 
 _OVERLAP_FROM = (9, 0)

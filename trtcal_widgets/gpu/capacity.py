@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.gpu.driver import MemInfo
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
-__all__ = ["advice", "bytes_per_sample"]
-
 _FLOAT_BYTES = 4
 """While it calibrates, TensorRT computes in FP32."""
 

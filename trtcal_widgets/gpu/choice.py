@@ -12,8 +12,6 @@ from trtcal_widgets.errors import MissingDependencyError, UsageError
 if TYPE_CHECKING:
     from trtcal_widgets.gpu.driver import Driver
 
-__all__ = ["BINDINGS", "PYCUDA", "open_driver"]
-
 BINDINGS = "cuda-bindings"
 PYCUDA = "pycuda"
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.gpu.driver import Driver
     from trtcal_widgets.gpu.memory import DeviceMemory
 
-__all__ = ["TUNING", "Kernels", "Tuning", "compile_source", "load_kernels"]
-
 _NAMES = ("count", "finish", "gather", "measure", "reset")
 
 

@@ -19,20 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "ITEM",
-    "KINDS",
-    "PART",
-    "ROW",
-    "SEGMENT",
-    "STATE",
-    "DeviceArray",
-    "Plan",
-    "checked_bases",
-    "make_plan",
-    "read_histograms",
-]
-
 ROW = 2052
 """Counters per row: 2048 bins, the edge, NaN and infinities together, and padding to whole 16-byte vectors."""
 

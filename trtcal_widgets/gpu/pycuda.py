@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PyCudaDriver"]
-
 _PRIMARY: dict[int, Any] = {}
 """Primary contexts, kept for good: PyCUDA leaves the context stack unbalanced when it lets go of one."""
 

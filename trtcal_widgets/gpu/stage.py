@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.gpu.memory import DeviceBuffer, DeviceMemory
 
-__all__ = ["ALIGNMENT", "BatchStage", "Staging", "largest_batch", "with_advice"]
-
 ALIGNMENT = 256
 """Every tensor starts at a multiple of this many bytes: what cuMemAlloc gives and TensorRT asks for."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto
 
-__all__ = ["ConstantReader", "constant_tensor", "external_to_raw"]
-
 
 def constant_tensor(node: NodeProto) -> TensorProto | None:
     """Return the tensor that a ``Constant`` node holds as such, None for other nodes and scalar attributes."""

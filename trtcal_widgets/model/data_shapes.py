@@ -10,8 +10,6 @@ from trtcal_widgets.model.kinds import is_default_domain
 if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
-__all__ = ["NO_ARRAYS", "comparable_outputs", "data_dependent"]
-
 NO_ARRAYS = frozenset({"sequence", "seq", "map", "optional", "sparse_tensor"})
 """What stands for the element type of a tensor that is none: a sequence, a map."""
 

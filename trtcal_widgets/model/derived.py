@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import NodeInfo, TensorInfo
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["derived_tensors"]
-
 _STANDARD = ("", "ai.onnx")
 _RESHAPES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _WITH_SCALAR = {"Add": StepKind.ADD, "Sub": StepKind.ADD, "Mul": StepKind.MULTIPLY, "Div": StepKind.DIVIDE}

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-__all__ = ["check_external_data", "iter_tensors", "read_proto"]
-
 _PACKED = re.compile(r"u?(?:int|float)([24])(?:_|$)")
 """Element types of two and four bits, several of which share a byte."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["computed_constants", "constant_values"]
-
 
 def constant_values(model: OnnxModel) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """Yield every float constant and weight as (name, array), in graph order.

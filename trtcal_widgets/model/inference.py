@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import Dim
 
-__all__ = ["UNKNOWN", "TensorType", "infer_types", "skeleton"]
-
 _NO_NAME = re.compile(r"\?|-\d+|unk__\d+")
 
 _SMALL = 1024

@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import NodeInfo, TensorInfo
 
-__all__ = [
-    "LAYER_PARAMETERS",
-    "SHARING_OPS",
-    "constant_kinds",
-    "find_groups",
-    "is_default_domain",
-    "join",
-    "passes_values",
-    "shares_scale",
-]
-
 LAYER_PARAMETERS: Mapping[str, frozenset[int]] = MappingProxyType(
     {
         op_type: frozenset(positions)

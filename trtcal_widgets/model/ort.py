@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["CPU", "OPTIMIZATIONS", "SILENT", "failure", "open_session", "provider_name", "short_message"]
-
 OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
 """Graph optimisation levels. Up to ``extended`` every tensor is bit for bit what the unoptimised graph gives;
 ``layout`` and ``all`` change the order of additions (seen: up to 2.4e-5 of amax)."""

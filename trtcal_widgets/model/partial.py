@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, NodeProto
 
-__all__ = ["PartialModel", "downstream_part", "read_names"]
-
 _BOUNDARY_OPS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 """Cheap nodes that are repeated in the part instead of becoming inputs of it."""
 

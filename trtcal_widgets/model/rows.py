@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.formats.compare import NameComparison, ScaleFile
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["compare_with_model", "constants_of"]
-
 
 def constants_of(graph: ModelGraph) -> tuple[str, ...]:
     """Return the constants that TensorRT calibrates (see :mod:`~trtcal_widgets.model.kinds`), under a name of its own.

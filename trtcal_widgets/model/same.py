@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
-__all__ = ["Difference", "compare_models"]
-
 _SIZES = ((2, 32), (1, 56))
 """What dynamic dimensions become, first and second time: the first axis, and all others."""
 

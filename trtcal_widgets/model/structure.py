@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.inference import TensorType
 
-__all__ = ["Structure", "read_structure"]
-
 _RANDOM_OPS = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )

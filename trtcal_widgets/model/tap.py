@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
     from trtcal_widgets.model.trt8.inner import InnerTensors
 
-__all__ = ["MAX_PROTO_BYTES", "as_float32_names", "unrounded", "with_outputs"]
-
 MAX_PROTO_BYTES = 2**31 - 1
 """Protobuf's limit for one message."""
 

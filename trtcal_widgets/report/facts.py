@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["facts_part", "headline", "reproduce_part", "tiles"]
-
 _RANGE_MODES = {
     "tensorrt": "one pass; the range starts at the first batch and doubles, as TensorRT's does",
     "two-pass": "two passes; the range is known first, so the order of batches does not matter",

@@ -10,8 +10,6 @@ from trtcal_widgets.common.words import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Content", "Html", "join", "name_of", "tag"]
-
 Content = Union["Html", str, int, None]
 
 _VOID = frozenset({"meta"})

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.session.state import TensorRow
 
-__all__ = ["choices_part", "hazards_part", "histograms_part", "overview_part", "worst_of"]
-
 _SHOWN_METHODS = ("entropy", "minmax", "percentile", "mse")
 _SHOWN_PER_KIND = 4
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.histogram import Histogram
 
-__all__ = ["Mark", "RangeBar", "histogram_picture", "layers_picture", "method_swatch", "overview_picture"]
-
 _COLUMNS = 240
 _FAR = 1e6
 """A tensor this many times larger than nine in ten others is cut off, so that the others can be told apart."""

@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = [
-    "AsReportSection",
-    "Cell",
-    "Name",
-    "Precise",
-    "ReportSection",
-    "accuracy_section",
-    "errors_section",
-    "plan_section",
-    "ranking_section",
-    "scores_of",
-]
-
 
 class Name(str):
     """A tensor's or node's name in a cell: set in its own type, and never markup."""

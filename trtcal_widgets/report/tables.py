@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.report.sections import Cell, ReportSection
     from trtcal_widgets.session.state import TensorRow
 
-__all__ = ["facts_list", "section_body", "table_html", "tensor_table"]
-
 _DASH = "–"
 
 

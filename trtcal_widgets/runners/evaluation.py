@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.data.base import Batch
 
-__all__ = ["Evaluate", "Evaluation", "Score", "Scorer"]
-
 Outputs = Mapping[str, "NDArray[Any]"]
 Pairs = Mapping[str, "tuple[NDArray[Any], NDArray[Any]]"]
 Evaluate = Callable[[Outputs, "Batch"], float]

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
-__all__ = ["check_feeds", "describe_input"]
-
 _FLOATS = ("float16", "float32", "float64")
 _EXACT_CASTS = frozenset(
     {

@@ -10,8 +10,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["HANDLES", "USES", "Use"]
-
 
 class Use(NamedTuple):
     """One name of TensorRT's API.

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.options import PlanLike
     from trtcal_widgets.trt.versions import Features
 
-__all__ = ["Build", "Request"]
-
 _OUT_OF_MEMORY = ("out of memory", "outofmemory", "insufficient memory", "cudaerrormemoryallocation")
 
 

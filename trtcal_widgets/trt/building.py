@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.log import LogLine
     from trtcal_widgets.trt.options import PlanLike
 
-__all__ = ["build", "build_network"]
-
 
 def build(
     model: str | os.PathLike[str],

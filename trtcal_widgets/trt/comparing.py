@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.control import Progress
     from trtcal_widgets.trt.engine import Engine
 
-__all__ = ["EngineComparison", "compare"]
-
 
 @dataclass(frozen=True)
 class EngineComparison:

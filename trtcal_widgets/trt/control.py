@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.data.base import Batch
 
-__all__ = ["BuildControl", "Progress", "make_monitor"]
-
 
 @dataclass(frozen=True)
 class Progress:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.gpu.driver import DeviceInfo
     from trtcal_widgets.trt.log import LogBook, LogLine
 
-__all__ = ["FORMAT", "Engine", "as_engine", "deserialize"]
-
 FORMAT = "trtcal-engine-1"
 """Value of ``"format"`` in the JSON beside an engine."""
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.trt.log import LogLine
 
-__all__ = ["Execution", "Latency", "make_listener", "watching"]
-
 
 @dataclass(frozen=True)
 class Latency:

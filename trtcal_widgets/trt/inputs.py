@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.data.base import Batch
 
-__all__ = [
-    "NUMPY_NAMES",
-    "NetworkNames",
-    "arrange",
-    "constant_tensors",
-    "each_tensor",
-    "inputs_of",
-    "network_tensors",
-]
-
 NUMPY_NAMES = MappingProxyType(
     {
         "FLOAT": "float32",

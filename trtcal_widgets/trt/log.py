@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["LogBook", "LogLine", "capture"]
-
 _KEPT = 20_000
 """Lines that a book keeps; older ones are dropped. A verbose build writes more."""
 

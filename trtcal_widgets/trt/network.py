@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.trt.log import LogBook
 
-__all__ = ["Network", "create_builder", "mark_debug", "mark_outputs", "parse", "start_failed"]
-
 _CUDA_ERROR = re.compile(
     r"(?:CUDA initialization failure with error|Cuda failure|cudaError)\D{0,20}(\d{1,3})", re.IGNORECASE
 )

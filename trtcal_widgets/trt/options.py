@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.versions import Features
 
-__all__ = [
-    "PlanApplied",
-    "PlanLike",
-    "Settings",
-    "apply_plan",
-    "check_plan",
-    "configure",
-    "has_qdq",
-    "resolve",
-    "set_ranges",
-]
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -13,16 +13,6 @@ from trtcal_widgets.errors import EngineError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "DynamicInput",
-    "Profile",
-    "Range",
-    "add_profiles",
-    "dynamic_inputs",
-    "resolve_profiles",
-    "set_calibration_profile",
-]
-
 Shape = tuple[int, ...]
 
 

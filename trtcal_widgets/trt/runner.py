@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.log import LogLine
 
-__all__ = ["TensorRTRunner"]
-
 _COUNTED = frozenset({"float32", "float16", "bfloat16"})
 """What the GPU's histogram takes."""
 

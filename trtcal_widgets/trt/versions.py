@@ -12,15 +12,6 @@ from trtcal_widgets.formats.header import parse_version
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = [
-    "OLDEST",
-    "Features",
-    "features",
-    "load_tensorrt",
-    "no_calibrators",
-    "tensorrt_version",
-]
-
 OLDEST = (8, 6)
 """The oldest release whose Python API this package drives (tensors by name, ``execute_async_v3``)."""
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["COMMAND"]
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.formats.reading import ScaleTable
 
-__all__ = ["COMMAND"]
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the file to read; its format is recognised by its content")

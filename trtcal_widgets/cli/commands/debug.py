@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["COMMAND"]
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")

@@ -20,8 +20,6 @@ from trtcal_widgets.errors import ExportError, MissingDependencyError, TrtcalErr
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["COMMAND", "tutorial_path"]
-
 _NOTEBOOK = "01_explore_calibration.ipynb"
 _CACHE, _PICTURE = "calibration.cache", "calibration.png"
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     ScaleFile = CalibrationCache | ScaleTable
 
-__all__ = ["COMMAND"]
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="the file to compare with")

@@ -14,8 +14,6 @@ from trtcal_widgets.formats.reading import ScaleTable, read_scale_file
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["COMMAND"]
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD_MODEL", help="the ONNX model that was calibrated")

@@ -15,8 +15,6 @@ from trtcal_widgets.formats.reading import read_scale_file
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_qdq_arguments", "check_only_qdq", "convert_to_qdq"]
-
 _ONLY_QDQ = ("model", "placement", "plan", "report")
 
 

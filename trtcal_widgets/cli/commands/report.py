@@ -12,8 +12,6 @@ from trtcal_widgets.common.words import count_of
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["COMMAND"]
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="file that calibrate --session or session.save() wrote")

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.formats.cache import NameComparison, Oddity
 
-__all__ = ["COMMAND"]
-
 _MAX_LISTED = 8
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
     from trtcal_widgets.runners.base import Runner
 
-__all__ = ["WeightRanges", "channel_amax", "channel_axes", "channel_ranges", "weight_ranges"]
-
 _SPATIAL = frozenset(
     {
         "AveragePool",

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.session.state import TensorRow
 
-__all__ = ["MOVING", "ConstantRange", "Facts", "gather", "named", "producer", "reaches_output", "sources", "upstream"]
-
 
 @dataclass(frozen=True)
 class ConstantRange:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.hazards.facts import Facts
     from trtcal_widgets.model.graph import NodeInfo
 
-__all__ = ["concat_hazards", "graph_hazards", "mask_hazards", "masked_tensors"]
-
 _QDQ = frozenset({"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"})
 
 

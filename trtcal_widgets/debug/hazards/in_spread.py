@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.hazards.channels import WeightRanges
     from trtcal_widgets.debug.hazards.facts import Facts
 
-__all__ = ["spread_hazards"]
-
 _QUANTISED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Layers whose inputs are quantised; a residual Add is the other place where a scale per tensor bites."""
 

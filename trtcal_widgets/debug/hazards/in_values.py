@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.hazards.types import Severity
     from trtcal_widgets.session.state import TensorRow
 
-__all__ = ["data_hazards", "value_hazards"]
-
 _PROBABILITIES = frozenset({"HardSigmoid", "Sigmoid", "Softmax"})
 
 

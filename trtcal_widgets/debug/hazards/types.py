@@ -10,8 +10,6 @@ from trtcal_widgets.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["SEVERITIES", "Basis", "Hazard", "HazardLimits", "Severity", "by_kind"]
-
 Severity = Literal["severe", "warning", "note"]
 """``severe``: INT8 will lose what this tensor carries, or the scale cannot be used. ``warning``: look at it first when
 accuracy drops. ``note``: often harmless, worth knowing."""

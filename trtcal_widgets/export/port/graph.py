@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import NodeInfo
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["Side", "Step"]
-
 _NOTHING = frozenset({"Identity", "Dropout"})
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 _FOLDED = frozenset({"float32", "float16", "float64", "int32", "int64", "bool"})

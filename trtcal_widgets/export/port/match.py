@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.export.port.graph import Side, Step
 
-__all__ = ["HOW", "match_tensors"]
-
 HOW = {
     "input": "an input of the model",
     "exact": "the same operators with the same weights",

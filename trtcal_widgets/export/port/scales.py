@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["NotPorted", "PortReport", "PortResult", "PortedRow", "port_scales"]
-
 
 @dataclass(frozen=True)
 class PortedRow:

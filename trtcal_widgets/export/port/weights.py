@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import NodeInfo
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["Identity", "Weights", "folded_weights", "layer_weights", "same_weights"]
-
 _TOLERANCE = 2e-3
 """Folding in another order, or in half precision, moves fingerprints by less than this share of the largest."""
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.model.plan import PrecisionPlan
 
-__all__ = ["PASSES", "decide", "foreign_nodes"]
-
 PASSES = (
     leave_quantized,
     keep_by_plan,

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.model.plan import PrecisionPlan
 
-__all__ = ["Decision", "Given", "TensorScale"]
-
 
 @dataclass(frozen=True, eq=False)
 class TensorScale:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, NodeProto
 
-__all__ = ["Pair", "insert_pairs"]
-
 
 @dataclass(frozen=True, eq=False)
 class Pair:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, NodeProto
 
-__all__ = ["hide_old", "write_out"]
-
 _DOMAIN = "trtcal.kept"
 
 _FLATTENING = frozenset({"Softmax", "LogSoftmax", "Hardmax"})

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
 
-__all__ = ["PLACEMENTS", "WEIGHTED_OPS", "Placement", "Rule", "Site", "check_placement", "place", "quantized_inputs"]
-
 PLACEMENTS = ("recommended", "weights-only-inputs")
 """``recommended``: all rules of this module; ``weights-only-inputs``: only the layers with weights."""
 

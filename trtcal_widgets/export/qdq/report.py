@@ -11,8 +11,6 @@ from trtcal_widgets.common.words import count_of, printable, significant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LeftNode", "MissingScale", "QdqReport", "QuantizedTensor", "UnusedReason", "UnusedRow"]
-
 UnusedReason = Literal[
     "orphan", "synthetic", "zero", "inf", "nan", "negative", "too-small", "weight", "not-an-input", "shared",
     "overridden", "kept", "layer-left", "already-quantized", "not-selected",

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.formats.cache import NameComparison
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["LEAST_MATCH", "check_match", "match_rows", "unused_rows"]
-
 LEAST_MATCH = 0.5
 """Share of a cache's names that a model must have; below it the cache is another model's."""
 

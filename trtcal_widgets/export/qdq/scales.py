@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["BAD_SCALES", "BadScale", "Found", "ScaleSource", "bad_scale", "joined_scale", "rows_of", "shared_amax"]
-
 BadScale = Literal["zero", "inf", "nan", "negative", "too-small"]
 
 BAD_SCALES: Mapping[str, str] = {

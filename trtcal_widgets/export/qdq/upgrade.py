@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["HALF_OPSET", "PER_CHANNEL_OPSET", "upgraded"]
-
 PER_CHANNEL_OPSET = 13
 """The first with one scale per channel (``axis``)."""
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import NodeInfo
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["PER_TENSOR", "WeightScales", "weight_axis"]
-
 PER_TENSOR = -1
 """In place of an axis: one scale for the whole tensor."""
 

@@ -25,8 +25,6 @@ from trtcal_widgets.model.tap import MAX_PROTO_BYTES
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
-__all__ = ["is_our_model", "signed", "write_model"]
-
 _CHUNK = 1 << 22
 _ALIGNMENT = 4096
 """Tensors begin at multiples of a memory page, so that runtimes can map them."""

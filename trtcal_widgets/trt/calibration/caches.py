@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-
-__all__ = [
-    "ALGORITHMS",
-    "CacheReport",
-    "DlaReport",
-    "MergeReport",
-    "check_algorithm",
-    "check_cache",
-    "check_dla",
-    "merge_caches",
-]
-
 ALGORITHMS = MappingProxyType(
     {
         "entropy2": "EntropyCalibration2",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.data.base import Batch
     from trtcal_widgets.gpu.memory import DeviceMemory
 
-__all__ = ["guard_calibrator", "make_calibrator"]
-
 _CLASSES = {
     "entropy2": "IInt8EntropyCalibrator2",
     "entropy": "IInt8EntropyCalibrator",

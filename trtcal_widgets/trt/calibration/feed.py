@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.data.plan import KeptBatches
     from trtcal_widgets.gpu.memory import DeviceMemory
 
-__all__ = ["CacheFile", "DataFeed", "Stale"]
-
 Stale = Literal["error", "recalibrate", "use"]
 """What becomes of a cache that does not fit: see :func:`~trtcal_widgets.trt.calibration.calibrator.make_calibrator`."""
 

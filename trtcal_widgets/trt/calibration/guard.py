@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.trt.calibration.caches import CacheReport
 
-__all__ = ["Guard", "Work", "guarded"]
-
 
 class Work(Protocol):
     """What a calibrator does. Any method may raise."""

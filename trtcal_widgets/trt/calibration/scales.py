@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.calibration.guard import Guard
     from trtcal_widgets.trt.versions import Features
 
-__all__ = ["Scales", "ScalesUsed", "attach", "batch_shapes"]
-
 
 @dataclass(frozen=True)
 class Scales:

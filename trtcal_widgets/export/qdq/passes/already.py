@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.decision import Decision, Given
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["leave_quantized", "quantized_before"]
-
 _QUANTIZERS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 _INTEGER_OPS = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 

@@ -10,8 +10,6 @@ from trtcal_widgets.export.qdq.report import LeftNode
 if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.decision import Decision, Given
 
-__all__ = ["keep_by_plan"]
-
 
 def keep_by_plan(given: Given, decision: Decision) -> Decision:
     """Take out what the plan keeps."""

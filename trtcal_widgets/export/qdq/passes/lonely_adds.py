@@ -10,8 +10,6 @@ from trtcal_widgets.export.qdq.report import LeftNode
 if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.decision import Decision, Given
 
-__all__ = ["drop_lonely_adds"]
-
 
 def drop_lonely_adds(given: Given, decision: Decision) -> Decision:
     """Take out each Add whose layer is not quantised after all."""

@@ -10,8 +10,6 @@ from trtcal_widgets.export.qdq.report import LeftNode
 if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.decision import Decision, Given
 
-__all__ = ["drop_lonely_concats"]
-
 
 def drop_lonely_concats(given: Given, decision: Decision) -> Decision:
     """Take out each Concat whose output no quantised layer reads, from the outputs: one may be there for another."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.decision import Decision, Given
     from trtcal_widgets.export.qdq.placement import Site
 
-__all__ = ["give_scales"]
-
 
 def give_scales(given: Given, decision: Decision) -> Decision:
     """Find the scale of each site, and take out the nodes that have not all of them."""

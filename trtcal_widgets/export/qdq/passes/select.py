@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.decision import Decision, Given
 
-__all__ = ["select"]
-
 
 def select(given: Given, decision: Decision) -> Decision:
     """Take out what was not selected."""

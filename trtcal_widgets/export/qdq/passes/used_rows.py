@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.decision import Decision, Given
 
-__all__ = ["note_used_rows"]
-
 
 def note_used_rows(given: Given, decision: Decision) -> Decision:
     """Note the rows that the scales come from."""
