@@ -111,12 +111,18 @@ class NetworkRow:
         What a constant holds that TensorRT's parser makes up.
     own
         The tensor whose values it has itself, where that is another one: a pool's output.
+    fused
+        Whether it is predicted to be inside a fused kernel: EntropyCalibration and Legacy have no such row.
+    joins
+        Whether it is the output of a Concat, for which Legacy has no row.
     """
 
     name: str
     tensor: str = ""
     number: float = 0.0
     own: str = ""
+    fused: bool = False
+    joins: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ class NetworkRows:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "rows": [[row.name, row.tensor, row.number, row.own] for row in self.rows],
+            "rows": [[r.name, r.tensor, r.number, r.own, r.fused, r.joins] for r in self.rows],
             "left_out": [list(pair) for pair in self.left_out],
             "inner": list(self.inner),
         }
@@ -148,7 +154,10 @@ class NetworkRows:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NetworkRows:
         """Read what :meth:`to_json` returned."""
-        rows = tuple(NetworkRow(str(name), str(t), float(number), str(own)) for name, t, number, own in data["rows"])
+        rows = tuple(
+            NetworkRow(str(name), str(tensor), float(number), str(own), bool(fused), bool(joins))
+            for name, tensor, number, own, fused, joins in data["rows"]
+        )
         left_out = tuple((str(name), str(why)) for name, why in data["left_out"])
         return cls(rows, left_out, tuple(str(name) for name in data["inner"]))
 

@@ -282,19 +282,22 @@ class Numbers:
             found = dict(zip(once, pool.map(lambda pair: self.amax(*pair), once), strict=True))
         return [found[pair] for pair in wanted]
 
-    def network_thresholds(self, rows: Sequence[NetworkRow], state: SessionState) -> list[float]:
+    def network_thresholds(
+        self, rows: Sequence[NetworkRow], state: SessionState, *, shared: bool = True
+    ) -> list[float]:
         """Return the thresholds of rows of TensorRT's network, nan where a row has no data.
 
-        Stored constants of a layer (a Gemm's weights) are tensors there: the method for all holds for them.
+        Without ``shared``, a pool's output has the threshold of its own values. Stored constants of a layer (a Gemm's
+        weights) are tensors there: the method for all holds for them.
         """
-        wanted = [self._decides(row, state) for row in rows]
+        wanted = [self._decides(row, state, shared=shared) for row in rows]
         once = dict.fromkeys(wanted)
         self._merge_many(dict.fromkeys(source for source, _ in once if isinstance(source, str)))
         with ThreadPoolExecutor(available_cores()) as pool:
             found = dict(zip(once, pool.map(lambda pair: self._network_amax(*pair), once), strict=True))
         return [found[pair] for pair in wanted]
 
-    def _decides(self, row: NetworkRow, state: SessionState) -> tuple[str | float, Choice | Method]:
+    def _decides(self, row: NetworkRow, state: SessionState, *, shared: bool) -> tuple[str | float, Choice | Method]:
         """Return what a row's threshold follows from: a tensor or a number, and a choice or a method."""
         if not row.tensor:
             return row.number, state.method
@@ -302,7 +305,8 @@ class Numbers:
         if tensor is None or tensor.kind is TensorKind.WEIGHT:
             return row.tensor, state.method
         leader = self._graph.group_of(row.tensor)[0]
-        return leader, state.choices.get(leader, state.method)
+        decides = leader if shared else row.own or row.tensor
+        return decides, state.choices.get(leader, state.method)
 
     def _network_amax(self, source: str | float, intent: Choice | Method) -> float:
         if not isinstance(source, str):

@@ -32,6 +32,9 @@ __all__ = ["Reading"]
 NETWORK_ROWS_FROM, NETWORK_ROWS_BEFORE = (8, 0, 0), (9, 0, 0)
 """TensorRT versions whose rows are those of :attr:`ModelGraph.trt8`: run with 8.6.0, assumed for the others."""
 
+_AFTER_FUSION = frozenset({"EntropyCalibration", "LegacyCalibration"})
+"""Algorithms whose caches lack the rows inside fused kernels, and whose pools have scales of their own."""
+
 _ALGORITHMS = {"entropy": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
 
 
@@ -105,6 +108,8 @@ class Reading(SessionBase):
         ----------
         algorithm
             For the header; None: MinMaxCalibration where minmax is the method for all, else EntropyCalibration2.
+            For 8.x, EntropyCalibration and LegacyCalibration lack the rows that are predicted to lie inside fused
+            kernels, and their pools have scales of their own, as in TensorRT's caches.
         version
             TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``; None: the installed one's, or the last with
             calibrators. From 10 on, the row of a constant is called ``<constant>_output``, as in TensorRT's own
@@ -128,17 +133,17 @@ class Reading(SessionBase):
         names = self.row_names(rows)
         if not any(i not in self._state.excluded for i in range(self._state.position)):
             raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
+        algorithm = algorithm or self._algorithm
         if self._has_network_rows(version):
-            return CalibrationCache.build(
-                self._network_scales(rows), algorithm=algorithm or self._algorithm, version=version
-            )
+            scales = self._network_scales(rows, algorithm)
+            return CalibrationCache.build(scales, algorithm=algorithm, version=version)
         counted = zip(names, self.parts.numbers.histograms(names), strict=True)
         known = [name for name, histogram in counted if histogram.n_values or self.choice(name)]
         thresholds = self.parts.numbers.thresholds(known, self._state)
         constants = frozenset(constants_of(self.graph)) if parse_version(version) >= CONSTANT_ROWS_FROM else frozenset()
         rows_of = [constant_row(name) if name in constants else name for name in known]
         scales = {row: float(scale_of_amax(amax)) for row, amax in zip(rows_of, thresholds, strict=True)}
-        return CalibrationCache.build(scales, algorithm=algorithm or self._algorithm, version=version)
+        return CalibrationCache.build(scales, algorithm=algorithm, version=version)
 
     @property
     def _algorithm(self) -> str:
@@ -147,13 +152,18 @@ class Reading(SessionBase):
     def _has_network_rows(self, version: str) -> bool:
         return bool(self.graph.trt8.rows) and NETWORK_ROWS_FROM <= parse_version(version) < NETWORK_ROWS_BEFORE
 
-    def _network_scales(self, rows: str | Iterable[str]) -> dict[str, float]:
+    def _network_scales(self, rows: str | Iterable[str], algorithm: str) -> dict[str, float]:
         """Return row -> scale as TensorRT 8.6 names and orders them."""
+        before_fusion = algorithm not in _AFTER_FUSION
+        legacy = algorithm == "LegacyCalibration"
         wanted = self.graph.trt8.rows
+        if not before_fusion:
+            wanted = tuple(row for row in wanted if not (row.fused or (legacy and row.joins)))
         if not (isinstance(rows, str) and rows == "tensorrt"):
             names = frozenset(self.row_names(rows))
             wanted = tuple(row for row in wanted if (row.own or row.tensor) in names)
-        found = zip(wanted, self.parts.numbers.network_thresholds(wanted, self._state), strict=True)
+        thresholds = self.parts.numbers.network_thresholds(wanted, self._state, shared=before_fusion)
+        found = zip(wanted, thresholds, strict=True)
         return {row.name: float(scale_of_amax(amax)) for row, amax in found if not math.isnan(amax)}
 
     def left_out_rows(self, version: str | None = None) -> tuple[tuple[str, str], ...]:

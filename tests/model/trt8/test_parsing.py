@@ -43,6 +43,24 @@ def test_every_row_of_every_cache():
         assert facts.left_out == ()
 
 
+def test_every_row_of_the_caches_that_are_made_after_fusion():
+    """146 caches of EntropyCalibration and Legacy: the rules were made from them."""
+    n_caches = 0
+    for case in operators():
+        rows = load_graph(case.path).trt8.rows
+        for algorithm in ("entropy", "legacy"):
+            if algorithm in case.facts:
+                kept = [row.name for row in rows if not (row.fused or (algorithm == "legacy" and row.joins))]
+                assert kept == list(case.rows(algorithm)), (case.path.stem, algorithm)
+                n_caches += 1
+    for algorithm in ("entropy", "legacy"):
+        text = shared_path("data", "trt86", "models", f"lenet.{algorithm}.cache").read_text("utf-8")
+        kept = [row.name for row in load_graph(model_path()).trt8.rows if not row.fused]
+        assert kept == list(rows_of(text))
+        n_caches += 1
+    assert n_caches == 146
+
+
 @pytest.mark.parametrize(("cache", "n_rows"), [("lenet.entropy2", 18), ("lenet.minmax", 18)])
 def test_rows_of_a_model_with_a_dynamic_batch(cache, n_rows):
     """Its Flatten computes a shape: seven layers that a fixed batch would not have."""

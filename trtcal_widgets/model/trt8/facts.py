@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from trtcal_widgets.model.graph import NetworkRow, NetworkRows
+from trtcal_widgets.model.trt8.fusing import fused_tensors
 from trtcal_widgets.model.trt8.inner import inner_tensors
 from trtcal_widgets.model.trt8.network import Computed, OfGraph, OfNumber
 from trtcal_widgets.model.trt8.parsing import parse_network
-from trtcal_widgets.model.trt8.rows import network_entries, resolved
+from trtcal_widgets.model.trt8.rows import NetworkTensors, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -47,19 +48,23 @@ def network_rows(
     left_out: list[tuple[str, str]] = []
     computed: dict[str, Tensor] = {}
     known = frozenset(floats)
-    for entry in network_entries(net):
+    tensors = NetworkTensors(net)
+    fused = fused_tensors(tensors)
+    for entry in tensors.entries():
         source, value = resolved(entry.tensor)
+        inside = id(entry.own) in fused
+        joins = entry.own.layer is not None and entry.own.layer.kind == "CONCATENATION"
         if not entry.sure:
             left_out.append((_without_number(entry.name), net.unsure))
         elif isinstance(value, OfGraph) and value.name in known:
             own = resolved(entry.own)[1]
             other = own.name if isinstance(own, OfGraph) and own.name != value.name else ""
-            rows.append(NetworkRow(entry.name, value.name, own=other))
+            rows.append(NetworkRow(entry.name, value.name, own=other, fused=inside, joins=joins))
         elif isinstance(value, OfNumber):
-            rows.append(NetworkRow(entry.name, number=value.value))
+            rows.append(NetworkRow(entry.name, number=value.value, fused=inside))
         elif isinstance(value, Computed) and source.name not in types:
             computed[source.name] = source
-            rows.append(NetworkRow(entry.name, source.name))
+            rows.append(NetworkRow(entry.name, source.name, fused=inside))
         else:
             left_out.append((entry.name, "its values are not those of any ONNX operator"))
     opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=1)

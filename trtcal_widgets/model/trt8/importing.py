@@ -174,7 +174,7 @@ class Parser:
         """Add a layer that works value by value; ``op_type`` is the ONNX operator of the same meaning."""
         dtype = "bool" if op_type in _COMPARING else inputs[0].dtype
         value = Computed(op_type, tuple(inputs), attributes or {})
-        return self.net.tensor(kind, inputs, dtype, spread(*(t.dims for t in inputs)), value)
+        return self.net.tensor(kind, inputs, dtype, spread(*(t.dims for t in inputs)), value, detail=op_type)
 
     def identity(self, tensor: Tensor) -> Tensor:
         """Add an identity layer."""

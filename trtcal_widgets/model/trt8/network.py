@@ -97,7 +97,7 @@ class Tensor:
 
 @dataclass(eq=False)
 class Layer:
-    """One layer; ``detail`` tells transposing shuffles and broadcasting slices apart from others."""
+    """One layer; ``detail`` is ``transpose``, ``broadcast``, ``same``, or ONNX's operator of its meaning."""
 
     index: int
     kind: str

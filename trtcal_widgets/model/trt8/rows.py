@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.trt8.network import Layer, Network, Tensor, Value
 
-__all__ = ["Entry", "network_entries", "resolved"]
+__all__ = ["Entry", "NetworkTensors", "resolved"]
 
 _LEAVING = frozenset({"ITERATOR", "RECURRENCE", "TRIP_LIMIT"})
 _OF_CONSTANTS = frozenset(
@@ -54,11 +54,6 @@ class Entry:
     sure: bool
 
 
-def network_entries(net: Network) -> list[Entry]:
-    """Return the rows of a network in TensorRT's order: inputs first, then layer by layer."""
-    return list(_Rows(net).entries())
-
-
 def resolved(tensor: Tensor) -> tuple[Tensor, Value]:
     """Return where the values of a tensor come from, past everything that only moves them."""
     while isinstance(tensor.value, SameAs):
@@ -87,13 +82,21 @@ def _changes_nothing(layer: Layer) -> bool:
     return layer.detail == "same" or sum(d < 0 for d in before) <= 1
 
 
-class _Rows:
+class NetworkTensors:
+    """A network's tensors with their readers: what has a row, and whose values it holds.
+
+    Attributes
+    ----------
+    layers
+        The layers that lead to an output.
+    """
+
     def __init__(self, net: Network) -> None:
         self._net = net
-        self._layers = _live(net)
+        self.layers = _live(net)
         self._outputs = {id(tensor) for tensor in net.outputs}
         self._readers: dict[int, list[tuple[Layer, int]]] = {}
-        for layer in self._layers:
+        for layer in self.layers:
             for place, tensor in enumerate(layer.inputs):
                 if tensor is not None:
                     self._readers.setdefault(id(tensor), []).append((layer, place))
@@ -101,8 +104,24 @@ class _Rows:
         self._renamed: dict[int, str] = {}
         self._gone: set[int] = set()
         self._leaders: dict[int, Tensor] = {}
-        for layer in self._layers:
+        for layer in self.layers:
             self._look_at(layer)
+
+    def readers(self, tensor: Tensor) -> list[Layer]:
+        """Return the layers that read a tensor, also behind a shuffle that changes nothing."""
+        found = []
+        for layer, _ in self._readers.get(id(tensor), ()):
+            gone = layer.kind == "SHUFFLE" and id(layer.outputs[0]) in self._gone
+            found += self.readers(layer.outputs[0]) if gone else [layer]
+        return found
+
+    def is_output(self, tensor: Tensor) -> bool:
+        """Whether a tensor is an output of the network."""
+        return id(tensor) in self._outputs
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        """Whether a tensor is made of constants alone."""
+        return id(tensor) in self._constant
 
     def _look_at(self, layer: Layer) -> None:
         read = [tensor for tensor in layer.inputs if tensor is not None]
@@ -125,10 +144,11 @@ class _Rows:
         return self._leaders.get(id(tensor), tensor)
 
     def entries(self) -> Iterator[Entry]:
+        """Yield the rows in TensorRT's order: inputs first, then layer by layer."""
         for tensor in self._net.inputs:
             if tensor.dtype in FLOATS and id(tensor) in self._readers:
                 yield Entry(tensor.name, tensor, tensor, sure=True)
-        for layer in self._layers:
+        for layer in self.layers:
             if layer.in_loop or layer.kind in _LEAVING:
                 continue
             for tensor in layer.outputs:
