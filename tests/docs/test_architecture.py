@@ -15,6 +15,8 @@ ROOT = PAGE.parent.parent
 
 
 def test_every_path_on_the_page_exists():
+    if not (ROOT / "trtcal_widgets").is_dir():
+        pytest.skip("beside an installed wheel, where only a part of the repository is")
     text = PAGE.read_text("utf-8")
     paths = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*/?(?:\.\w+)?)`", text)) - {"core", "formats", "common", "session"}
     paths = {path for path in paths if "/" in path}
