@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.registry import FAILED, INTERRUPTED, Command, commands
+from trtcal_widgets.cli.terminal import Parser, complain
 from trtcal_widgets.cli.wording import in_options, options_of
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import TrtcalError
@@ -24,7 +25,7 @@ _DEBUG_HELP = "show the Python traceback of an error"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``trtcal`` with all of its commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="trtcal",
         description="Calibrate ONNX models to INT8 for NVIDIA TensorRT, and look into calibration caches.",
         epilog="Exit codes: 0 done, 1 diff found a difference or debug no plan, 2 wrong usage or an error, 130 stopped "
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
+def _add(subparsers: argparse._SubParsersAction[Parser], command: Command) -> None:
     examples = "\n".join(f"  {line}" for line in command.examples)
     sub = subparsers.add_parser(
         command.name,
@@ -83,13 +84,13 @@ def _guarded(arguments: argparse.Namespace) -> int:
         _give_up_stdout()
         return _BROKEN_PIPE
     except KeyboardInterrupt:
-        _complain("stopped by Ctrl-C")
+        complain("stopped by Ctrl-C")
         return INTERRUPTED
     except TrtcalError as error:
         if arguments.debug:
             raise
         typed = [value for value in vars(arguments).values() if isinstance(value, str)]
-        _complain(in_options(str(error), arguments.options, typed))
+        complain(in_options(str(error), arguments.options, typed))
         return FAILED
     except OSError as error:  # the disk that the output goes to is full, say
         if arguments.debug:
@@ -97,12 +98,12 @@ def _guarded(arguments: argparse.Namespace) -> int:
         where = f"{error.filename}: " if error.filename else ""
         if not error.filename:
             _give_up_stdout()
-        _complain(f"{where}{error.strerror or error}. Free some space, or check the path and its permissions.")
+        complain(f"{where}{error.strerror or error}. Free some space, or check the path and its permissions.")
         return FAILED
     except Exception as error:
         if arguments.debug:
             raise
-        _complain(
+        complain(
             f"unexpected {type(error).__name__}: {error}\n"
             "This is a fault in trtcal. Run it again with --debug and report the traceback."
         )
@@ -114,10 +115,6 @@ def _give_up_stdout() -> None:
     """Send what is left in stdout's buffer nowhere: Python would try again at its end, and exit with 120."""
     with contextlib.suppress(OSError, ValueError):  # stdout has no descriptor in a test or an embedding
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _complain(message: str) -> None:
-    print(f"trtcal: {message}", file=sys.stderr)
 
 
 def _make_output_lenient() -> None:

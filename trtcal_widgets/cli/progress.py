@@ -7,6 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.cli.terminal import note
 from trtcal_widgets.common.words import count_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class _Lines:
         self._next = done + (total / _LINES if total else max(1.0, done))
         name = f"{status.pass_name}: " if status.pass_name else ""
         left = f", {status.seconds_left:.1f} s left" if status.seconds_left and done != total else ""
-        print(f"{name}batch {done:,}{f' of {total:,}' if total else ''}{left}", file=sys.stderr, flush=True)
+        note(f"{name}batch {done:,}{f' of {total:,}' if total else ''}{left}")
 
     def close(self) -> None:
         """Nothing to put away."""
@@ -128,7 +129,7 @@ class _WorkLines:
     def show(self, done: int, total: int, what: str) -> None:  # noqa: ARG002 - called as the bar is
         if what != self._what:
             self._what = what
-            print(f"{what} ({total:,} steps)", file=sys.stderr, flush=True)
+            note(f"{what} ({total:,} steps)")
 
     def close(self) -> None:
         """Nothing to put away."""

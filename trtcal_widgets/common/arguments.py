@@ -7,10 +7,12 @@ argument nor what to pass.
 from __future__ import annotations
 
 import os
+import stat
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.words import shorten_middle
 from trtcal_widgets.errors import TrtcalError, UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +48,24 @@ def path_text(value: Any, what: str, error: type[TrtcalError] = UsageError) -> s
 def to_path(value: Any, what: str, error: type[TrtcalError] = UsageError) -> Path:
     """Return a path; see :func:`path_text`."""
     return Path(path_text(value, what, error))
+
+
+def is_folder(path: Path, error: type[TrtcalError]) -> bool | None:
+    """Return whether a path is a folder, None where nothing is there.
+
+    Raises
+    ------
+    TrtcalError
+        ``error``, if the path cannot be looked at: its name is too long, a folder on the way is closed to us.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as cause:
+        why = (cause.strerror if isinstance(cause, OSError) else None) or str(cause)
+        shown = shorten_middle(str(path), 200)
+        raise error(f"{shown} cannot be looked at: {why}. Check the path and its permissions") from cause
 
 
 def number(value: Any, what: str) -> float:

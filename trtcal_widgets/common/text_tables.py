@@ -12,7 +12,7 @@ from trtcal_widgets.common.words import display_width, printable, shorten_middle
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_MIN_NAME = 20
+_MIN_NAME, _MAX_NAME = 20, 200
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Column:
 def table_lines(names: Sequence[str], columns: Sequence[Column], *, title: str = "tensor") -> Iterator[str]:
     """Yield the lines of a table whose first column holds tensor names.
 
-    On a terminal a name that does not fit is cut in the middle; in a file or a pipe it is whole.
+    A name of more than 200 characters is cut in the middle; on a terminal every one that does not fit.
     """
     widths = [max(map(display_width, (column.title, *column.cells))) for column in columns]
-    shown = [printable(name) for name in names]
+    shown = [shorten_middle(printable(name), _MAX_NAME) for name in names]
     if sys.stdout.isatty():
         room = shutil.get_terminal_size().columns - sum(width + 2 for width in widths)
         shown = [shorten_middle(name, max(room, _MIN_NAME)) for name in shown]

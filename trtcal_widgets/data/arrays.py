@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.arguments import to_path
+from trtcal_widgets.common.damage import check_expansion, damage_as
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import common_length, describe_array, input_name, ready, to_array
 from trtcal_widgets.data.thumbnails import fed_thumbnails
@@ -26,13 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _NPY_MAGIC = b"\x93NUMPY"
+_UNCOMPRESSED = "An honest one can be written uncompressed (np.savez): it is then read from the disk, piece by piece"
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 """A zip member's local header: signature, then the lengths of the name and of the extra field."""
-
-_DAMAGED = (
-    ValueError, EOFError, SyntaxError, KeyError, struct.error, zlib.error, zipfile.BadZipFile,
-    RuntimeError, NotImplementedError,  # encrypted, or a compression that zipfile does not know
-)  # fmt: skip
 
 
 def open_npy(path: Path) -> NDArray[Any]:
@@ -62,6 +59,7 @@ def open_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    check_expansion(path, member.file_size, f"array {member.filename!r}", DataError, advice=_UNCOMPRESSED)
     with archive.open(member) as stream:
         if member.compress_type == zipfile.ZIP_STORED:
             shape, fortran, dtype = _npy_header(stream)
@@ -69,6 +67,17 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> ND
                 begins = _data_offset(path, member) + stream.tell()
                 return np.memmap(path, dtype, "r", begins, shape, "F" if fortran else "C")
             stream.seek(0)
+        shape, _, dtype = _npy_header(stream)
+        if dtype.hasobject:
+            stream.seek(0)
+            return np.lib.format.read_array(stream, allow_pickle=False)  # which says why not
+        promised = stream.tell() + math.prod(shape) * dtype.itemsize
+        if promised != member.file_size:
+            raise DataError(
+                f"{path}: the header of {member.filename!r} promises {promised:,} bytes, and the archive says that it "
+                f"has {member.file_size:,}: it is damaged; write it again"
+            )
+        stream.seek(0)
         return np.lib.format.read_array(stream, allow_pickle=False)
 
 
@@ -102,13 +111,16 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(f"There is no file {path}; check the path") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    except _DAMAGED as error:
+    except DataError:
+        raise
+    except Exception as error:
         if "pickle" in str(error).lower() or "python objects" in str(error).lower():
             raise DataError(
                 f"{path} holds pickled Python objects, which are not loaded because a pickle can run any code; "
                 "save plain arrays of numbers instead, without dtype=object"
             ) from error
-        raise DataError(f"{path} is damaged or no NumPy file ({error}); write it again") from error
+        with damage_as(DataError, f"{path} is damaged or no NumPy file", "Write it again"):
+            raise
 
 
 _UNNAMED_IN_NPZ = "arr_0"

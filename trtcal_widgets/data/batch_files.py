@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import ready
 from trtcal_widgets.data.thumbnails import fed_thumbnails
@@ -109,7 +110,7 @@ def find_batch_files(folder: Path) -> list[Path]:
 
     Raises DataError if a number is missing between the first and the last, or occurs twice.
     """
-    if not folder.is_dir():
+    if not is_folder(folder, DataError):
         return []
     numbered = sorted(
         (int(match[1] or match[2]), path)

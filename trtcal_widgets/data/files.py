@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.arguments import is_folder, kind_of
 from trtcal_widgets.data.convert import describe_array
 from trtcal_widgets.errors import DataError, UsageError
 
@@ -49,9 +49,10 @@ def find_files(folder: Path, pattern: str | None, *, recursive: bool) -> list[Pa
     """
     if not isinstance(pattern, (str, type(None))):
         raise UsageError(f"pattern is text such as '*.jpg', not {kind_of(pattern)}")
-    if not folder.exists():
+    found_there = is_folder(folder, DataError)
+    if found_there is None:
         raise DataError(f"There is no folder {folder}; check the path")
-    if not folder.is_dir():
+    if not found_there:
         raise DataError(f"{folder} is a file, not a folder of images; give the folder that holds it")
     found, others = _walk(folder, pattern, recursive=recursive)
     if not found:

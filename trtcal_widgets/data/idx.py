@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from trtcal_widgets.common.arguments import one_of, to_path, whole_number
+from trtcal_widgets.common.damage import check_expansion, most_expanded
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, input_name
 from trtcal_widgets.data.pixels import PerChannel, normalisation
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_AXES = 32
+_UNZIP = "Fetch it again, or unpack it and give the unpacked file"
 
 
 @dataclass(frozen=True)
@@ -186,11 +188,17 @@ def _read_header(stream: IO[bytes], path: Path) -> _Header:
 def _read_values(stream: IO[bytes], header: _Header, path: Path, *, mapped: bool) -> NDArray[Any]:
     wanted = math.prod(header.shape) * header.dtype.itemsize
     begins = 4 + 4 * len(header.shape)
+    text = "x".join(map(str, header.shape))
     if mapped:
         found = path.stat().st_size - begins
     else:
-        raw = _read_at_most(stream, wanted + 1)
+        limit = most_expanded(path)
+        raw = _read_at_most(stream, min(wanted, limit) + 1)
         found = len(raw)
+        if wanted > limit < found:
+            check_expansion(
+                path, wanted, f"what its header says, {'x'.join(map(str, header.shape))},", DataError, advice=_UNZIP
+            )
     text = "x".join(map(str, header.shape))
     if found < wanted:
         raise DataError(

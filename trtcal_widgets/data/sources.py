@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.data.arrays import ArrayBatches
 from trtcal_widgets.data.base import Source
 from trtcal_widgets.data.batch_files import BatchFiles, find_batch_files
@@ -61,9 +62,10 @@ def as_source(data: Any, **options: Any) -> Source:
 
 def _maker_of_path(path: Path) -> Callable[..., Source]:
     suffix = path.suffix.lower()
-    if path.is_dir():
+    folder = is_folder(path, DataError)
+    if folder:
         return BatchFiles if find_batch_files(path) else ImageFolder
-    if not path.exists():
+    if folder is None:
         raise DataError(f"There is no file or folder {path}; check the path")
     if suffix in (".npy", ".npz"):
         return ArrayBatches
@@ -134,7 +136,7 @@ def _is_image_folder(data: Any) -> bool:
     if not isinstance(data, (str, os.PathLike)):
         return False
     path = Path(data)
-    return path.is_dir() and not find_batch_files(path)
+    return bool(is_folder(path, DataError)) and not find_batch_files(path)
 
 
 def _input(graph: ModelGraph, name: str) -> TensorInfo:

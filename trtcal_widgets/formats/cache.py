@@ -150,7 +150,7 @@ class CalibrationCache:
         UsageError
             For an unknown algorithm or version.
         """
-        return cls._build(header_text(algorithm, version or default_version()), scales)
+        return cls._build(header_text(algorithm, default_version() if version is None else version), scales)
 
     @classmethod
     def build_legacy(

@@ -167,7 +167,9 @@ def _version_or_none(digits: str) -> Version | None:
     return parse_version_int(int(digits))
 
 
-DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
+DECIMAL = re.compile(
+    r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?(?:inf(?:inity)?|nan)", re.IGNORECASE
+)
 """A decimal number as C++ and Python both read it (Python's ``float`` alone would take ``1_0``)."""
 
 

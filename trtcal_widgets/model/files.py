@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.errors import ModelError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def read_proto(path: str | os.PathLike[str]) -> tuple[ModelProto, str]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
+    if is_folder(path, ModelError):
         found = sorted(p.name for p in path.glob("*.onnx"))[:5]
         hint = f"; it holds {', '.join(found)}" if found else ""
         raise ModelError(f"{path} is a folder; give the .onnx file itself{hint}")

@@ -6,17 +6,17 @@ that does not have the model file. :mod:`trtcal_widgets.model.load` makes these 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from itertools import repeat
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.errors import ModelError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "FLOAT_DTYPES",
@@ -83,6 +83,51 @@ class TensorInfo:
     def is_float(self) -> bool:
         """Whether the tensor holds floating-point values, so that it has a range."""
         return self.dtype in FLOAT_DTYPES
+
+
+def check_facts(data: Any) -> None:
+    """Refuse JSON that no :meth:`ModelGraph.to_json` has made: everything after it trusts the facts.
+
+    Raises
+    ------
+    ModelError
+        If a field is missing, of another type, or points to a node or tensor that is not there.
+    """
+
+    def demand(holds: object, what: str) -> None:
+        if not holds:
+            raise ModelError(f"the facts of a model are damaged: {what}")
+
+    def texts(values: Any) -> bool:
+        return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+    demand(isinstance(data, Mapping), "they are no object")
+    demand(all(isinstance(data.get(key), str) for key in ("name", "sha256")), "its name or hash is no text")
+    demand(type(data.get("opset")) is int, "its opset is no number")
+    demand(isinstance(data.get("metadata"), Mapping), "its metadata are no object")
+    demand(all(map(isinstance, data["metadata"].values(), repeat(str))), "its metadata hold other things than texts")
+    nodes, tensors = data.get("nodes"), data.get("tensors")
+    demand(isinstance(nodes, list) and isinstance(tensors, list), "nodes or tensors are no list")
+    for node in nodes:
+        demand(isinstance(node, list) and len(node) == 5 and texts(node[:3]), f"a node is {str(node)[:60]}")
+        demand(texts(node[3]) and texts(node[4]), f"a node reads or makes {str(node[3:])[:60]}")
+    kinds = {kind.value for kind in TensorKind}
+    for tensor in tensors:
+        demand(isinstance(tensor, list) and len(tensor) == 7, f"a tensor is {str(tensor)[:60]}")
+        name, kind, dtype, shape, producer, consumers, is_output = tensor
+        demand(texts([name, kind, dtype]) and kind in kinds, f"a tensor is {str(tensor)[:60]}")
+        dims = shape is None or (isinstance(shape, list) and all(d is None or type(d) in (int, str) for d in shape))
+        demand(dims, f"tensor {name!r} has the shape {str(shape)[:60]}")
+        demand(type(producer) is int and -1 <= producer < len(nodes), f"tensor {name!r} is made by {producer!r}")
+        places = isinstance(consumers, list) and all(type(c) is int and 0 <= c < len(nodes) for c in consumers)
+        demand(places and type(is_output) is bool, f"tensor {name!r} is read by {str(consumers)[:60]}")
+    known = {tensor[0] for tensor in tensors}
+    demand(len(known) == len(tensors), "two tensors have one name")
+    demand(all(name in known for node in nodes for name in node[4] if name), "a node makes a tensor that is not listed")
+    for key in ("groups", "passing"):
+        groups = data.get(key, [])
+        listed = isinstance(groups, list) and all(texts(group) and set(group) <= known for group in groups)
+        demand(listed and (key != "groups" or key in data), f"its {key} are no lists of its tensors")
 
 
 @dataclass(frozen=True)
@@ -154,6 +199,11 @@ class NetworkRows:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NetworkRows:
         """Read what :meth:`to_json` returned."""
+        with damage_as(ModelError, "the facts of a model are damaged", "Record the session again"):
+            return cls._from_json(data)
+
+    @classmethod
+    def _from_json(cls, data: Mapping[str, Any]) -> NetworkRows:
         rows = tuple(
             NetworkRow(str(name), str(tensor), float(number), str(own), bool(fused), bool(joins))
             for name, tensor, number, own, fused, joins in data["rows"]
@@ -293,6 +343,7 @@ class ModelGraph:
         """
         from trtcal_widgets.model.kinds import find_groups
 
+        check_facts(data)
         nodes = tuple(
             NodeInfo(i, name, op, domain, tuple(ins), tuple(outs))
             for i, (name, op, domain, ins, outs) in enumerate(data["nodes"])

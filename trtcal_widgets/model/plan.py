@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.errors import ModelError, UsageError
 
@@ -121,7 +122,7 @@ class PrecisionPlan:
         UsageError
             If the text is not a plan; the message says what is wrong with it.
         """
-        try:
+        with damage_as(UsageError, "this is not a precision plan", "Give a file that PrecisionPlan.save wrote"):
             data: Any = json.loads(text)
             known = data["format"] == _FORMAT and data["format_version"] <= _FORMAT_VERSION
             plan = cls(
@@ -131,10 +132,6 @@ class PrecisionPlan:
                 reasons=MappingProxyType({str(k): str(v) for k, v in data["reasons"].items()}),
                 model_sha256=str(data["model_sha256"]),
             )
-        except UsageError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"this is not a precision plan ({type(error).__name__}: {error})") from error
         if not known:
             raise UsageError("this JSON is not a precision plan that this version can read")
         return plan

@@ -11,6 +11,7 @@ from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
 from trtcal_widgets.cli.progress import done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
+from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.formats.cache import DEFAULT_VERSION
 from trtcal_widgets.formats.header import header_text
@@ -92,7 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
         range_mode=arguments.range,
         method=method,
     ) as session:
-        print(f"{printable(graph.name)}: {count_of(len(session.calibrated), 'tensor')}, {printable(source.describe())}")
+        say(f"{printable(graph.name)}: {count_of(len(session.calibrated), 'tensor')}, {printable(source.describe())}")
         if not _complete(session):
             return _interrupted(session, arguments, output)
         return _finish(session, source, arguments, output)
@@ -132,7 +133,7 @@ def _interrupted(session: CalibrationSession, arguments: argparse.Namespace, out
         )
     elif session.status.recorded:
         lines.append("Add --session FILE to keep the batches that are done, or --batches N to use fewer.")
-    print("\n".join(lines), file=sys.stderr)
+    note("\n".join(lines))
     return INTERRUPTED
 
 
@@ -142,25 +143,25 @@ def _finish(session: CalibrationSession, source: Source, arguments: argparse.Nam
     cache.write(output)
     if session.status.dropped:
         dropped = count_of(session.status.dropped, "sample")
-        print(
+        say(
             f"{dropped} left out: they do not fill a batch, and TensorRT takes whole batches only; "
             "--last pad or --last keep uses them"
         )
     for _, reason in getattr(source, "skipped", ()):  # it names the file
-        print(f"skipped: {printable(reason)}")
+        say(f"skipped: {printable(reason)}")
     warnings = list(warning_lines(session))
     if warnings:
-        print("worth a look:")
-        print("\n".join(warnings))
-    print(
+        say("worth a look:")
+        say("\n".join(warnings))
+    say(
         f"{'replaced' if replaced else 'wrote'} {printable(str(output))}: {cache.header}, "
         f"{count_of(len(cache.rows), 'row')}, from {done_text(session.status)}"
     )
     for line in left_out_lines(session, arguments.trt_version):
-        print(line)
+        say(line)
     if arguments.session:
         session.save(arguments.session)
-        print(f"saved the session to {printable(arguments.session)}")
+        say(f"saved the session to {printable(arguments.session)}")
     return OK
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.cli.commands.qdq import add_qdq_arguments, check_only_qdq, convert_to_qdq
 from trtcal_widgets.cli.outputs import Output, check_outputs, table_kind
 from trtcal_widgets.cli.registry import OK, Command
+from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import ExportError
@@ -75,12 +76,12 @@ def _run(arguments: argparse.Namespace) -> int:
     write_atomic(output, data)
     kept = scales_from_bytes(data, source=arguments.output).amax
     skipped = [name for name in table.amax if name not in kept]
-    print(
+    say(
         f"{printable(str(output))}: {describe_format(arguments.to)}, "
         f"{count_of(len(kept), 'tensor')}, from {printable(arguments.file)}"
     )
     if skipped:
-        print(f"left out: {', '.join(printable(name) for name in skipped)}")
+        say(f"left out: {', '.join(printable(name) for name in skipped)}")
     return OK
 
 

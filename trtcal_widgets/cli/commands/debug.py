@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_siz
 from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output, check_outputs, is_kind
 from trtcal_widgets.cli.progress import show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
+from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import UsageError
@@ -98,12 +98,12 @@ def _run(arguments: argparse.Namespace) -> int:
         )
         result = search.run()
         ranking = simulation.isolated(evaluation, control=control) if not search.ranking else search.ranking
-    print("\n".join(_ranking_lines(ranking)))
-    print("\n".join(_result_lines(result)))
+    say("\n".join(_ranking_lines(ranking)))
+    say("\n".join(_result_lines(result)))
     replaced = [printable(name) for name in simulation.outputs if name not in simulation.judged]
     if replaced and simulation.judged:
         judged = ", ".join(map(printable, simulation.judged))
-        print(f"compared with FP32 by {judged}: {', '.join(replaced)} cannot be compared value by value")
+        say(f"compared with FP32 by {judged}: {', '.join(replaced)} cannot be compared value by value")
     return _write(arguments, simulation, result)
 
 
@@ -208,13 +208,13 @@ def _write(arguments: argparse.Namespace, simulation: Any, result: SearchResult)
     if arguments.plan:
         result.plan.save(arguments.plan)
         kept, moved = len(result.plan.keep), len(result.plan.amax)
-        print(f"wrote {arguments.plan}: {count_of(kept, 'layer')} kept, {count_of(moved, 'scale')} changed")
+        say(f"wrote {arguments.plan}: {count_of(kept, 'layer')} kept, {count_of(moved, 'scale')} changed")
     if arguments.qdq:
         built = build_qdq(simulation.model, simulation.scales, placement=arguments.placement, plan=result.plan)
         built.write(arguments.qdq)
-        print(f"wrote {arguments.qdq}: {built.report.summary()}")
+        say(f"wrote {arguments.qdq}: {built.report.summary()}")
     if not result.met:
-        print(f"trtcal: no plan was found that reaches {result.goal:.4f}", file=sys.stderr)
+        note(f"trtcal: no plan was found that reaches {result.goal:.4f}")
         return DIFFERENT
     return OK
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.cli.progress import show_progress
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.results import session_table
+from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import ExportError, MissingDependencyError, TrtcalError
@@ -59,13 +60,13 @@ def _place_notebook(folder: Path, *, force: bool) -> Path:
     target = folder / _NOTEBOOK
     if target.exists() and not force:
         same = read_whole(target, error=TrtcalError, what="the notebook") == fresh
-        print(
+        say(
             f"{target} is there already"
             + ("." if same else " and was changed: it is kept. --force replaces it by a fresh copy.")
         )
         return target
     write_atomic(target, fresh)
-    print(f"wrote {target}")
+    say(f"wrote {target}")
     return target
 
 
@@ -86,7 +87,7 @@ def _open(notebook: Path) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         # Containers run as root, where JupyterLab would refuse to start.
         command.insert(3, "--allow-root")
-    print("starting JupyterLab; Ctrl-C here ends it", flush=True)
+    say("starting JupyterLab; Ctrl-C here ends it", flush=True)
     process = subprocess.Popen(command)  # noqa: S603 - our own interpreter and a path that we wrote
     try:
         return process.wait()
@@ -111,9 +112,9 @@ def _headless(folder: Path) -> int:
         cache.write(folder / _CACHE)
         write_atomic(folder / _PICTURE, explorer_picture(session))
         for line in session_table(session):
-            print(line)
-    print(f"\nwrote {printable(str(folder / _CACHE))}: {cache.header}, {count_of(len(cache.rows), 'row')}")
-    print(f"wrote {printable(str(folder / _PICTURE))}")
+            say(line)
+    say(f"\nwrote {printable(str(folder / _CACHE))}: {cache.header}, {count_of(len(cache.rows), 'row')}")
+    say(f"wrote {printable(str(folder / _PICTURE))}")
     return OK
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.commands.show import finite
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
+from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.errors import UsageError
@@ -53,10 +54,10 @@ def _run(arguments: argparse.Namespace) -> int:
     rest_differs = not arguments.scales_only and (found.header_differs or found.order_differs)
     if arguments.json:
         same = not (scales_differ or rest_differs)
-        print(json.dumps(_as_json(found, changed, a, b, same=same), indent=1, allow_nan=False))
+        say(json.dumps(_as_json(found, changed, a, b, same=same), indent=1, allow_nan=False))
     else:
         for line in _lines(found, changed, a, b):
-            print(line)
+            say(line)
     return DIFFERENT if scales_differ or rest_differs else OK
 
 

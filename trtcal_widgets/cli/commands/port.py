@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.outputs import REPORT, Output, check_outputs, table_kind
 from trtcal_widgets.cli.registry import OK, Command
+from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.formats.reading import ScaleTable, read_scale_file
@@ -38,8 +39,8 @@ def _run(arguments: argparse.Namespace) -> int:
     result.write(output)
     if arguments.json:
         write_atomic(arguments.json, (result.report.to_json() + "\n").encode())
-    print(result.report.to_text())
-    print(f"\nwritten: {printable(str(output))}")
+    say(result.report.to_text())
+    say(f"\nwritten: {printable(str(output))}")
     return OK
 
 

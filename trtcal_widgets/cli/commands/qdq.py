@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.outputs import QDQ_MODEL, REPORT, Output, check_outputs
 from trtcal_widgets.cli.registry import OK
+from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.errors import ExportError, UsageError
@@ -71,6 +72,6 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
     files = result.write(output)
     if arguments.report:
         write_atomic(arguments.report, (result.report.to_json() + "\n").encode())
-    print(result.report.to_text())
-    print(f"\nwritten: {', '.join(printable(str(file)) for file in files)}")
+    say(result.report.to_text())
+    say(f"\nwritten: {', '.join(printable(str(file)) for file in files)}")
     return OK

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
 from trtcal_widgets.cli.registry import OK, Command
+from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.words import count_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> int:
             session, output, hazards=hazards, plan=plan, title=arguments.title or None, n_worst=arguments.worst
         )
     severe = sum(hazard.severity == "severe" for hazard in hazards)
-    print(f"wrote {output}: {count_of(len(hazards), 'hazard')}, {severe:,} severe")
+    say(f"wrote {output}: {count_of(len(hazards), 'hazard')}, {severe:,} severe")
     return OK
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.registry import OK, Command
+from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.cache import CalibrationCache, header_fits
@@ -42,10 +43,10 @@ def _run(arguments: argparse.Namespace) -> int:
     if version and isinstance(file, CalibrationCache):
         verdict = header_fits(file, version, file.algorithm).message
     if arguments.json:
-        print(json.dumps(_as_json(file, names, verdict), indent=1, allow_nan=False))
+        say(json.dumps(_as_json(file, names, verdict), indent=1, allow_nan=False))
         return OK
     for line in _lines(file, names, verdict):
-        print(line)
+        say(line)
     return OK
 
 
