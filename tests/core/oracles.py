@@ -1,7 +1,8 @@
 """What the core must agree with: naive loops written from the description of the algorithm, one value at a time.
 
-Nothing here imports the package. Counting and the exact divergence use Python's integers and fractions, so that a tie
-of the description is a tie here; the curve over all candidates is the same loop compiled, because it is long.
+Nothing here imports the package. Counting and the exact divergence use Python's integers and fractions; ties are broken
+by the plain float64 sum, as TensorRT breaks them. The curve over all candidates is the same loop compiled, because it
+is long.
 """
 
 from __future__ import annotations
@@ -107,8 +108,29 @@ def exact_divergence(counts, i):
     return math.fsum(terms)
 
 
+def plain_divergence(counts, i):
+    """KL(P || Q) of one candidate as TensorRT adds it up: float64, term after term from bin 0 on, uncompensated."""
+    h = [float(c) for c in counts]
+    h[0] = h[1]
+    total = sum(h)
+    kept = sum(h[:i])
+    if total > kept and (h[i - 1] == 0 or sum(1 for c in h[:i] if c) == 1):
+        return math.inf
+    levels = {}
+    for j in range(i):
+        if h[j]:
+            levels.setdefault(LEVELS * j // i, []).append(h[j])
+    divergence = 0.0
+    for j in range(i):
+        if h[j]:
+            p = (h[j] + (total - kept if j == i - 1 else 0.0)) / total
+            level = levels[LEVELS * j // i]
+            divergence += p * math.log(p / (sum(level) / (len(level) * kept)))
+    return max(divergence, 0.0)
+
+
 def entropy_pick(counts):
-    """The last i with the smallest divergence; 2048 where all are infinite.
+    """The last i with the smallest divergence, summed plainly; 2048 where all are infinite.
 
     The compiled loop's rounding is far below 1e-9, so the smallest is among the candidates so close to its minimum.
     """
@@ -116,8 +138,8 @@ def entropy_pick(counts):
     if not math.isfinite(curve.min()):
         return BINS
     close = [int(i) + FIRST for i in np.flatnonzero(curve <= curve.min() + 1e-9)]
-    exact = {i: exact_divergence(counts, i) for i in close}
-    return max(i for i in close if exact[i] == min(exact.values()))
+    plain = {i: plain_divergence(counts, i) for i in close}
+    return max(i for i in close if plain[i] == min(plain.values()))
 
 
 def entropy_amax(bin_range, pick):

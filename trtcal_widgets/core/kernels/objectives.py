@@ -115,10 +115,10 @@ def entropy_objective(h: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @compiled()
 def kl_divergence(h: NDArray[np.float64], i: int) -> float:
-    """Return KL(P_i || Q_i) of one candidate by the direct sum, as exactly as float64 holds it.
+    """Return KL(P_i || Q_i) of one candidate by the direct sum, term by term from bin 0 on, in float64.
 
-    It is exactly 0 where P equals Q, and the sum is compensated (Neumaier 1974), so that candidates whose terms are
-    the same in another order come out the same: ties are ties.
+    The plain sum is TensorRT's, and so its rounding decides where candidates are equal but for the order of their
+    terms: of 124 rows with such ties that TensorRT 8.6.0 wrote it picks all, a compensated or exact sum 123.
     """
     total = 0.0
     kept = 0.0
@@ -128,7 +128,6 @@ def kl_divergence(h: NDArray[np.float64], i: int) -> float:
             kept += h[j]
     clipped = total - kept
     divergence = 0.0
-    lost = 0.0
     left = 0
     for level in range(N_LEVELS):
         right = ((level + 1) * i + N_LEVELS - 1) >> _LOG2_LEVELS
@@ -144,16 +143,9 @@ def kl_divergence(h: NDArray[np.float64], i: int) -> float:
                     return np.inf
                 # Each rounded once, so that equal fractions are equal numbers and their logarithm is 0.
                 p /= total
-                q = mass / (occupied * kept)
-                term = p * np.log(p / q)
-                sum_ = divergence + term
-                if abs(divergence) >= abs(term):
-                    lost += (divergence - sum_) + term
-                else:
-                    lost += (term - sum_) + divergence
-                divergence = sum_
+                divergence += p * np.log(p / (mass / (occupied * kept)))
         left = right
-    return max(divergence + lost, 0.0)
+    return max(divergence, 0.0)
 
 
 @compiled()
