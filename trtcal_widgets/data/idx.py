@@ -136,7 +136,7 @@ class IdxImages:
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read an IDX file, gzipped or not.
 
-    Returns: the array as the file's header describes it, in the machine's byte order, read-only. A file of bytes that
+    Returns the array as the file's header describes it, in the machine's byte order, read-only. A file of bytes that
     is not gzipped is memory-mapped. Raises DataError if the file is missing, no IDX file, truncated, or longer than its
     header says.
     """

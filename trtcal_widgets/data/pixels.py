@@ -274,7 +274,7 @@ class Normalisation:
     def apply(self, pixels: NDArray[Any], layout: Literal["NCHW", "NHWC"]) -> NDArray[Any]:
         """Normalise ``pixels`` [N,H,W,C] of any number type.
 
-        Returns: a new contiguous array of :attr:`dtype`, [N,C,H,W] or [N,H,W,C].
+        Returns a new contiguous array of :attr:`dtype`, [N,C,H,W] or [N,H,W,C].
         """
         if pixels.dtype != np.uint8:
             fed = self._formula(pixels)

@@ -25,8 +25,8 @@ def fed_thumbnails(feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[np.uint8]]
     """Return a picture per sample of the first input that looks like images.
 
     ``feeds``: input name -> array with samples on the first axis. Images are [N,1|3,H,W] or [N,H,W,1|3], H and W at
-    least 8. Returns: list of uint8 [height, width, 3], the longest side at most 48; empty where nothing looks like
-    images. Values in 0…1 or 0…255 are shown as they are, others stretched from the sample's smallest to its largest.
+    least 8. Pictures are uint8 [height, width, 3], the longest side at most 48; none where nothing looks like images.
+    Values in 0…1 or 0…255 are shown as they are, others stretched from the sample's smallest to its largest.
     """
     for array in feeds.values():
         images = _as_nhwc(array)

@@ -44,11 +44,11 @@ _MOST = 8
 
 
 def derived_tensors(model: OnnxModel) -> dict[str, tuple[str, Step]]:
-    """Return the tensors of a model that are made of one other tensor, value by value.
+    """Return the tensors that are made of one other tensor, value by value: name -> (the tensor that is read, step).
 
-    ``model``: its stored constants are read where they have one value. Returns: tensor name -> (the tensor that is
-    read, step), in graph order. A step's ``parent`` counts the tensors that are made of the one that is read, from 1
-    and in this order; 0 is that one itself. Only float32 activations are among them, and no output of the graph.
+    In graph order; stored constants are read where they have one value. A step's ``parent`` counts the tensors that are
+    made of the one that is read, from 1 and in this order; 0 is that one itself. Only float32 activations are among
+    them, and no output of the graph.
     """
     search = _Search(model)
     for node in model.graph.nodes:

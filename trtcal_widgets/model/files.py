@@ -36,9 +36,8 @@ _OTHER_FORMATS = (
 
 
 def read_proto(path: str | os.PathLike[str]) -> tuple[ModelProto, str]:
-    """Parse a model file without its external data.
+    """Parse a model file without its external data; the second is the hexadecimal SHA-256 of its bytes.
 
-    ``path``: the ``.onnx`` file. Returns: proto, sha256: The model, and the hexadecimal hash of the file's bytes.
     Raises ModelError if the file is missing, unreadable, not ONNX, cut short, or has no nodes.
     """
     import onnx
@@ -147,7 +146,7 @@ def check_external_data(proto: ModelProto, path: Path) -> int:
     """Check that every external tensor's bytes are there.
 
     ``proto``: the model, read without its external data. ``path``: where it was read from: external data lie relative
-    to its folder. Returns: how many bytes of tensor data lie outside the model file. Raises ModelError if a data file
+    to its folder. Returns how many bytes of tensor data lie outside the model file. Raises ModelError if a data file
     is missing, too short, or named outside the model's folder.
     """
     import onnx

@@ -35,8 +35,8 @@ def constant_values(model: OnnxModel) -> Iterator[tuple[str, NDArray[np.generic]
 def computed_constants(model: OnnxModel, names: Iterable[str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """Compute constants that the file does not store, with ONNX Runtime on the CPU.
 
-    ``names``: float constants or weights that nodes make of other constants. Yields: (name, array): In the order asked
-    for; bfloat16 comes as float32.
+    ``names``: float constants or weights that nodes make of other constants; they come in this order, bfloat16 as
+    float32.
     """
     wanted = list(names)
     if not wanted:

@@ -39,9 +39,9 @@ UNKNOWN = TensorType("", None)
 def infer_types(proto: ModelProto, folder: Path) -> dict[str, TensorType]:
     """Find the type and shape of every tensor of the main graph.
 
-    ``proto``: the model, read without its external data. Returns: tensor name -> type, by ONNX's shape inference, and
-    where that leaves an element type unknown, by ONNX Runtime's. A tensor that neither can type (behind an operator of
-    an unknown domain) is missing.
+    ``proto``: the model, read without its external data. What comes back is tensor name -> type, by ONNX's shape
+    inference, and where that leaves an element type unknown, by ONNX Runtime's. A tensor that neither can type (behind
+    an operator of an unknown domain) is missing.
     """
     small = skeleton(proto, folder)
     types = _by_onnx(small)

@@ -164,7 +164,7 @@ def join(
 ) -> tuple[tuple[str, ...], ...]:
     """Join the first input and the first output of some nodes into sets of calibrated tensors.
 
-    ``nodes``: all nodes in topological order. ``joining``: indices of the nodes that join. Returns: sets of two and
+    ``nodes``: all nodes in topological order. ``joining``: indices of the nodes that join. Returns sets of two and
     more in graph order, and so with the most upstream member, the leader, first.
     """
     leader: dict[str, str] = {}

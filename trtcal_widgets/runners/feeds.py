@@ -42,8 +42,8 @@ def describe_input(tensor: TensorInfo) -> str:
 def check_feeds(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
     """Return the feeds by the model's own input names, cast where nothing is lost.
 
-    ``feeds``: input name -> array; :data:`~trtcal_widgets.data.base.ONLY_INPUT` stands for the only input. Returns: one
-    C-contiguous array per model input, in the model's order. Raises DataError if a name, dtype or shape does not fit;
+    ``feeds``: input name -> array; :data:`~trtcal_widgets.data.base.ONLY_INPUT` stands for the only input. What
+    comes back is C-contiguous and in the model's order. Raises DataError if a name, dtype or shape does not fit;
     the message says what the model takes and how to convert.
     """
     named = _by_name(graph, feeds)

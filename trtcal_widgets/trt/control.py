@@ -153,8 +153,8 @@ def make_monitor(
     TensorRT swallows what a monitor raises and then stops the build without a word, so exceptions are kept.
 
     ``trt``: a TensorRT module that has ``IProgressMonitor``. ``report``: called with a :class:`Progress`, perhaps from
-    TensorRT's own threads. ``check``: called at every step; the build stops if it raises. Returns: (monitor,
-    raise_if_failed): The object for ``IBuilderConfig.progress_monitor``, and a function that raises what was kept.
+    TensorRT's own threads. ``check``: called at every step; the build stops if it raises. Returns the object
+    for ``IBuilderConfig.progress_monitor``, and a function that raises what was kept.
     """
     keeper = _Keeper(report, check)
     phases: dict[str, tuple[str, int]] = {}

@@ -320,8 +320,8 @@ def watching(
 ) -> Iterator[Callable[[], None]]:
     """Have the engine's debug tensors handed to ``receive`` while the block runs.
 
-    Yields: raises what ``receive`` raised; to be called after each run. Raises EngineError if TensorRT refuses to watch
-    them.
+    What it gives is to be called after each run, and raises what ``receive`` raised. EngineError if TensorRT refuses to
+    watch them.
     """
     context = execution.context
     listener, raise_if_failed = make_listener(trt, receive)

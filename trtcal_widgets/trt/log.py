@@ -112,12 +112,9 @@ def _logger(trt: Any) -> Any:
 def capture(
     trt: Any, sink: Callable[[LogLine], object] | None = None, *, verbose: bool = False
 ) -> Iterator[tuple[Any, LogBook]]:
-    """Collect what TensorRT logs while the block runs.
+    """Collect what TensorRT logs while the block runs, verbose lines too if asked: the ``trt.ILogger``, and the lines.
 
     TensorRT has one logger per process: two builds at a time see each other's lines.
-
-    ``verbose``: whether verbose lines are taken too. Yields: (logger, LogBook): The ``trt.ILogger`` for builders and
-    runtimes, and the lines.
     """
     book = LogBook(sink, verbose=verbose)
     with _lock:

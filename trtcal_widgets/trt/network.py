@@ -117,7 +117,7 @@ def _parser_errors(parser: Any, limit: int = 4) -> str:
 def mark_outputs(network: Any, names: Iterable[str]) -> tuple[str, ...]:
     """Mark tensors as outputs of the network, so that they exist when it runs. Prevents fusions across them.
 
-    Returns: the names that the network does not have as a tensor: what TensorRT folded or renamed.
+    Returns the names that the network does not have as a tensor: what TensorRT folded or renamed.
     """
     by_name = {str(itensor.name): itensor for itensor in each_tensor(network)}
     missing = []
@@ -134,7 +134,7 @@ def mark_debug(network: Any, names: Iterable[str] | None) -> tuple[str, ...]:
     """Mark tensors for :class:`IDebugListener`.
 
     ``network``: an ``INetworkDefinition`` that has debug tensors. ``names``: the tensors; None for all that no fusion
-    swallows, which leaves the engine as it would be. Returns: the names that the network does not have as a tensor.
+    swallows, which leaves the engine as it would be. Returns the names that the network does not have as a tensor.
     Raises EngineError if TensorRT refuses to mark them.
     """
     if names is None:

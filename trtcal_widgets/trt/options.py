@@ -317,7 +317,7 @@ def _is_ranged(itensor: Any) -> bool:
 def set_ranges(network: Any, amax: Mapping[str, float]) -> tuple[str, ...]:
     """Set the dynamic ranges of tensors to ±amax, for a build without a calibrator.
 
-    ``network``: an ``INetworkDefinition``. ``amax``: tensor name -> threshold in real units. Returns: float tensors
+    ``network``: an ``INetworkDefinition``. ``amax``: tensor name -> threshold in real units. Returns the float tensors
     that have no range: TensorRT runs the layers that need one in higher precision. Raises UsageError if the network has
     no such tensor, or a value is no amax; EngineError if TensorRT refuses a range.
     """

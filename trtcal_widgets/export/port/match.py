@@ -169,7 +169,7 @@ class _Matcher:
 def match_tensors(old: Side, new: Side) -> Mapping[str, tuple[str, str]]:
     """Find the tensors of the new model in the old one.
 
-    Returns: new tensor -> (old tensor, key of :data:`HOW`). Several new tensors may be the same old one where the old
+    Returns new tensor -> (old tensor, key of :data:`HOW`). Several new tensors may be the same old one where the old
     model computes once what the new one computes twice.
     """
     matcher = _Matcher(old, new)

@@ -42,11 +42,9 @@ class Pair:
 
 
 def insert_pairs(proto: ModelProto, pairs: Sequence[Pair]) -> list[tuple[str, str]]:
-    """Insert the pairs into the model, in place; no name that was there changes.
+    """Insert the pairs into the model, in place; return the names of the quantised and the dequantised tensor of each.
 
-    Each pair stands before the first node that reads through it, so that a sorted graph stays sorted.
-
-    Returns: list of (str, str): Names of the quantised and the dequantised tensor, pair by pair.
+    No name that was there changes. A pair stands before the first node that reads through it: a sorted graph stays so.
     """
     names = _Names(proto.graph)
     zero_points = _ZeroPoints(proto.graph, names)

@@ -152,8 +152,8 @@ def joined_scale(
     """Return the one scale of the tensors that a ``Concat`` joins: the largest, so that none is clipped more.
 
     ``constants``: scales of the constants among them. ``outputs``: those that a ``Concat`` makes: the calibration of
-    its output covers all of its inputs. Returns: not usable where an input has no usable scale and the output has none
-    either. An input whose scale is 0 needs none of its own: it was zero.
+    its output covers all of its inputs. What comes back is not usable where an input has no usable scale and the output
+    has none either. An input whose scale is 0 needs none of its own: it was zero.
     """
     names = sorted(group)
     found = {

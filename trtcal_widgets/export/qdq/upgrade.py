@@ -35,7 +35,7 @@ _IR_OF_OPSET = {13: 7, 19: 9}
 def upgraded(model: OnnxModel, opset: int) -> tuple[ModelProto, str]:
     """Return a copy of a model in at least this opset.
 
-    ``opset``: version of the default domain that is needed. Returns: a copy, with references to external data as in the
+    ``opset``: version of the default domain that is needed. Returns a copy, with references to external data as in the
     model; and a note where it could not be run beside the original, ``""`` elsewhere. Raises ExportError if onnx cannot
     convert the model, or what it makes of it computes something else; says which node and why.
     """

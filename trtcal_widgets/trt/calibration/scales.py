@@ -186,7 +186,7 @@ def _facts(given: str, guard: Guard, scales: Scales) -> dict[str, Any]:
 def batch_shapes(scales: Scales, guard: Guard | None, network: Any) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the first calibration batch, the calibrator's or the session's.
 
-    Returns: empty where there is no data, or a user's own class hides it. Raises DataError if the batch cannot be read
+    There are none where there is no data, or a user's own class hides it. Raises DataError if the batch cannot be read
     or does not fit the network.
     """
     plan = getattr(guard.work if guard is not None else None, "plan", None) or getattr(scales.session, "plan", None)
