@@ -11,42 +11,45 @@ export const memorySource = (data: Uint8Array): ByteSource => ({
   read: async (start, end) => data.subarray(start, end)
 });
 
-const BLOCK = 1 << 20;
-const KEPT = 16;
+const SMALLEST = 1 << 16;
+const LARGEST = 1 << 22;
+const KEPT = 8;
 
-/** Reads whole blocks and keeps the last few: neighbouring small reads cost one request. */
-export function blockwise(source: ByteSource, block = BLOCK): ByteSource {
-  const kept = new Map<number, Promise<Uint8Array>>();
-  const blockAt = (index: number): Promise<Uint8Array> => {
-    let found = kept.get(index);
-    if (!found) {
-      found = source.read(index * block, Math.min((index + 1) * block, source.size));
-      kept.set(index, found);
-      if (kept.size > KEPT) {
-        kept.delete(kept.keys().next().value!);
-      }
+interface Block {
+  start: number;
+  end: number;
+  data: Promise<Uint8Array>;
+}
+
+/**
+ * Reads ahead and keeps the last few blocks, so that many small reads cost few requests.
+ *
+ * Neighbouring blocks grow up to 4 MB; after a leap (over the weights of a layer) it begins with 64 kB again.
+ */
+export function blockwise(source: ByteSource): ByteSource {
+  const blocks: Block[] = [];
+  const fetch = (start: number, wanted: number): Block => {
+    const last = blocks[blocks.length - 1];
+    const follows = last !== undefined && start >= last.start && start <= last.end;
+    const ahead = follows ? Math.min(2 * (last.end - last.start), LARGEST) : SMALLEST;
+    const end = Math.min(Math.max(start + ahead, wanted), source.size);
+    const block = { start, end, data: source.read(start, end) };
+    blocks.push(block);
+    if (blocks.length > KEPT) {
+      blocks.shift();
     }
-    return found;
+    return block;
   };
   return {
     size: source.size,
     read: async (start, end) => {
       end = Math.min(end, source.size);
-      if (end - start > block * (KEPT - 2)) {
-        return source.read(start, end);
+      if (end <= start) {
+        return new Uint8Array(0);
       }
-      const first = Math.floor(start / block);
-      const last = Math.floor(Math.max(end - 1, start) / block);
-      if (first === last) {
-        return (await blockAt(first)).subarray(start - first * block, end - first * block);
-      }
-      const joined = new Uint8Array(end - start);
-      for (let index = first; index <= last; index += 1) {
-        const from = Math.max(start, index * block);
-        const to = Math.min(end, (index + 1) * block);
-        joined.set((await blockAt(index)).subarray(from - index * block, to - index * block), from - start);
-      }
-      return joined;
+      const block = blocks.find(kept => kept.start <= start && end <= kept.end) ?? fetch(start, end);
+      const data = await block.data;
+      return data.subarray(start - block.start, end - block.start);
     }
   };
 }

@@ -65,6 +65,7 @@ export abstract class FileContent extends Widget {
     super();
     this.addClass('trtcal-root');
     this.node.tabIndex = -1;
+    this.node.append(h('div', { class: 'trtcal-reading', role: 'status', text: 'Reading the file…' }));
     void context.ready.then(() => this.load());
     context.fileChanged.connect(this.load, this);
   }
@@ -158,7 +159,7 @@ export abstract class FileContent extends Widget {
 export class CalibrationContent extends FileContent {
   /** Whether the file turned out to be a saved session. */
   isSession = false;
-  private other: (NamedFile & { path: string }) | null = null;
+  private other: string | null = null;
 
   protected async makeView(): Promise<View> {
     const { contents, settings } = this.services;
@@ -171,17 +172,28 @@ export class CalibrationContent extends FileContent {
       throw new Error(`${this.filename}: with ${fileSize(source.size)} this is no calibration file.`);
     }
     const file = readScaleFile(await source.read(0, source.size), this.filename);
-    return new ScaleFileView({ name: this.filename, file }, this.other, this.onTheme, () => this.compareWith(null));
+    const other = await this.readOther();
+    return new ScaleFileView({ name: this.filename, file }, other, this.onTheme, () => this.compareWith(null));
+  }
+
+  /** The second file, read anew; where it cannot be read, that is said and the first one is shown alone. */
+  private async readOther(): Promise<NamedFile | null> {
+    if (this.other === null) {
+      return null;
+    }
+    const name = this.other.split('/').pop() ?? this.other;
+    try {
+      return { name, file: readScaleFile(await readBytes(this.services.contents, this.other), name) };
+    } catch (error) {
+      this.other = null;
+      void showErrorMessage('The files cannot be compared', error instanceof Error ? error.message : String(error));
+      return null;
+    }
   }
 
   /** Show another file beside this one; null ends that. */
   async compareWith(path: string | null): Promise<void> {
-    if (path === null) {
-      this.other = null;
-    } else {
-      const name = path.split('/').pop() ?? path;
-      this.other = { name, path, file: readScaleFile(await readBytes(this.services.contents, path), name) };
-    }
+    this.other = path;
     await this.load();
     this.view?.focus();
   }
@@ -189,7 +201,7 @@ export class CalibrationContent extends FileContent {
   /** Path of the second file as a notebook in `folder` has to write it; null without one. */
   otherPath(folder: string): string | null {
     const { contents } = this.services;
-    return this.other && relativePath(contents.localPath(folder), contents.localPath(this.other.path));
+    return this.other && relativePath(contents.localPath(folder), contents.localPath(this.other));
   }
 
   /** Ask for the file to compare with. */
@@ -202,14 +214,8 @@ export class CalibrationContent extends FileContent {
       return;
     }
     const path = await askForFile(this.services, `Compare ${this.filename} with`, looksLikeScaleFile, this.context.path);
-    if (path === null) {
-      return;
-    }
-    try {
+    if (path !== null) {
       await this.compareWith(path);
-    } catch (error) {
-      this.other = null;
-      await showErrorMessage('The files cannot be compared', error instanceof Error ? error.message : String(error));
     }
   }
 }

@@ -45,6 +45,22 @@ const operations = {
     const model = await readers.readOnnx(readers.memorySource(bytes(path)), source);
     return { ...model, initializers: [...model.initializers.values()], values: [...model.values.values()] };
   },
+  /** How much of a file is read to show it. */
+  cost: async ({ path, kind }) => {
+    const whole = readers.memorySource(bytes(path));
+    let [requests, read] = [0, 0];
+    const counted = { size: whole.size, read: (start, end) => {
+      requests += 1;
+      read += end - start;
+      return whole.read(start, end);
+    } };
+    await (kind === 'onnx' ? readers.readOnnx : readers.readSession)(counted, path);
+    return { requests, read };
+  },
+  search: ({ wanted, names }) => {
+    const { fits, error } = readers.matcher(wanted);
+    return { found: names.filter(fits), bad: error !== '' };
+  },
   synthetic: ({ names }) => names.map(readers.syntheticLabel),
   repr: ({ texts }) => texts.map(readers.pythonRepr),
   floats: ({ values }) => values.map(value => [readers.pythonFloat(value), readers.significant(value), readers.typeset(value, 4)])

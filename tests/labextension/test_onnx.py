@@ -124,3 +124,18 @@ def test_damage_of_any_kind_never_escapes(readers, tmp_path):
         path.write_bytes(bytes(data))
         refusal = readers.refusal("onnx", path=str(path), source="fuzz.onnx")
         assert refusal == "" or refusal.startswith("fuzz.onnx: this is not an ONNX model")
+
+
+def test_weights_are_stepped_over(readers, tmp_path):
+    """Of 64 MB of weights next to nothing is read, and neighbouring layers come with one request."""
+    weights = [numpy_helper.from_array(np.ones((1024, 1024), np.float32), f"w{i}") for i in range(16)]
+    nodes = [helper.make_node("MatMul", [f"x{i}", f"w{i % 16}"], [f"x{i + 1}"], name=f"n{i}") for i in range(2000)]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1024]) for name in ("x0", "x2000")]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], weights)
+    path = tmp_path / "large.onnx"
+    onnx.save(helper.make_model(graph), path)
+    assert path.stat().st_size > 64e6
+    check(readers, path)
+    cost = readers.ask("cost", path=str(path), kind="onnx")
+    assert cost["read"] < 3e6
+    assert cost["requests"] < 30

@@ -330,3 +330,25 @@ def test_every_bit_pattern_at_the_edges(readers, tmp_path):
     assert kinds == {
         "zero": ["t0"], "denormal": ["t1", "t2"], "inf": ["t5"], "nan": ["t6", "t7", "t9"], "negative": ["t8"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("", ["conv1", "/a/Conv_output_0", "x[0]", "re:x"]),
+        ("  CONV ", ["conv1", "/a/Conv_output_0"]),
+        ("*_0", ["/a/Conv_output_0"]),
+        ("conv?", ["conv1"]),
+        ("[0]", ["x[0]"]),
+        ("re:^.{4,5}$", ["conv1", "x[0]", "re:x"]),
+        ("/conv[0-9]+$/", ["conv1"]),
+        ("/a/", ["/a/Conv_output_0"]),
+    ],
+)
+def test_search(readers, wanted, found):
+    names = ["conv1", "/a/Conv_output_0", "x[0]", "re:x"]
+    assert readers.ask("search", wanted=wanted, names=names) == {"found": found, "bad": False}
+
+
+def test_search_with_an_expression_that_cannot_be_read(readers):
+    assert readers.ask("search", wanted="re:(", names=["(", "a"]) == {"found": [], "bad": True}

@@ -146,3 +146,14 @@ def test_sessions_with_wrong_parts_are_refused(readers, recorded, tmp_path, chan
     path.write_bytes(rewritten(recorded[1], change))
     with pytest.raises(RefusedError):
         readers.ask("session", path=str(path), source="wrong.trtcal")
+
+
+def test_histograms_are_not_read(readers, tmp_path):
+    """Only facts, extremes and tallies of a session are shown: its counts, the most of it, stay where they are."""
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=5) as session:
+        session.run()
+        session.save(tmp_path / "many.trtcal")
+    size = (tmp_path / "many.trtcal").stat().st_size
+    cost = readers.ask("cost", path=str(tmp_path / "many.trtcal"), kind="session")
+    assert cost["requests"] < 10
+    assert cost["read"] < 0.5 * size

@@ -203,7 +203,7 @@ def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
     lab.by("trtcal-body").focus()
     page.keyboard.press("/")
     expect(lab.by("trtcal-search")).to_be_focused()
-    page.keyboard.type("LAYER999 conv")
+    page.keyboard.type("*LAYER999*conv*")
     expect(lab.by("trtcal-count")).to_have_text(f"11 of {ROWS:,} rows")
     page.keyboard.press("ArrowDown")
     expect(lab.by("trtcal-body")).to_be_focused()

@@ -139,7 +139,9 @@ function summary(facts: Facts, records: Records, constants: Records): SessionSum
   const saved = graph.tensors as SavedTensor[];
   const floats = saved.filter(([, , dtype]) => FLOATS.has(dtype));
   const [batches, width] = records.shape;
-  if (width !== floats.length || constants.shape[1] !== floats.length) {
+  // Behind the model's tensors come those that only TensorRT 8's parser has; they are not shown.
+  const inner: string[] = graph.trt8?.inner ?? [];
+  if (width !== floats.length + inner.length || constants.shape[1] !== floats.length) {
     throw new SessionError('the saved histograms do not fit their index: the file is damaged');
   }
   const excluded = new Set<number>(state.excluded);

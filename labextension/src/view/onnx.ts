@@ -66,7 +66,6 @@ function rowsOf(model: OnnxModel): Rows {
   const ops = nodes.map(({ domain, opType }) => printable(domain && domain !== 'ai.onnx' ? `${domain}.${opType}` : opType));
   const first = nodes.map(({ outputs }) => types.get(outputs[0] ?? ''));
   const weights = nodes.map(node => weightsOf(node, model).reduce((sum, tensor) => sum + parameters(tensor), 0));
-  const folded = nodes.map((node, row) => [names[row], ops[row], ...node.outputs.map(printable)].join('\n').toLowerCase());
   return {
     size: nodes.length,
     noun: ['layer', 'layers'],
@@ -81,7 +80,7 @@ function rowsOf(model: OnnxModel): Rows {
     ],
     groups: groupsOf(ops),
     severity: () => undefined,
-    folded: row => folded[row],
+    searched: row => [names[row], ops[row], ...nodes[row].outputs.map(printable)],
     detail: row => ({
       name: names[row],
       numbers: [['operator', ops[row]], ['weights', count(weights[row])]],

@@ -3,6 +3,7 @@
 import { h, nameNode } from './dom';
 import { ALL, arrange, type Arrangement, type Rows } from './rows';
 import { Table } from './table';
+import { matcher, SEARCH_HELP } from '../search';
 import { count } from '../words';
 
 export interface Picture {
@@ -34,6 +35,7 @@ export class TablePanel {
       class: 'trtcal-search jp-mod-styled',
       placeholder: 'Search names  ( / )',
       'aria-label': 'Search names',
+      title: SEARCH_HELP,
       spellcheck: 'false',
       'data-testid': 'trtcal-search',
       on: { input: () => this.change({ search: this.search.value }) }
@@ -83,6 +85,8 @@ export class TablePanel {
     const { group, sort, descending } = this.arrangement;
     const shown = arrange(this.rows, this.arrangement);
     this.table.show(shown, sort, descending);
+    const { error } = matcher(this.arrangement.search);
+    this.table.sayEmpty(error ? `Not a regular expression: ${error}` : 'Nothing fits the search and the filter.');
     const total = this.rows.size;
     const noun = this.rows.noun[total === 1 ? 0 : 1];
     this.shownCount.textContent =

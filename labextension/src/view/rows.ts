@@ -2,6 +2,7 @@
 
 import type { RowGroup } from '../facts';
 import type { Severity } from '../formats/oddities';
+import { matcher } from '../search';
 
 export interface ColumnSpec {
   key: string;
@@ -31,8 +32,8 @@ export interface Rows {
   columns: ColumnSpec[];
   groups: RowGroup[];
   severity: (row: number) => Severity | undefined;
-  /** Text that a search looks through, in small letters. */
-  folded: (row: number) => string;
+  /** Names that a search looks through. */
+  searched: (row: number) => string[];
   detail: (row: number) => RowDetail;
 }
 
@@ -48,10 +49,10 @@ export interface Arrangement {
 /** Indices of the rows to show, in their order. */
 export function arrange(rows: Rows, { search, group, sort, descending }: Arrangement): number[] {
   const chosen = rows.groups.find(({ key }) => key === group)?.rows;
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   let found = chosen ? [...chosen] : Array.from({ length: rows.size }, (_, row) => row);
-  if (words.length) {
-    found = found.filter(row => words.every(word => rows.folded(row).includes(word)));
+  if (search.trim()) {
+    const { fits } = matcher(search);
+    found = found.filter(row => rows.searched(row).some(fits));
   }
   const value = rows.columns.find(({ key }) => key === sort)?.sort;
   if (!value) {

@@ -269,7 +269,7 @@ function rowsOf(facts: Facts): Rows {
     columns,
     groups: facts.groups,
     severity: row => facts.severities.get(row),
-    folded: row => folded[row],
+    searched: row => [shown[row]],
     detail: row => ({ name: shown[row], numbers: numbersOf(facts, row), notes: (facts.notes.get(row) ?? []).map(printable) })
   };
 }

@@ -113,7 +113,7 @@ function rowsOf(s: SessionSummary): Rows {
     ],
     groups: groupsOf(tensors),
     severity: row => (tensors[row].nans || tensors[row].infs ? 'error' : tensors[row].amax === 0 ? 'warning' : undefined),
-    folded: row => folded[row],
+    searched: row => [shown[row]],
     detail: row => {
       const tensor = tensors[row];
       return { name: shown[row], numbers: numbersOf(tensor, s), notes: notesOf(tensor), picture: batchBars(tensor, s) };

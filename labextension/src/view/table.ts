@@ -27,7 +27,7 @@ export class Table {
   ) {
     this.heads = h('div', { class: 'trtcal-row trtcal-heads', role: 'row' });
     this.spacer = h('div', { class: 'trtcal-spacer', role: 'presentation' });
-    this.empty = h('div', { class: 'trtcal-empty', text: 'Nothing fits the search and the filter.' });
+    this.empty = h('div', { class: 'trtcal-empty', 'data-testid': 'trtcal-empty' });
     this.body = h(
       'div',
       { class: 'trtcal-body', role: 'rowgroup', tabindex: '0', 'data-testid': 'trtcal-body' },
@@ -64,6 +64,11 @@ export class Table {
       this.reveal(at);
     }
     this.draw();
+  }
+
+  /** What stands there where no row does. */
+  sayEmpty(text: string): void {
+    this.empty.textContent = text;
   }
 
   select(row: number): void {
