@@ -157,3 +157,14 @@ def test_histograms_are_not_read(readers, tmp_path):
     cost = readers.ask("cost", path=str(tmp_path / "many.trtcal"), kind="session")
     assert cost["requests"] < 10
     assert cost["read"] < 0.5 * size
+
+
+def test_a_size_that_no_honest_file_has_is_refused(readers, recorded, tmp_path):
+    """Nothing is set aside for the 900 MB that a few bytes claim to be."""
+    data = bytearray(recorded[1].read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 24 : entry + 28] = (900_000_000).to_bytes(4, "little")
+    path = tmp_path / "bomb.trtcal"
+    path.write_bytes(bytes(data))
+    with pytest.raises(RefusedError, match="claims a size"):
+        readers.ask("session", path=str(path), source="bomb.trtcal")

@@ -3,7 +3,7 @@
 export class FormatError extends Error {}
 
 /** A decimal number as C++ and Python both read it. */
-const DECIMAL = /^(?:[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?(?:inf(?:inity)?|nan))$/i;
+const DECIMAL = /^(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?(?:inf(?:inity)?|nan))$/i;
 
 /** White space as `str.strip()` means it in Python (JavaScript's `\s` is another set). */
 export const PYTHON_SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';

@@ -20,6 +20,8 @@ const LOCATOR64 = 0x07064b50;
 const ENTRY = 0x02014b50;
 const LOCAL = 0x04034b50;
 const ALL32 = 0xffffffff;
+/** Deflate packs at most 1032 bytes into one. */
+const MOST_DEFLATED = 1032;
 const LONGEST_TAIL = 22 + 65535;
 
 const viewOf = (data: Uint8Array): DataView => new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -121,6 +123,9 @@ export async function readMember(
   const member = members.get(name);
   if (!member) {
     throw new ZipError(`it holds no ${name}`);
+  }
+  if (member.size > MOST_DEFLATED * Math.max(member.packed, 1)) {
+    throw new ZipError(`its ${name} claims a size that no honest file has`);
   }
   if (member.size > largest) {
     throw new ZipError(`its ${name} is too large to be looked at here`);
