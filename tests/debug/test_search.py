@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from trtcal_widgets import CalibrationSession, sample
-from trtcal_widgets.debug import Control, Evaluation, Int8Simulation, PlanSearch, scale_candidates
+from trtcal_widgets.debug import Control, Evaluation, Int8Simulation, PlanSearch, Score, scale_candidates
+from trtcal_widgets.debug.search import reaches
 from trtcal_widgets.errors import CancelledError, SessionError, UsageError
 
 
@@ -99,3 +102,84 @@ def test_a_cancelled_search_goes_on_from_its_state(broken, evaluation, tmp_path,
 def test_the_target_is_a_share(session, evaluation, target):
     with pytest.raises(UsageError, match="share"):
         PlanSearch(Int8Simulation(sample.model_path(), session), evaluation, target=target)
+
+
+def without_any_one(plan):
+    """The plan with one layer or one scale taken back, each in turn."""
+    for node in plan.keep:
+        yield plan.without([node])
+    for name in plan.amax:
+        yield replace(plan, amax={key: amax for key, amax in plan.amax.items() if key != name})
+
+
+@pytest.mark.parametrize("target", [0.99, 1.0])
+@pytest.mark.parametrize("with_scales", [False, True])
+def test_a_plan_is_minimal_by_test(session, evaluation, target, with_scales):
+    scales = dict(session.to_cache().scales)
+    for name, factor in (("data", 25), ("pool1", 12), ("flatten", 20), ("relu1", 15)):
+        scales |= dict.fromkeys(session.group(name), scales[name] / factor)
+    candidates = (lambda name: {"a little more": scales[name] * 127 * 1.5}) if with_scales else None
+    simulation = Int8Simulation(sample.model_path(), scales)
+    result = PlanSearch(simulation, evaluation, target=target, candidates=candidates).run()
+    assert result.met
+    assert result.plan
+    for smaller in without_any_one(result.plan):
+        assert not reaches(simulation.score(evaluation, smaller).value, result.goal)
+
+
+class Table:
+    """A simulation whose scores follow from what is kept and which scales are changed."""
+
+    def __init__(self, model, scores):
+        self._simulation, self._scores = model, scores
+
+    def __getattr__(self, name):
+        return getattr(self._simulation, name)
+
+    def score(self, evaluation, plan=None, *, control=None):
+        return Score(100, custom=self._scores(frozenset(plan.keep), frozenset(plan.amax)))
+
+    def reference_score(self, evaluation, *, control=None):
+        return Score(100, custom=1.0)
+
+
+def test_layers_on_top_of_scales_do_not_hide_the_one_layer_that_is_enough(session, evaluation):
+    """A better scale helps a little and then asks for three layers more; one layer alone would do."""
+
+    def scores(keep, amax):
+        if "conv2" in keep and not amax:
+            return 0.999
+        return 0.9 + 0.03 * len(keep) + 0.01 * len(amax)
+
+    simulation = Int8Simulation(sample.model_path(), session)
+    ranking = simulation.isolated(evaluation)
+    order = sorted(ranking, key=lambda layer: layer.node != "conv2")
+    search = PlanSearch(
+        Table(simulation, scores), evaluation, target=0.999, candidates=lambda name: {"other": 1.0}, ranking=order
+    )
+    result = search.run()
+    assert result.met
+    assert (result.plan.keep, dict(result.plan.amax)) == (("conv2",), {})
+
+
+def test_what_is_taken_back_late_is_tried_again(session, evaluation):
+    """With a changed scale no layer can go; without it one can: both are taken back."""
+
+    def scores(keep, amax):
+        enough = keep >= {"conv1", "conv2"} if amax else "conv2" in keep
+        return 0.999 if enough else 0.5 + 0.01 * len(keep) + 0.01 * len(amax)
+
+    simulation = Int8Simulation(sample.model_path(), session)
+    ranking = sorted(simulation.isolated(evaluation), key=lambda layer: layer.node)
+    search = PlanSearch(
+        Table(simulation, scores), evaluation, target=0.999, candidates=lambda name: {"other": 1.0}, ranking=ranking
+    )
+    result = search.run()
+    assert (result.plan.keep, dict(result.plan.amax)) == (("conv2",), {})
+
+
+def test_a_goal_is_compared_as_it_is_shown():
+    assert reaches(0.99196, 0.99204)  # both are 99.20 %
+    assert not reaches(0.9918, 0.99204)
+    assert reaches(0.9930, 0.99204)
+    assert not reaches(float("nan"), 0.5)

@@ -1,7 +1,9 @@
 """The smallest change that brings accuracy back: better scales first, then layers in higher precision.
 
-The search is greedy with rollback. Every score it asks for is remembered, in a file if one is given, so that a
-cancelled search goes on where it stopped.
+The search is greedy on two roads, better scales before layers, and layers alone; of the plans that reach the goal the
+one that keeps fewest layers is taken. Each is then tested: what the goal is met without is taken back, until taking any
+one layer or scale back misses it. Every score it asks for is remembered, in a file if one is given, so that a cancelled
+search goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from trtcal_widgets.runners.evaluation import Evaluation, Score
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from trtcal_widgets.debug.results import LayerResult
     from trtcal_widgets.debug.simulation import Int8Simulation
@@ -83,7 +85,12 @@ class SearchResult:
     @property
     def met(self) -> bool:
         """Whether the plan reaches the goal."""
-        return self.after.value >= self.goal
+        return reaches(self.after.value, self.goal)
+
+
+def reaches(value: float, goal: float) -> bool:
+    """Whether a value reaches a goal, as both are shown: 99.20 % reaches a goal of 99.20 %."""
+    return value >= goal or round(value, 4) >= round(goal, 4)
 
 
 def scale_candidates(session: CalibrationSession, methods: Sequence[str] = METHODS) -> Candidates:
@@ -165,12 +172,34 @@ class PlanSearch:
         goal = self._target * fp32.value
         before = self._score(self._start)
         plan, score = self._start, before
-        if score.value < goal:
-            ranking = self.ranking = self._rank()
-            plan, score = self._improve_scales(plan, score, ranking, goal)
-            plan, score = self._keep_layers(plan, score, ranking, goal)
-            plan, score = self._roll_back(plan, score, goal)
+        if not reaches(score.value, goal):
+            self.ranking = self._rank()
+            plan, score = min((self._by_scales(before, goal), self._by_layers(before, goal)), key=self._cost(goal))
         return SearchResult(plan, fp32, before, score, goal, tuple(self._steps))
+
+    def _by_scales(self, before: Score, goal: float) -> tuple[PrecisionPlan, Score]:
+        """Improve scales, then keep layers where that is not enough."""
+        plan, score = self._improve_scales(self._start, before, self.ranking, goal)
+        return self._roll_back(*self._keep_layers(plan, score, self.ranking, goal), goal)
+
+    def _by_layers(self, before: Score, goal: float) -> tuple[PrecisionPlan, Score]:
+        """Keep layers with the scales as they are: not needed where no scale was changed, or no layer was kept."""
+        kept_before = any("kept in" in step.what for step in self._steps)
+        changed = any(step.accepted and "kept in" not in step.what for step in self._steps)
+        if not (kept_before and changed):
+            return self._start, before
+        return self._roll_back(*self._keep_layers(self._start, before, self.ranking, goal), goal)
+
+    def _cost(self, goal: float) -> Callable[[tuple[PrecisionPlan, Score]], tuple[Any, ...]]:
+        """Order plans: those that reach the goal first, then by kept layers, changed scales, and the score."""
+
+        def cost(found: tuple[PrecisionPlan, Score]) -> tuple[Any, ...]:
+            plan, score = found
+            missed = not reaches(score.value, goal)
+            worse = tuple(-part for part in _key(score))
+            return (missed, worse) if missed else (missed, len(plan.keep), len(plan.amax), worse)
+
+        return cost
 
     def _rank(self) -> list[LayerResult]:
         found = self.ranking or self._simulation.isolated(self._evaluation, control=self._control)
@@ -201,13 +230,13 @@ class PlanSearch:
         names = [name for name in worst if name in self._simulation.quantized and name in self._simulation.scales]
         for name in names:
             for label, amax in self._candidates(name).items():
-                if score.value >= goal:
+                if reaches(score.value, goal):
                     return plan, score
                 plan, score = self._try(plan, score, _with_amax(plan, name, amax, label), f"{name} with {label}")
         for name in names:
             centre = plan.amax.get(name, self._simulation.scales[name] * 127.0)
             for factor in _FACTORS:
-                if score.value >= goal:
+                if reaches(score.value, goal):
                     return plan, score
                 amax = centre * factor
                 label = f"amax {amax:.4g}"
@@ -219,7 +248,7 @@ class PlanSearch:
     ) -> tuple[PrecisionPlan, Score]:
         """Keep one layer after the other in higher precision, the most harmful first."""
         for layer in ranking:
-            if score.value >= goal:
+            if reaches(score.value, goal):
                 break
             reason = f"alone in INT8 it costs {layer.loss:.4g} of {layer.score.measure}"
             plan = plan.with_kept([layer.node], reason)
@@ -228,26 +257,29 @@ class PlanSearch:
         return plan, score
 
     def _roll_back(self, plan: PrecisionPlan, score: Score, goal: float) -> tuple[PrecisionPlan, Score]:
-        """Take back what the goal is met without: kept layers first, the last one first, then changed scales."""
-        if score.value < goal:
-            return plan, score
-        for node in reversed(plan.keep):
-            if node in self._start.keep:
-                continue
-            tried = plan.without([node])
-            new = self._score(tried)
-            enough = new.value >= goal
-            self._steps.append(SearchStep(f"{node} in INT8 again", new, enough))
-            if enough:
-                plan, score = tried, new
-        for name in [name for name in plan.amax if name not in self._start.amax]:
-            tried = _without_amax(plan, name)
-            new = self._score(tried)
-            enough = new.value >= goal
-            self._steps.append(SearchStep(f"{name} with its calibrated scale again", new, enough))
-            if enough:
-                plan, score = tried, new
+        """Take back what the goal is met without, until no one thing is left of which that is so.
+
+        Kept layers come first, the last one first: a scale costs nothing at run time.
+        """
+        while reaches(score.value, goal):
+            for tried, what in self._without_one(plan):
+                new = self._score(tried)
+                enough = reaches(new.value, goal)
+                self._steps.append(SearchStep(what, new, enough))
+                if enough:
+                    plan, score = tried, new
+                    break
+            else:
+                break
         return plan, score
+
+    def _without_one(self, plan: PrecisionPlan) -> Iterator[tuple[PrecisionPlan, str]]:
+        for node in reversed(plan.keep):
+            if node not in self._start.keep:
+                yield plan.without([node]), f"{node} in INT8 again"
+        for name in plan.amax:
+            if name not in self._start.amax:
+                yield _without_amax(plan, name), f"{name} with its calibrated scale again"
 
 
 def _with_amax(plan: PrecisionPlan, name: str, amax: float, label: str) -> PrecisionPlan:
