@@ -57,6 +57,21 @@ def test_a_cache_and_the_session_that_it_is_from_give_the_same_model(lenet):
     assert build_qdq(sample.model_path(), lenet.to_cache()).to_bytes() == from_session
 
 
+@pytest.mark.models
+def test_paddles_dimensions_are_told_apart_and_said():
+    """Height and width of the classifier are both called ``?``, which TensorRT would take for one dimension."""
+    with CalibrationSession(ocr_model("cls"), page(0, (1, 3, 48, 192)), batch_size=1) as calibration:
+        calibration.run()
+        result = build_qdq(ocr_model("cls"), calibration)
+    graph = result.proto.graph
+    (x,) = graph.input
+    names = [dim.dim_param for dim in x.type.tensor_type.shape.dim if dim.dim_param]
+    assert names == ["x_2", "x_3"]
+    infos = [*graph.input, *graph.output, *graph.value_info]
+    assert "?" not in {dim.dim_param for info in infos for dim in info.type.tensor_type.shape.dim}
+    assert any("dimension 2 is x_2" in note for note in result.report.notes)
+
+
 def page(seed, shape):
     """Dark words on a light page, as the models see it (normalised to -1 ... 1)."""
     from PIL import Image, ImageDraw

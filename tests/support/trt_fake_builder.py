@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,9 +62,8 @@ class _Building:
         self.strong = "STRONGLY_TYPED" in kinds.__members__ and bool(flags >> int(kinds.STRONGLY_TYPED) & 1)
         if not self._begin():
             return None
-        dynamic = {t.name for t in self.network._inputs if -1 in t.shape}
-        if dynamic and not any(dynamic <= set(profile._shapes) for profile in self.config._profiles):
-            self.log("ERROR", "Network has dynamic or shape inputs, but no optimization profile has been defined.")
+        if wrong := self._wrong_profiles():
+            self.log("ERROR", wrong)
             return None
         scales = {t.name: t._range[1] / 127 for t in self._tensors() if t._range}
         calibrator = getattr(self.config, "int8_calibrator", None)
@@ -80,6 +80,24 @@ class _Building:
             return None
         self._finish()
         return self._serialise(scales)
+
+    def _wrong_profiles(self) -> str:
+        dynamic = {t.name for t in self.network._inputs if -1 in t.shape}
+        if dynamic and not any(dynamic <= set(profile._shapes) for profile in self.config._profiles):
+            return "Network has dynamic or shape inputs, but no optimization profile has been defined."
+        return "" if self._one_size_per_name() else "Input dimensions with this name are inconsistent"
+
+    def _one_size_per_name(self) -> bool:
+        """Whether dimensions of one name have one size in each corner of every profile, which TensorRT wants."""
+        for profile in self.config._profiles:
+            sizes: dict[tuple[str, int], set[int]] = {}
+            for name, corners in profile._shapes.items():
+                for corner, shape in enumerate(corners):
+                    for called, size in zip(self.network._dimensions.get(name, ()), shape, strict=False):
+                        sizes.setdefault((called, corner), set()).add(size)
+            if any(len(found) > 1 for (called, _), found in sizes.items() if called):
+                return False
+        return True
 
     def _begin(self) -> bool:
         self.log("INFO", "Building")
@@ -108,15 +126,11 @@ class _Building:
         kind = next(cls.__name__ for cls in type(calibrator).__mro__ if cls.__name__ in ALGORITHMS)
         swallow(calibrator.get_batch_size)
         raw = swallow(calibrator.read_calibration_cache)
+        refused = False
         if isinstance(raw, bytes) and raw:
-            cache = CalibrationCache.from_bytes(raw)
-            fits = (cache.algorithm, cache.version) == (
-                ALGORITHMS[kind],
-                tuple(map(int, self.machine.version.split("."))),
-            )
-            if fits or self.machine.takes_every_cache:
-                return dict(cache.scales)
-            self.log("WARNING", "The cache does not fit this version; calibrating again.")
+            if self._takes(raw, ALGORITHMS[kind]):
+                return dict(CalibrationCache.from_bytes(raw).scales)
+            refused = True
         amax: dict[str, float] = {}
         names = [t.name for t in self.network._inputs]
         while True:
@@ -128,10 +142,25 @@ class _Building:
             return None
         scales = {name: float(np.float32(value) / np.float32(127)) for name, value in amax.items()}
         data = CalibrationCache.build(scales, algorithm=ALGORITHMS[kind], version=self.machine.version).to_bytes()
+        if refused and self.machine.release.startswith("8"):
+            return scales  # 8.6.0 keeps the new ones to itself where it was given a cache that it ignored
         memory = ctypes.create_string_buffer(data, len(data))
         swallow(calibrator.write_calibration_cache, memoryview(memory).cast("B").toreadonly())
         ctypes.memset(memory, 0xEE, len(data))
         return scales
+
+    def _takes(self, raw: bytes, algorithm: str) -> bool:
+        """Whether a cache is used: 8.6.0 as it was seen to decide; of later releases it is not known, and they log."""
+        if self.machine.takes_every_cache:
+            return True
+        header = raw.split(b"\n")[0].decode("utf-8", "replace").strip()
+        if self.machine.release.startswith("8"):
+            return bool(re.fullmatch(rf"TRT-[0-9]{{4}}-{algorithm}", header))
+        cache = CalibrationCache.from_bytes(raw)
+        fits = (cache.algorithm, cache.version) == (algorithm, tuple(map(int, self.machine.version.split("."))))
+        if not fits:
+            self.log("WARNING", "The cache does not fit this version; calibrating again.")
+        return fits
 
     def _take(self, addresses: dict[str, int], amax: dict[str, float]) -> None:
         feeds = {}

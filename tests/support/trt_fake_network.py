@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
+from onnx import external_data_helper
 
 from tests.support.trt_fake_base import Dims, Machine
 
@@ -62,11 +64,11 @@ class ILayer:
 
 
 class INetworkDefinition:
-    __slots__ = ("_debug", "_flags", "_inputs", "_layers", "_model", "_outputs", "_unfused")
+    __slots__ = ("_debug", "_dimensions", "_flags", "_inputs", "_layers", "_model", "_outputs", "_unfused")
 
     def __init__(self, flags: int) -> None:
         self._flags, self._inputs, self._layers, self._outputs = flags, [], [], []
-        self._debug, self._unfused, self._model = [], False, None
+        self._debug, self._unfused, self._model, self._dimensions = [], False, None, {}
 
     num_inputs = property(lambda self: len(self._inputs))
     num_outputs = property(lambda self: len(self._outputs))
@@ -134,17 +136,26 @@ def add_parser(trt: ModuleType, machine: Machine) -> None:
             return self._errors[index]
 
         def parse_from_file(self, model: str) -> bool:
+            return self._take(onnx.load(model), model)
+
+        def parse(self, model: bytes, path: str | None = None) -> bool:
+            assert path is not None  # where external data lie
+            proto = onnx.load_model_from_string(model)
+            external_data_helper.load_external_data_for_model(proto, str(Path(path).parent))
+            return self._take(proto, path)
+
+        def _take(self, proto: onnx.ModelProto, path: str) -> bool:
             if machine.parser_error:
                 self._errors.append(trt.ParserError(machine.parser_error))
                 return False
-            _parse(trt, machine, self._network, model)
+            _parse(trt, machine, self._network, proto, path)
             return True
 
     trt.OnnxParser = OnnxParser
 
 
-def _parse(trt: Any, machine: Machine, network: INetworkDefinition, path: str) -> None:
-    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+def _parse(trt: Any, machine: Machine, network: INetworkDefinition, proto: onnx.ModelProto, path: str) -> None:
+    model = onnx.shape_inference.infer_shapes(proto)
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
     old = machine.release.startswith("8")
@@ -168,3 +179,4 @@ def _parse(trt: Any, machine: Machine, network: INetworkDefinition, path: str) -
         made[output.name]._is_output = True
         network._outputs.append(made[output.name])
     network._model = path
+    network._dimensions = {v.name: [d.dim_param for d in v.type.tensor_type.shape.dim] for v in graph.input}

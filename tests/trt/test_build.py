@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from trtcal_widgets import sample
 from trtcal_widgets.data import IterableBatches
@@ -535,6 +535,43 @@ def test_device_memory_is_given_back(machine, driver):
     with calibrator() as made:
         build(LENET, calibrator=made)
     assert not driver.blocks
+
+
+def test_dimensions_that_are_all_called_by_a_placeholder_are_told_apart(machine, tmp_path):
+    path = tmp_path / "paddle.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["?", 3, "?", "?"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["?", 3, "?", "?"])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    before = path.read_bytes()
+    images = np.random.default_rng(0).standard_normal((4, 3, 8, 12)).astype(np.float32)
+    heard = []
+    with make_calibrator(images, batch_size=2) as made:
+        engine = build(path, calibrator=made, log=heard.append)
+    assert machine.calibrated_with[0]["x"].shape == (2, 3, 8, 12)
+    assert engine.provenance["dimensions"] == {"x": ["x_0", "", "x_2", "x_3"]}
+    assert any("dimension 2 is x_2" in line.text and line.severity == "info" for line in heard)
+    assert path.read_bytes() == before
+    assert "dimensions" not in build(LENET, int8=False, profiles=FOUR).provenance
+
+
+def test_external_data_are_found_when_dimensions_are_told_apart(machine, tmp_path):
+    path = tmp_path / "paddle.onnx"
+    weight = numpy_helper.from_array(np.ones((4096, 8), np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["?", "?", 4096])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["?", "?", 8])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    engine = build(path, int8=False, profiles={"x": (2, 5, 4096)})
+    assert engine.provenance["dimensions"] == {"x": ["x_0", "x_1", ""]}
 
 
 def test_a_users_own_calibrator_is_taken(machine):

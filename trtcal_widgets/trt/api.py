@@ -131,6 +131,7 @@ USES: tuple[Use, ...] = (
     Use("IOptimizationProfile", "set_shape_input", "method", ("input", "min", "opt", "max")),
     Use("OnnxParser", "__init__", "method", ("network", "logger")),
     Use("OnnxParser", "parse_from_file", "method", ("model",)),
+    Use("OnnxParser", "parse", "method", ("model", "path")),
     Use("OnnxParser", "get_error", "method", ("index",)),
     *_properties("OnnxParser", "", "num_errors"),
     Use("ParserError", "desc", "method"),

@@ -19,6 +19,7 @@ from trtcal_widgets.errors import (
 )
 from trtcal_widgets.gpu.capacity import advice
 from trtcal_widgets.gpu.memory import open_memory
+from trtcal_widgets.model.dimensions import words_of_dimensions
 from trtcal_widgets.trt.calibration.feed import DataFeed
 from trtcal_widgets.trt.calibration.scales import Scales, ScalesUsed, attach, batch_shapes
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
@@ -91,6 +92,9 @@ class Build:
         builder = create_builder(trt, self.logger, self.book)
         parsed = parse(trt, builder, self.logger, request.path, strongly_typed=request.settings.strongly_typed)
         network = parsed.network
+        if parsed.dimensions:
+            self.facts["dimensions"] = {name: list(names) for name, names in parsed.dimensions.items()}
+            self.book.add("info", words_of_dimensions(parsed.dimensions))
         with self._quoting():
             self._mark(network)
         config = builder.create_builder_config()

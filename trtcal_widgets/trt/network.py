@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import DeviceError, EngineError, ModelError
+from trtcal_widgets.model.dimensions import name_dimensions
 from trtcal_widgets.trt.inputs import each_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from trtcal_widgets.trt.log import LogBook
@@ -45,12 +46,15 @@ class Network:
         Kept because the network's weights lie in the parser's memory.
     strongly_typed
         Whether the network's types come from the model alone.
+    dimensions
+        Input -> names that its dimensions were given on the way, because the file's were placeholders.
     """
 
     builder: Any
     network: Any
     parser: Any
     strongly_typed: bool
+    dimensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def create_builder(trt: Any, logger: Any, book: LogBook) -> Any:
@@ -93,11 +97,26 @@ def parse(trt: Any, builder: Any, logger: Any, path: Path, *, strongly_typed: bo
         flags |= 1 << int(kinds.EXPLICIT_BATCH)
     network = builder.create_network(flags)
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(path)):
+    renamed, dimensions = _with_named_dimensions(path)
+    # The path says where external data lie.
+    parsed = parser.parse_from_file(str(path)) if renamed is None else parser.parse(renamed, str(path))
+    if not parsed:
         raise ModelError(f"TensorRT {trt.__version__} does not take {path.name}: {_parser_errors(parser)}")
     if not network.num_outputs:
         raise ModelError(f"TensorRT {trt.__version__} found no output in {path.name}: export the model again")
-    return Network(builder, network, parser, strongly_typed)
+    return Network(builder, network, parser, strongly_typed, dimensions)
+
+
+def _with_named_dimensions(path: Path) -> tuple[bytes | None, Mapping[str, tuple[str, ...]]]:
+    """Return the model with dimensions that have names of their own; None where the file is good as it is."""
+    import onnx
+
+    try:
+        proto = onnx.load(path, load_external_data=False)
+    except Exception:  # noqa: BLE001 - what is wrong with the file is for TensorRT's parser to say
+        return None, {}
+    dimensions = name_dimensions(proto)
+    return (proto.SerializeToString() if dimensions else None), dimensions
 
 
 def _parser_errors(parser: Any, limit: int = 4) -> str:

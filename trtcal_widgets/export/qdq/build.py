@@ -27,6 +27,7 @@ from trtcal_widgets.export.qdq.scales import rows_of
 from trtcal_widgets.export.qdq.upgrade import HALF_OPSET, PER_CHANNEL_OPSET, upgraded
 from trtcal_widgets.export.qdq.weights import WeightScales
 from trtcal_widgets.export.qdq.write import signed, write_model
+from trtcal_widgets.model.dimensions import name_dimensions, words_of_dimensions
 from trtcal_widgets.model.kinds import is_default_domain
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
@@ -173,7 +174,7 @@ class QdqBuilder:
         if not (force or self._is_explicit):
             check_match(self._match, self._rows, self.graph)
         self._weights = WeightScales(self.model)
-        self._bases: dict[int, tuple[ModelProto, str]] = {}
+        self._bases: dict[int, tuple[ModelProto, tuple[str, ...]]] = {}
 
     @property
     def graph(self) -> ModelGraph:
@@ -204,23 +205,23 @@ class QdqBuilder:
         )
         self._refuse_nothing(decision, plan, only)
         pairs = _pairs(self.graph, decision)
-        proto, note = self._base(HALF_OPSET if any(pair.dtype == "float16" for pair in pairs) else PER_CHANNEL_OPSET)
+        proto, notes = self._base(HALF_OPSET if any(pair.dtype == "float16" for pair in pairs) else PER_CHANNEL_OPSET)
         names = insert_pairs(signed(proto), pairs)
         quantized = tuple(_quantized(self.graph, pair, name, decision) for pair, name in zip(pairs, names, strict=True))
-        return QdqResult(
-            proto, self.model.path.parent, self._report(proto, decision, quantized, (note,) if note else ())
-        )
+        return QdqResult(proto, self.model.path.parent, self._report(proto, decision, quantized, notes))
 
-    def _base(self, opset: int) -> tuple[ModelProto, str]:
+    def _base(self, opset: int) -> tuple[ModelProto, tuple[str, ...]]:
         """Return a fresh copy of the model in at least this opset, and what is to be said of it."""
         import onnx
 
         if opset not in self._bases:
-            self._bases[opset] = upgraded(self.model, opset)
-        base, note = self._bases[opset]
+            base, note = upgraded(self.model, opset)
+            named = words_of_dimensions(name_dimensions(base))
+            self._bases[opset] = base, tuple(filter(None, (note, named)))
+        base, notes = self._bases[opset]
         copy = onnx.ModelProto()
         copy.CopyFrom(base)
-        return copy, note
+        return copy, notes
 
     def _unchanged(self) -> QdqResult:
         import onnx
