@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.graphs import const, node, save, value
 from tests.support.shared import shared_path
+from tests.support.trt86 import operators
 from trtcal_widgets.export.plan_formats import cache_for_plan
 from trtcal_widgets.export.port import port_scales
 from trtcal_widgets.export.qdq import build_qdq
@@ -15,7 +16,7 @@ from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import constant_row, row_of
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
-from trtcal_widgets.model.rows import compare_with_model, constants_of
+from trtcal_widgets.model.rows import compare_with_model, constants_of, numbered_rows, with_tensor_names
 from trtcal_widgets.trt.calibration.caches import check_cache, check_dla, merge_caches
 from trtcal_widgets.trt.calibration.feed import CacheFile, DataFeed
 from trtcal_widgets.widgets.cache.facts import read_facts
@@ -138,3 +139,53 @@ def test_a_name_that_another_tensor_has_is_that_tensors(tmp_path):
     found = compare_with_model(CalibrationCache.build({"x": 1.0, "k_output": 1.0, "y": 1.0}), graph)
     assert found.matched == ("x", "k_output", "y")
     assert found.missing == ("k",)
+
+
+@pytest.fixture(scope="module")
+def attention():
+    """A transformer's attention, and the cache that TensorRT 8.6.0 wrote for it."""
+    case = next(case for case in operators() if case.path.stem == "attn")
+    return case.path, CalibrationCache.from_bytes(case.facts["entropy2"]["cache"].encode())
+
+
+def test_rows_of_tensorrt_8_are_explained_by_the_model(attention):
+    path, cache = attention
+    found = compare_with_model(cache, load_graph(path))
+    assert found.unknown == found.missing == ()
+    assert found.matched == ("x", "q", "k", "v", "kt", "sc", "sd", "o", "y")
+    assert (
+        found.synthetic["(Unnamed Layer* 0) [Constant]_output"] == "the constant 'wq', as a Constant layer (TensorRT 8)"
+    )
+    assert (
+        found.synthetic["(Unnamed Layer* 12) [Shuffle]_output"] == "the constant 'd', as a Shuffle layer (TensorRT 8)"
+    )
+    assert (
+        found.synthetic["(Unnamed Layer* 14) [Softmax]_output"] == "the values of 'p', as a Softmax layer (TensorRT 8)"
+    )
+
+
+def test_numbers_of_another_network_explain_nothing(attention):
+    path, cache = attention
+    shifted = {name.replace("* 17)", "* 18)"): scale for name, scale in cache.scales.items()}
+    graph = load_graph(path)
+    assert numbered_rows(shifted, graph) == ()
+    assert with_tensor_names(shifted, graph) == shifted
+    found = compare_with_model(CalibrationCache.build(shifted, version="8.6.0"), graph)
+    assert found.synthetic["(Unnamed Layer* 18) [Constant]_output"].startswith("a constant that the ONNX parser added")
+
+
+def test_a_row_of_tensorrt_8_lacks(attention):
+    path, cache = attention
+    graph = load_graph(path)
+    assert check_dla(graph, cache).complete
+    gone = ("o", "(Unnamed Layer* 0) [Constant]_output")
+    scales = {name: scale for name, scale in cache.scales.items() if name not in gone}
+    report = check_dla(graph, CalibrationCache.build(scales, version="8.6.0"))
+    assert (report.missing, report.missing_constants) == (gone[:1], gone[1:])
+    assert compare_with_model(CalibrationCache.build(scales, version="8.6.0"), graph).missing == ("o",)
+
+
+def test_qdq_takes_the_scale_of_a_softmax_from_its_numbered_row(attention):
+    path, cache = attention
+    pairs = {row.name: row.scale for row in build_qdq(path, cache).report.quantized if not row.is_weight}
+    assert pairs["p"] == cache.scales["(Unnamed Layer* 14) [Softmax]_output"]

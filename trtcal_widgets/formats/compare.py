@@ -164,6 +164,7 @@ def compare_with_names(
     also_known: Iterable[str] = (),
     constants: Iterable[str] = (),
     layers: Iterable[str] = (),
+    described: Mapping[str, str] | None = None,
 ) -> NameComparison:
     """Match the rows of a file with a model's tensors.
 
@@ -179,12 +180,15 @@ def compare_with_names(
         Which of ``names`` are constants: none is missed that has its row under TensorRT 10's name.
     layers
         Names of the model's nodes, which TensorRT 10 names some inner tensors after.
+    described
+        What rows are whose names TensorRT made up, where that is known of this model.
     """
     wanted = tuple(dict.fromkeys(names))
     known = frozenset(wanted).union(also_known)
     rows = cache.scales
     nodes = frozenset(layers) - {""}
-    labels = {name: synthetic_label(name, known, nodes) for name in rows if name not in known}
+    words = described or {}
+    labels = {n: words.get(n) or synthetic_label(n, known, nodes) for n in rows if n not in known}
     there = {name for name in constants if row_of(name, rows)}
     return NameComparison(
         matched=tuple(name for name in rows if name in known),

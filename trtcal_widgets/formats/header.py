@@ -244,6 +244,9 @@ def quote(text: str, limit: int = 60) -> str:
 CONSTANT_ROWS_FROM = (10, 0, 0)
 """TensorRT version from which constants have rows by :func:`constant_row`: seen from 10.12 on, assumed from 10.0 on."""
 
+NETWORK_ROWS_FROM, NETWORK_ROWS_BEFORE = (8, 0, 0), (9, 0, 0)
+"""TensorRT versions whose rows :mod:`trtcal_widgets.model.trt8` predicts: run with 8.6.0, assumed for the others."""
+
 _SUFFIX = "_output"
 
 _SYNTHETIC = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.formats.compare import compare_with_names
@@ -9,8 +10,12 @@ from trtcal_widgets.formats.header import constant_row
 from trtcal_widgets.model.graph import TensorKind
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from trtcal_widgets.formats.compare import NameComparison, ScaleFile
-    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.model.graph import ModelGraph, NetworkRow
+
+_NUMBERED = re.compile(r"\(Unnamed Layer\* \d+\) ")
 
 
 def constants_of(graph: ModelGraph) -> tuple[str, ...]:
@@ -27,14 +32,54 @@ def constants_of(graph: ModelGraph) -> tuple[str, ...]:
 
 
 def compare_with_model(file: ScaleFile, graph: ModelGraph) -> NameComparison:
-    """Match the rows of a file with a model's tensors; a constant may have its row under TensorRT 10's name.
+    """Match the rows of a file with a model's tensors; a constant may have its row under the name of TensorRT 10 or 8.
 
     ``file``: a calibration cache or another file of scales.
     """
+    numbered = numbered_rows(file.scales, graph)
+    own = {row.name for row in graph.trt8.rows}
+    held = {row.own or row.tensor for row in numbered}
     return compare_with_names(
         file,
-        graph.calibrated,
+        # TensorRT 8 has no row for a tensor that a shuffle which does nothing makes, for one.
+        [name for name in graph.calibrated if not numbered or (name in own and name not in held)],
         also_known=graph.tensors,
         constants=constants_of(graph),
         layers=[node.name for node in graph.nodes],
+        described={row.name: _described(row, graph) for row in numbered},
     )
+
+
+def numbered_rows(names: Collection[str], graph: ModelGraph) -> tuple[NetworkRow, ...]:
+    """Return the rows of TensorRT 8 among names that no tensor of the model has: ``(Unnamed Layer* 12) …``.
+
+    None where a numbered row is there that TensorRT 8.6 would not write: then the numbers are another network's.
+    """
+    predicted = {row.name: row for row in graph.trt8.rows if row.name not in graph.tensors}
+    numbered = [name for name in names if _NUMBERED.match(name) and name not in graph.tensors]
+    if not all(name in predicted for name in numbered):
+        return ()
+    return tuple(predicted[name] for name in numbered)
+
+
+def with_tensor_names(scales: Mapping[str, float], graph: ModelGraph) -> dict[str, float]:
+    """Return scales with those added that a tensor has in TensorRT 8 under a number only: a softmax's output."""
+    found = dict(scales)
+    for row in numbered_rows(scales, graph):
+        name = row.own or row.tensor
+        if name in graph.tensors and graph.tensors[name].kind is not TensorKind.WEIGHT:
+            found.setdefault(name, scales[row.name])
+    return found
+
+
+def _described(row: NetworkRow, graph: ModelGraph) -> str:
+    layer = row.name.partition("[")[2].partition("]")[0]
+    name = row.own or row.tensor
+    if not name:
+        return f"the number {row.number:g}, which the ONNX parser writes down itself (TensorRT 8)"
+    tensor = graph.tensors.get(name)
+    if tensor is None:
+        return f"what a {layer} layer makes inside an operator of the model (TensorRT 8)"
+    if tensor.kind in (TensorKind.CONSTANT, TensorKind.WEIGHT):
+        return f"the constant {name!r}, as a {layer} layer (TensorRT 8)"
+    return f"the values of {name!r}, as a {layer} layer (TensorRT 8)"

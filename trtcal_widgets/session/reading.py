@@ -10,7 +10,13 @@ import numpy as np
 from trtcal_widgets.common.arguments import kind_of, number, whole_number
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, UsageError
-from trtcal_widgets.formats.header import CONSTANT_ROWS_FROM, constant_row, parse_version
+from trtcal_widgets.formats.header import (
+    CONSTANT_ROWS_FROM,
+    NETWORK_ROWS_BEFORE,
+    NETWORK_ROWS_FROM,
+    constant_row,
+    parse_version,
+)
 from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.rows import constants_of
@@ -28,9 +34,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.session.state import TensorRow, Trace
 
 __all__ = ["Reading"]
-
-NETWORK_ROWS_FROM, NETWORK_ROWS_BEFORE = (8, 0, 0), (9, 0, 0)
-"""TensorRT versions whose rows are those of :attr:`ModelGraph.trt8`: run with 8.6.0, assumed for the others."""
 
 _AFTER_FUSION = frozenset({"EntropyCalibration", "LegacyCalibration"})
 """Algorithms whose caches lack the rows inside fused kernels, and whose pools have scales of their own."""

@@ -31,6 +31,7 @@ from trtcal_widgets.model.dimensions import name_dimensions, words_of_dimensions
 from trtcal_widgets.model.kinds import is_default_domain
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.model.rows import with_tensor_names
 from trtcal_widgets.model.tap import MAX_PROTO_BYTES
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ class QdqBuilder:
         self._force = force
         self._rows = rows_of(scales)
         self._match = match_rows(self._rows, self.graph)
+        self._scales = with_tensor_names(self._rows, self.graph)
         if not (force or self._is_explicit):
             check_match(self._match, self._rows, self.graph)
         self._weights = WeightScales(self.model)
@@ -201,7 +203,7 @@ class QdqBuilder:
         if self._is_explicit and not self._force:
             return self._unchanged()
         decision = decide(
-            self.graph, self._sites, self._rows, self._weights, plan=plan, already=self._already, only=only
+            self.graph, self._sites, self._scales, self._weights, plan=plan, already=self._already, only=only
         )
         self._refuse_nothing(decision, plan, only)
         pairs = _pairs(self.graph, decision)

@@ -12,9 +12,9 @@ from trtcal_widgets.common.arguments import one_of
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache, compare_with_names, header_fits
 from trtcal_widgets.formats.header import constant_row, quote, row_of
-from trtcal_widgets.model.graph import ModelGraph
+from trtcal_widgets.model.graph import ModelGraph, TensorKind
 from trtcal_widgets.model.load import load_graph
-from trtcal_widgets.model.rows import constants_of
+from trtcal_widgets.model.rows import constants_of, numbered_rows
 
 if TYPE_CHECKING:
     import os
@@ -318,6 +318,10 @@ def check_dla(
         graph = load_graph(graph)
     constants = frozenset(constants_of(graph))
     rows = {n: row_of(n, cache.scales) if n in constants else n for n in graph.calibrated}
+    if numbered_rows(cache.scales, graph):  # TensorRT 8: its own names, of every tensor that its network has
+        rows = {row.name: row.name for row in graph.trt8.rows}
+        made = {t.name for t in graph.tensors.values() if t.kind in (TensorKind.INPUT, TensorKind.ACTIVATION)}
+        constants = frozenset(row.name for row in graph.trt8.rows if row.tensor in graph.tensors.keys() - made)
     without = [name for name, row in rows.items() if row not in cache.scales]
     return DlaReport(
         missing=tuple(name for name in without if name not in constants),
