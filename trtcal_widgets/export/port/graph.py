@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +110,15 @@ class Side:
 
     def __post_init__(self) -> None:
         _Reader(self).read()
+
+    @cached_property
+    def readers(self) -> dict[str, list[Step]]:
+        """Tensor -> the steps that read it."""
+        found: dict[str, list[Step]] = {}
+        for step in self.steps:
+            for name in dict.fromkeys(step.inputs):
+                found.setdefault(name, []).append(step)
+        return found
 
     def root(self, name: str) -> str:
         """Return the tensor that a tensor is a copy of, itself in most cases."""

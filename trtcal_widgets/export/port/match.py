@@ -2,7 +2,9 @@
 
 A tensor that is the result of the same operators with the same weights from the same inputs has the same values,
 whatever its name: those come first. Layers that have the same weights up to rounding (folded normalisation) are the
-next anchors; between anchors the graph's shape decides, where it leaves no choice.
+next anchors; between anchors the graph's shape decides, where it leaves no choice. A name alone is no evidence:
+exporters count (``p2o.Add.7``), and an input keeps its name when its preprocessing moves into the model. An input is
+the same where something reads it in the same way, a tensor of the same name where a neighbour is matched to its own.
 """
 
 from __future__ import annotations
@@ -16,15 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from trtcal_widgets.export.port.graph import Side, Step
+    from trtcal_widgets.model.graph import TensorInfo
 
 HOW = {
-    "input": "an input of the model",
+    "input": "an input of the model that is read in the same way",
     "exact": "the same operators with the same weights",
     "weights": "a layer with the same weights",
     "structure": "its place between matched tensors",
     "constant": "a constant of the same values",
     "shared": "it holds the values of a matched tensor",
-    "name": "the same name and operator",
+    "name": "the same name and operator beside a matched tensor",
 }
 """What each kind of match rests on, in words, surest first."""
 
@@ -46,17 +49,32 @@ class _Matcher:
 
     def inputs(self) -> None:
         olds, news = (list(side.model.graph.inputs) for side in (self.old, self.new))
-        for tensor in list(news):
-            same = next((one for one in olds if one.name == tensor.name and one.dtype == tensor.dtype), None)
-            if same is not None:
-                self.add(same.name, tensor.name, "input")
-                olds.remove(same)
-                news.remove(tensor)
         for tensor in news:
-            like = next((one for one in olds if one.dtype == tensor.dtype and _rank(one) == _rank(tensor)), None)
-            if like is not None:
-                self.add(like.name, tensor.name, "input")
-                olds.remove(like)
+            same = [one for one in olds if one.dtype == tensor.dtype and self._is_read_alike(one.name, tensor.name)]
+            same.sort(key=lambda one: one.name != tensor.name)
+            if same:
+                self.add(same[0].name, tensor.name, "input")
+                olds.remove(same[0])
+
+    def inputs_left(self) -> None:
+        """Match inputs for which there is no evidence, but none against it either: by name, else by type and rank."""
+        olds = [one for one in self.old.model.graph.inputs if one.name not in self.used]
+        for tensor in self.new.model.graph.inputs:
+            like = [one for one in olds if one.dtype == tensor.dtype and _rank(one) == _rank(tensor)]
+            like.sort(key=lambda one: one.name != tensor.name)
+            if like and self.add(like[0].name, tensor.name, "input"):
+                olds.remove(like[0])
+
+    def _is_read_alike(self, old: str, new: str) -> bool:
+        """Whether some step of either side reads the tensor with the same operator, parameters and constants."""
+        return any(
+            theirs.op == ours.op
+            and theirs.key == ours.key
+            and (theirs.constants == ours.constants or _same_layer(theirs, ours))
+            and (theirs.op in _COMMUTING or theirs.inputs.index(old) == ours.inputs.index(new))
+            for theirs in self.old.readers.get(old, ())
+            for ours in self.new.readers.get(new, ())
+        )
 
     def exact(self) -> bool:
         """Match what is computed alike from matched tensors: equal hashes mean equal values."""
@@ -156,21 +174,37 @@ class _Matcher:
                 self.add(self.found[root][0], name, "shared")
 
     def names(self) -> None:
-        """Match what is left by name, where the operators are the same too and the old tensor is not taken."""
-        old, new = self.old.model.graph, self.new.model.graph
-        for name, tensor in new.tensors.items():
-            same = old.tensors.get(name)
-            if same is None or name in self.used or name in self.found or same.kind is not tensor.kind:
-                continue
-            if old.op_type(name) == new.op_type(name) and same.dtype == tensor.dtype:
-                self.add(name, name, "name")
+        """Match what is left by name, where the same operator makes it and a neighbour is matched to its neighbour."""
+        makers = {output: step for step in self.old.steps for output in step.outputs}
+        waiting = [
+            (makers[output], step, output)
+            for step in self.new.steps
+            for output in step.outputs
+            if output in makers and makers[output].op == step.op and makers[output].key == step.key
+        ]
+        changed = True
+        while changed:
+            changed = False
+            for theirs, ours, name in waiting:
+                if name in self.used or name in self.found or not self._are_neighbours_matched(theirs, ours, name):
+                    continue
+                changed |= self.add(name, name, "name")
+
+    def _are_neighbours_matched(self, theirs: Step, ours: Step, name: str) -> bool:
+        if len(theirs.inputs) != len(ours.inputs):
+            return False
+        partner = {new: old for new, (old, _) in self.found.items()}
+        if any(partner.get(b) == a for a, b in zip(theirs.inputs, ours.inputs, strict=True)):
+            return True
+        made = {output for step in self.old.readers.get(name, ()) for output in step.outputs}
+        return any(partner.get(out) in made for step in self.new.readers.get(name, ()) for out in step.outputs)
 
 
-def match_tensors(old: Side, new: Side) -> Mapping[str, tuple[str, str]]:
+def match_tensors(old: Side, new: Side, *, loosely: bool = False) -> Mapping[str, tuple[str, str]]:
     """Find the tensors of the new model in the old one.
 
-    Returns new tensor -> (old tensor, key of :data:`HOW`). Several new tensors may be the same old one where the old
-    model computes once what the new one computes twice.
+    ``loosely``: inputs are matched without evidence too. Returns new tensor -> (old tensor, key of ``HOW``). Several
+    new tensors may be the same old one where the old model computes once what the new one computes twice.
     """
     matcher = _Matcher(old, new)
     matcher.inputs()
@@ -183,13 +217,14 @@ def match_tensors(old: Side, new: Side) -> Mapping[str, tuple[str, str]]:
     matcher.inner()
     matcher.constants()
     matcher.names()
+    if loosely:
+        matcher.inputs_left()
     matcher.aliases()
     return matcher.found
 
 
-def _rank(tensor: object) -> int:
-    shape = getattr(tensor, "shape", None)
-    return -1 if shape is None else len(shape)
+def _rank(tensor: TensorInfo) -> int:
+    return -1 if tensor.shape is None else len(tensor.shape)
 
 
 def _same_layer(one: Step, other: Step) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.errors import ExportError
+from trtcal_widgets.export.port.check import contradictions
 from trtcal_widgets.export.port.graph import Side
 from trtcal_widgets.export.port.match import HOW, match_tensors
 from trtcal_widgets.export.qdq.rows import LEAST_MATCH, match_rows
@@ -166,10 +167,12 @@ def port_scales(
     """
     old, new = (model if isinstance(model, OnnxModel) else load_model(model) for model in (old, new))
     _check_old(table, old)
-    found = match_tensors(Side(old), side := Side(new))
+    found = match_tensors(Side(old), side := Side(new), loosely=force)
     ported = _ported(table, found, side, constants_of(old.graph))
+    ported, refused = _without_contradictions(ported, old, new)
     taken = {row.old for row in ported}
-    not_ported = tuple(NotPorted(name, why) for name, why in _lost(table, taken, old))
+    lost = {**dict(_lost(table, taken, old)), **{name: why for name, why in refused.items() if name not in taken}}
+    not_ported = tuple(NotPorted(name, why) for name, why in lost.items())
     without = match_rows({row.new: row.scale for row in ported}, new.graph).missing
     report = PortReport(old.graph.name, new.graph.name, ported, not_ported, without)
     _check_share(report, table, old, force=force)
@@ -242,13 +245,34 @@ def _lost(table: CalibrationCache | ScaleTable, taken: set[str], old: OnnxModel)
 
 def _check_share(report: PortReport, table: CalibrationCache | ScaleTable, old: OnnxModel, *, force: bool) -> None:
     real = [name for name in table.scales if name in old.graph.tensors]
-    taken = {row.old for row in report.ported}
+    taken = {row.old for row in report.ported if row.how != "name"}
     if force or len(taken) >= LEAST_MATCH * len(real):
         return
     raise ExportError(
-        f"only {len(taken)} of {len(real)} rows could be carried over from {report.old_model} to {report.new_model}: "
-        "are they exports of the same model with the same weights? force=True (--force) writes what was found"
+        f"only {len(taken)} of {len(real)} rows could be carried over from {report.old_model} to {report.new_model} by "
+        f"weights and structure, {100 * len(taken) / max(len(real), 1):.0f} %: are they exports of the same model with "
+        "the same weights? force=True (--force) writes what was found"
     )
+
+
+def _without_contradictions(
+    ported: tuple[PortedRow, ...], old: OnnxModel, new: OnnxModel
+) -> tuple[tuple[PortedRow, ...], dict[str, str]]:
+    """Leave out rows that the new graph contradicts; return the others, and the old names with the reasons.
+
+    Where the same operator makes both tensors the new graph says nothing that the old one has not said.
+    """
+    amax = {row.new: row.scale * 127.0 for row in ported}
+    doubtful = {
+        row.new
+        for row in ported
+        if row.old in old.graph.tensors
+        and row.new in new.graph.tensors
+        and old.graph.op_type(row.old) != new.graph.op_type(row.new)
+    }
+    wrong = {name: why for name, why in contradictions(new, amax) if name in doubtful}
+    kept = tuple(row for row in ported if row.new not in wrong)
+    return kept, {row.old: wrong[row.new] for row in ported if row.new in wrong}
 
 
 def _table(table: CalibrationCache | ScaleTable, ported: tuple[PortedRow, ...]) -> CalibrationCache | ScaleTable:
