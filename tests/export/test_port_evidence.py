@@ -83,14 +83,14 @@ def test_the_same_names_with_other_weights_are_refused_with_the_share(tmp_path):
 
 
 def test_a_scale_that_the_new_graph_contradicts_is_said_and_not_carried(tmp_path):
-    """In the new export a Clip stands where an Add stood, between the same layers."""
-    stored = [const("w", W), const("w2", RNG.standard_normal((4, 4, 1, 1))), const("b", 100.0)]
+    """In the new export a Clip stands where an Abs stood, between the same layers."""
+    stored = [const("w", W), const("w2", RNG.standard_normal((4, 4, 1, 1)))]
     ends = [node("Conv", ["x", "w"], ["a"]), node("Conv", ["m", "w2"], ["o"])]
     io_ = ([value("x", ["N", 3, 8, 8])], [value("o", None)])
-    old = save(tmp_path / "old.onnx", [ends[0], node("Add", ["a", "b"], ["m"]), ends[1]], *io_, stored)
+    old = save(tmp_path / "old.onnx", [ends[0], node("Abs", ["a"], ["m"]), ends[1]], *io_, stored)
     clip = node("Clip", ["a", "low", "high"], ["m"])
     limits = [const("low", 0.0), const("high", 6.0)]
-    new = save(tmp_path / "new.onnx", [ends[0], clip, ends[1]], *io_, [*stored[:2], *limits])
+    new = save(tmp_path / "new.onnx", [ends[0], clip, ends[1]], *io_, [*stored, *limits])
     cache = CalibrationCache.build({"x": 0.01, "a": 0.02, "m": 0.9, "o": 0.5}, version="8.6.1")
     result = port_scales(old, new, cache)
     assert "m" not in result.table.scales
