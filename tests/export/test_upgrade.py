@@ -12,8 +12,8 @@ from tests.support.graphs import const, node, save, value
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.export.qdq import upgrade as upgrade_module
+from trtcal_widgets.export.qdq.same import Difference, compare_models
 from trtcal_widgets.model.load import load_model
-from trtcal_widgets.model.same import Difference, compare_models
 
 SCALES = {"x": 0.03, "a": 0.03}
 RNG = np.random.default_rng(0)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import ExportError, ModelError
 from trtcal_widgets.export.qdq.old_operators import hide_old, write_out
+from trtcal_widgets.export.qdq.same import compare_models
 from trtcal_widgets.model.constants import ConstantReader
 from trtcal_widgets.model.inference import skeleton
 from trtcal_widgets.model.kinds import is_default_domain
-from trtcal_widgets.model.same import compare_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
