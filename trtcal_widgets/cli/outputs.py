@@ -47,19 +47,9 @@ class Output(NamedTuple):
 def check_outputs(outputs: Iterable[Output], *, inputs: Iterable[str | None] = (), force: bool = False) -> None:
     """Refuse bad output paths before any work is done.
 
-    Parameters
-    ----------
-    outputs
-        All that the command will write.
-    inputs
-        All files and folders that it reads; None for what is not given.
-    force
-        Replace whatever other file is there.
-
-    Raises
-    ------
-    ExportError
-        Where a file cannot or should not be written; says what to do.
+    ``outputs``: all that the command will write. ``inputs``: all files and folders that it reads; None for what is not
+    given. ``force``: replace whatever other file is there. Raises ExportError where a file cannot or should not be
+    written; says what to do.
     """
     wanted = [(option, Path(path), kind) for option, path, kind in outputs if path is not None]
     read = [Path(path) for path in inputs if path is not None]

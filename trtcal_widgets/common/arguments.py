@@ -53,10 +53,8 @@ def to_path(value: Any, what: str, error: type[TrtcalError] = UsageError) -> Pat
 def is_folder(path: Path, error: type[TrtcalError]) -> bool | None:
     """Return whether a path is a folder, None where nothing is there.
 
-    Raises
-    ------
-    TrtcalError
-        ``error``, if the path cannot be looked at: its name is too long, a folder on the way is closed to us.
+    Raises ``error`` if the path cannot be looked at: its name is too long, a folder on the way is closed
+    to us.
     """
     try:
         return stat.S_ISDIR(path.stat().st_mode)

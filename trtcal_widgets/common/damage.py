@@ -25,14 +25,7 @@ def damage_as(error: type[TrtcalError], what: str, advice: str) -> Iterator[None
     Parsers of the standard library, NumPy and protobuf raise what they come upon: RecursionError, OverflowError,
     tokenize.TokenError, MemoryError among others. Errors of this package go through, and so do interrupts.
 
-    Parameters
-    ----------
-    error
-        The class to raise.
-    what
-        What is wrong, for people: ``"x.npy is damaged or no NumPy file"``.
-    advice
-        What to do.
+    ``what``: what is wrong, for people: ``"x.npy is damaged or no NumPy file"``.
     """
     try:
         yield
@@ -53,18 +46,8 @@ def most_expanded(path: Path) -> int:
 def check_expansion(path: Path, expanded: int, what: str, error: type[TrtcalError], *, advice: str) -> None:
     """Refuse a compressed file that would become far larger than files of data do, before anything is unpacked.
 
-    Parameters
-    ----------
-    path
-        The file.
-    expanded
-        Bytes that its headers promise.
-    what
-        What would become so large, for the message: ``"array 'x'"``.
-    error
-        The class to raise.
-    advice
-        What to do.
+    ``expanded``: bytes that its headers promise. ``what``: what would become so large, for the message: ``"array
+    'x'"``.
     """
     stored = path.stat().st_size
     if expanded > most_expanded(path):

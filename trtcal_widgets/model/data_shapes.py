@@ -37,10 +37,7 @@ def comparable_outputs(graph: ModelGraph) -> tuple[str, ...]:
     network where it does (for a detector: boxes and scores before the suppression of boxes); instead of integers,
     sequences and maps, the activations that they are made of.
 
-    Returns
-    -------
-    tuple of str
-        In graph order; empty where there is none.
+    In graph order.
     """
     moving = data_dependent(graph)
     chosen = {tensor.name for tensor in graph.outputs if tensor.is_float and tensor.name not in moving}

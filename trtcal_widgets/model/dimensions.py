@@ -16,24 +16,15 @@ if TYPE_CHECKING:
 
     import onnx
 
-__all__ = ["name_dimensions", "words_of_dimensions"]
-
 _NO_NAMES = frozenset({"none", "null", "unk", "unknown", "dynamic", "any", "-1"})
 
 
 def name_dimensions(proto: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
     """Give dimensions whose name is none (``?``, ``None``, ``-1``) a name of their own, in place.
 
-    Parameters
-    ----------
-    proto
-        The model. Inputs and outputs are called ``<tensor>_<axis>`` there; inner tensors lose the name.
-
-    Returns
-    -------
-    dict
-        Input -> the new names of its dimensions, empty strings for those that were left as they are. Inputs of which
-        nothing was changed are not in it.
+    ``proto``: the model. Inputs and outputs are called ``<tensor>_<axis>`` there; inner tensors lose the name. Returns
+    input -> the new names of its dimensions, empty strings for those that were left as they are. Inputs of which
+    nothing was changed are not in it.
     """
     graph = proto.graph
     taken = {dim.dim_param for info in (*graph.input, *graph.output, *graph.value_info) for dim in _dims(info)}

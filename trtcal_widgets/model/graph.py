@@ -88,10 +88,7 @@ class TensorInfo:
 def check_facts(data: Any) -> None:
     """Refuse JSON that no :meth:`ModelGraph.to_json` has made: everything after it trusts the facts.
 
-    Raises
-    ------
-    ModelError
-        If a field is missing, of another type, or points to a node or tensor that is not there.
+    Raises ModelError if a field is missing, of another type, or points to a node or tensor that is not there.
     """
 
     def demand(holds: object, what: str) -> None:

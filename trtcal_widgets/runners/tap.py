@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.load import OnnxModel
 
-__all__ = ["OnnxRuntimeTap"]
-
 _EXACT = frozenset({"off", "basic", "extended"})
 """Optimisations that give the same bits whichever tensors are asked for."""
 
@@ -90,12 +88,8 @@ class OnnxRuntimeTap:
     def open(self, *, lean: bool) -> None:
         """Load the model, unless it is there in this kind.
 
-        Raises
-        ------
-        ModelError
-            If ONNX Runtime does not take the model.
-        MissingDependencyError
-            If an execution provider is not there.
+        Raises ModelError if ONNX Runtime does not take the model; MissingDependencyError if an execution provider is
+        not there.
         """
         lean = lean and not self.read_everything
         if self._session is not None and lean == self.lean:
@@ -125,12 +119,7 @@ class OnnxRuntimeTap:
     def run(self, feeds: Mapping[str, NDArray[np.generic]], more: Sequence[str] = ()) -> list[Any]:
         """Return the arrays of :attr:`outputs`, and of some of the model's inner tensors behind them.
 
-        Raises
-        ------
-        DataError
-            If an operator refuses a value.
-        ModelError
-            If an operator fails; the message names it.
+        Raises DataError if an operator refuses a value; ModelError if an operator fails; the message names it.
         """
         import onnxruntime as ort
 

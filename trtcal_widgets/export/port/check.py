@@ -27,12 +27,7 @@ _FAR = 4.0
 def contradictions(model: OnnxModel, amax: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """Yield the tensors whose threshold cannot be theirs, and why.
 
-    Parameters
-    ----------
-    model
-        The new model.
-    amax
-        Tensor -> carried threshold, in the tensor's unit.
+    ``amax``: tensor -> carried threshold, in the tensor's unit.
     """
     for node in model.graph.nodes:
         if not is_default_domain(node.domain):

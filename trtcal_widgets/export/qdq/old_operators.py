@@ -53,16 +53,9 @@ def write_out(
 ) -> None:
     """Put nodes of the new opset where the hidden ones stand.
 
-    Parameters
-    ----------
-    converted
-        The converted model; changed in place.
-    hidden
-        What :func:`hide_old` returned.
-    ranks
-        Tensor name -> number of axes, None where unknown.
-    constants
-        Tensor name -> values of the small constants: scales are looked up here.
+    ``converted``: the converted model; changed in place. ``hidden``: what :func:`hide_old` returned. ``ranks``: tensor
+    name -> number of axes, None where unknown. ``constants``: tensor name -> values of the small constants: scales are
+    looked up here.
     """
     if not hidden:
         return

@@ -49,17 +49,9 @@ def compare_models(
 ) -> tuple[Difference | None, str]:
     """Run two models that shall compute the same on the same random inputs, of two shapes where shapes are free.
 
-    Parameters
-    ----------
-    graph
-        Facts of the original.
-    before, after
-        The original and what was made of it, with the same inputs and outputs; external data lie in ``folder``.
-
-    Returns
-    -------
-    tuple
-        The first difference, None where there is none; and why nothing could be compared, ``""`` where it was.
+    ``before`` and ``after``: the original and what was made of it, with the same inputs and outputs; external data lie
+    in ``folder``. Returns the first difference, None where there is none; and why nothing could be compared, ``""``
+    where it was.
     """
     outputs = [info.name for info in before.graph.output]
     try:
