@@ -11,12 +11,6 @@ import trtcal_widgets
 PACKAGE = Path(trtcal_widgets.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 HOOKS = {"observe", "on_change", "on_click", "on_msg", "on_trait_change", "subscribe"}
-NOT_BOUND_YET = {
-    "widgets/cache/ranges_view.py",
-    "widgets/cache/table.py",
-    "widgets/cache/widget.py",
-}
-"""Views that listen by themselves until their screen has a binding."""
 
 
 def hooks_in(path):
@@ -40,10 +34,12 @@ def test_every_folder_of_modules_is_a_package():
 
 
 def test_screens_listen_in_their_binding_only():
-    screens = [path for path in MODULES if path.parts[0] == "widgets" and path.parts[1] != "kit"]
-    listening = {path.as_posix() for path in screens if path.name != "binding.py" and hooks_in(path)}
-    assert listening == NOT_BOUND_YET
-    assert sum(bool(hooks_in(path)) for path in screens if path.name == "binding.py") >= 3
+    may = {path for path in MODULES if path.match("widgets/*/binding.py") or path.match("widgets/kit/boundary.py")}
+    assert len(may) >= 5, "four screens and the kit"
+    assert {path.as_posix() for path in MODULES if path.parts[0] == "widgets" and hooks_in(path)} <= set(
+        map(Path.as_posix, may)
+    )
+    assert hooks_in(Path("widgets/kit/boundary.py")) == HOOKS - {"on_trait_change"}
 
 
 def test_nothing_below_the_screens_knows_widget_events():

@@ -21,7 +21,7 @@ from trtcal_widgets.formats.reading import read_scale_file, scales_from_bytes
 from trtcal_widgets.widgets.cache import CacheViewer
 from trtcal_widgets.widgets.cache.facts import arrange, read_facts
 from trtcal_widgets.widgets.cache.ranges_view import MAX_POINTS, thin_out
-from trtcal_widgets.widgets.cache.table import PAGE
+from trtcal_widgets.widgets.cache.state import PAGE
 
 FILES = (
     "caches/diffusion.TRT-8601.cache", "caches/resnet18-cifar10.TRT-8003.cache", "caches/resnet50.dynamic-range.txt",
@@ -47,7 +47,7 @@ def ask(viewer, **message):
 def shown(viewer):
     """Names of all rows in their present order."""
     pages = -(-viewer.table.view["total"] // PAGE)
-    return [row[2] for page in range(pages) for row in viewer.table.page(page)]
+    return [row[2] for page in range(pages) for row in viewer.binding.page(page)]
 
 
 def groups(viewer):
@@ -128,7 +128,7 @@ def test_against_the_model():
     assert "conv1" not in missing
     assert "conv1.weight" not in missing, "weights are never in a cache"
     row = viewer.facts.names.index("pool1")
-    assert viewer.table.page(0)[row][3:6] == ["–", "–", "–"]
+    assert viewer.binding.page(0)[row][3:6] == ["–", "–", "–"]
     assert "missing" in repr(viewer)
 
 

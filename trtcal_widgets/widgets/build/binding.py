@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +35,6 @@ parse_event = event_parser(
 )
 
 
-_BETWEEN = 0.12
-"""Seconds between two drawings while TensorRT talks: a verbose build logs thousands of lines a second."""
-
 _SHOWN_OF_SESSION = frozenset({"data", "status", "position", "excluded", "choices"})
 
 
@@ -57,19 +52,19 @@ class BuildBinding(Boundary):
     """
 
     _WHAT = "the build panel"
+    _PAUSE = 0.12  # a verbose build logs thousands of lines a second
 
     def __init__(self, job: Job, view: BuildView, executor: Executor, form: BuildForm) -> None:
         super().__init__(executor, parse_event)
         self._job = job
         self._view = view
-        self._drawn = 0.0
         self.run: BuildRun | None = None
         self.screen = BuildScreen(form)
         self._look()
         self.screen = replace(self.screen, form=replace(form, mode=job.first_mode(self.screen.has)))
-        view.on_msg(self._message)
+        self._bind(view, [view])
         if job.session is not None:
-            self._unsubscribe.append(job.session.subscribe(self._session_changed))
+            self._hear(job.session, _SHOWN_OF_SESSION)
         self._draw()
 
     # ---- what the user asks for -------------------------------------------------------------------------------
@@ -77,28 +72,29 @@ class BuildBinding(Boundary):
     def _on_set(self, **fields: Any) -> None:
         if self.run is not None and self.run.running:
             raise UsageError("a build is running already: cancel it, or wait for its end")
-        self.screen = replace(self.screen, form=check_form(BuildForm(**fields), self._job))
+        self.screen = replace(self.screen, form=check_form(replace(self.screen.form, **fields), self._job))
 
     def _on_build(self, replace: bool, **fields: Any) -> None:
         self._on_set(**fields)
         self.start(replace_files=replace)
 
     def _on_pause(self) -> None:
-        self._control().pause()
+        self._control("pause")
 
     def _on_resume(self) -> None:
-        self._control().resume()
+        self._control("resume")
 
     def _on_step(self) -> None:
-        self._control().step()
+        self._control("step")
 
     def _on_cancel(self) -> None:
-        self._control().cancel()
+        self._control("cancel")
 
-    def _control(self) -> Any:
+    def _control(self, press: str) -> None:
         if self.run is None or not self.run.running:
             raise UsageError("no build is running")
-        return self.run.control
+        getattr(self.run.control, press)()
+        self._changed()
 
     def _on_severity(self, least: str) -> None:
         if least not in SEVERITIES:
@@ -133,10 +129,9 @@ class BuildBinding(Boundary):
         path = qdq_path(engine) if kind == "qdq" else engine.with_suffix(".cache")
         if os.path.lexists(path) and not replace:
             raise ExportError(f"{path} exists already. Press “replace” to write over it.")
-        self._written("writing …", "")
-        self._submit(lambda: self._write(kind, path), self._write_ended)
+        self._write(lambda: self._made(kind, path))
 
-    def _write(self, kind: str, path: Path) -> str:
+    def _made(self, kind: str, path: Path) -> str:
         session = self._job.session
         assert session is not None
         if kind == "qdq":
@@ -144,17 +139,6 @@ class BuildBinding(Boundary):
         else:
             session.to_cache().write(path)
         return f"Wrote {path.absolute()} · {path.stat().st_size:,} bytes"
-
-    def _write_ended(self, future: Future[str]) -> None:
-        error = future.exception()
-        if error is None:
-            self._written(future.result(), "ok")
-        else:
-            self._written(self._in_words(error), "error")
-
-    def _written(self, words: str, kind: str) -> None:
-        self.screen = replace(self.screen, written=words, written_kind=kind)
-        self._changed()
 
     # ---- the build --------------------------------------------------------------------------------------------
 
@@ -181,23 +165,9 @@ class BuildBinding(Boundary):
         self._changed()
         return self._executor.submit(self.run)
 
-    # ---- down -------------------------------------------------------------------------------------------------
-
-    def _session_changed(self, changed: frozenset[str]) -> None:
-        if changed & _SHOWN_OF_SESSION:
-            self._changed(changed)
-
-    def _flush(self) -> None:
-        """Draw now, or a little later where the last drawing has only just been."""
-        early = self._drawn + _BETWEEN - time.monotonic()
-        loop = _loop()
-        if early > 0 and loop is not None:
-            loop.call_later(early, self._flush)
-        else:
-            super()._flush()
+    # ---- state down -------------------------------------------------------------------------------------------
 
     def _draw(self, _changed: frozenset[str] = frozenset()) -> None:
-        self._drawn = time.monotonic()
         self._view.show(**build_state(self._job, self.screen, self.run))
         log = log_state(self.screen, self.run)
         if log != self._view.log:
@@ -207,15 +177,6 @@ class BuildBinding(Boundary):
         """Return the panel as text."""
         return summary(self._job, self.screen, self.run)
 
-    def close(self) -> None:
-        """End the subscription, and cancel a build that runs."""
-        super().close()
+    def _stop_work(self) -> None:
         if self.run is not None and self.run.running:
             self.run.control.cancel()
-
-
-def _loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

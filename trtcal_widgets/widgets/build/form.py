@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import ExportError, UsageError
-from trtcal_widgets.widgets.kit.typed_path import checked_path
+from trtcal_widgets.widgets.kit.file_form import FileForm, checked_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +51,8 @@ _OWN = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class BuildForm:
-    """What the user filled in.
+class BuildForm(FileForm):
+    """What the user filled in, and what came of the files for another machine.
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class BuildForm:
         The file of the cache that TensorRT makes; empty for none.
     """
 
+    path: str = "model.engine"
     mode: str = "calibrate"
     algorithm: str = "entropy2"
     follow: str = "recorded"
     fp16: bool = False
     hold: bool = False
-    path: str = "model.engine"
     cache: str = ""
 
 

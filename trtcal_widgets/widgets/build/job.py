@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trtcal_widgets.errors import CancelledError, TrtcalError
 from trtcal_widgets.trt.control import BuildControl, Progress
 from trtcal_widgets.widgets.build.form import qdq_path, targets
-from trtcal_widgets.widgets.kit.typed_path import typed_path
+from trtcal_widgets.widgets.kit.file_form import typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

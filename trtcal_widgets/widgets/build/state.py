@@ -10,8 +10,8 @@ from trtcal_widgets.common.words import printable, printable_lines
 from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.widgets.build.form import ALGORITHMS, FOLLOWS, MODES, BuildForm, qdq_path, targets
 from trtcal_widgets.widgets.build.job import SEVERITIES, is_over
+from trtcal_widgets.widgets.kit.file_form import is_there
 from trtcal_widgets.widgets.kit.formatting import duration
-from trtcal_widgets.widgets.kit.typed_path import is_there
 
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
@@ -148,8 +148,6 @@ class BuildScreen:
         The least severity of the lines that are shown.
     notice
         What went wrong with the last press of a button; empty if nothing.
-    written, written_kind
-        What came of the files for another machine, and ``ok`` or ``error``.
     """
 
     form: BuildForm
@@ -157,8 +155,6 @@ class BuildScreen:
     missing: str = ""
     least: str = "info"
     notice: str = ""
-    written: str = ""
-    written_kind: str = ""
 
 
 def build_state(job: Job, screen: BuildScreen, run: BuildRun | None) -> dict[str, Any]:
@@ -173,8 +169,8 @@ def build_state(job: Job, screen: BuildScreen, run: BuildRun | None) -> dict[str
         "missing": printable_lines(screen.missing),
         "install": [list(pair) for pair in _INSTALL] if screen.missing else [],
         "files": _files(job, form) if screen.missing else [],
-        "written": printable_lines(screen.written),
-        "written_kind": screen.written_kind,
+        "written": printable_lines(form.result),
+        "written_kind": form.result_kind,
         "form": {
             "mode": form.mode, "algorithm": form.algorithm, "follow": form.follow, "fp16": form.fp16,
             "hold": form.hold, "path": form.path, "cache": form.cache,

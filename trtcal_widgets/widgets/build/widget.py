@@ -11,9 +11,9 @@ from trtcal_widgets.errors import ModelError, UsageError
 from trtcal_widgets.widgets.build.binding import BuildBinding
 from trtcal_widgets.widgets.build.form import BuildForm, Job, check_options
 from trtcal_widgets.widgets.build.state import HELP
-from trtcal_widgets.widgets.explorer.panels import Panel
 from trtcal_widgets.widgets.kit.assets import script, style
 from trtcal_widgets.widgets.kit.box import BoundBox
+from trtcal_widgets.widgets.kit.panels import Panel
 
 if TYPE_CHECKING:
     import os
@@ -33,9 +33,6 @@ class BuildView(Panel):
     _css = style("build")
 
     log = traitlets.Dict().tag(sync=True)
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP)
 
 
 class BuildPanel(BoundBox):
@@ -96,7 +93,7 @@ class BuildPanel(BoundBox):
             fp16=bool(build_options.get("fp16", False)),
         )
         self.session = session
-        self.view = BuildView()
+        self.view = BuildView(help=HELP)
         super().__init__([self.view], executor)
         self.add_class("trtcal-build")
         self.binding = BuildBinding(job, self.view, self._executor, form)
@@ -116,12 +113,8 @@ class BuildPanel(BoundBox):
         """TensorRT's lines of the last build, up to 5,000 of each severity."""
         return tuple(self.binding.run.lines()) if self.binding.run else ()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Return the widget, and beside it text for where there is no kernel behind it."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle["text/plain"] = self.binding.summary()
-        return bundle
+    def _words(self) -> str:
+        return self.binding.summary()
 
 
 def _model_of(session: Any, model: Any) -> Path:

@@ -17,8 +17,6 @@ from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
 from trtcal_widgets.widgets.kit.formatting import plot_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from trtcal_widgets.common.palette import Theme
@@ -42,11 +40,11 @@ class CacheRanges(FigureView):
     ----------
     facts
         The rows.
-    on_pick
-        Called with a row index when the user clicks a point.
     """
 
-    def __init__(self, facts: CacheFacts, on_pick: Callable[[int], None]) -> None:
+    watched = "xaxis.range"
+
+    def __init__(self, facts: CacheFacts) -> None:
         super().__init__()
         self._facts = facts
         self._files: list[tuple[str, Column]] = [("A", facts.mine)]
@@ -55,11 +53,9 @@ class CacheRanges(FigureView):
         self._low, self._high = _decades(np.concatenate([column.amax for _, column in self._files]))
         self._drawn: list[NDArray[np.intp]] = []
         self._window = (0.0, float(len(facts.names) + 1))
+        self.clickable = tuple(range(2 * len(self._files)))
         self.figure = self._new_figure()
-        for number in range(2 * len(self._files)):
-            self.figure.data[number].on_click(self._clicked(number, on_pick))
-        self.figure.layout.on_change(self._zoomed, "xaxis.range")
-        self.draw()
+        self._draw()
         self.apply_theme("light")
 
     def _new_figure(self) -> Any:
@@ -93,16 +89,19 @@ class CacheRanges(FigureView):
         self.figure.data[-1].marker.color = THEMES[theme].text
         self.figure.layout.legend.font.color = THEMES[theme].faint
 
-    def show_selected(self, row: int) -> None:
-        """Put a ring around a row's points."""
-        at = [(row + 1, self._level(column.amax[row])) for _, column in self._files if row >= 0 and column.present[row]]
+    def render(self, selected: int, window: tuple[float, float]) -> None:
+        """Draw the rows that are in the window, and a ring around those of the selected one."""
+        if window != self._window:
+            self._window = window
+            self._draw()
+        files = [column for _, column in self._files if selected >= 0 and column.present[selected]]
+        ring = self.figure.data[-1]
         with self.filling():
-            self.figure.data[-1].x = [x for x, _ in at]
-            self.figure.data[-1].y = [y for _, y in at]
-            self.figure.data[-1].showlegend = bool(at)
+            ring.x = [selected + 1] * len(files)
+            ring.y = [self._level(column.amax[selected]) for column in files]
+            ring.showlegend = bool(files)
 
-    def draw(self) -> None:
-        """Draw the rows that are in the window."""
+    def _draw(self) -> None:
         first, last = self._window
         self._drawn = []
         with self.filling():
@@ -141,17 +140,16 @@ class CacheRanges(FigureView):
             return float(10**self._high)
         return float(min(max(amax, 10**self._low), 10**self._high))
 
-    def _clicked(self, number: int, on_pick: Callable[[int], None]) -> Callable[..., None]:
-        def clicked(_trace: Any, points: Any, _state: Any) -> None:
-            if points.point_inds and points.point_inds[0] < len(self._drawn[number]):
-                on_pick(int(self._drawn[number][points.point_inds[0]]))
+    def clicked(self, trace: int, point: int) -> dict[str, Any] | None:
+        """Return that the row of a point is to be selected."""
+        rows = self._drawn[trace]
+        return {"type": "select", "row": int(rows[point])} if point < len(rows) else None
 
-        return clicked
-
-    def _zoomed(self, _layout: Any, window: Any) -> None:
-        if not self.rendering and window is not None and len(self._facts.names) > MAX_POINTS:
-            self._window = (float(window[0]), float(window[1]))
-            self.draw()
+    def moved(self, value: Any) -> dict[str, Any] | None:
+        """Return that other rows are in view; where all are drawn anyway, nothing is to be done."""
+        if value is None or len(self._facts.names) <= MAX_POINTS:
+            return None
+        return {"type": "zoom", "first": float(value[0]), "last": float(value[1])}
 
 
 def thin_out(rows: NDArray[np.intp], values: NDArray[np.float64], limit: int = MAX_POINTS) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""Where the debugger's events meet its controller: the only module of it that subscribes or observes.
+"""Where the debugger's events meet its controller: the only module of it that listens.
 
 Events come up and become calls of the controller or the session; their changes come back as one drawing. Slow work
 runs in an executor and is brought back to the kernel's main thread. Errors are caught here, and shown.
@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.debug.state import Basis, basis_of
-from trtcal_widgets.errors import CancelledError, TrtcalError, UsageError
+from trtcal_widgets.errors import CancelledError, UsageError
 from trtcal_widgets.widgets.debugger.export_form import KINDS, ExportForm, write_export
 from trtcal_widgets.widgets.debugger.layers import layer_of, worst_input
-from trtcal_widgets.widgets.debugger.rendering import Drawn, render
+from trtcal_widgets.widgets.debugger.rendering import Parts, render
 from trtcal_widgets.widgets.debugger.summary import DebugScreen
-from trtcal_widgets.widgets.kit.boundary import Boundary, Event, event_parser
+from trtcal_widgets.widgets.kit.boundary import Boundary, event_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.widgets.debugger.rendering import DebugViews
@@ -72,46 +72,20 @@ class DebugBinding(Boundary):
         self._session = debugging.session
         self._views = views
         self._plan_job = 0
-        self._running = False
         self._tried: Basis | None = None
-        self._drawn = Drawn()
+        self._parts = Parts()
         self.screen = DebugScreen(form=ExportForm(), auto=auto, target=target)
-        self.renders = 0
-        self._bind()
-        self._unsubscribe += [
-            debugging.subscribe(lambda _changed: self._changed()),
-            self._session.subscribe(self._session_changed),
-        ]
+        self._bind(views.shell, views.panels, views.plots)
+        self._hear(debugging)
+        self._hear(self._session, _PLACE)
         self._draw()
-
-    # ---- events up --------------------------------------------------------------------------------------------
-
-    def _bind(self) -> None:
-        views = self._views
-        for panel in views.panels:
-            panel.on_msg(self._message)
-        self._follow_theme(views.shell, views.plots)
-        for trace in views.sqnr.tensor_traces:
-            trace.on_click(self._tensor_clicked)
-        for trace in views.sqnr.layer_traces:
-            trace.on_click(self._layer_clicked)
-
-    def _tensor_clicked(self, _trace: Any, points: Any, _state: Any) -> None:
-        name = self._views.sqnr.picked_tensor(points)
-        if name is not None:
-            self.guarded(self._act, Event("tensor", {"name": name}))
-
-    def _layer_clicked(self, _trace: Any, points: Any, _state: Any) -> None:
-        layer = self._views.sqnr.picked_layer(points)
-        if layer is not None:
-            self.guarded(self._select_layer, layer)
 
     # ---- what the user asks for -------------------------------------------------------------------------------
 
     def _on_run(self) -> None:
-        if not self._running:
+        if not self.running:
             self._tried = basis_of(self._session)
-            self._start(self._debugging.run)
+            self._start(self._debugging.run, self._finished)
 
     def _on_cancel(self) -> None:
         self._debugging.cancel()
@@ -121,15 +95,10 @@ class DebugBinding(Boundary):
         self._tried = None
 
     def _on_layer(self, index: int) -> None:
-        self._select_layer(self._layer(index))
-
-    def _select_layer(self, layer: str) -> None:
         """Look at what the layer quantises: of several inputs at the one that its scale serves worst."""
+        layer = self._layer(index)
         self.screen = replace(self.screen, layer=layer)
-        shown = worst_input(self._debugging, layer)
-        if shown == self._session.state.selected:
-            self._changed()
-        self._session.update(selected=shown)
+        self._session.update(selected=worst_input(self._debugging, layer))
 
     def _on_tensor(self, name: str) -> None:
         self._session.update(selected=name)
@@ -168,13 +137,12 @@ class DebugBinding(Boundary):
     def _on_find(self, target: str, precision: str, scales: bool) -> None:
         share = _percent(target)
         self.screen = replace(self.screen, target=share)
-        if not self._running:
-            self._start(lambda: self._debugging.find_plan(share, precision=precision, scales=scales))  # type: ignore[arg-type]
+        find: Any = self._debugging.find_plan
+        self._start(lambda: find(share, precision=precision, scales=scales), self._finished)
 
     def _on_try(self) -> None:
         name = self._session.state.selected
-        if not self._running:
-            self._start(lambda: self._debugging.try_methods(name))
+        self._start(lambda: self._debugging.try_methods(name), self._finished)
 
     def _on_use(self, method: str) -> None:
         self._debugging.use_method(self._session.state.selected, method)
@@ -182,39 +150,22 @@ class DebugBinding(Boundary):
     def _on_export_kind(self, kind: str) -> None:
         if kind not in KINDS:
             raise UsageError(f"there is no export {kind!r}; there are {', '.join(KINDS)}")
-        self.screen = replace(self.screen, form=ExportForm(kind, KINDS[kind].path))
+        self.screen = replace(self.screen, form=ExportForm(KINDS[kind].path, kind=kind))
 
     def _on_export_path(self, path: str) -> None:
-        self.screen = replace(self.screen, form=replace(self.screen.form, path=path, result="", result_kind=""))
+        self.screen = replace(self.screen, form=ExportForm(path, kind=self.screen.form.kind))
 
     def _on_export_write(self, path: str, replace: bool) -> None:
-        from dataclasses import replace as changed
-
-        form = changed(self.screen.form, path=path, result="writing …", result_kind="")
-        self.screen = changed(self.screen, form=form)
-        self._submit(
-            lambda: write_export(self._debugging, form, replace=replace), lambda done: self._written(form, done)
-        )
-
-    def _written(self, form: ExportForm, future: Future[str]) -> None:
-        try:
-            form = replace(form, result=future.result(), result_kind="ok")
-        except TrtcalError as error:
-            form = replace(form, result=str(error), result_kind="error")
-        if self.screen.form.kind == form.kind:
-            self.screen = replace(self.screen, form=form)
-        self._changed()
+        self._on_export_path(path)
+        form = self.screen.form
+        self._write(lambda: write_export(self._debugging, form, replace=replace))
 
     # ---- slow work --------------------------------------------------------------------------------------------
 
-    def _start(self, work: Callable[[], object]) -> None:
-        self._running = True
-        self._work(work, self._finished)
-
-    def _finished(self) -> None:
-        self._running = False
+    def _finished(self, error: BaseException | None) -> None:
         self._refresh_if_auto()
         self._changed()
+        self._say_why(error)
 
     def _score_plan(self) -> None:
         """Score the newest plan; of several changes in a row only the last one is scored."""
@@ -222,7 +173,7 @@ class DebugBinding(Boundary):
             return
         self._plan_job += 1
         job = self._plan_job
-        self._work(lambda: self._debugging.score_plan() if job == self._plan_job else None, lambda: None)
+        self._beside(lambda: self._debugging.score_plan() if job == self._plan_job else None)
 
     def _look(self) -> None:
         """Look closer at the selected tensor, unless another one is selected by then."""
@@ -231,20 +182,16 @@ class DebugBinding(Boundary):
         if comparison is None or name in state.details or name not in comparison.tensors or state.phase == "running":
             return
         asked = (comparison, name)
-        if self._drawn.asked == asked:
-            return
-        self._drawn.asked = asked
-        self._work(
-            lambda: self._debugging.look_at(name) if self._session.state.selected == name else None, self._changed
-        )
+        if self._parts.asked != asked:
+            self._parts.asked = asked
+            self._beside(lambda: self._debugging.look_at(name) if self._session.state.selected == name else None)
 
-    def _work(self, work: Callable[[], object], after: Callable[[], None]) -> None:
-        """Do something slow, then ``after``; show what went wrong unless the results tell it."""
-        self._submit(work, lambda future: self._ended(future, after))
+    def _beside(self, work: Callable[[], object]) -> None:
+        """Do something slow behind what goes on already."""
+        self._submit(work, lambda future: self._say_why(future.exception()))
 
-    def _ended(self, future: Future[object], after: Callable[[], None]) -> None:
-        after()
-        error = future.exception()
+    def _say_why(self, error: BaseException | None) -> None:
+        """Show what went wrong, unless the results tell it."""
         if error is None or isinstance(error, CancelledError):
             return
         words = self._in_words(error)
@@ -254,15 +201,11 @@ class DebugBinding(Boundary):
     def _refresh_if_auto(self) -> None:
         """Run again where results are out of date; what failed or was cancelled is not tried again by itself."""
         state = self._debugging.state
-        ready = self.screen.auto and not self._running and state.comparison is not None
+        ready = self.screen.auto and not self.running and state.comparison is not None
         if ready and state.stale and basis_of(self._session) != self._tried:
             self._on_run()
 
-    # ---- down -------------------------------------------------------------------------------------------------
-
-    def _session_changed(self, changed: frozenset[str]) -> None:
-        if changed & _PLACE:
-            self._changed(changed)
+    # ---- state down -------------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
         super()._flush()
@@ -271,13 +214,10 @@ class DebugBinding(Boundary):
 
     def _draw(self, _changed: frozenset[str] = frozenset()) -> None:
         layer = layer_of(self._debugging, self._session.state.selected, self.screen.layer)
-        self.renders += 1
-        render(self._views, self._debugging, replace(self.screen, layer=layer), self._drawn)
+        render(self._views, self._debugging, replace(self.screen, layer=layer), self._parts)
         self._look()
 
-    def close(self) -> None:
-        """End the subscriptions; work that is under way is stopped."""
-        super().close()
+    def _stop_work(self) -> None:
         self._debugging.close()
 
 

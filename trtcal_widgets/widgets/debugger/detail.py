@@ -36,8 +36,8 @@ class SqnrPlot:
         float32, shape (n,): all layers in INT8, and with the plan; ``planned`` is empty where there is none.
     outdated
         Whether thresholds have changed since.
-    layers, layer_x
-        Layers that were measured alone, and where each stands: at its output.
+    layer_index, layer_x
+        Places among all layers of those that were measured alone, and where each stands: at its output.
     own, outputs
         float32, shape (layers,): at the layer's own output, and at the model's outputs.
     """
@@ -47,7 +47,7 @@ class SqnrPlot:
     accumulated: NDArray[np.float32]
     planned: NDArray[np.float32]
     outdated: bool
-    layers: tuple[str, ...]
+    layer_index: tuple[int, ...]
     layer_x: tuple[int, ...]
     own: NDArray[np.float32]
     outputs: NDArray[np.float32]
@@ -87,6 +87,8 @@ def build_sqnr_plot(debugging: AccuracyDebugging) -> SqnrPlot:
     comparison, ranking, planned = state.comparison, state.ranking, state.planned_tensors or {}
     tensors = {} if comparison is None else comparison.tensors
     place = {name: i for i, name in enumerate(tensors)}
+    simulation = debugging.simulation
+    layers = {} if simulation is None else {name: i for i, name in enumerate(simulation.layers)}
     shown = sorted((r for r in ranking or () if r.tensor in place), key=lambda r: place[r.tensor])
     return SqnrPlot(
         names=tuple(tensors),
@@ -94,7 +96,7 @@ def build_sqnr_plot(debugging: AccuracyDebugging) -> SqnrPlot:
         accumulated=_finite([t.sqnr_db for t in tensors.values()]),
         planned=_finite([planned[name].sqnr_db for name in tensors if name in planned]),
         outdated=bool(state.stale),
-        layers=tuple(r.node for r in shown),
+        layer_index=tuple(layers[r.node] for r in shown),
         layer_x=tuple(place[r.tensor] for r in shown),
         own=_finite([r.own_sqnr_db for r in shown]),
         outputs=_finite([r.output_sqnr_db for r in shown]),
@@ -210,8 +212,9 @@ def number_cells(debugging: AccuracyDebugging, name: str, layer: str) -> list[di
     """Return the numbers under the plots."""
     state = debugging.state
     result = None if state.comparison is None else state.comparison.tensors.get(name)
+    values = {} if result is None else _values(debugging, name, result)
     ranked = next((r for r in state.ranking or () if r.node == layer), None)
-    return [*_tensor_cells(debugging, name, result), *_layer_cells(ranked)]
+    return [*(_cell(key, *_NUMBERS[key], values.get(key, math.nan)) for key in _NUMBERS), _layer_cell(ranked)]
 
 
 _NUMBERS = {
@@ -225,11 +228,6 @@ _NUMBERS = {
     "mean": ("mean error", "", "Mean absolute difference, in the tensor's unit"),
 }
 """Key -> label, unit, and what it is."""
-
-
-def _tensor_cells(debugging: AccuracyDebugging, name: str, result: TensorResult | None) -> list[dict[str, str]]:
-    values = {} if result is None else _values(debugging, name, result)
-    return [_cell(key, *_NUMBERS[key], values.get(key, math.nan)) for key in _NUMBERS]
 
 
 def _values(debugging: AccuracyDebugging, name: str, result: TensorResult) -> dict[str, float]:
@@ -247,27 +245,12 @@ def _values(debugging: AccuracyDebugging, name: str, result: TensorResult) -> di
     }
 
 
-def _layer_cells(ranked: LayerResult | None) -> list[dict[str, str]]:
-    if ranked is None:
-        return [
-            {
-                "key": "loss",
-                "label": "layer's loss",
-                "text": "–",
-                "exact": "–",
-                "help": "What the layer alone in INT8 costs",
-            }
-        ]
-    help_text = f"What {printable(ranked.node)} alone in INT8 costs of {ranked.score.measure}"
-    return [
-        {
-            "key": "loss",
-            "label": "layer's loss",
-            "text": loss_text(ranked.loss, ranked.score),
-            "exact": exact(ranked.loss),
-            "help": help_text,
-        }
-    ]
+def _layer_cell(ranked: LayerResult | None) -> dict[str, str]:
+    text, whole, help_text = "–", "–", "What the layer alone in INT8 costs"
+    if ranked is not None:
+        text, whole = loss_text(ranked.loss, ranked.score), exact(ranked.loss)
+        help_text = f"What {printable(ranked.node)} alone in INT8 costs of {ranked.score.measure}"
+    return {"key": "loss", "label": "layer's loss", "text": text, "exact": whole, "help": help_text}
 
 
 def _cell(key: str, label: str, unit: str, help_text: str, value: float) -> dict[str, str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable, printable_lines
 from trtcal_widgets.errors import ExportError, TrtcalError
-from trtcal_widgets.widgets.kit.typed_path import is_there, path_to_write
+from trtcal_widgets.widgets.kit.file_form import FileForm, path_to_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
@@ -77,37 +77,31 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class ExportForm:
-    """What the user filled in, and what came of the last write."""
+class ExportForm(FileForm):
+    """What the user filled in."""
 
-    kind: str = "plan"
     path: str = KINDS["plan"].path
-    result: str = ""
-    result_kind: str = ""
+    kind: str = "plan"
 
 
 def export_state(debugging: AccuracyDebugging, form: ExportForm) -> dict[str, Any]:
     """Return what the panel shows."""
     text = ""
     notes: tuple[str, ...] = ()
-    result, result_kind = form.result, form.result_kind
     try:
         text, notes = _text(debugging, form)
     except TrtcalError as error:
-        result, result_kind = str(error), "error"
+        form = replace(form, result=str(error), result_kind="error")
     if debugging.state.stale:
         notes = ("Thresholds have changed since the accuracy was measured; what is exported has the new ones.", *notes)
     return {
+        **form.as_state(),
         "kinds": [[key, kind.label] for key, kind in KINDS.items()],
         "kind": form.kind,
         "what": KINDS[form.kind].what,
-        "path": form.path,
-        "exists": is_there(form.path),
         "ready": debugging.session.state.position > 0,
         "text": printable_lines(text[:_SHOWN]),
         "notes": [printable(note) for note in notes],
-        "result": printable_lines(result),
-        "result_kind": result_kind,
     }
 
 
@@ -147,22 +141,18 @@ def write_export(debugging: AccuracyDebugging, form: ExportForm, *, replace: boo
         If it cannot be written, or a file is there already and ``replace`` is false. The old file stays.
     """
     target, done = path_to_write(form.path, KINDS[form.kind].path, replace=replace)
-    said = _WRITERS.get(form.kind, _write_text)(debugging, form, target)
+    writer = {"qdq": _write_qdq, "cache": _write_cache, "report": _write_report}.get(form.kind)
+    if writer is not None:
+        said = writer(debugging, target)
+    else:
+        text, said = _text(debugging, form)[0], ""
+        write_atomic(target, (text if text.endswith("\n") else f"{text}\n").encode())
     return f"{done} {target.absolute()}{said}"
 
 
-def _write_text(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
-    from trtcal_widgets.common.files import write_atomic
-
-    text, _ = _text(debugging, form)
-    write_atomic(target, (text if text.endswith("\n") else f"{text}\n").encode())
-    return ""
-
-
-def _write_qdq(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
+def _write_qdq(debugging: AccuracyDebugging, target: Path) -> str:
     from trtcal_widgets.export.qdq.build import build_qdq
 
-    del form
     if target.exists() and target.samefile(debugging.model.path):
         raise ExportError(f"{target} is the FP32 model itself: give the model with Q/DQ another name.")
     built = build_qdq(debugging.model, debugging.scales(), placement=debugging.placement, plan=debugging.state.plan)
@@ -170,29 +160,20 @@ def _write_qdq(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> 
     return f" · {built.report.summary()}"
 
 
-def _write_cache(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
+def _write_cache(debugging: AccuracyDebugging, target: Path) -> str:
     from trtcal_widgets.export.plan_formats import cache_for_plan
 
-    del form
     made = cache_for_plan(debugging.state.plan, debugging.session.to_cache(), debugging.model.graph)
     made.cache.write(target)
     return f" · {made.cache.header} · {len(made.cache.rows):,} rows"
 
 
-def _write_report(debugging: AccuracyDebugging, form: ExportForm, target: Path) -> str:
+def _write_report(debugging: AccuracyDebugging, target: Path) -> str:
     from trtcal_widgets.report.writing import write_report
 
-    del form
     state = debugging.state
     write_report(
         debugging.session, target, evaluation_result=state.comparison, ranking=state.ranking,
         plan=state.plan or None, hazards=state.hazards,
     )  # fmt: skip
     return ""
-
-
-_WRITERS: dict[str, Callable[[AccuracyDebugging, ExportForm, Path], str]] = {
-    "qdq": _write_qdq,
-    "cache": _write_cache,
-    "report": _write_report,
-}

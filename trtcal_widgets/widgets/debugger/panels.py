@@ -1,15 +1,15 @@
-"""The debugger's panels: small anywidgets, each with one state down and events up, like the explorer's."""
+"""The debugger's panels: each with one state down and events up, and the help that it shows."""
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import traitlets
 
-from trtcal_widgets.common.palette import METHOD_STYLES
-from trtcal_widgets.widgets.explorer.panels import Panel
 from trtcal_widgets.widgets.kit.assets import script, style
+from trtcal_widgets.widgets.kit.panels import Panel, ShellPanel, help_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,14 +20,11 @@ __all__ = [
     "DebugExportPanel",
     "DebugHazardsPanel",
     "DebugLayersPanel",
-    "DebugShellPanel",
+    "DebugShell",
     "DebugSummaryPanel",
 ]
 
-
-def _help(title: str, text: str, section: str) -> dict[str, str]:
-    return {"title": title, "text": text, "more": f"docs/debugging.md, section “{section}”"}
-
+_help = partial(help_text, page="debugging")
 
 HELP: Mapping[str, dict[str, str]] = MappingProxyType(
     {
@@ -80,27 +77,17 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
 )
 
 
-class DebugShellPanel(Panel):
-    """The header; it also reads the theme and the keyboard, and brings the style sheets."""
+class DebugShell(ShellPanel):
+    """The header."""
 
     _esm = script("debugger/shell")
     _css = style("debugger")
-
-    theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
-    palette = traitlets.Dict().tag(sync=True)
-
-    def __init__(self) -> None:
-        palette = {kind: {"light": style.light, "dark": style.dark} for kind, style in METHOD_STYLES.items()}
-        super().__init__(palette=palette)
 
 
 class DebugSummaryPanel(Panel):
     """Scores before and after, and the search for a plan."""
 
     _esm = script("debugger/summary")
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP["summary"])
 
 
 class DebugLayersPanel(Panel):
@@ -113,17 +100,11 @@ class DebugLayersPanel(Panel):
     keep = traitlets.List(traitlets.Int()).tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)
 
-    def __init__(self) -> None:
-        super().__init__(help=HELP["layers"])
-
 
 class DebugDetailPanel(Panel):
     """The chosen tensor, and what other thresholds would give."""
 
     _esm = script("debugger/detail")
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP["detail"])
 
 
 class DebugHazardsPanel(Panel):
@@ -131,14 +112,8 @@ class DebugHazardsPanel(Panel):
 
     _esm = script("debugger/hazards")
 
-    def __init__(self) -> None:
-        super().__init__(help=HELP["hazards"])
-
 
 class DebugExportPanel(Panel):
     """The plan as files and as text for other tools."""
 
     _esm = script("debugger/export")
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP["export"])

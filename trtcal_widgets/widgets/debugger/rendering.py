@@ -11,29 +11,30 @@ from trtcal_widgets.widgets.debugger.layers import hazards_state, layer_columns,
 from trtcal_widgets.widgets.debugger.summary import DebugScreen, shell_state, summary_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trtcal_widgets.debug.controller import AccuracyDebugging
-    from trtcal_widgets.widgets.debugger.detail import SqnrPlot, TensorPlot
     from trtcal_widgets.widgets.debugger.panels import (
         DebugDetailPanel,
         DebugExportPanel,
         DebugHazardsPanel,
         DebugLayersPanel,
-        DebugShellPanel,
+        DebugShell,
         DebugSummaryPanel,
     )
     from trtcal_widgets.widgets.debugger.sqnr_view import SqnrView
     from trtcal_widgets.widgets.debugger.tensor_view import TensorView
-    from trtcal_widgets.widgets.explorer.panels import NumbersPanel, Panel
     from trtcal_widgets.widgets.kit.figures import FigureView
+    from trtcal_widgets.widgets.kit.panels import NumbersPanel, Panel
 
-__all__ = ["DebugViews", "Drawn", "render"]
+__all__ = ["DebugViews", "Parts", "render"]
 
 
 @dataclass(frozen=True)
 class DebugViews:
     """The views of one debugger."""
 
-    shell: DebugShellPanel
+    shell: DebugShell
     summary: DebugSummaryPanel
     layers: DebugLayersPanel
     sqnr: SqnrView
@@ -54,50 +55,46 @@ class DebugViews:
         return (self.sqnr, self.tensor)
 
 
-@dataclass
-class Drawn:
-    """What was drawn last: what is made of the same results is not made again."""
+class Parts:
+    """What was made last: what is made of the same results is not made again."""
 
-    results: tuple[Any, ...] = ()
-    curves: tuple[Any, ...] = ()
-    tensor: tuple[Any, ...] = ()
-    sqnr: SqnrPlot | None = None
-    plot: TensorPlot | None = None
     asked: Any = None
     """The comparison and the tensor for which a closer look was asked for last."""
 
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
-def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen, drawn: Drawn) -> None:
+    def of(self, name: str, results: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """Return a part, made anew where one of the results that it is made of is another object."""
+        known = self._made.get(name)
+        if known is None or any(a is not b for a, b in zip(results, known[0], strict=True)):
+            known = self._made[name] = (results, make())
+        return known[1]
+
+
+def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen, parts: Parts) -> None:
     """Draw; what is the same as before is left alone."""
     state, selected = debugging.state, debugging.session.state.selected
     views.shell.show(**shell_state(debugging, screen))
     views.summary.show(**summary_state(debugging, screen))
-    _render_layers(views.layers, debugging, screen, drawn)
-    tensor = (state.comparison, selected, state.details.get(selected))
-    if drawn.plot is None or any(a is not b for a, b in zip(tensor, drawn.tensor, strict=True)):
-        drawn.tensor, drawn.plot = tensor, build_tensor_plot(debugging, selected)
+    _render_layers(views.layers, debugging, screen, parts)
     curves = (state.comparison, state.ranking, state.planned_tensors, bool(state.stale))
-    if drawn.sqnr is None or any(a is not b for a, b in zip(curves, drawn.curves, strict=True)):
-        drawn.curves, drawn.sqnr = curves, build_sqnr_plot(debugging)
-    views.sqnr.render(drawn.sqnr, selected)
-    views.tensor.render(drawn.plot)
+    views.sqnr.render(parts.of("sqnr", curves, lambda: build_sqnr_plot(debugging)), selected)
+    tensor = (state.comparison, selected, state.details.get(selected))
+    views.tensor.render(parts.of("tensor", tensor, lambda: build_tensor_plot(debugging, selected)))
     views.detail.show(**detail_state(debugging, selected, screen.layer))
     views.numbers.show(numbers=number_cells(debugging, selected, screen.layer), members=[])
     views.hazards.show(**hazards_state(debugging))
     views.export.show(**export_state(debugging, screen.form))
 
 
-def _render_layers(panel: DebugLayersPanel, debugging: AccuracyDebugging, screen: DebugScreen, drawn: Drawn) -> None:
+def _render_layers(panel: DebugLayersPanel, debugging: AccuracyDebugging, screen: DebugScreen, parts: Parts) -> None:
     state, simulation = debugging.state, debugging.simulation
     layers = () if simulation is None else simulation.layers
+    fp32 = state.comparison.fp32.value if state.comparison is not None else 0.0
     results = (simulation, state.comparison, state.ranking)
-    if not drawn.results or any(a is not b for a, b in zip(results, drawn.results, strict=True)):
-        drawn.results = results
-        columns = layer_columns(debugging)
-        if columns != panel.columns:
-            panel.columns = columns
-        fp32 = state.comparison.fp32.value if state.comparison is not None else 0.0
-        panel.rows = layer_rows(layers, state.ranking, fp32)
+    panel.columns = parts.of("columns", (simulation,), lambda: layer_columns(debugging))
+    panel.rows = parts.of("rows", results, lambda: layer_rows(layers, state.ranking, fp32))
     kept = set(state.plan.keep)
     panel.show(empty=_empty(debugging))
     panel.keep = [i for i, name in enumerate(layers) if name in kept]

@@ -25,7 +25,9 @@ _DB_STEPS = (20.0, 40.0)
 
 
 class SqnrView(FigureView):
-    """The plot; :meth:`picked_tensor` and :meth:`picked_layer` say what a click means."""
+    """The plot; a click on a point selects its tensor or its layer."""
+
+    clickable = (_ACCUMULATED, _OWN, _OUTPUTS, _PLANNED)
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,15 +36,14 @@ class SqnrView(FigureView):
         self.figure = new_figure(_traces(), _layout(), height=246)
         self.apply_theme("light")
 
-    def picked_tensor(self, points: Any) -> str | None:
-        """Return the tensor that was clicked; None where there is none."""
-        k = _index(points)
-        return None if self._plot is None or k is None or k >= len(self._plot.names) else self._plot.names[k]
-
-    def picked_layer(self, points: Any) -> str | None:
-        """Return the layer that was clicked; None where there is none."""
-        k = _index(points)
-        return None if self._plot is None or k is None or k >= len(self._plot.layers) else self._plot.layers[k]
+    def clicked(self, trace: int, point: int) -> dict[str, Any] | None:
+        """Return that the tensor or the layer of a point is to be looked at."""
+        plot = self._plot
+        if plot is None:
+            return None
+        if trace in (_OWN, _OUTPUTS):
+            return {"type": "layer", "index": plot.layer_index[point]} if point < len(plot.layer_index) else None
+        return {"type": "tensor", "name": plot.names[point]} if point < len(plot.names) else None
 
     @property
     def tensor_traces(self) -> tuple[Any, ...]:
@@ -120,11 +121,6 @@ class SqnrView(FigureView):
             shape.line.color = colors.line
         layout.annotations[0].font.color = colors.faint
         layout.legend.font.color = colors.text
-
-
-def _index(points: Any) -> int | None:
-    found = points.point_inds[0] if points.point_inds else None
-    return found if isinstance(found, int) and found >= 0 else None
 
 
 def _short(label: str) -> str:

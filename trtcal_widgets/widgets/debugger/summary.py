@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
+    from trtcal_widgets.debug.search import SearchStep
     from trtcal_widgets.debug.state import DebugState
     from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.widgets.debugger.export_form import ExportForm
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DebugScreen",
     "loss_text",
-    "score_text",
     "shell_state",
     "summary_state",
     "value_text",
@@ -142,41 +142,26 @@ def _finished(debugging: AccuracyDebugging, state: DebugState) -> str:
 def value_text(score: Score, value: float | None = None) -> str:
     """Return the number that decides, in its unit."""
     shown = score.value if value is None else value
-    return (
-        _percent(shown)
-        if score.measure == "top-1"
-        else f"{shown:.5f}"
-        if score.measure == "output cosine"
-        else typeset(shown, 4)
-    )
+    if score.measure == "top-1":
+        return _percent(shown)
+    return f"{shown:.5f}" if score.measure == "output cosine" else typeset(shown, 4)
 
 
 def _percent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.2f} %".replace("-", "−")
 
 
-def score_text(score: Score, fp32: Score, keys: Sequence[str]) -> list[dict[str, str]]:
-    """Return one row of the table."""
-    return [_cell(key, score, fp32) for key in keys]
-
-
 def _cell(key: str, score: Score, fp32: Score) -> dict[str, str]:
-    outputs = score.outputs
     if key == "within":
         within = score.value >= 0.99 * fp32.value
-        loss = loss_text(fp32.value - score.value, score)
-        return {
-            "key": key,
-            "text": "yes" if within else "no",
-            "kind": "ok" if within else "bad",
-            "title": f"loss against FP32: {loss}",
-        }
+        title = f"loss against FP32: {loss_text(fp32.value - score.value, score)}"
+        return {"key": key, "text": "yes" if within else "no", "kind": "ok" if within else "bad", "title": title}
     value = {
         "top1": score.top1,
         "top5": score.top5,
         "custom": score.custom,
-        "sqnr": outputs.sqnr_db,
-        "cosine": outputs.cosine,
+        "sqnr": score.outputs.sqnr_db,
+        "cosine": score.outputs.cosine,
     }[key]
     if key in ("top1", "top5"):
         text = _percent(value)
@@ -213,23 +198,15 @@ def summary_state(debugging: AccuracyDebugging, screen: DebugScreen) -> dict[str
     state = debugging.state
     comparison, plan = state.comparison, state.plan
     keys = _keys(debugging)
-    columns = [{"key": key, "label": _COLUMNS[key][0], "title": _COLUMNS[key][1]} for key in keys]
-    fp32 = None if comparison is None else comparison.fp32
+    fp32, int8 = (None, None) if comparison is None else (comparison.fp32, comparison.int8)
     rows = [
         _row("fp32", "FP32", "The model as it is", fp32, fp32, keys),
-        _row(
-            "int8",
-            "INT8, all layers",
-            "Every layer that can be is in INT8",
-            None if comparison is None else comparison.int8,
-            fp32,
-            keys,
-        ),
+        _row("int8", "INT8, all layers", "Every layer that can be is in INT8", int8, fp32, keys),
         _row("plan", "INT8 with your plan", "What the plan keeps stays in FP32", state.planned, fp32, keys),
     ]
     text, kind = _plan_text(state)
     return {
-        "columns": columns,
+        "columns": [{"key": key, "label": _COLUMNS[key][0], "title": _COLUMNS[key][1]} for key in keys],
         "rows": rows,
         "note": "" if comparison is None else count_of(comparison.fp32.n_samples, "sample"),
         "plan": text,
@@ -242,9 +219,7 @@ def summary_state(debugging: AccuracyDebugging, screen: DebugScreen) -> dict[str
         "ready": comparison is not None,
         "moved": len(plan.amax),
         "planned": bool(plan),
-        "steps": []
-        if state.search is None
-        else [_step(step.what, step.score, accepted=step.accepted) for step in state.search.steps],
+        "steps": [_step(step) for step in (() if state.search is None else state.search.steps)],
     }
 
 
@@ -257,44 +232,41 @@ def _keys(debugging: AccuracyDebugging) -> list[str]:
 def _row(
     key: str, label: str, title: str, score: Score | None, fp32: Score | None, keys: Sequence[str]
 ) -> dict[str, Any]:
+    known = score is not None and fp32 is not None
     if score is None or fp32 is None:
         cells = [{"key": k, "text": "–", "kind": "", "title": ""} for k in keys]
-        return {"key": key, "label": label, "title": title, "cells": cells, "empty": True}
-    cells = score_text(score, fp32, keys)
-    if key == "fp32":
-        cells = [
-            {**c, "text": "", "kind": "", "title": ""} if c["key"] in ("within", "sqnr", "cosine") else c for c in cells
-        ]
-    return {"key": key, "label": label, "title": title, "cells": cells, "empty": False}
+    else:
+        # FP32 is not compared with itself.
+        own = ("within", "sqnr", "cosine") if key == "fp32" else ()
+        blank = {"text": "", "kind": "", "title": ""}
+        cells = [{"key": k, **blank} if k in own else _cell(k, score, fp32) for k in keys]
+    return {"key": key, "label": label, "title": title, "cells": cells, "empty": not known}
 
 
-def _step(what: str, score: Score, *, accepted: bool) -> str:
-    return f"{'✓' if accepted else '·'} {printable(what)}: {value_text(score)}"
+def _step(step: SearchStep) -> str:
+    return f"{'✓' if step.accepted else '·'} {printable(step.what)}: {value_text(step.score)}"
 
 
 def _plan_text(state: DebugState) -> tuple[str, str]:
     plan, search = state.plan, state.search
     parts = []
     if plan.keep:
-        shown = ", ".join(printable(name) for name in plan.keep[:4]) + (
-            f" and {len(plan.keep) - 4} more" if len(plan.keep) > 4 else ""
-        )
+        shown = ", ".join(printable(name) for name in plan.keep[:4]) + _more(len(plan.keep) - 4)
         parts.append(f"keep {count_of(len(plan.keep), 'layer')} in {plan.precision.upper()} ({shown})")
     if plan.amax:
         moved = [f"{printable(n)} ±{typeset(v)}" for n, v in list(plan.amax.items())[:3]]
-        more = f" and {len(plan.amax) - 3} more" if len(plan.amax) > 3 else ""
-        parts.append(f"{count_of(len(plan.amax), 'other threshold')} ({', '.join(moved)}{more})")
+        shown = ", ".join(moved) + _more(len(plan.amax) - 3)
+        parts.append(f"{count_of(len(plan.amax), 'other threshold')} ({shown})")
     text = "Plan: " + ", ".join(parts) + "." if parts else ""
-    if search is not None and search.plan == plan:
-        goal = value_text(search.fp32, search.goal)
-        if search.met:
-            return (
-                f"{text} It reaches the goal of {goal}."
-                if text
-                else f"INT8 reaches the goal of {goal} as it is: no plan is needed."
-            ), "ok"
-        return (
-            f"{text} It does not reach the goal of {goal}: lower the goal, or look at the evaluation data.".strip(),
-            "warn",
-        )
-    return (text, "") if text else ("No plan yet: tick layers to keep, or let one be found.", "none")
+    if search is None or search.plan != plan:
+        return (text, "") if text else ("No plan yet: tick layers to keep, or let one be found.", "none")
+    goal = value_text(search.fp32, search.goal)
+    if not search.met:
+        advice = f"It does not reach the goal of {goal}: lower the goal, or look at the evaluation data."
+        return f"{text} {advice}".strip(), "warn"
+    as_it_is = f"INT8 reaches the goal of {goal} as it is: no plan is needed."
+    return f"{text} It reaches the goal of {goal}." if text else as_it_is, "ok"
+
+
+def _more(n: int) -> str:
+    return f" and {n} more" if n > 0 else ""

@@ -12,8 +12,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import ERROR, ERROR_FILL, INT8, INT8_FILL, MINE, THEMES, style_of
 from trtcal_widgets.core.histogram import N_BINS
-from trtcal_widgets.widgets.explorer.histogram_view import shown_counts
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, shown_counts
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme

@@ -11,14 +11,14 @@ from trtcal_widgets.widgets.debugger.panels import (
     DebugExportPanel,
     DebugHazardsPanel,
     DebugLayersPanel,
-    DebugShellPanel,
+    DebugShell,
     DebugSummaryPanel,
 )
 from trtcal_widgets.widgets.debugger.rendering import DebugViews
 from trtcal_widgets.widgets.debugger.sqnr_view import SqnrView
 from trtcal_widgets.widgets.debugger.tensor_view import TensorView
-from trtcal_widgets.widgets.explorer.panels import NumbersPanel
 from trtcal_widgets.widgets.kit.box import PicturedBox, box
+from trtcal_widgets.widgets.kit.panels import NumbersPanel
 
 if TYPE_CHECKING:
     import os
@@ -94,6 +94,7 @@ class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
         self.debugging: AccuracyDebugging = AccuracyDebugging(session, evaluation, model, placement=placement)
         self.session = session
         self.views = _make_views()
+        self.plots = self.views.plots
         super().__init__(_arranged(self.views), executor)
         self.add_class("trtcal-debug")
         self.binding = DebugBinding(self.debugging, self.views, self._executor, target=target, auto=auto)
@@ -109,18 +110,16 @@ class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
 
 
 def _make_views() -> DebugViews:
-    numbers = NumbersPanel()
-    numbers.help = HELP["detail"]
     return DebugViews(
-        shell=DebugShellPanel(),
-        summary=DebugSummaryPanel(),
-        layers=DebugLayersPanel(),
+        shell=DebugShell(),
+        summary=DebugSummaryPanel(help=HELP["summary"]),
+        layers=DebugLayersPanel(help=HELP["layers"]),
         sqnr=SqnrView(),
-        detail=DebugDetailPanel(),
+        detail=DebugDetailPanel(help=HELP["detail"]),
         tensor=TensorView(),
-        numbers=numbers,
-        hazards=DebugHazardsPanel(),
-        export=DebugExportPanel(),
+        numbers=NumbersPanel(help=HELP["detail"]),
+        hazards=DebugHazardsPanel(help=HELP["hazards"]),
+        export=DebugExportPanel(help=HELP["export"]),
     )
 
 

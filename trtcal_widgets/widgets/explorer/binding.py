@@ -1,25 +1,26 @@
-"""Where events meet the session: the only module of the explorer that subscribes or observes.
+"""Where events meet the session: the only module of the explorer that listens.
 
-Events come up from the panels and plots and become calls of the session; the session's changes come back as one
-snapshot that every view draws. Slow work runs in an executor; its results, and changes that another thread makes,
-are brought back to the kernel's main thread. Errors are caught here, and shown.
+Events come up from the panels and plots and become calls of the session; the session's changes come back and are drawn.
+Slow work runs in an executor; its results, and changes that another thread makes, are brought back to the kernel's main
+thread. Errors are caught, and shown.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import TrtcalError, UsageError
 from trtcal_widgets.widgets.explorer.export_form import ExportForm, write_cache
-from trtcal_widgets.widgets.explorer.pictures import Pictures
-from trtcal_widgets.widgets.explorer.rendering import Screen, render
-from trtcal_widgets.widgets.explorer.runs import Runs
-from trtcal_widgets.widgets.explorer.snapshot import EVERYTHING, NUMBERS, Snapshot, build_snapshot
-from trtcal_widgets.widgets.kit.boundary import Boundary, Event, event_parser
+from trtcal_widgets.widgets.explorer.pictures import MOST_PICTURES, show_pictures
+from trtcal_widgets.widgets.explorer.rendering import EVERYTHING, NUMBERS, Parts, render
+from trtcal_widgets.widgets.explorer.state import Screen, at_end
+from trtcal_widgets.widgets.kit.boundary import Boundary, event_parser
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
     from trtcal_widgets.session import CalibrationSession
@@ -39,6 +40,7 @@ parse_event = event_parser(
             )
         },
         "seek": {"position": int},
+        "drop": {"amax": float},
         "exclude": {"batch": int},
         "include": {"batch": int},
         "select": {"index": int},
@@ -58,6 +60,9 @@ _MANY_ROWS = 400
 
 _TABLE_SHARE = 4.0
 """During a run the table is made anew after so many times the time that it took."""
+
+_REPLAY_PAUSE = 0.15
+"""Seconds between batches when those that are recorded already are played."""
 
 
 class Binding(Boundary):
@@ -82,60 +87,79 @@ class Binding(Boundary):
         super().__init__(executor, parse_event)
         self._session = session
         self._views = views
-        self._runs = Runs(session, executor, self._marshal, self._run_ended)
-        self._stale_table = self._making_rows = False
+        self._parts = Parts(session)
+        self._stop = threading.Event()
+        self._steps_wanted = 0
+        self._stepping = self._stale_table = self._making_rows = False
         self._next_table = 0.0
-        self._snapshot: Snapshot | None = None
+        self._pictured = -1
         self.screen = Screen(form=form or ExportForm())
-        self._pictures = Pictures(session)
-        self.renders = 0
-        self._bind()
-        self._unsubscribe.append(session.subscribe(self._changed))
+        self._bind(views.shell, views.panels, views.plots)
+        self._hear(session)
         self._draw(EVERYTHING)
 
-    # ---- events up --------------------------------------------------------------------------------------------
+    # ---- runs -------------------------------------------------------------------------------------------------
 
-    def _bind(self) -> None:
-        views = self._views
-        for panel in views.panels:
-            panel.on_msg(self._message)
-        self._follow_theme(views.shell, views.plots)
-        views.histogram.figure.layout.on_change(self._shapes, "shapes")
-        for k in views.overview.clickable:
-            views.overview.figure.data[k].on_click(self._clicked)
+    def _go(self, work: Callable[[], object]) -> None:
+        """Run something long in the session, unless something runs already."""
+        if not self.running:
+            self._stop.clear()
+        self._start(work, self._ended)
 
-    def _shapes(self, _layout: Any, shapes: Any) -> None:
-        amax = self._views.histogram.dropped(shapes)
-        if amax is not None:
-            self.guarded(self._drop, amax)
+    def _ended(self, error: BaseException | None) -> None:
+        """Show how a run ended (why a batch failed is in the session's status already), and do the next step."""
+        wanted = self._steps_wanted if self._stepping and error is None and not self._stop.is_set() else 0
+        self._stepping = False
+        if error is not None and self._session.status.phase != "failed":
+            self._tell(self._in_words(error))
+        self._changed(frozenset({"status"}))
+        if wanted and self._session.status.phase != "finished":
+            self._step()
+            self._steps_wanted = wanted - 1
 
-    def _drop(self, amax: float) -> None:
-        try:
-            self._session.choose(self._session.state.selected, amax=amax)
-        except TrtcalError:
-            self._views.histogram.put_back()
-            raise
+    def _step(self) -> None:
+        self._stepping, self._steps_wanted = True, 0
+        self._go(self._session.step)
 
-    def _clicked(self, _trace: Any, points: Any, _state: Any) -> None:
-        place = self._views.overview.picked(points)
-        if place is not None:
-            self.guarded(self._act, Event("select", {"index": place}))
+    def _on_forward(self) -> None:
+        """Count one more batch; asked again while that one runs, one more after it, so that no key press is lost."""
+        if at_end(self._session):
+            return
+        if self.running:
+            self._steps_wanted += self._stepping
+        elif self._session.state.position < self._session.status.recorded:
+            self._session.step()
+        else:
+            self._step()
 
-    def _tell(self, notice: str) -> None:
-        self.screen = replace(self.screen, notice=notice)
-        self._views.detail.send({"type": "refused"})
-        self._views.shell.show(**{**self._views.shell.state, "notice": notice})
+    def _on_play(self) -> None:
+        self._go(self._play)
 
-    def _act(self, event: Event) -> None:
-        """Do what an event asks for: the session tells what that changed, the screen's own state is drawn at once."""
-        if self.screen.notice:
-            self.screen = replace(self.screen, notice="")
-            self._redraw_screen()
-        self._do(event)
+    def _play(self) -> None:
+        """Count batch after batch; those that are recorded already at a speed that can be followed."""
+        session = self._session
+        while session.state.position < session.status.recorded:
+            if self._stop.is_set():
+                return
+            session.step()
+            self._stop.wait(_REPLAY_PAUSE)
+        if session.plan is not None and not self._stop.is_set():
+            session.run()
 
-    def _redraw_screen(self) -> None:
-        if self._snapshot is not None:
-            render(self._views, self._session, self._snapshot, self._snapshot, self.screen)
+    def _on_last(self) -> None:
+        if self._session.plan is None:
+            self._session.update(position=self._session.status.recorded)
+        else:
+            self._go(self._session.run)
+
+    def _on_cancel(self) -> None:
+        self._stop.set()
+        self._steps_wanted = 0
+        self._session.cancel()
+
+    def _stop_work(self) -> None:
+        if self.running:
+            self._on_cancel()
 
     # ---- where: batches and tensors ---------------------------------------------------------------------------
 
@@ -143,34 +167,14 @@ class Binding(Boundary):
         self._session.update(position=0)
 
     def _on_back(self) -> None:
-        if not self._runs.running:
+        if not self.running:
             self._session.back()
-
-    def _on_forward(self) -> None:
-        if self._snapshot is not None and self._snapshot.run.at_end:
-            return
-        if not self._runs.running and self._session.state.position < self._session.status.recorded:
-            self._session.step()
-        else:
-            self._runs.step()
-
-    def _on_last(self) -> None:
-        if self._session.plan is None:
-            self._session.update(position=self._session.status.recorded)
-        else:
-            self._runs.start(self._session.run)
-
-    def _on_play(self) -> None:
-        self._runs.start(self._runs.play)
 
     def _on_seek(self, position: int) -> None:
         if position <= self._session.status.recorded:
             self._session.update(position=position)
         else:
-            self._runs.start(lambda: self._session.seek(position))
-
-    def _on_cancel(self) -> None:
-        self._runs.cancel()
+            self._go(lambda: self._session.seek(position))
 
     def _on_exclude(self, batch: int) -> None:
         self._session.exclude(batch)
@@ -196,6 +200,14 @@ class Binding(Boundary):
         elif method != "mine":
             self._session.choose(name, method=method)
 
+    def _on_drop(self, amax: float) -> None:
+        """Choose where the line was let go; where that cannot be it goes back, also if it only moved up or down."""
+        try:
+            self._session.choose(self._session.state.selected, amax=amax)
+        except TrtcalError:
+            self._views.histogram.put_back()
+            raise
+
     def _on_choose_all(self, method: str) -> None:
         self._session.choose_all(method)
 
@@ -217,58 +229,40 @@ class Binding(Boundary):
         if scale not in ("log", "linear"):
             raise UsageError(f"the counts axis is log or linear, not {scale!r}")
         self.screen = replace(self.screen, counts=scale)
-        self._redraw_screen()
 
     def _on_export_preview(self, open: bool) -> None:  # noqa: A002 - the message's word
         self.screen = replace(self.screen, form=replace(self.screen.form, open=open))
-        self._redraw_screen()
 
     def _on_export_set(self, **fields: str) -> None:
-        self.screen = replace(self.screen, form=replace(self.screen.form.filled(fields), result="", result_kind=""))
-        self._redraw_screen()
+        form: Any = {**fields, "result": "", "result_kind": ""}
+        self.screen = replace(self.screen, form=replace(self.screen.form, **form))
 
     def _on_export_write(self, replace: bool, **fields: str) -> None:
-        form = self.screen.form.filled(fields)
-        try:
-            done = write_cache(self._session, form, replace=replace)
-        except TrtcalError as error:
-            self._show_export(form, str(error), "error")
-        else:
-            self._show_export(form, done, "ok")
+        self._on_export_set(**fields)
+        form = self.screen.form
+        self._write(lambda: write_cache(self._session, form, replace=replace), at_once=True)
 
-    def _show_export(self, form: ExportForm, result: str, kind: str) -> None:
-        self.screen = replace(self.screen, form=replace(form, result=result, result_kind=kind))
-        self._redraw_screen()
+    def _tell(self, notice: str) -> None:
+        super()._tell(notice)
+        self._views.detail.send({"type": "refused"})
 
-    # ---- slow work --------------------------------------------------------------------------------------------
-
-    def _run_ended(self, error: BaseException | None) -> None:
-        """Show how a run ended; why a batch failed is in the session's status already."""
-        if error is not None and self._session.status.phase != "failed":
-            self._tell(str(error) or type(error).__name__)
-        self._changed(frozenset({"status"}))
-
-    # ---- snapshots down ---------------------------------------------------------------------------------------
+    # ---- state down -------------------------------------------------------------------------------------------
 
     def _draw(self, changed: frozenset[str]) -> None:
         running = self._session.status.phase == "running"
         now = time.monotonic()
-        with_table = now >= self._next_table if running else not self._has_many_rows_to_make(changed)
-        if with_table and self._stale_table:
-            changed |= {"data"}
-        before = self._snapshot
-        snapshot = build_snapshot(self._session, changed, before, with_table=with_table, unit=self._pictures.unit)
+        with_rows = now >= self._next_table if running else not self._has_many_rows_to_make(changed)
+        wanted = self._stale_table or bool(changed & NUMBERS)
+        self._parts.renew(self._session, changed, rows=with_rows and wanted)
         took = time.monotonic() - now
-        if with_table:
+        if with_rows:
             self._next_table = time.monotonic() + _TABLE_SHARE * took
-        stale = not with_table and (self._stale_table or bool(changed & NUMBERS))
+        stale = wanted and not with_rows
         if stale and not self._stale_table and running:
             # The next batch may be long in coming: until then the list would say what was so before this one.
             self._marshal.later(self._next_table - now, lambda: self._changed(frozenset({"status"})))
         self._stale_table = stale
-        self._snapshot = snapshot = replace(snapshot, behind=stale)
-        self.renders += 1
-        render(self._views, self._session, snapshot, before, self.screen)
+        render(self._views, self._session, self.screen, self._parts, behind=stale)
         if not running and changed & {"position", "status"}:
             self._ask_for_pictures()
         if stale and not running:
@@ -277,7 +271,7 @@ class Binding(Boundary):
     def _has_many_rows_to_make(self, changed: frozenset[str]) -> bool:
         # A choice makes a row, or those of a group: asking every tensor would cost more.
         new = self._stale_table or bool(changed & {"data", "method"})
-        return self._snapshot is not None and new and self._session.pending_rows() > _MANY_ROWS
+        return bool(self._parts.rows) and new and self._session.pending_rows() > _MANY_ROWS
 
     def _make_rows(self) -> None:
         """Make the list's rows beside the main thread, and draw again. What has changed by then is made next."""
@@ -291,24 +285,19 @@ class Binding(Boundary):
         self._changed(frozenset({"status"}))
 
     def _ask_for_pictures(self) -> None:
-        """Load the pictures of the last counted batch beside the kernel's main thread."""
-        batch = max(self._session.state.position - 1, 0)
-        if not self._pictures.wanted(batch):
-            return
-        self._submit(lambda: self._pictures.load(batch), lambda done: self._show_pictures(batch, done))
+        """Load the pictures of the last counted batch beside the kernel's main thread: they may be large files."""
+        batch, plan = max(self._session.state.position - 1, 0), self._session.plan
+        if plan is not None and batch != self._pictured:
+            self._submit(lambda: plan.thumbnails(batch, MOST_PICTURES), lambda done: self._show_pictures(batch, done))
 
     def _show_pictures(self, batch: int, future: Future[Any]) -> None:
         if batch != max(self._session.state.position - 1, 0):
             return
-        unit = self._pictures.unit
-        self._pictures.show(self._views.stepper, batch, future.result())
-        if self._pictures.unit != unit:
-            self._changed(frozenset({"status"}))
-
-    def close(self) -> None:
-        """End the subscription; work that is under way is stopped after its batch."""
-        super().close()
-        self._runs.close()
+        self._pictured, pictures = batch, future.result()
+        show_pictures(self._views.stepper, batch, pictures)
+        if pictures and self.screen.unit != "images":
+            self.screen = replace(self.screen, unit="images")
+            self._changed()
 
 
 def _number(text: str) -> float:

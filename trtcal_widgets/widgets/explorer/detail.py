@@ -1,10 +1,10 @@
-"""The chosen tensor, as frozen values: its histogram, its thresholds, what they cost."""
+"""The chosen tensor: its histogram and thresholds as frozen values for the plot, and what its panels show."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,41 +13,16 @@ from trtcal_widgets.common.words import printable
 from trtcal_widgets.core.thresholds import METHODS, Method
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.widgets.explorer.run import method_options
+from trtcal_widgets.widgets.explorer.state import method_options
 from trtcal_widgets.widgets.kit.formatting import NO_NUMBER, exact, percent, typeset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
-    from trtcal_widgets.core.quantizer import Cost
     from trtcal_widgets.session import CalibrationSession, TensorRow
 
-__all__ = ["Curve", "Detail", "Mark", "Number", "build_detail", "notes_of", "why_empty"]
-
-
-def notes_of(row: TensorRow, histogram: Histogram, *, counted: bool) -> tuple[str, ...]:
-    """Return what to say about this tensor before its numbers, in words."""
-    notes = list(row.suspicious)
-    if not row.has_data and counted:
-        notes.append("no values in the counted batches: no row in the cache, unless you type an amax")
-    elif row.has_data and histogram.n_finite == 0:
-        notes.append("no finite value: no range to calibrate")
-    if row.kind == "weight":
-        notes.append("a weight: TensorRT quantises it per channel, from its own largest values; nothing to choose")
-    return tuple(notes)
-
-
-def why_empty(session: CalibrationSession, row: TensorRow, histogram: Histogram) -> str:
-    """Say why there is no histogram to draw."""
-    if not row.has_data and session.state.position:
-        return "no values in the counted batches"
-    if not row.has_data:
-        return "no values yet: they appear with the first batch"
-    if not histogram.n_finite:
-        return "no finite value"
-    return "every value is 0" if histogram.amax == 0.0 else ""
-
+__all__ = ["Curve", "HistogramPlot", "Mark", "detail_state", "histogram_plot", "numbers_state"]
 
 _SHOWN = ("entropy", "minmax", "percentile:99.99", "mse")
 _MOST_MEMBERS = 200
@@ -64,27 +39,6 @@ class Mark:
     chosen: bool
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number with its unit; ``exact`` is what is copied."""
-
-    key: str
-    label: str
-    text: str
-    exact: str
-    help: str
-
-
-@dataclass(frozen=True)
-class Member:
-    """A tensor of the group that shares one scale."""
-
-    name: str
-    shown: str
-    leader: bool
-    current: bool
-
-
 @dataclass(frozen=True, eq=False)
 class Curve:
     """A method's objective: float32 values at the float32 thresholds ``amax``; nan where it is not finite."""
@@ -99,15 +53,13 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Detail:
-    """The chosen tensor.
+class HistogramPlot:
+    """What is drawn of the chosen tensor.
 
     Attributes
     ----------
-    counts
-        int64, shape (2048,): the histogram's.
-    range, bin_width
-        R and R / 2048, in the tensor's unit; 0 without data.
+    counts, range
+        The histogram's: int64, shape (2048,), and R in the tensor's unit; 0 without data.
     empty
         Why there is no histogram to draw; empty where there is one.
     amax
@@ -117,99 +69,69 @@ class Detail:
     """
 
     name: str
-    shown: str
-    facts: str
-    facts_title: str
-    notes: tuple[str, ...]
     has_data: bool
     empty: str
     editable: bool
-    mine: bool
-    method: str
-    methods: tuple[tuple[str, str], ...]
     amax: float
-    chosen_kind: str
     marks: tuple[Mark, ...]
     counts: NDArray[np.int64]
     range: float
-    bin_width: float
     curve: Curve | None
-    numbers: tuple[Number, ...]
-    members: tuple[Member, ...]
 
 
-def build_detail(session: CalibrationSession, name: str) -> Detail:
-    """Return the chosen tensor."""
-    row = session.row(name)
-    histogram = session.histogram(name)
-    group = session.group(name)
-    choice = session.choice(name)
-    editable = row.kind != TensorKind.WEIGHT.value
-    mine_amax = choice.amax if choice is not None else None
-    method = session.state.method if choice is None or choice.method is None else choice.method
-    if not editable:
-        method = Method("minmax")
-    amax = row.amax if math.isfinite(row.amax) else 0.0
-    chosen_kind = MINE if mine_amax is not None else method.kind
-    return Detail(
+def histogram_plot(session: CalibrationSession, name: str) -> HistogramPlot:
+    """Return what is drawn of a tensor."""
+    row, histogram = session.row(name), session.histogram(name)
+    method, mine_amax = _method_of(session, row)
+    return HistogramPlot(
         name=name,
-        shown=printable(name),
-        facts=_facts(session, row),
-        facts_title=printable(f"{row.kind} · {row.op_type} · {row.dtype}{row.shape_text}"),
-        notes=notes_of(row, histogram, counted=session.state.position > 0),
         has_data=row.has_data,
-        empty=why_empty(session, row, histogram),
-        editable=editable,
-        mine=row.mine and editable,
-        method=_method_value(mine_amax, choice is not None, method, editable=editable),
-        methods=_method_choices(session, mine_amax, method, editable=editable),
-        amax=amax,
-        chosen_kind=chosen_kind,
+        empty=_why_empty(session, row, histogram),
+        editable=_editable(row),
+        amax=_amax(row),
         marks=_marks(session, row, method, mine_amax),
         counts=histogram.counts,
         range=histogram.range,
-        bin_width=histogram.bin_width,
         curve=_curve(session, name, method) if row.has_data and histogram.amax > 0 else None,
-        numbers=_numbers(row, histogram, session.cost(name), amax),
-        members=tuple(
-            Member(member, printable(member), member == group[0], member == name) for member in group[:_MOST_MEMBERS]
-        ),
     )
 
 
-def _method_value(mine_amax: float | None, chosen: bool, method: Method, *, editable: bool) -> str:
-    if not editable:
-        return "weight"
-    if mine_amax is not None:
-        return MINE
-    return str(method) if chosen else ""
+def _editable(row: TensorRow) -> bool:
+    return row.kind != TensorKind.WEIGHT.value
 
 
-def _method_choices(
-    session: CalibrationSession, mine_amax: float | None, method: Method, *, editable: bool
-) -> tuple[tuple[str, str], ...]:
-    if not editable:
-        return (("weight", "per channel"),)
-    first = [("", f"as for all ({session.state.method.label})")]
-    if mine_amax is not None:
-        first.append((MINE, "mine"))
-    return (*first, *method_options([str(method)]))
+def _amax(row: TensorRow) -> float:
+    return row.amax if math.isfinite(row.amax) else 0.0
 
 
-def _facts(session: CalibrationSession, row: TensorRow) -> str:
-    """``Conv → Relu · float32[32,64,56,56] · group of 2``."""
-    graph = session.graph
-    tensor = graph.tensor(row.name)
-    readers = list(dict.fromkeys(graph.nodes[i].op_type for i in tensor.consumers))
-    way = row.op_type + (f" → {', '.join(readers[:3])}{', …' if len(readers) > 3 else ''}" if readers else "")
-    parts = [way, f"{row.dtype}{row.shape_text}"]
-    if tensor.is_output:
-        parts.append("output")
-    if row.kind in ("constant", "weight"):
-        parts.append(row.kind)
-    if len(row.group) > 1:
-        parts.append(f"group of {len(row.group)}")
-    return printable(" · ".join(parts))
+def _method_of(session: CalibrationSession, row: TensorRow) -> tuple[Method, float | None]:
+    """Return the method that a tensor has, and the user's own amax or None."""
+    choice = session.choice(row.name)
+    method = session.state.method if choice is None or choice.method is None else choice.method
+    return method if _editable(row) else Method("minmax"), None if choice is None else choice.amax
+
+
+def _notes(row: TensorRow, histogram: Histogram, *, counted: bool) -> list[str]:
+    """Return what to say about this tensor before its numbers, in words."""
+    notes = list(row.suspicious)
+    if not row.has_data and counted:
+        notes.append("no values in the counted batches: no row in the cache, unless you type an amax")
+    elif row.has_data and histogram.n_finite == 0:
+        notes.append("no finite value: no range to calibrate")
+    if row.kind == "weight":
+        notes.append("a weight: TensorRT quantises it per channel, from its own largest values; nothing to choose")
+    return notes
+
+
+def _why_empty(session: CalibrationSession, row: TensorRow, histogram: Histogram) -> str:
+    """Say why there is no histogram to draw."""
+    if not row.has_data and session.state.position:
+        return "no values in the counted batches"
+    if not row.has_data:
+        return "no values yet: they appear with the first batch"
+    if not histogram.n_finite:
+        return "no finite value"
+    return "every value is 0" if histogram.amax == 0.0 else ""
 
 
 def _marks(session: CalibrationSession, row: TensorRow, method: Method, mine_amax: float | None) -> tuple[Mark, ...]:
@@ -255,56 +177,128 @@ def _curve(session: CalibrationSession, name: str, method: Method) -> Curve:
     )
 
 
-def _numbers(row: TensorRow, histogram: Histogram, cost: Cost, amax: float) -> tuple[Number, ...]:
-    """Return the numbers below the plot; a dash where there is none."""
-    nan = math.nan
-    known = row.has_data
-    scale = float(scale_of_amax(amax)) if math.isfinite(row.amax) else nan
+# ---- panels ------------------------------------------------------------------------------------------------------
+
+
+def detail_state(session: CalibrationSession, plot: HistogramPlot) -> dict[str, Any]:
+    """Return the chosen tensor's facts, notes and methods."""
+    name = plot.name
+    row = session.row(name)
+    method, mine_amax = _method_of(session, row)
+    value, methods = _methods(session, name, method, mine_amax, editable=plot.editable)
+    return {
+        "name": name,
+        "shown": printable(name),
+        "facts": _facts(session, row),
+        "facts_title": printable(f"{row.kind} · {row.op_type} · {row.dtype}{row.shape_text}"),
+        "notes": _notes(row, session.histogram(name), counted=session.state.position > 0),
+        "editable": plot.editable,
+        "mine": row.mine and plot.editable,
+        "method": value,
+        "methods": methods,
+        "amax": exact(plot.amax) if plot.amax > 0 else "",
+        "marks": [_mark_state(mark) for mark in plot.marks],
+    }
+
+
+def _methods(
+    session: CalibrationSession, name: str, method: Method, mine_amax: float | None, *, editable: bool
+) -> tuple[str, list[list[str]]]:
+    """Return which method is chosen, and those to pick from."""
+    if not editable:
+        return "weight", [["weight", "per channel"]]
+    first = [["", f"as for all ({session.state.method.label})"]]
+    options = method_options([str(method)])
+    if mine_amax is not None:
+        return MINE, [*first, [MINE, "mine"], *options]
+    return str(method) if session.choice(name) is not None else "", [*first, *options]
+
+
+def _mark_state(mark: Mark) -> dict[str, Any]:
+    return {
+        "key": mark.key,
+        "kind": mark.kind,
+        "label": mark.label,
+        "text": typeset(mark.amax),
+        "known": mark.amax > 0,
+        "chosen": mark.chosen,
+        "title": f"{mark.label}: amax {exact(mark.amax)}" + (" · holds now" if mark.chosen else " · press to choose"),
+    }
+
+
+def _facts(session: CalibrationSession, row: TensorRow) -> str:
+    """``Conv → Relu · float32[32,64,56,56] · group of 2``."""
+    graph = session.graph
+    tensor = graph.tensor(row.name)
+    readers = list(dict.fromkeys(graph.nodes[i].op_type for i in tensor.consumers))
+    way = row.op_type + (f" → {', '.join(readers[:3])}{', …' if len(readers) > 3 else ''}" if readers else "")
+    parts = [way, f"{row.dtype}{row.shape_text}"]
+    if tensor.is_output:
+        parts.append("output")
+    if row.kind in ("constant", "weight"):
+        parts.append(row.kind)
+    if len(row.group) > 1:
+        parts.append(f"group of {len(row.group)}")
+    return printable(" · ".join(parts))
+
+
+def numbers_state(session: CalibrationSession, name: str) -> dict[str, Any]:
+    """Return the numbers below the plot, a dash where there is none, and the tensors that share the scale."""
+    group = session.group(name)
+    members = [
+        {"name": member, "shown": printable(member), "leader": member == group[0], "current": member == name}
+        for member in group[:_MOST_MEMBERS]
+    ]
+    cells = _cells(session, session.row(name))
+    return {
+        "numbers": [
+            {"key": key, "label": label, "text": cells[key][0], "exact": cells[key][1], "help": text}
+            for key, (label, text) in _NUMBERS.items()
+        ],
+        "members": members,
+    }
+
+
+_NUMBERS = {
+    "amax": ("amax", "The threshold: |x| beyond it is clipped."),
+    "scale": ("scale", "amax / 127 in float32: the step between two INT8 levels."),
+    "hex": ("hex", "The scale's float32 bits, as the calibration cache spells it."),
+    "sqnr": ("SQNR", "Signal to quantisation noise: higher is better, 6 dB are one bit."),
+    "clipped": ("clipped", "Share of the values beyond the threshold."),
+    "clip": ("clipping noise", "Mean squared error from clipped values."),
+    "rounding": ("rounding noise", "Mean squared error from rounding to INT8 levels."),
+    "minimum": ("min", "The smallest value; TensorRT's INT8 range is symmetric all the same."),
+    "maximum": ("max", "The largest value."),
+    "zeros": ("zeros", "Share of the values that are exactly 0; they quantise without error."),
+    "values": ("values", "How many values were counted, NaN and infinities included."),
+}
+"""Key -> label, and what it is."""
+
+
+def _cells(session: CalibrationSession, row: TensorRow) -> dict[str, tuple[str, str]]:
+    """Return each number as it is shown, and exactly."""
+    nan, known, cost = math.nan, row.has_data, session.cost(row.name)
+    n_values = session.histogram(row.name).n_values
+    scale = float(scale_of_amax(row.amax)) if math.isfinite(row.amax) else nan
     hexes = scale_to_hex(scale) if math.isfinite(scale) else NO_NUMBER
     sqnr = cost.sqnr_db if known else nan
 
-    def number(key: str, label: str, value: float, help_text: str) -> Number:
-        return Number(key, label, typeset(value), exact(value), help_text)
+    def number(value: float) -> tuple[str, str]:
+        return typeset(value), exact(value)
 
-    return (
-        number("amax", "amax", amax if math.isfinite(row.amax) else nan, "The threshold: |x| beyond it is clipped."),
-        number("scale", "scale", scale, "amax / 127 in float32: the step between two INT8 levels."),
-        Number("hex", "hex", hexes, hexes, "The scale's float32 bits, as the calibration cache spells it."),
-        Number(
-            "sqnr",
-            "SQNR",
-            f"{typeset(sqnr)} dB" if math.isfinite(sqnr) else typeset(sqnr),
-            exact(sqnr),
-            "Signal to quantisation noise: higher is better, 6 dB are one bit.",
-        ),
-        Number(
-            "clipped",
-            "clipped",
-            percent(cost.clipped_fraction) if known else NO_NUMBER,
-            exact(cost.clipped_fraction),
-            "Share of the values beyond the threshold.",
-        ),
-        number("clip", "clipping noise", cost.clip_noise if known else nan, "Mean squared error from clipped values."),
-        number(
-            "rounding",
-            "rounding noise",
-            cost.rounding_noise if known else nan,
-            "Mean squared error from rounding to INT8 levels.",
-        ),
-        number("minimum", "min", row.minimum, "The smallest value; TensorRT's INT8 range is symmetric all the same."),
-        number("maximum", "max", row.maximum, "The largest value."),
-        Number(
-            "zeros",
-            "zeros",
-            percent(row.zeros_fraction) if known else NO_NUMBER,
-            exact(row.zeros_fraction),
-            "Share of the values that are exactly 0; they quantise without error.",
-        ),
-        Number(
-            "values",
-            "values",
-            f"{histogram.n_values:,}",
-            str(histogram.n_values),
-            "How many values were counted, NaN and infinities included.",
-        ),
-    )
+    def share(value: float) -> tuple[str, str]:
+        return percent(value) if known else NO_NUMBER, exact(value)
+
+    return {
+        "amax": number(row.amax if math.isfinite(row.amax) else nan),
+        "scale": number(scale),
+        "hex": (hexes, hexes),
+        "sqnr": (f"{typeset(sqnr)} dB" if math.isfinite(sqnr) else typeset(sqnr), exact(sqnr)),
+        "clipped": share(cost.clipped_fraction),
+        "clip": number(cost.clip_noise if known else nan),
+        "rounding": number(cost.rounding_noise if known else nan),
+        "minimum": number(row.minimum),
+        "maximum": number(row.maximum),
+        "zeros": share(row.zeros_fraction),
+        "values": (f"{n_values:,}", str(n_values)),
+    }

@@ -1,20 +1,18 @@
-"""The export panel's own state, and what it writes. Frozen values; the file is written by the cache."""
+"""The calibration cache that is exported: what the user filled in, what the panel shows of it, how it is written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import printable, printable_lines
+from trtcal_widgets.common.words import printable
 from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.formats.cache import KNOWN_ALGORITHMS, CalibrationCache
 from trtcal_widgets.formats.fit import header_fits
 from trtcal_widgets.formats.installed import default_version, installed_version
-from trtcal_widgets.widgets.kit.typed_path import is_there, path_to_write
+from trtcal_widgets.widgets.kit.file_form import FileForm, path_to_write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from trtcal_widgets.session import CalibrationSession
 
 __all__ = ["ExportForm", "export_state", "write_cache"]
@@ -24,64 +22,37 @@ _PREVIEW_LINES = 300
 
 
 @dataclass(frozen=True)
-class ExportForm:
-    """What the user filled in, and what came of the last write.
+class ExportForm(FileForm):
+    """What the user filled in: which header, which rows; ``open`` says whether the text is to be seen."""
 
-    Attributes
-    ----------
-    algorithm
-        Empty: the one that fits the method for all tensors.
-    result, result_kind
-        Words about the last write, and ``ok``, ``warn`` or ``error``.
-    open
-        Whether the preview is open; only then is the text made.
-    """
-
+    path: str = "calibration.cache"
     algorithm: str = ""
     version: str = field(default_factory=default_version)
     rows: str = "tensorrt"
-    path: str = "calibration.cache"
     open: bool = False
-    result: str = ""
-    result_kind: str = ""
-
-    def filled(self, fields: Mapping[str, str]) -> ExportForm:
-        """Return the form with what the front end says stands in it."""
-        return replace(
-            self,
-            algorithm=fields["algorithm"],
-            version=fields["version"],
-            rows=fields["rows"],
-            path=fields["path"],
-        )
 
 
 def export_state(session: CalibrationSession, form: ExportForm, *, n_rows: int, n_mine: int) -> dict[str, Any]:
     """Return what the panel shows."""
     counted = any(i not in session.state.excluded for i in range(session.state.position))
-    summary, preview, result, kind = "", "", form.result, form.result_kind
-    if not counted:
-        summary = "count a batch first: there are no scales yet"
-    else:
+    summary, preview = "count a batch first: there are no scales yet", ""
+    if counted:
         try:
             summary, preview = _described(session, form, n_rows, n_mine)
-            if not result:
-                result, kind = _ignored(form.algorithm or _fitting(session), form.version.strip())
+            if not form.result:
+                form = _warned(form, form.algorithm or _fitting(session), form.version.strip())
         except TrtcalError as error:
-            result, kind = str(error), "error"
+            summary, form = "", replace(form, result=str(error), result_kind="error")
     return {
-        "algorithms": [("", "fits the method"), *((name, name) for name in KNOWN_ALGORITHMS)],
+        **form.as_state(),
+        "algorithms": [["", "fits the method"], *([name, name] for name in KNOWN_ALGORITHMS)],
         "algorithm": form.algorithm,
         "version": form.version,
         "row_choices": [list(pair) for pair in _ROWS],
         "rows": form.rows,
-        "path": form.path,
-        "exists": is_there(form.path),
         "ready": counted,
         "summary": summary,
         "preview": preview,
-        "result": printable_lines(result),
-        "result_kind": kind,
         "open": form.open,
     }
 
@@ -104,15 +75,15 @@ def _described(session: CalibrationSession, form: ExportForm, n_rows: int, n_min
     return f"{header} · {len(cache.rows):,} rows{yours}{lacks}", text
 
 
-def _ignored(algorithm: str, version: str) -> tuple[str, str]:
-    """Return a warning where the TensorRT that is installed here would ignore a file with this header."""
+def _warned(form: ExportForm, algorithm: str, version: str) -> ExportForm:
+    """Return the form with a warning where the TensorRT that is installed here would ignore a file with this header."""
     here = installed_version()
     if not here:
-        return "", ""
+        return form
     fit = header_fits(CalibrationCache.build({"x": 1.0}, algorithm=algorithm, version=version), here, algorithm)
     if fit.verdict == "reuse":
-        return "", ""
-    return f"{fit.message} Here: write {here} in the field TensorRT.", "warn"
+        return form
+    return replace(form, result=f"{fit.message} Here: write {here} in the field TensorRT.", result_kind="warn")
 
 
 def _fitting(session: CalibrationSession) -> str:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trtcal_widgets.common.palette import THEMES, style_of
-from trtcal_widgets.widgets.kit.figures import FigureView, lanes, make_draggable, new_figure
+from trtcal_widgets.widgets.kit.figures import LOG_FLOOR, FigureView, lanes, make_draggable, new_figure, shown_counts
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from trtcal_widgets.common.palette import Theme
-    from trtcal_widgets.widgets.explorer.detail import Detail, Mark
+    from trtcal_widgets.widgets.explorer.detail import HistogramPlot, Mark
 
-__all__ = ["CountsScale", "HistogramView", "shown_counts"]
+__all__ = ["CountsScale", "HistogramView"]
 
 CountsScale = Literal["log", "linear"]
 
@@ -24,7 +22,6 @@ _SLOTS = 6
 """Traces for the methods' lines: four methods, one other choice, the user's own."""
 _HIST, _SHADE, _FIRST_MARK = 0, 1, 2
 _CURVE, _PICK, _CURVE_CHOSEN = _FIRST_MARK + _SLOTS, _FIRST_MARK + _SLOTS + 1, _FIRST_MARK + _SLOTS + 2
-_LOG_FLOOR = 0.5
 _LANE = 13
 _GLYPHS = {
     "circle": "●",
@@ -36,22 +33,14 @@ _GLYPHS = {
 }
 
 
-def shown_counts(counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the counts up to the last bin that holds something, float32; empty bins lie below a log axis.
-
-    Nothing is thinned out: 2048 bins are 8 kB, and no peak is lost.
-    """
-    occupied = np.flatnonzero(counts)
-    used = int(occupied[-1]) + 2 if occupied.size else 0
-    return np.maximum(counts[:used], _LOG_FLOOR / 4).astype(np.float32)
-
-
 class HistogramView(FigureView):
-    """The plot. Plotly reports a drag of the line when it is let go; :meth:`dropped` says what it means."""
+    """The plot. Plotly reports a drag of the line when it is let go; :meth:`moved` says what it means."""
+
+    watched = "shapes"
 
     def __init__(self) -> None:
         super().__init__()
-        self._detail: Detail | None = None
+        self._detail: HistogramPlot | None = None
         self._counts: CountsScale = "log"
         self._x_end = 0.0
         self._y_top = 0.0
@@ -59,19 +48,13 @@ class HistogramView(FigureView):
         make_draggable(self.figure)
         self.apply_theme("light")
 
-    def dropped(self, shapes: Any) -> float | None:
-        """Return the amax at which the line was let go; None for an echo of our own drawing.
-
-        Parameters
-        ----------
-        shapes
-            As Plotly reports them. A line that was dragged by one end counts by that end.
-        """
-        detail = self._detail
-        if self.rendering or detail is None or not shapes:
+    def moved(self, value: Any) -> dict[str, Any] | None:
+        """Return that the line was let go at an amax; a line that was dragged by one end counts by that end."""
+        detail, shapes = self._detail, value
+        if detail is None or not shapes:
             return None
         ends = [float(x) for x in (shapes[0].x0, shapes[0].x1) if isinstance(x, (int, float))]
-        return next((x for x in ends if x != detail.amax), None)
+        return next(({"type": "drop", "amax": x} for x in ends if x != detail.amax), None)
 
     def put_back(self) -> None:
         """Draw the line where it was: a drop that was refused, or one that only moved it up or down."""
@@ -79,7 +62,7 @@ class HistogramView(FigureView):
             with self.filling():
                 self._draw_line(self._detail)
 
-    def render(self, detail: Detail, counts: CountsScale) -> None:
+    def render(self, detail: HistogramPlot, counts: CountsScale) -> None:
         """Draw a tensor. Axes move only where the tensor is another one or its range has grown."""
         before, scale_before = self._detail, self._counts
         if detail is before and counts == scale_before:
@@ -95,7 +78,7 @@ class HistogramView(FigureView):
             self._draw_line(detail)
             self._draw_empty(detail)
 
-    def _draw_axes(self, detail: Detail, counts: CountsScale, *, other: bool, other_scale: bool) -> None:
+    def _draw_axes(self, detail: HistogramPlot, counts: CountsScale, *, other: bool, other_scale: bool) -> None:
         layout = self.figure.layout
         end = _x_end(detail)
         # Of the same tensor the axis only grows: stepping back does not make it jump.
@@ -106,7 +89,7 @@ class HistogramView(FigureView):
         top = _y_top(float(detail.counts.max(initial=0)), counts)
         if other or other_scale or top > self._y_top:
             self._y_top = top
-            bottom = _LOG_FLOOR if counts == "log" else 0.0
+            bottom = LOG_FLOOR if counts == "log" else 0.0
             ends = [math.log10(bottom), math.log10(top)] if counts == "log" else [bottom, top]
             layout.yaxis.type = counts
             layout.yaxis.title.text = f"counts ({counts})"
@@ -114,14 +97,14 @@ class HistogramView(FigureView):
             layout.yaxis.autorangeoptions = {"minallowed": bottom, "maxallowed": top}
             layout.yaxis.dtick = 1 if counts == "log" and top <= 1e9 else None
 
-    def _draw_histogram(self, detail: Detail) -> None:
+    def _draw_histogram(self, detail: HistogramPlot) -> None:
         trace = self.figure.data[_HIST]
         trace.x0 = 0
         trace.dx = detail.range / len(detail.counts) or 1
         # All in bin 0 of no width: a bar would be as wide as the axis.
         trace.y = shown_counts(detail.counts[:0] if detail.empty else detail.counts)
 
-    def _draw_marks(self, detail: Detail) -> None:
+    def _draw_marks(self, detail: HistogramPlot) -> None:
         marks = () if detail.empty else detail.marks[:_SLOTS]
         top = self._y_top
         places = lanes(
@@ -135,7 +118,7 @@ class HistogramView(FigureView):
                 continue
             style = style_of(mark.kind)
             color = style.color(self.theme)
-            trace.x, trace.y = [mark.amax, mark.amax], [_LOG_FLOOR / 10, top]
+            trace.x, trace.y = [mark.amax, mark.amax], [LOG_FLOOR / 10, top]
             trace.line.color, trace.line.dash = color, style.dash
             trace.name = mark.label
             note.x = mark.amax
@@ -149,7 +132,7 @@ class HistogramView(FigureView):
         if clipped:
             shade.x, shade.y = [detail.amax, self._x_end * 4], [top * 4, top * 4]
 
-    def _draw_curve(self, detail: Detail) -> None:
+    def _draw_curve(self, detail: HistogramPlot) -> None:
         curve = detail.curve
         line, pick = self.figure.data[_CURVE], self.figure.data[_PICK]
         line.visible = curve is not None
@@ -170,7 +153,7 @@ class HistogramView(FigureView):
             pick.x, pick.y = [curve.pick_amax], [curve.pick_objective]
             pick.marker.color, pick.marker.symbol = style.color(self.theme), style.marker
 
-    def _draw_line(self, detail: Detail) -> None:
+    def _draw_line(self, detail: HistogramPlot) -> None:
         """Draw the line that can be dragged far beyond both ends of the axis: it cannot be tilted or lost."""
         shape = self.figure.layout.shapes[0]
         shape.visible = not detail.empty and detail.editable
@@ -185,7 +168,7 @@ class HistogramView(FigureView):
         below.y = ends
         shape.line.color = below.line.color = style_of("mine").color(self.theme)
 
-    def _draw_empty(self, detail: Detail) -> None:
+    def _draw_empty(self, detail: HistogramPlot) -> None:
         note = self.figure.layout.annotations[_SLOTS]
         note.visible = empty = bool(detail.empty)
         self.figure.layout.xaxis.showticklabels = not empty
@@ -213,7 +196,7 @@ def _label(mark: Mark) -> str:
     return f"<b>{text}</b>" if mark.chosen else text
 
 
-def _x_end(detail: Detail) -> float:
+def _x_end(detail: HistogramPlot) -> float:
     """Return the right end of the axis: the histogram's range, and thresholds that lie somewhat beyond it."""
     if detail.range <= 0:
         return 1.0
@@ -233,7 +216,7 @@ def _y_top(largest: float, counts: CountsScale) -> float:
     )
 
 
-def _finite_ends(detail: Detail) -> list[float]:
+def _finite_ends(detail: HistogramPlot) -> list[float]:
     """Return the two ends of the objective's values, for the chosen line in the lower plot."""
     if detail.curve is None:
         return [0.0, 1.0]

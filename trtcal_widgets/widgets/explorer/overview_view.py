@@ -25,10 +25,9 @@ _NAMED = 10
 
 
 class OverviewView(FigureView):
-    """The plot; :meth:`picked` says which tensor a click means."""
+    """The plot; a click on a column selects its tensor."""
 
     clickable = _BARS
-    """Traces whose clicks count."""
 
     def __init__(self, n_tensors: int) -> None:
         super().__init__()
@@ -39,14 +38,11 @@ class OverviewView(FigureView):
         self.figure = new_figure(_traces(many=self._many), _layout(), height=226)
         self.apply_theme("light")
 
-    def picked(self, points: Any) -> int | None:
-        """Return the place in the table of the tensor that was clicked; None where there is none."""
-        overview = self._overview
-        if overview is None or not points.point_inds:
-            return None
-        k = points.point_inds[0]
-        known = isinstance(k, int) and 0 <= k < len(overview.places)
-        return int(overview.places[k]) if known else None
+    def clicked(self, trace: int, point: int) -> dict[str, Any] | None:
+        """Return that the tensor of a column is to be selected."""
+        del trace
+        places = () if self._overview is None else self._overview.places
+        return {"type": "select", "index": int(places[point])} if point < len(places) else None
 
     def render(self, overview: Overview, selected: int) -> None:
         """Draw all ranges and the place of the chosen tensor."""

@@ -1,54 +1,26 @@
-"""The panels that ipywidgets has no control for: small anywidgets, each with one state down and events up.
-
-The state is a JSON trait; an event is a custom message, so that nothing echoes. A panel knows neither the session nor
-another panel.
-"""
+"""The explorer's panels: each with one state down and events up, and the help that it shows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
-from trtcal_widgets.common.palette import METHOD_STYLES
 from trtcal_widgets.widgets.kit.assets import script, style
+from trtcal_widgets.widgets.kit.panels import Panel, ShellPanel, help_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "HELP",
-    "CaptionPanel",
-    "DetailPanel",
-    "ExportPanel",
-    "HelpText",
-    "ListPanel",
-    "NumbersPanel",
-    "Panel",
-    "ShellPanel",
-    "StepperPanel",
-]
+__all__ = ["HELP", "DetailPanel", "ExplorerShell", "ExportPanel", "ListPanel", "StepperPanel"]
 
+_help = partial(help_text, page="algorithm")
 
-@dataclass(frozen=True)
-class HelpText:
-    """A title, what one sees, and the section of the documentation that says more."""
-
-    title: str
-    text: str
-    section: str
-
-    def as_state(self) -> dict[str, str]:
-        """Return what the front end shows."""
-        return {"title": self.title, "text": self.text, "more": f"docs/algorithm.md, section “{self.section}”"}
-
-
-HELP: Mapping[str, HelpText] = MappingProxyType(
+HELP: Mapping[str, dict[str, str]] = MappingProxyType(
     {
-        "stepper": HelpText(
+        "stepper": _help(
             "Batches",
             "Each batch runs the model once and adds every tensor's values to its histogram. Going back, leaving a "
             "batch out or taking it in again needs no model run. Each bar is the largest |x| of the chosen tensor in "
@@ -56,7 +28,7 @@ HELP: Mapping[str, HelpText] = MappingProxyType(
             "on it) to leave the batch out.",
             "The histogram",
         ),
-        "list": HelpText(
+        "list": _help(
             "Tensors",
             "Every tensor that gets a row in TensorRT's calibration cache, with the threshold that holds for it. The "
             "mark shows the method that picked it; a diamond is your own. SQNR says how much of the signal survives "
@@ -64,14 +36,14 @@ HELP: Mapping[str, HelpText] = MappingProxyType(
             "entropy, minmax and the 99.99th percentile: where it is large, your choice matters.",
             "Choosing a threshold",
         ),
-        "histogram": HelpText(
+        "histogram": _help(
             "Histogram and objective",
             "Above: how many values have which |x|. The lines are the thresholds that the methods pick; the thick one "
             "holds, and you can drag it. Everything right of it (shaded) is clipped to ±amax. Below: what the method "
             "minimises, for every threshold it could pick, with its minimum marked.",
             "Thresholds",
         ),
-        "numbers": HelpText(
+        "numbers": _help(
             "What the threshold costs",
             "Estimated from the histogram, without running the model. Clipping noise comes from values beyond the "
             "threshold, rounding noise from the step between INT8 levels (the scale). A smaller threshold trades "
@@ -79,20 +51,20 @@ HELP: Mapping[str, HelpText] = MappingProxyType(
             "squared error, in the tensor's unit squared.",
             "Clipping and rounding",
         ),
-        "overview": HelpText(
+        "overview": _help(
             "Ranges of all tensors",
             "Each column is a tensor, in graph order. Above the middle line the positive side (up to the largest "
             "value), below it the negative side (down to the smallest), both on a log scale. The marks are ±amax: "
             "inside a bar, values are clipped; outside, levels are wasted. Click a column to look at that tensor.",
             "Ranges",
         ),
-        "trace": HelpText(
+        "trace": _help(
             "Thresholds as batches were added",
             "Where each method would have put the threshold after so many batches. Lines that still move want more "
             "batches; a jump shows a batch with unusual values.",
             "How many batches",
         ),
-        "export": HelpText(
+        "export": _help(
             "Export",
             "Writes a calibration cache that TensorRT reads in place of calibrating: one line per tensor with its "
             "scale (amax / 127) in hex. The header must name the TensorRT version and the calibrator class that will "
@@ -103,30 +75,11 @@ HELP: Mapping[str, HelpText] = MappingProxyType(
 )
 
 
-class Panel(anywidget.AnyWidget):
-    """A panel: ``state`` goes down, events come up as custom messages."""
-
-    state = traitlets.Dict().tag(sync=True)
-    help = traitlets.Dict().tag(sync=True)
-
-    def show(self, **state: Any) -> None:
-        """Send a state to the browser where it differs from the one that is there."""
-        if state != self.state:
-            self.state = state
-
-
-class ShellPanel(Panel):
-    """The header; it also reads the theme and the keyboard, and brings the style sheet."""
+class ExplorerShell(ShellPanel):
+    """The header."""
 
     _esm = script("explorer/shell")
     _css = style("explorer")
-
-    theme = traitlets.Enum(("light", "dark"), default_value="light").tag(sync=True)
-    palette = traitlets.Dict().tag(sync=True)
-
-    def __init__(self) -> None:
-        palette = {kind: {"light": style.light, "dark": style.dark} for kind, style in METHOD_STYLES.items()}
-        super().__init__(palette=palette)
 
 
 class StepperPanel(Panel):
@@ -136,9 +89,6 @@ class StepperPanel(Panel):
 
     thumbs = traitlets.Dict({"width": 0, "height": 0, "count": 0, "label": ""}).tag(sync=True)
     pixels = traitlets.Bytes(b"").tag(sync=True)
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP["stepper"].as_state())
 
 
 class ListPanel(Panel):
@@ -153,9 +103,8 @@ class ListPanel(Panel):
     rows = traitlets.Dict().tag(sync=True)
     patch = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP["list"].as_state())
+    shown: tuple[Any, ...] = ()
+    """The rows that the browser has."""
 
     def send_patch(self, index: list[int], values: dict[str, list[Any]], method_names: list[str]) -> None:
         """Send some rows. ``rows`` is kept up to date here without sending it, for a page that is opened later."""
@@ -172,34 +121,8 @@ class DetailPanel(Panel):
 
     _esm = script("explorer/detail")
 
-    def __init__(self) -> None:
-        super().__init__(help=HELP["histogram"].as_state())
-
-
-class NumbersPanel(Panel):
-    """What the threshold costs."""
-
-    _esm = script("kit/numbers")
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP["numbers"].as_state())
-
 
 class ExportPanel(Panel):
     """The calibration cache: header, rows, preview, file."""
 
     _esm = script("explorer/export")
-
-    def __init__(self) -> None:
-        super().__init__(help=HELP["export"].as_state())
-
-
-class CaptionPanel(Panel):
-    """A plot's title and its help."""
-
-    _esm = script("kit/caption")
-
-    name = traitlets.Unicode().tag(sync=True)
-
-    def __init__(self, name: str, title: str) -> None:
-        super().__init__(name=name, help=HELP[name].as_state(), state={"title": title, "note": ""})

@@ -1,56 +1,50 @@
-"""One snapshot to all views: which part goes where. Views do not know each other, nor the session."""
+"""From the state to the panels and plots: which part goes where. Views know neither each other nor the session.
+
+Views see by identity that they have nothing to do: what a change does not touch is not made anew.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.widgets.explorer.export_form import ExportForm, export_state
-from trtcal_widgets.widgets.explorer.table import changed_rows, row_columns
-from trtcal_widgets.widgets.kit.formatting import exact, typeset
+from trtcal_widgets.common.words import printable
+from trtcal_widgets.widgets.explorer.detail import HistogramPlot, detail_state, histogram_plot, numbers_state
+from trtcal_widgets.widgets.explorer.export_form import export_state
+from trtcal_widgets.widgets.explorer.state import run_state, shell_state, strip_state
+from trtcal_widgets.widgets.explorer.table import Overview, build_columns, build_overview, row_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from trtcal_widgets.session import CalibrationSession, TensorRow
-    from trtcal_widgets.widgets.explorer.detail import Detail
+    from trtcal_widgets.session import CalibrationSession, TensorRow, Trace
     from trtcal_widgets.widgets.explorer.histogram_view import HistogramView
     from trtcal_widgets.widgets.explorer.overview_view import OverviewView
     from trtcal_widgets.widgets.explorer.panels import (
-        CaptionPanel,
         DetailPanel,
+        ExplorerShell,
         ExportPanel,
         ListPanel,
-        NumbersPanel,
-        Panel,
-        ShellPanel,
         StepperPanel,
     )
-    from trtcal_widgets.widgets.explorer.snapshot import Snapshot
+    from trtcal_widgets.widgets.explorer.state import Screen
     from trtcal_widgets.widgets.explorer.trace_view import TraceView
     from trtcal_widgets.widgets.kit.figures import FigureView
+    from trtcal_widgets.widgets.kit.panels import CaptionPanel, NumbersPanel, Panel
 
-__all__ = ["Screen", "Views", "render"]
+__all__ = ["EVERYTHING", "NUMBERS", "Parts", "Views", "render"]
+
+EVERYTHING = frozenset({"position", "excluded", "choices", "method", "selected", "status", "data"})
+NUMBERS = frozenset({"data", "choices", "method"})
+"""Changes that change numbers of tensors."""
 
 _PATCH_SHARE = 0.25
 """Above this share of changed rows the whole columns are sent."""
 
 
 @dataclass(frozen=True)
-class Screen:
-    """What the screen itself remembers: nothing that belongs to the session."""
-
-    counts: Any = "log"
-    notice: str = ""
-    form: ExportForm = field(default_factory=ExportForm)
-
-
-@dataclass(frozen=True)
 class Views:
     """The views of one explorer."""
 
-    shell: ShellPanel
+    shell: ExplorerShell
     stepper: StepperPanel
     tensors: ListPanel
     detail: DetailPanel
@@ -73,116 +67,95 @@ class Views:
         return (self.histogram, self.overview, self.trace)
 
 
-def render(
-    views: Views, session: CalibrationSession, snapshot: Snapshot, before: Snapshot | None, screen: Screen
-) -> None:
-    """Draw a snapshot; what is the same as before is left alone."""
-    views.shell.show(**_plain(asdict(snapshot.header)), notice=screen.notice)
-    _render_stepper(views, snapshot)
-    _render_rows(views.tensors, snapshot, before)
-    if views.tensors.selected != snapshot.selected:
-        views.tensors.selected = snapshot.selected
-    views.detail.show(**_detail_state(snapshot.detail, screen))
-    views.histogram.render(snapshot.detail, screen.counts)
-    views.numbers.show(
-        numbers=[asdict(number) for number in snapshot.detail.numbers],
-        members=[asdict(member) for member in snapshot.detail.members],
-    )
-    views.overview.render(snapshot.overview, snapshot.selected)
-    views.trace.render(snapshot.trace, snapshot.run.n_batches, snapshot.detail.empty)
-    views.overview_caption.show(title="all tensors", note=_overview_note(snapshot))
-    views.trace_caption.show(title="thresholds by batch", note=snapshot.detail.shown)
-    mine = sum(1 for row in snapshot.rows if row.mine and row.kind != "weight")
-    n_rows = sum(
-        1 for row, cached in zip(snapshot.rows, snapshot.columns.cached, strict=True) if cached and row.has_data
-    )
-    views.export.show(**_plain(export_state(session, screen.form, n_rows=n_rows, n_mine=mine)))
+class Parts:
+    """What was made of a session last, for what changes seldom or costs much.
+
+    Attributes
+    ----------
+    columns, rows
+        The facts of every tensor that never change, and its numbers (the session's own objects: a row that is the
+        same object has not changed).
+    overview, trace, plot
+        All ranges, how the chosen tensor's thresholds moved, and its histogram.
+    detail, numbers, strip
+        What panels show of the chosen tensor.
+    n_rows, n_mine, n_odd
+        How many tensors get a row in the cache, are the user's own choice, and are suspicious.
+    """
+
+    overview: Overview
+    trace: Trace
+    plot: HistogramPlot
+    detail: dict[str, Any]
+    numbers: dict[str, Any]
+    strip: dict[str, Any]
+    n_rows = n_mine = n_odd = 0
+
+    def __init__(self, session: CalibrationSession) -> None:
+        self.columns = build_columns(session)
+        self.rows: tuple[TensorRow, ...] = ()
+
+    def renew(self, session: CalibrationSession, changed: frozenset[str], *, rows: bool) -> None:
+        """Make anew what a change concerns; the rows of all tensors only where that is wanted now."""
+        name = session.state.selected
+        if changed & (NUMBERS | {"selected"}):
+            self.plot = histogram_plot(session, name)
+            self.detail, self.numbers = detail_state(session, self.plot), numbers_state(session, name)
+        if changed & {"data", "selected"}:
+            # TensorRT's two, and the one that is chosen for all.
+            self.trace = session.trace(name, tuple(dict.fromkeys(("entropy", "minmax", str(session.state.method)))))
+        if changed & {"data", "selected", "position", "excluded", "status"}:
+            self.strip = strip_state(session)
+        if rows:
+            self.rows = tuple(session.table())
+            self.overview = build_overview(self.rows, self.columns)
+            cached = [row for row, in_cache in zip(self.rows, self.columns.cached, strict=True) if in_cache]
+            self.n_rows = sum(row.has_data for row in cached)
+            self.n_odd = sum(bool(row.suspicious) for row in cached)
+            self.n_mine = sum(row.mine for row in self.rows if row.kind != "weight")
 
 
-def _render_stepper(views: Views, snapshot: Snapshot) -> None:
-    run, strip = snapshot.run, snapshot.strip
-    views.stepper.show(
-        phase=run.phase,
-        running=run.running,
-        at_end=run.at_end,
-        slider_max=run.n_batches if run.n_batches is not None else run.recorded,
-        text=run.text,
-        message=run.message,
-        message_kind=run.message_kind,
-        **_plain(asdict(strip)),
-    )
+def render(views: Views, session: CalibrationSession, screen: Screen, parts: Parts, *, behind: bool) -> None:
+    """Draw the state; ``behind`` says that the numbers of all tensors will follow."""
+    selected = parts.columns.index[session.state.selected]
+    views.shell.show(**shell_state(session), notice=screen.notice)
+    views.stepper.show(**run_state(session, screen.unit), **parts.strip)
+    _render_rows(views.tensors, parts)
+    views.tensors.selected = selected
+    views.detail.show(**parts.detail, counts=screen.counts)
+    views.histogram.render(parts.plot, screen.counts)
+    views.numbers.show(**parts.numbers)
+    views.overview.render(parts.overview, selected)
+    views.trace.render(parts.trace, session.status.n_batches, parts.plot.empty)
+    views.overview_caption.show(title="all tensors", note=_overview_note(parts, behind=behind))
+    views.trace_caption.show(title="thresholds by batch", note=printable(parts.plot.name))
+    views.export.show(**export_state(session, screen.form, n_rows=parts.n_rows, n_mine=parts.n_mine))
 
 
-def _render_rows(panel: ListPanel, snapshot: Snapshot, before: Snapshot | None) -> None:
-    rows = snapshot.rows
-    if before is not None and rows is before.rows:
+def _render_rows(panel: ListPanel, parts: Parts) -> None:
+    """Send the rows that are other objects than those that the list has."""
+    before, rows = panel.shown, parts.rows
+    if rows is before:
         return
-    if before is None:
-        panel.columns = snapshot.columns.as_state()
-        _send_rows(panel, rows)
-        return
-    index = changed_rows(before.rows, rows)
-    if len(index) > max(8, _PATCH_SHARE * len(rows)):
-        _send_rows(panel, rows)
+    panel.shown = rows
+    if not before:
+        panel.columns = dict(parts.columns.state)
+    index = [i for i, (old, new) in enumerate(zip(before, rows, strict=bool(before))) if old is not new]
+    if not before or len(index) > max(8, _PATCH_SHARE * len(rows)):
+        names = sorted({row.method for row in rows})
+        panel.rows = {**row_columns(rows, names), "method_names": names}
     elif index:
         names = list(panel.rows["method_names"])
         names += sorted({rows[i].method for i in index}.difference(names))
         panel.send_patch(index, row_columns([rows[i] for i in index], names), names)
 
 
-def _send_rows(panel: ListPanel, rows: Sequence[TensorRow]) -> None:
-    names = sorted({row.method for row in rows})
-    panel.rows = {**row_columns(rows, names), "method_names": names}
-
-
-def _detail_state(detail: Detail, screen: Screen) -> dict[str, Any]:
-    known = math.isfinite(detail.amax) and detail.amax > 0
-    return {
-        "name": detail.name,
-        "shown": detail.shown,
-        "facts": detail.facts,
-        "facts_title": detail.facts_title,
-        "notes": list(detail.notes),
-        "editable": detail.editable,
-        "mine": detail.mine,
-        "method": detail.method,
-        "methods": [list(pair) for pair in detail.methods],
-        "amax": exact(detail.amax) if known else "",
-        "counts": screen.counts,
-        "marks": [
-            {
-                "key": mark.key,
-                "kind": mark.kind,
-                "label": mark.label,
-                "text": typeset(mark.amax),
-                "known": mark.amax > 0,
-                "chosen": mark.chosen,
-                "title": _mark_title(mark.label, mark.amax, chosen=mark.chosen),
-            }
-            for mark in detail.marks
-        ],
-    }
-
-
-def _mark_title(label: str, amax: float, *, chosen: bool) -> str:
-    return f"{label}: amax {exact(amax)}" + (" · holds now" if chosen else " · press to choose")
-
-
-def _overview_note(snapshot: Snapshot) -> str:
-    odd = sum(
-        1 for row, cached in zip(snapshot.rows, snapshot.columns.cached, strict=True) if cached and row.suspicious
-    )
-    n = len(snapshot.overview.places)
-    beyond = snapshot.overview.beyond
-    parts = [f"{n:,} tensors", f"{odd:,} suspicious" if odd else "", f"{beyond:,} off the axis" if beyond else ""]
-    parts.append("numbers follow …" if snapshot.behind else "")
-    return " · ".join(part for part in parts if part)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Turn tuples into lists, as JSON would: a state that was sent is compared with the next one."""
-    return {key: _listed(value) for key, value in values.items()}
-
-
-def _listed(value: Any) -> Any:
-    return [_listed(v) for v in value] if isinstance(value, (list, tuple)) else value
+def _overview_note(parts: Parts, *, behind: bool) -> str:
+    n, odd, beyond = len(parts.overview.places), parts.n_odd, parts.overview.beyond
+    notes = [
+        f"{n:,} tensors",
+        f"{odd:,} suspicious" if odd else "",
+        f"{beyond:,} off the axis" if beyond else "",
+        "numbers follow …" if behind else "",
+    ]
+    return " · ".join(note for note in notes if note)

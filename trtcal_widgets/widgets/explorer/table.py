@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession, TensorRow
 
-__all__ = ["Columns", "Overview", "build_columns", "build_overview", "changed_rows", "row_columns"]
+__all__ = ["Columns", "Overview", "build_columns", "build_overview", "row_columns"]
 
 _MOST_SHORT = 10
 _LONGEST_SHORT = 13
@@ -34,30 +34,16 @@ _DECADES = 6
 class Columns:
     """Facts of every tensor that never change, one entry per tensor in graph order.
 
-    ``places`` are those that get a row in the cache; ``labels`` and ``short_labels`` name them for Plotly.
+    ``places`` are those that get a row in the cache; ``labels`` and ``short_labels`` name them for Plotly; ``state`` is
+    what the list gets once.
     """
 
-    names: tuple[str, ...]
-    shown: tuple[str, ...]
-    op_types: tuple[str, ...]
     cached: tuple[bool, ...]
-    group_sizes: tuple[int, ...]
     index: Mapping[str, int]
     places: NDArray[np.int32]
     labels: tuple[str, ...]
     short_labels: tuple[str, ...]
-
-    def as_state(self) -> dict[str, Any]:
-        """Return what the list gets once."""
-        op_names = sorted(set(self.op_types))
-        at = {op: k for k, op in enumerate(op_names)}
-        return {
-            "names": list(self.shown),
-            "op_names": op_names,
-            "ops": [at[op] for op in self.op_types],
-            "cached": [int(c) for c in self.cached],
-            "group": list(self.group_sizes),
-        }
+    state: Mapping[str, Any]
 
 
 def build_columns(session: CalibrationSession) -> Columns:
@@ -66,16 +52,21 @@ def build_columns(session: CalibrationSession) -> Columns:
     cached = tuple(graph.tensors[name].kind is not TensorKind.WEIGHT for name in names)
     places = np.flatnonzero(np.array(cached, dtype=bool)).astype(np.int32)
     letters = _letters([len(names[i]) for i in places[:_MOST_SHORT]])
+    ops = [printable(graph.op_type(name)) for name in names]
+    at = {op: k for k, op in enumerate(sorted(set(ops)))}
     return Columns(
-        names=names,
-        shown=tuple(printable(name) for name in names),
-        op_types=tuple(printable(graph.op_type(name)) for name in names),
         cached=cached,
-        group_sizes=tuple(len(graph.group_of(name)) for name in names),
         index={name: i for i, name in enumerate(names)},
         places=places,
         labels=tuple(plot_text(names[i]) for i in places),
         short_labels=tuple(plot_text(names[i], letters) for i in places[:_MOST_SHORT]),
+        state={
+            "names": [printable(name) for name in names],
+            "op_names": list(at),
+            "ops": [at[op] for op in ops],
+            "cached": [int(c) for c in cached],
+            "group": [len(graph.group_of(name)) for name in names],
+        },
     )
 
 
@@ -102,11 +93,6 @@ def row_columns(rows: Sequence[TensorRow], method_names: Sequence[str]) -> dict[
         "odd": ["; ".join(row.suspicious) for row in rows],
         "method": [at[row.method] for row in rows],
     }
-
-
-def changed_rows(before: Sequence[TensorRow], now: Sequence[TensorRow]) -> list[int]:
-    """Return the places of rows that are not the same; the session keeps a row's object while it holds."""
-    return [i for i, (old, new) in enumerate(zip(before, now, strict=True)) if old is not new]
 
 
 @dataclass(frozen=True, eq=False)

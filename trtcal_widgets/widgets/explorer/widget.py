@@ -10,17 +10,17 @@ from trtcal_widgets.widgets.explorer.export_form import ExportForm
 from trtcal_widgets.widgets.explorer.histogram_view import HistogramView
 from trtcal_widgets.widgets.explorer.overview_view import OverviewView
 from trtcal_widgets.widgets.explorer.panels import (
-    CaptionPanel,
+    HELP,
     DetailPanel,
+    ExplorerShell,
     ExportPanel,
     ListPanel,
-    NumbersPanel,
-    ShellPanel,
     StepperPanel,
 )
 from trtcal_widgets.widgets.explorer.rendering import Views
 from trtcal_widgets.widgets.explorer.trace_view import TraceView
 from trtcal_widgets.widgets.kit.box import PicturedBox, box
+from trtcal_widgets.widgets.kit.panels import CaptionPanel, NumbersPanel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +77,7 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
             )
         self.session = session
         self.views = _make_views(len(session.calibrated))
+        self.plots = self.views.plots
         self._shown: tuple[ipywidgets.Widget, ...] = (*_arranged(self.views), *panels)
         super().__init__(self._shown, executor)
         self.binding = Binding(session, self.views, self._executor, ExportForm(path=str(export_path)))
@@ -94,17 +95,17 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
 
 def _make_views(n_calibrated: int) -> Views:
     return Views(
-        shell=ShellPanel(),
-        stepper=StepperPanel(),
-        tensors=ListPanel(),
-        detail=DetailPanel(),
+        shell=ExplorerShell(),
+        stepper=StepperPanel(help=HELP["stepper"]),
+        tensors=ListPanel(help=HELP["list"]),
+        detail=DetailPanel(help=HELP["histogram"]),
         histogram=HistogramView(),
-        numbers=NumbersPanel(),
+        numbers=NumbersPanel(help=HELP["numbers"]),
         overview=OverviewView(n_calibrated),
-        overview_caption=CaptionPanel("overview", "all tensors"),
+        overview_caption=CaptionPanel(name="overview", help=HELP["overview"]),
         trace=TraceView(),
-        trace_caption=CaptionPanel("trace", "thresholds by batch"),
-        export=ExportPanel(),
+        trace_caption=CaptionPanel(name="trace", help=HELP["trace"]),
+        export=ExportPanel(help=HELP["export"]),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     Form = Mapping[str, type]
     """The fields of a message: exactly these, of exactly these types."""
     EventParser = Callable[[Any], "Event | None"]
+
+    from trtcal_widgets.widgets.kit.figures import FigureView
 
 __all__ = ["Boundary", "Event", "Marshal", "SameThreadExecutor", "default_executor", "event_parser"]
 
@@ -59,11 +62,11 @@ class Marshal:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
             self._loop = None
-        self._here = _thread()
+        self._here = threading.get_ident()
 
     def __call__(self, call: Callable[[], None]) -> None:
         """Make the call now where this is the right thread, else as soon as its loop comes round."""
-        if self._loop is None or self._loop.is_closed() or _thread() == self._here:
+        if self._loop is None or self._loop.is_closed() or threading.get_ident() == self._here:
             call()
         else:
             self._loop.call_soon_threadsafe(call)
@@ -76,16 +79,12 @@ class Marshal:
         return True
 
 
-def _thread() -> int:
-    from threading import get_ident
-
-    return get_ident()
-
-
 _log = logging.getLogger(__name__)
 
 _ANYTHING = frozenset({"anything"})
 """What has changed, where all is drawn in any case."""
+
+_WRITING = "writing …"
 
 
 class Boundary:
@@ -105,6 +104,9 @@ class Boundary:
     _ADVICE: ClassVar[str] = ""
     """What a user does after a fault of this package."""
 
+    _PAUSE: ClassVar[float] = 0.0
+    """Seconds from one drawing to the next, where changes come faster than anyone can read."""
+
     screen: Any
     """What is on the screen besides the data: a frozen dataclass; its ``notice`` is the message to the user."""
 
@@ -117,19 +119,61 @@ class Boundary:
         self._pending: set[str] = set()
         self._scheduled = self._closed = False
         self._unsubscribe: list[Callable[[], None]] = []
+        self._shown: Any = None
+        self._last = 0.0
+        self.running = False
+        self.renders = 0
 
     # ---- events up --------------------------------------------------------------------------------------------
 
-    def _follow_theme(self, shell: Any, plots: Iterable[Any]) -> None:
-        """Give the plots the theme that the front end reads, whenever it changes."""
+    def _bind(self, shell: Any, panels: Iterable[Any], plots: Iterable[Any] = ()) -> None:
+        """Hear the panels and the plots. The shell is the panel that shows messages and tells the theme."""
+        self._shell, views = shell, tuple(plots)
+        for panel in panels:
+            panel.on_msg(self._message)
+        shell.observe(lambda change: [view.apply_theme(change["new"]) for view in views], "theme")
+        for view in views:
+            view.figure.on_msg(_send_whole)
+            for k in view.clickable:
+                view.figure.data[k].on_click(self._clicked(view, k))
+            if view.watched:
+                view.figure.layout.on_change(self._moved(view), view.watched)
 
-        def apply(change: Any) -> None:
-            for view in plots:
-                view.apply_theme(change["new"])
+    def _clicked(self, view: FigureView, trace: int) -> Callable[..., None]:
+        def clicked(_trace: Any, points: Any, _state: Any) -> None:
+            point = points.point_inds[0] if points.point_inds else None
+            message = view.clicked(trace, point) if isinstance(point, int) and point >= 0 else None
+            if message is not None:
+                self._message(view, message, None)
 
-        shell.observe(apply, "theme")
+        return clicked
 
-    def _message(self, _panel: Any, content: Any, _buffers: Any) -> None:
+    def _moved(self, view: FigureView) -> Callable[..., None]:
+        def moved(_layout: Any, value: Any) -> None:
+            message = None if view.rendering else view.moved(value)
+            if message is not None:
+                self._message(view, message, None)
+
+        return moved
+
+    def _follow(self, panel: Any, names: Iterable[str]) -> None:
+        """Take over what the front end changes in a panel's traits into the fields of the screen of that name."""
+
+        def changed(change: Any) -> None:
+            self.guarded(self._act, Event("set", {"name": change["name"], "value": change["new"]}))
+
+        panel.observe(changed, list(names))
+
+    def _hear(self, source: Any, concerns: frozenset[str] = frozenset()) -> None:
+        """Draw what a session or a controller says has changed; with ``concerns`` only where it is one of these."""
+
+        def heard(changed: frozenset[str]) -> None:
+            if not concerns or changed & concerns:
+                self._changed(changed | _ANYTHING)
+
+        self._unsubscribe.append(source.subscribe(heard))
+
+    def _message(self, _from: Any, content: Any, _buffers: Any) -> None:
         event = self._parse(content)
         if event is None:
             _log.warning("%s was sent a message that it does not know: %.200r", self._WHAT, content)
@@ -140,24 +184,28 @@ class Boundary:
         """Do something for the user; what goes wrong is shown with its fix, and the widget lives on."""
         try:
             action(*arguments)
-        except TrtcalError as error:
-            self._tell(str(error))
         except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
-            _log.exception("%s could not do what it was asked", self._WHAT)
-            self._tell(
-                f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details."
-                f"{self._ADVICE}"
-            )
+            self._tell(self._fault(error))
+
+    def _fault(self, error: Exception) -> str:
+        if isinstance(error, TrtcalError):
+            return str(error)
+        _log.error("%s could not do what it was asked", self._WHAT, exc_info=error)
+        return (
+            f"{type(error).__name__}: {error}\nThis is a fault of trtcal_widgets; the kernel's log has the details."
+            f"{self._ADVICE}"
+        )
 
     def _act(self, event: Event) -> None:
-        """Do what an event asks for, once the message of the last one is gone, and show it."""
+        """Do what an event asks for, once the message of the last one is gone, and show it.
+
+        A session that is changed tells so, and is drawn at once; what is left is the screen itself.
+        """
         if self.screen.notice:
             self.screen = replace(self.screen, notice="")
-        self._do(event)
-        self._changed()
-
-    def _do(self, event: Event) -> None:
         getattr(self, f"_on_{event.type}")(**event.values)
+        if self.screen is not self._shown:
+            self._changed()
 
     def _on_dismiss(self) -> None:
         """Close the message: that is done before any action."""
@@ -185,7 +233,34 @@ class Boundary:
 
         self._executor.submit(work).add_done_callback(lambda future: self._marshal(lambda: done(future)))
 
-    # ---- snapshots down ---------------------------------------------------------------------------------------
+    def _start(self, work: Callable[[], object], after: Callable[[BaseException | None], None]) -> None:
+        """Run something long, unless something runs already; ``after`` gets what went wrong, or None."""
+        if self.running:
+            return
+        self.running = True
+
+        def ended(future: Future[object]) -> None:
+            self.running = False
+            after(future.exception())
+
+        self._submit(work, ended)
+
+    def _write(self, write: Callable[[], str], *, at_once: bool = False) -> None:
+        """Write a file, beside the main thread or at once; the screen's form then says what came of it."""
+        self.screen = replace(self.screen, form=replace(self.screen.form, result=_WRITING, result_kind=""))
+        if at_once:
+            self._written(SameThreadExecutor().submit(write))
+        else:
+            self._submit(write, self._written)
+
+    def _written(self, future: Future[str]) -> None:
+        error, form = future.exception(), self.screen.form
+        words, kind = (future.result(), "ok") if error is None else (self._in_words(error), "error")
+        if form.result == _WRITING:  # else the form is about another file by now
+            self.screen = replace(self.screen, form=replace(form, result=words, result_kind=kind))
+        self._changed()
+
+    # ---- state down -------------------------------------------------------------------------------------------
 
     def _changed(self, changed: frozenset[str] = _ANYTHING) -> None:
         """Take note of a change, from any thread; draw it, once, in the main thread."""
@@ -197,22 +272,49 @@ class Boundary:
         self._marshal(self._flush)
 
     def _flush(self) -> None:
+        """Draw now, or a little later where the last drawing has only just been."""
+        early = self._last + self._PAUSE - time.monotonic()
+        if early > 0 and self._marshal.later(early, self._flush):
+            return
         # Where no loop runs, every thread draws for itself: one at a time, or an older state could come last.
         with self._drawing:
             with self._lock:
                 changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
             if changed and not self._closed:
-                self.guarded(self._draw, changed)
+                self._draw_guarded(changed)
+
+    def _draw_guarded(self, changed: frozenset[str]) -> None:
+        self._shown, self._last = self.screen, time.monotonic()
+        self.renders += 1
+        try:
+            self._draw(changed)
+        except Exception as error:  # noqa: BLE001 - as above; drawn again, it would fail again
+            self._say(self._fault(error))
 
     def _draw(self, changed: frozenset[str]) -> None:
         """Draw what has changed."""
         raise NotImplementedError
 
+    def _say(self, notice: str) -> None:
+        """Show a message beside what is on the screen already."""
+        self._shell.show(**{**self._shell.state, "notice": notice})
+
     def close(self) -> None:
-        """End the subscriptions; nothing is drawn any more."""
+        """End the subscriptions and stop what is under way; nothing is drawn any more."""
         self._closed = True
         for unsubscribe in self._unsubscribe:
             unsubscribe()
+        self._stop_work()
+
+    def _stop_work(self) -> None:
+        """Stop work that is under way."""
+
+
+def _send_whole(figure: Any, content: Any, _buffers: Any) -> None:
+    """Give a figure to a page that asks for all of it."""
+    if content == {"type": "refresh"}:
+        figure.send_whole()
+        figure.fresh += 1
 
 
 _LONGEST_TEXT = 65_536

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from trtcal_widgets.widgets.kit.boundary import Boundary
+    from trtcal_widgets.widgets.kit.figures import FigureView
 
 __all__ = ["BoundBox", "PicturedBox", "box", "show_with_picture"]
 
@@ -91,6 +92,17 @@ class BoundBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._owns_executor = executor is None
         self._executor = default_executor() if executor is None else executor
 
+    def _words(self) -> str:
+        """Return what is shown as text, for where no widget can live; empty for the usual."""
+        return ""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the widget, and beside it text for where there is no kernel behind it."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None and (words := self._words()):
+            bundle["text/plain"] = words
+        return bundle
+
     def close(self) -> None:
         """End the widget and stop its work; the session stays."""
         # An argument that is refused leaves a widget without either, and that is closed too.
@@ -102,12 +114,12 @@ class BoundBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 class PicturedBox(BoundBox):
-    """Base of the widgets that leave a picture in a saved notebook; a subclass sets ``views``, which has ``plots``.
+    """Base of the widgets that leave a picture in a saved notebook; a subclass sets ``plots``.
 
     ``what`` says what it is called.
     """
 
-    views: Any
+    plots: Iterable[FigureView]
     _what: ClassVar[str] = "a widget"
 
     def __init_subclass__(cls, *, what: str = "", **options: Any) -> None:
@@ -123,7 +135,7 @@ class PicturedBox(BoundBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and beside it a picture for where there is no kernel behind it."""
-        for view in self.views.plots:
+        for view in self.plots:
             view.figure.send_whole()
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:

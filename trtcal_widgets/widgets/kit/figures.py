@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trtcal_widgets.common.palette import THEMES
 from trtcal_widgets.widgets.kit.assets import plotly_script, script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from trtcal_widgets.common.palette import Theme
 
-__all__ = ["FigureView", "Place", "lanes", "make_draggable", "new_figure"]
+__all__ = ["LOG_FLOOR", "FigureView", "Place", "lanes", "make_draggable", "new_figure", "shown_counts"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
@@ -94,7 +98,6 @@ def _figure_class() -> Any:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self.one_thread = threading.RLock()
             super().__init__(*arguments, **options)
-            self.on_msg(self._asked)
 
         def _handler_js2py_traceDeltas(self, change: Any) -> None:  # noqa: N802 - FigureWidget's name
             """Do not let the browser's defaults take the place of what was set here: the state would lose it."""
@@ -109,11 +112,6 @@ def _figure_class() -> Any:
                     values["_widget_layout"] = deepcopy(self._layout_obj._props)  # noqa: SLF001 - see above
                     values["_widget_data"] = deepcopy(self._data)
                 return super().get_state(key, drop_defaults)
-
-        def _asked(self, _figure: Any, content: Any, _buffers: Any) -> None:
-            if content == {"type": "refresh"}:
-                self.send_whole()
-                self.fresh += 1
 
         def send_whole(self) -> None:
             """Send the figure as it is now, for a view that is about to be made."""
@@ -133,16 +131,31 @@ def _configure(figure: Any, **options: Any) -> None:
 
 
 class FigureView:
-    """A plot of the explorer: one figure, drawn from snapshots.
+    """A plot: one figure, drawn from frozen values, and what the user means by a click or a drag in it.
 
     ``rendering`` is true while a view is being filled: what Plotly reports then are echoes of our own changes.
     """
 
     figure: Any
+    clickable: tuple[int, ...] = ()
+    """Traces whose points can be clicked."""
+
+    watched = ""
+    """What of the layout the user moves."""
 
     def __init__(self) -> None:
         self.rendering = False
         self.theme: Theme = "light"
+
+    def clicked(self, trace: int, point: int) -> dict[str, Any] | None:
+        """Return the event that a click means, as a panel would send it; None where there is none."""
+        del trace, point
+        return None
+
+    def moved(self, value: Any) -> dict[str, Any] | None:
+        """Return the event that a drag or a zoom to ``value`` means; None where there is none."""
+        del value
+        return None
 
     @contextmanager
     def filling(self) -> Iterator[None]:
@@ -175,6 +188,20 @@ class FigureView:
 
     def recolor(self, theme: Theme) -> None:
         """Colour the traces; called within :meth:`filling`."""
+
+
+LOG_FLOOR = 0.5
+"""Where a log axis of counts begins."""
+
+
+def shown_counts(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the counts up to the last bin that holds something, float32; empty bins lie below a log axis.
+
+    Nothing is thinned out: 2048 bins are 8 kB, and no peak is lost.
+    """
+    occupied = np.flatnonzero(counts)
+    used = int(occupied[-1]) + 2 if occupied.size else 0
+    return np.maximum(counts[:used], LOG_FLOOR / 4).astype(np.float32)
 
 
 _PLOT_WIDTH = 480.0

@@ -1,13 +1,34 @@
-"""Where a file goes that a panel writes: the path as it was typed, and whether it can be written there."""
+"""The form of a file that a panel writes: its path as it was typed, whether it can go there, what came of it."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from trtcal_widgets.common.words import printable_lines
 from trtcal_widgets.errors import ExportError, UsageError
 
-__all__ = ["checked_path", "is_there", "path_to_write", "typed_path"]
+__all__ = ["FileForm", "checked_path", "is_there", "path_to_write", "typed_path"]
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """What the user filled in, and what came of the last write: words, and ``ok``, ``warn`` or ``error``."""
+
+    path: str = ""
+    result: str = field(default="", compare=False)
+    result_kind: str = field(default="", compare=False)
+
+    def as_state(self) -> dict[str, Any]:
+        """Return what a panel shows of it."""
+        return {
+            "path": self.path,
+            "exists": is_there(self.path),
+            "result": printable_lines(self.result),
+            "result_kind": self.result_kind,
+        }
 
 
 def typed_path(text: str) -> Path:

@@ -1,12 +1,13 @@
-"""The header, the run and the strip of batches, as frozen values."""
+"""The screen's own state, and what the header and the run control show: the run in numbers and in words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.core.thresholds import METHODS, Method
+from trtcal_widgets.widgets.explorer.export_form import ExportForm
 from trtcal_widgets.widgets.kit.formatting import duration, json_number, typeset
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession, RunStatus
 
-__all__ = ["Header", "Run", "Strip", "build_header", "build_run", "build_strip", "method_options"]
+__all__ = ["Screen", "at_end", "method_options", "run_state", "shell_state", "strip_state"]
 
 _SHOWN_BATCHES = 2000
 _RUNNING = "Running. Everything here can be used meanwhile."
@@ -26,53 +27,25 @@ _PERCENTILES = ("percentile:99", "percentile:99.9", "percentile:99.99", "percent
 
 
 @dataclass(frozen=True)
-class Header:
-    """What is calibrated, and what can be taken back."""
+class Screen:
+    """What the screen itself remembers: nothing that belongs to the session.
 
-    title: str
-    facts: str
-    method: str
-    methods: tuple[tuple[str, str], ...]
-    mine: int
-    can_undo: bool
-    can_redo: bool
+    ``counts`` is the axis of the histogram, ``unit`` what a sample is called: ``images`` once there were pictures.
+    """
 
-
-@dataclass(frozen=True)
-class Run:
-    """How far the run is, in numbers and in words."""
-
-    phase: str
-    running: bool
-    position: int
-    recorded: int
-    n_batches: int | None
-    at_end: bool
-    text: str
-    message: str
-    message_kind: str
+    counts: Any = "log"
+    unit: str = "samples"
+    notice: str = ""
+    form: ExportForm = field(default_factory=ExportForm)
 
 
-@dataclass(frozen=True)
-class Strip:
-    """Largest |x| of the chosen tensor per batch; None where the batch has no values of it."""
-
-    bars: int
-    recorded: int
-    position: int
-    amax: tuple[float | None, ...]
-    amax_text: tuple[str, ...]
-    excluded: tuple[int, ...]
-    caption: str
-
-
-def method_options(extra: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
+def method_options(extra: Iterable[str] = ()) -> list[list[str]]:
     """Return (text that :meth:`Method.parse` reads, words for people) of the methods to pick from."""
     texts: list[str] = []
     for kind in METHODS:
         texts += _PERCENTILES if kind == "percentile" else [str(Method.parse(kind))]
     texts += [text for text in extra if text not in texts]
-    return tuple((text, _method_words(text)) for text in texts)
+    return [[text, _method_words(text)] for text in texts]
 
 
 def _method_words(text: str) -> str:
@@ -82,44 +55,46 @@ def _method_words(text: str) -> str:
     return f"legacy {method.parameter:g}" if method.kind == "legacy" else str(method)
 
 
-def build_header(session: CalibrationSession) -> Header:
-    """Return the header."""
-    state = session.state
+def shell_state(session: CalibrationSession) -> dict[str, Any]:
+    """Return the header: what is calibrated, and what can be taken back."""
+    method = str(session.state.method)
     parts = [
         f"{len(session.calibrated):,} tensors",
         session.source_text or "saved session",
         session.runner_name,
         "two passes" if session.range_mode == "two-pass" else "",
     ]
-    return Header(
-        title=printable(session.graph.name),
-        facts=" · ".join(printable(part) for part in parts if part),
-        method=str(state.method),
-        methods=method_options([str(state.method)]),
-        mine=len(state.choices),
-        can_undo=session.can_undo,
-        can_redo=session.can_redo,
-    )
+    return {
+        "title": printable(session.graph.name),
+        "facts": " · ".join(printable(part) for part in parts if part),
+        "method": method,
+        "methods": method_options([method]),
+        "mine": len(session.state.choices),
+        "can_undo": session.can_undo,
+        "can_redo": session.can_redo,
+    }
 
 
-def build_run(session: CalibrationSession, unit: str = "samples") -> Run:
+def at_end(session: CalibrationSession) -> bool:
+    """Whether there is no batch to go on to."""
+    status = session.status
+    ended = session.plan is None or (status.n_batches is not None and status.recorded >= status.n_batches)
+    return ended and session.state.position >= status.recorded
+
+
+def run_state(session: CalibrationSession, unit: str) -> dict[str, Any]:
     """Return how far the run is; ``unit`` is what the samples are called."""
     status, position = session.status, session.state.position
-    can_record = session.plan is not None
-    ended = not can_record or (status.n_batches is not None and status.recorded >= status.n_batches)
-    running = status.phase == "running"
-    message, kind = _message(session, status, unit, can_record=can_record)
-    return Run(
-        phase=status.phase,
-        running=running,
-        position=position,
-        recorded=status.recorded,
-        n_batches=status.n_batches,
-        at_end=ended and position >= status.recorded,
-        text=_progress_text(session, status, position, unit),
-        message=message,
-        message_kind=kind,
-    )
+    message, kind = _message(session, status, unit, can_record=session.plan is not None)
+    return {
+        "phase": status.phase,
+        "running": status.phase == "running",
+        "at_end": at_end(session),
+        "slider_max": status.n_batches if status.n_batches is not None else status.recorded,
+        "text": _progress_text(session, status, position, unit),
+        "message": message,
+        "message_kind": kind,
+    }
 
 
 def _progress_text(session: CalibrationSession, status: RunStatus, position: int, unit: str) -> str:
@@ -179,18 +154,18 @@ def _before_the_first(session: CalibrationSession, status: RunStatus, unit: str)
     )
 
 
-def build_strip(session: CalibrationSession) -> Strip:
-    """Return the strip of batches for the chosen tensor."""
+def strip_state(session: CalibrationSession) -> dict[str, Any]:
+    """Return the strip of batches: largest |x| of the chosen tensor, None where a batch has no values of it."""
     status, state = session.status, session.state
     known = status.n_batches if status.n_batches is not None else status.recorded
     bars = min(max(known, status.recorded), _SHOWN_BATCHES)
     values = session.batch_amax(state.selected)[:bars].tolist()
-    return Strip(
-        bars=bars,
-        recorded=min(status.recorded, bars),
-        position=state.position,
-        amax=tuple(json_number(value) for value in values),
-        amax_text=tuple(typeset(value) for value in values),
-        excluded=tuple(sorted(state.excluded)),
-        caption="each batch's largest |x| of the chosen tensor; click = leave out" if status.recorded else "",
-    )
+    return {
+        "bars": bars,
+        "recorded": min(status.recorded, bars),
+        "position": state.position,
+        "amax": [json_number(value) for value in values],
+        "amax_text": [typeset(value) for value in values],
+        "excluded": sorted(state.excluded),
+        "caption": "each batch's largest |x| of the chosen tensor; click = leave out" if status.recorded else "",
+    }
