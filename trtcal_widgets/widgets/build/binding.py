@@ -39,17 +39,7 @@ _SHOWN_OF_SESSION = frozenset({"data", "status", "position", "excluded", "choice
 
 
 class BuildBinding(Boundary):
-    """Binds a job to the view of one panel.
-
-    Parameters
-    ----------
-    job, view
-        What is built, and where it is shown.
-    executor
-        Where the build takes place.
-    form
-        What the form holds at first; its mode is set to the first that can be had.
-    """
+    """Binds a job to the view of one panel; the form begins with the first mode that can be had."""
 
     _WHAT = "the build panel"
     _PAUSE = 0.12  # a verbose build logs thousands of lines a second

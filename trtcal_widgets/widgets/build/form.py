@@ -54,18 +54,8 @@ _OWN = MappingProxyType(
 class BuildForm(FileForm):
     """What the user filled in, and what came of the files for another machine.
 
-    Attributes
-    ----------
-    mode, algorithm, follow
-        Keys of :data:`MODES`, :data:`ALGORITHMS` and :data:`FOLLOWS`.
-    fp16
-        Whether layers may run in FP16 too.
-    hold
-        Whether to wait before the first batch.
-    path
-        The engine's file.
-    cache
-        The file of the cache that TensorRT makes; empty for none.
+    ``mode``, ``algorithm`` and ``follow`` are keys of the tables above; ``hold`` waits before the first batch;
+    ``path`` is the engine's, ``cache`` that of the cache that TensorRT makes, empty for none.
     """
 
     path: str = "model.engine"
@@ -79,17 +69,7 @@ class BuildForm(FileForm):
 
 @dataclass(frozen=True)
 class Job:
-    """What can be built from.
-
-    Attributes
-    ----------
-    session
-        None where only a model was given.
-    model
-        The ONNX file.
-    options
-        Further arguments of :func:`trtcal_widgets.trt.build`.
-    """
+    """What can be built: an ONNX file, with a session or without, and further arguments of ``trt.build``."""
 
     session: CalibrationSession | None
     model: Path
@@ -132,13 +112,7 @@ class Job:
 
 
 def check_form(form: BuildForm, job: Job) -> BuildForm:
-    """Return the form if its choices exist.
-
-    Raises
-    ------
-    UsageError
-        If one does not, or there is no file name.
-    """
+    """Return the form if its choices exist; a UsageError if one does not."""
     for what, value, known in (
         ("mode", form.mode, job.modes),
         ("algorithm", form.algorithm, tuple(ALGORITHMS)),
@@ -152,12 +126,7 @@ def check_form(form: BuildForm, job: Job) -> BuildForm:
 def targets(form: BuildForm) -> tuple[Path, ...]:
     """Return the files that a build writes over: the engine, the JSON beside it, and the Q/DQ model if it makes one.
 
-    Raises
-    ------
-    UsageError
-        If the engine has no file name.
-    ExportError
-        If it cannot be written there: better said before the build than after it.
+    Where it cannot be written there is better said before the build than after it.
     """
     engine = checked_path(form.path, "model.engine")
     if not engine.parent.is_dir():
@@ -179,13 +148,7 @@ def _known() -> tuple[str, ...]:
 
 
 def check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the options of a build, frozen.
-
-    Raises
-    ------
-    UsageError
-        If one is no argument of :func:`trtcal_widgets.trt.build`, or is the panel's own business.
-    """
+    """Return the options of a build, frozen; a UsageError for what ``trt.build`` does not take or the panel does."""
     for name in options:
         if name in _OWN:
             raise UsageError(f"BuildPanel takes no {name}=: {_OWN[name]}")

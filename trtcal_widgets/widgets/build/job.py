@@ -64,25 +64,10 @@ class HeldControl(BuildControl):
 
 
 class BuildRun:
-    """One build, from the press of the button to its end.
+    """One build, from the press of the button to its end; ``changed`` hears, in any thread, that something is new.
 
-    Parameters
-    ----------
-    job, form
-        What is built, and how.
-    verbose
-        Whether TensorRT's verbose lines are taken.
-    changed
-        Called whenever something here is new, from any thread.
-
-    Attributes
-    ----------
-    phases
-        Name -> the newest :class:`Progress` of each phase, in the order in which they began.
-    engine, error
-        How it ended; both None while it runs.
-    note
-        What the user should know about the session that goes along; empty if nothing.
+    ``phases`` has the newest progress of each, in the order in which they began; ``engine`` and ``error`` say how it
+    ended; ``note`` is what the user should know about the session that goes along.
     """
 
     def __init__(self, job: Job, form: BuildForm, *, verbose: bool, changed: Callable[[], None]) -> None:

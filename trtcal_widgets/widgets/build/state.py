@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable, printable_lines
@@ -12,6 +13,7 @@ from trtcal_widgets.widgets.build.form import ALGORITHMS, FOLLOWS, MODES, BuildF
 from trtcal_widgets.widgets.build.job import SEVERITIES, is_over
 from trtcal_widgets.widgets.kit.file_form import is_there
 from trtcal_widgets.widgets.kit.formatting import duration
+from trtcal_widgets.widgets.kit.panels import help_text
 
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
@@ -59,7 +61,7 @@ def _plan_in_words(job: Job, form: BuildForm) -> str:
         own = f", {mine} of them your own choice" if mine else ""
         return f"TensorRT will take the scales of this session{own}, and run no batch."
     if form.mode == "qdq":
-        name = _qdq_name(form)
+        name = (_targets(form) or [Path("the Q/DQ model")])[-1].name
         return f"Writes {name} with the scales of this session, and builds that: the way that TensorRT 11 needs."
     return "TensorRT will build the model as the call said."
 
@@ -73,13 +75,6 @@ def _batches_in_words(session: CalibrationSession) -> str:
 
 def _has_cache(form: BuildForm) -> bool:
     return form.mode == "calibrate" and is_there(form.cache)
-
-
-def _qdq_name(form: BuildForm) -> str:
-    try:
-        return targets(form)[-1].name
-    except TrtcalError:
-        return "the Q/DQ model"
 
 
 def _running(run: BuildRun) -> str:
@@ -115,14 +110,15 @@ def error_words(run: BuildRun | None) -> str:
     )
 
 
-HELP = {
-    "title": "TensorRT",
-    "text": "Builds an engine in a thread of its own. Where TensorRT calibrates, you can pause it before a batch, let "
+HELP = help_text(
+    "TensorRT",
+    "Builds an engine in a thread of its own. Where TensorRT calibrates, you can pause it before a batch, let "
     "batches through one by one, and watch them: the session counts the batch that TensorRT is given, and an explorer "
     "of the session shows it. The histograms are those of the session's own runner on the same batch, because "
     "TensorRT does not hand out its own.",
-    "more": "docs/tensorrt.md, section “In the notebook”",
-}
+    "In the notebook",
+    "tensorrt",
+)
 
 _INSTALL = (
     ("pip install 'tensorrt<11'", "calibrators, caches, layer precisions"),
@@ -136,19 +132,7 @@ _SHOWN_BATCHES = 200
 
 @dataclass(frozen=True)
 class BuildScreen:
-    """What is on the screen besides the run.
-
-    Attributes
-    ----------
-    form
-        What the user filled in.
-    has, missing
-        What TensorRT has, or why there is none.
-    least
-        The least severity of the lines that are shown.
-    notice
-        What went wrong with the last press of a button; empty if nothing.
-    """
+    """What is on the screen besides the run; ``missing`` says why there is no TensorRT, ``least`` which lines show."""
 
     form: BuildForm
     has: Features | None = None
@@ -171,14 +155,11 @@ def build_state(job: Job, screen: BuildScreen, run: BuildRun | None) -> dict[str
         "files": _files(job, form) if screen.missing else [],
         "written": printable_lines(form.result),
         "written_kind": form.result_kind,
-        "form": {
-            "mode": form.mode, "algorithm": form.algorithm, "follow": form.follow, "fp16": form.fp16,
-            "hold": form.hold, "path": form.path, "cache": form.cache,
-        },
+        "form": {key: value for key, value in asdict(form).items() if not key.startswith("result")},
         "modes": [[key, MODES[key], job.why_not(key, screen.has)] for key in job.modes],
         "algorithms": [list(pair) for pair in ALGORITHMS.items()],
         "follows": [list(pair) for pair in FOLLOWS.items()],
-        "exists": _exists(form),
+        "exists": [path.name for path in _targets(form) if os.path.lexists(path)],
         "can_build": screen.has is not None and not running and not why_not,
         "running": running,
         "paused": running and run is not None and run.control.paused,
@@ -195,11 +176,12 @@ def build_state(job: Job, screen: BuildScreen, run: BuildRun | None) -> dict[str
     }  # fmt: skip
 
 
-def _exists(form: BuildForm) -> list[str]:
+def _targets(form: BuildForm) -> tuple[Path, ...]:
+    """Return the files that a build writes over; none where the form does not say where."""
     try:
-        return [path.name for path in targets(form) if os.path.lexists(path)]
+        return targets(form)
     except TrtcalError:
-        return []
+        return ()
 
 
 def _files(job: Job, form: BuildForm) -> list[dict[str, Any]]:

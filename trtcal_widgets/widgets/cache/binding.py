@@ -29,17 +29,7 @@ parse_event = event_parser(
 
 
 class CacheBinding(Boundary):
-    """Binds the rows of a cache to the table and the plot of one viewer.
-
-    Parameters
-    ----------
-    facts, table, ranges
-        What there is to show, and where.
-    screen
-        How it is looked at first.
-    executor
-        Where slow work would take place.
-    """
+    """Binds the rows of a cache to the table and the plot of one viewer."""
 
     _WHAT = "the cache viewer"
 

@@ -29,21 +29,7 @@ if TYPE_CHECKING:
     ScaleFile = CalibrationCache | ScaleTable
     from trtcal_widgets.formats.cache import NameComparison, Oddity
 
-__all__ = [
-    "ALL",
-    "ROW_ODDITIES",
-    "SORTS",
-    "CacheFacts",
-    "Column",
-    "RowGroup",
-    "Severity",
-    "arrange",
-    "difference_groups",
-    "is_about_a_row",
-    "name_groups",
-    "oddity_groups",
-    "read_facts",
-]
+__all__ = ["ALL", "SORTS", "CacheFacts", "Column", "arrange", "read_facts"]
 
 Severity = Literal["info", "warning", "error"]
 
@@ -65,19 +51,7 @@ ROW_ODDITIES = {
 
 @dataclass(frozen=True, eq=False)
 class RowGroup:
-    """Rows that have something in common, offered as a filter.
-
-    Attributes
-    ----------
-    key, label
-        For the program and for the chip.
-    severity
-        ``"info"``, ``"warning"`` or ``"error"``.
-    text
-        What it means and what to do.
-    rows
-        Row indices, ascending.
-    """
+    """Rows (ascending indices) that have something in common, offered as a filter; ``text`` says what it means."""
 
     key: str
     label: str
@@ -86,19 +60,19 @@ class RowGroup:
     rows: NDArray[np.intp]
 
 
-def is_about_a_row(oddity: Oddity) -> bool:
+def _is_about_a_row(oddity: Oddity) -> bool:
     """Whether an oddity is one of a row; else it is a remark about the file."""
     return bool(oddity.name) and oddity.kind in ROW_ODDITIES
 
 
-def oddity_groups(file: ScaleFile, index: Mapping[str, int], notes: dict[int, list[str]]) -> list[RowGroup]:
+def _oddity_groups(file: ScaleFile, index: Mapping[str, int], notes: dict[int, list[str]]) -> list[RowGroup]:
     """Return one group per kind of oddity; its worst severity and its first message stand for it.
 
     ``index`` has the row of each name; what there is to say about a row is added to ``notes``.
     """
     lines = {row.line: i for i, row in enumerate(file.rows)} if isinstance(file, CalibrationCache) else {}
     found: dict[str, list[tuple[int, Oddity]]] = defaultdict(list)
-    for oddity in filter(is_about_a_row, file.oddities):
+    for oddity in filter(_is_about_a_row, file.oddities):
         row = lines.get(oddity.line, index[oddity.name])
         found[oddity.kind].append((row, oddity))
         notes[row].append(oddity.message)
@@ -111,7 +85,7 @@ def oddity_groups(file: ScaleFile, index: Mapping[str, int], notes: dict[int, li
     return groups
 
 
-def name_groups(
+def _name_groups(
     found: NameComparison, graph: ModelGraph | None, index: Mapping[str, int], notes: dict[int, list[str]]
 ) -> list[RowGroup]:
     """Compare rows with the model, and find names that TensorRT made up (which are known without a model too)."""
@@ -143,7 +117,7 @@ def name_groups(
     return groups
 
 
-def difference_groups(mine: Column, theirs: Column) -> list[RowGroup]:
+def _difference_groups(mine: Column, theirs: Column) -> list[RowGroup]:
     """Compare two files row by row."""
     both = mine.present & theirs.present
     equal = both & (mine.bits == theirs.bits)
@@ -168,14 +142,7 @@ def _ascending(rows: Any) -> NDArray[np.intp]:
 class Column:
     """The numbers of one file for the rows of the viewer.
 
-    Attributes
-    ----------
-    amax
-        float64, in the tensor's unit; NaN where the file has no such row.
-    bits
-        uint32 pattern of the float32 scale; 0 where the file has no such row.
-    present
-        Whether the file has the row.
+    ``amax``, float64, is NaN and ``bits``, the float32 scale as uint32, is 0 where the file has no such row.
     """
 
     amax: NDArray[np.float64]
@@ -196,25 +163,9 @@ class Column:
 class CacheFacts:
     """A file, maybe a second one and a model, as rows.
 
-    Rows are those of the file in its order (a repeated name has several), then tensors of the model that it lacks,
-    then those that only the second file has.
-
-    Attributes
-    ----------
-    file, other
-        What was read.
-    model_name
-        Empty where no model is given.
-    names
-        Tensor of each row, as it is in the file.
-    mine, theirs
-        Numbers of the file and of the second one.
-    groups
-        Filters, the worst first.
-    notes
-        Row index -> what there is to say about it, in words.
-    remarks
-        (severity, text) about the file as a whole.
+    Rows are those of the file in its order (a repeated name has several), then tensors of the model that it lacks, then
+    those that only the second file has. ``groups`` has the worst first; ``notes`` says in words what there is to say
+    about a row, ``remarks`` (severity and text) about the file.
     """
 
     file: ScaleFile
@@ -257,15 +208,7 @@ class CacheFacts:
 
 
 def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGraph | None = None) -> CacheFacts:
-    """Put together all there is to show.
-
-    Parameters
-    ----------
-    file, other
-        What ``read_scale_file`` gives.
-    graph
-        Facts of the model that the file is for.
-    """
+    """Put together all there is to show of a file, of a second one, and of the model that it is for."""
     own_names, own_bits, own_amax = _rows_of(file)
     present = dict.fromkeys(own_names)
     matches = compare_with_names(file, ()) if graph is None else compare_with_model(file, graph)
@@ -279,9 +222,9 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
     index = {name: row for row, name in enumerate(names)}
     notes: dict[int, list[str]] = defaultdict(list)
     groups = [
-        *oddity_groups(file, index, notes),
-        *name_groups(matches, graph, index, notes),
-        *(difference_groups(mine, theirs) if theirs is not None else ()),
+        *_oddity_groups(file, index, notes),
+        *_name_groups(matches, graph, index, notes),
+        *(_difference_groups(mine, theirs) if theirs is not None else ()),
     ]
     order = {"error": 0, "warning": 1, "info": 2}
     return CacheFacts(
@@ -293,7 +236,7 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
         theirs=theirs,
         groups=tuple(sorted(groups, key=lambda group: order[group.severity])),
         notes={row: tuple(texts) for row, texts in notes.items()},
-        remarks=tuple((o.severity, o.message) for o in file.oddities if not is_about_a_row(o)),
+        remarks=tuple((o.severity, o.message) for o in file.oddities if not _is_about_a_row(o)),
     )
 
 
@@ -332,25 +275,10 @@ SORTS = ("file", "name", "amax", "other", "ratio")
 def arrange(
     facts: CacheFacts, *, search: str = "", group: str = ALL, sort: str = "file", descending: bool = False
 ) -> NDArray[np.intp]:
-    """Return the indices of the rows to show, in their order.
+    """Return the indices of the rows to show, in their order; a UsageError where there is no such group or order.
 
-    Parameters
-    ----------
-    facts
-        The rows.
-    search
-        Words (separated by spaces) that a name must hold, without regard to case.
-    group
-        Key of a :class:`RowGroup`, or ``"all"``.
-    sort
-        One of :data:`SORTS`. Rows without a number come last in either direction.
-    descending
-        Largest first.
-
-    Raises
-    ------
-    UsageError
-        If there is no such group or order.
+    ``search`` are words that a name must hold, without regard to case; ``group`` is the key of a :class:`RowGroup` or
+    "all". Rows without a number come last in either direction.
     """
     return _sorted(facts, _filtered(facts, search, group), sort, descending=descending)
 

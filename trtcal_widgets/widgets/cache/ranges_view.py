@@ -34,13 +34,7 @@ _FAR = 6.0
 
 
 class CacheRanges(FigureView):
-    """The figure and what is drawn in it.
-
-    Parameters
-    ----------
-    facts
-        The rows.
-    """
+    """The figure and what is drawn in it."""
 
     watched = "xaxis.range"
 
@@ -153,16 +147,9 @@ class CacheRanges(FigureView):
 
 
 def thin_out(rows: NDArray[np.intp], values: NDArray[np.float64], limit: int = MAX_POINTS) -> NDArray[np.intp]:
-    """Return at most ``limit`` of the rows so that the outline stays: of each run its smallest and largest value.
+    """Return at most ``limit`` (even) of ascending rows so that the outline of their values stays.
 
-    Parameters
-    ----------
-    rows
-        Ascending row indices.
-    values
-        Their values, same length.
-    limit
-        An even number.
+    Of each run of neighbours its smallest and its largest value are kept.
     """
     if len(rows) <= limit:
         return rows

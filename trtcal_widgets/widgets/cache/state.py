@@ -45,20 +45,9 @@ _KINDS = {"reuse": "ok", "recalibrate": "warning", "unsupported": "error"}
 
 @dataclass(frozen=True)
 class CacheScreen:
-    """How one looks at a file: fields of these names are the table's traits.
+    """How one looks at a file: rows and order, the chosen row (-1 for none), the TensorRT that the verdict is about.
 
-    Attributes
-    ----------
-    search, group, sort, descending
-        Which rows are shown, and in which order.
-    selected
-        Index of the chosen row; -1 for none.
-    version, algorithm
-        The TensorRT and the calibrator that the verdict is about.
-    window
-        The rows from which to which the plot shows.
-    notice
-        A message to the user.
+    ``window`` are the rows from which to which the plot shows. The table's traits have the same names.
     """
 
     version: str

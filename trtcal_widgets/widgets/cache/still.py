@@ -17,26 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from trtcal_widgets.formats.cache import CalibrationCache
-    from trtcal_widgets.formats.reading import ScaleTable
-
-    ScaleFile = CalibrationCache | ScaleTable
+    from trtcal_widgets.widgets.cache.facts import ScaleFile
 
 __all__ = ["cache_picture", "draw_cache"]
 
 
 def cache_picture(cache: ScaleFile, other: ScaleFile | None = None, *, width: int = 1000, dark: bool = False) -> bytes:
-    """Return the thresholds of a cache, in the order of the file, as a PNG; of two caches, both and their ratio.
-
-    Parameters
-    ----------
-    cache, other
-        What ``read_scale_file`` gives.
-    width
-        In pixels; the height follows.
-    dark
-        For a dark background.
-    """
+    """Return the thresholds of a cache, in the order of the file, as a PNG; of two caches, both and their ratio."""
     aspect = 0.42 if other is None else 0.6
     return to_png(lambda figure: draw_cache(figure, cache, other, dark=dark), width, aspect, dark=dark)
 

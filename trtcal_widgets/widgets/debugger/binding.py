@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
-    from trtcal_widgets.widgets.debugger.rendering import DebugViews
+    from trtcal_widgets.widgets.debugger.views import DebugViews
 
 __all__ = ["DebugBinding", "parse_event"]
 
@@ -49,17 +49,7 @@ _PLACE = frozenset({"selected", "choices", "method", "data"})
 
 
 class DebugBinding(Boundary):
-    """Binds a controller and its session to the views of one debugger.
-
-    Parameters
-    ----------
-    debugging, views
-        What is shown, and where.
-    executor
-        Where slow work takes place.
-    target, auto
-        What the controls hold at first.
-    """
+    """Binds a controller and its session to the views of one debugger."""
 
     _WHAT = "the debugger"
     _ADVICE = " Your session is unharmed: save it with session.save(path)."

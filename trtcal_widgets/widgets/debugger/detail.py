@@ -26,20 +26,11 @@ __all__ = ["SqnrPlot", "TensorPlot", "build_sqnr_plot", "build_tensor_plot", "de
 
 @dataclass(frozen=True, eq=False)
 class SqnrPlot:
-    """SQNR along the graph. ``x`` are places in ``names``; dB, nan where there is none.
+    """SQNR along the graph in dB, float32, nan where there is none; ``x`` are places in ``names``.
 
-    Attributes
-    ----------
-    names, labels
-        The tensors in graph order, and their names for Plotly.
-    accumulated, planned
-        float32, shape (n,): all layers in INT8, and with the plan; ``planned`` is empty where there is none.
-    outdated
-        Whether thresholds have changed since.
-    layer_index, layer_x
-        Places among all layers of those that were measured alone, and where each stands: at its output.
-    own, outputs
-        float32, shape (layers,): at the layer's own output, and at the model's outputs.
+    ``accumulated``: all layers in INT8; ``planned``: with the plan, empty without one, and maybe ``outdated``. Of those
+    layers that were measured alone, ``own`` is at their output, ``outputs`` at the model's; ``layer_index`` are places
+    among all layers, ``layer_x`` those of their outputs.
     """
 
     names: tuple[str, ...]
@@ -55,20 +46,10 @@ class SqnrPlot:
 
 @dataclass(frozen=True, eq=False)
 class TensorPlot:
-    """What is drawn of one tensor.
+    """Histograms of |x| of a tensor in FP32, in INT8 and of the difference, and pairs of values (float32).
 
-    Attributes
-    ----------
-    name
-        The tensor.
-    reference, tested, error
-        Histograms of |x| in FP32 and INT8 and of the difference; empty ones where they are not known yet.
-    amax
-        Its threshold; nan where it is not quantised.
-    fp32, int8
-        float32, shape (k,): pairs; INT8 as the next layer reads it, after the tensor's own rounding.
-    note
-        What to say where there is nothing to draw.
+    Histograms are empty where they are not known yet, ``amax`` is nan where it is not quantised; ``int8`` is what the
+    next layer reads, after the tensor's own rounding; ``note`` says why there is nothing to draw.
     """
 
     name: str

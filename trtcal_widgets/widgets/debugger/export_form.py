@@ -24,15 +24,7 @@ _SHOWN = 20_000
 
 @dataclass(frozen=True)
 class ExportKind:
-    """One way out.
-
-    Attributes
-    ----------
-    label, what
-        Its name, and what it is for.
-    path
-        What the panel suggests.
-    """
+    """One way out: its name, what it is for, and the file that the panel suggests."""
 
     label: str
     what: str
@@ -40,40 +32,26 @@ class ExportKind:
 
 
 KINDS = {
-    "plan": ExportKind(
-        "precision plan (JSON)",
-        "Read again by trtcal and PrecisionPlan.load: kept layers, thresholds, and why.",
-        "plan.json",
-    ),
-    "qdq": ExportKind(
-        "model with Q/DQ (ONNX)",
-        "For TensorRT 11 and any TensorRT from 8: scales are in the model, kept layers have no Q/DQ.",
-        "model.qdq.onnx",
-    ),
-    "cache": ExportKind(
-        "calibration cache",
-        "For TensorRT up to 10, with the plan's thresholds. A cache cannot say that a layer is kept: build with "
-        "trtexec, Polygraphy or Python for that.",
-        "calibration.cache",
-    ),
-    "trtexec": ExportKind("trtexec (TensorRT ≤ 10)", "Build an engine with the cache and the kept layers.", "build.sh"),
-    "polygraphy": ExportKind("Polygraphy (TensorRT ≤ 10)", "The same with Polygraphy.", "build_polygraphy.sh"),
-    "modelopt": ExportKind(
-        "ModelOpt nodes_to_exclude",
-        "For NVIDIA's Model Optimizer, which makes a Q/DQ model with scales of its own.",
-        "modelopt_exclude.py",
-    ),
-    "python": ExportKind(
-        "Python (TensorRT ≤ 10)",
-        "A module whose postprocess(network) sets the layers' precisions.",
-        "precision_plan.py",
-    ),
-    "report": ExportKind(
-        "report (HTML)",
-        "One file without network for a colleague: accuracy, ranking, plan, hazards, histograms.",
-        "report.html",
-    ),
-}
+    key: ExportKind(label, what, path)
+    for key, label, what, path in (
+        ("plan", "precision plan (JSON)",
+         "Read again by trtcal and PrecisionPlan.load: kept layers, thresholds, and why.", "plan.json"),
+        ("qdq", "model with Q/DQ (ONNX)",
+         "For TensorRT 11 and any TensorRT from 8: scales are in the model, kept layers have no Q/DQ.",
+         "model.qdq.onnx"),
+        ("cache", "calibration cache",
+         "For TensorRT up to 10, with the plan's thresholds. A cache cannot say that a layer is kept: build with "
+         "trtexec, Polygraphy or Python for that.", "calibration.cache"),
+        ("trtexec", "trtexec (TensorRT ≤ 10)", "Build an engine with the cache and the kept layers.", "build.sh"),
+        ("polygraphy", "Polygraphy (TensorRT ≤ 10)", "The same with Polygraphy.", "build_polygraphy.sh"),
+        ("modelopt", "ModelOpt nodes_to_exclude",
+         "For NVIDIA's Model Optimizer, which makes a Q/DQ model with scales of its own.", "modelopt_exclude.py"),
+        ("python", "Python (TensorRT ≤ 10)",
+         "A module whose postprocess(network) sets the layers' precisions.", "precision_plan.py"),
+        ("report", "report (HTML)",
+         "One file without network for a colleague: accuracy, ranking, plan, hazards, histograms.", "report.html"),
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,14 +93,12 @@ def _text(debugging: AccuracyDebugging, form: ExportForm) -> tuple[str, tuple[st
         return plan.to_json(), ()
     if form.kind == "trtexec":
         made: PlanArguments = plan_formats.trtexec_arguments(plan, model)
-        return made.command(
-            "trtexec", f"--onnx={name}", "--calib=calibration.cache", "--saveEngine=model.engine"
-        ), made.notes
+        options = (f"--onnx={name}", "--calib=calibration.cache", "--saveEngine=model.engine")
+        return made.command("trtexec", *options), made.notes
     if form.kind == "polygraphy":
         made = plan_formats.polygraphy_arguments(plan, model)
-        return made.command(
-            "polygraphy", "convert", name, "-o", "model.engine", "--calibration-cache", "calibration.cache"
-        ), made.notes
+        given = ("convert", name, "-o", "model.engine", "--calibration-cache", "calibration.cache")
+        return made.command("polygraphy", *given), made.notes
     if form.kind == "modelopt":
         patterns = plan_formats.modelopt_nodes_to_exclude(plan, model)
         listed = "".join(f"    {pattern!a},\n" for pattern in patterns)
@@ -133,13 +109,7 @@ def _text(debugging: AccuracyDebugging, form: ExportForm) -> tuple[str, tuple[st
 
 
 def write_export(debugging: AccuracyDebugging, form: ExportForm, *, replace: bool) -> str:
-    """Write the file and return in words what was done. It may take long: a model is copied.
-
-    Raises
-    ------
-    ExportError, SessionError, UsageError
-        If it cannot be written, or a file is there already and ``replace`` is false. The old file stays.
-    """
+    """Write the file and return in words what was done; on an error the old file stays. A model may take long."""
     target, done = path_to_write(form.path, KINDS[form.kind].path, replace=replace)
     writer = {"qdq": _write_qdq, "cache": _write_cache, "report": _write_report}.get(form.kind)
     if writer is not None:

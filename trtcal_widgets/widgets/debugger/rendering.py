@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.widgets.debugger.detail import build_sqnr_plot, build_tensor_plot, detail_state, number_cells
@@ -14,45 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
-    from trtcal_widgets.widgets.debugger.panels import (
-        DebugDetailPanel,
-        DebugExportPanel,
-        DebugHazardsPanel,
-        DebugLayersPanel,
-        DebugShell,
-        DebugSummaryPanel,
-    )
-    from trtcal_widgets.widgets.debugger.sqnr_view import SqnrView
-    from trtcal_widgets.widgets.debugger.tensor_view import TensorView
-    from trtcal_widgets.widgets.kit.figures import FigureView
-    from trtcal_widgets.widgets.kit.panels import NumbersPanel, Panel
+    from trtcal_widgets.widgets.debugger.panels import DebugLayersPanel
+    from trtcal_widgets.widgets.debugger.views import DebugViews
 
-__all__ = ["DebugViews", "Parts", "render"]
-
-
-@dataclass(frozen=True)
-class DebugViews:
-    """The views of one debugger."""
-
-    shell: DebugShell
-    summary: DebugSummaryPanel
-    layers: DebugLayersPanel
-    sqnr: SqnrView
-    detail: DebugDetailPanel
-    tensor: TensorView
-    numbers: NumbersPanel
-    hazards: DebugHazardsPanel
-    export: DebugExportPanel
-
-    @property
-    def panels(self) -> tuple[Panel, ...]:
-        """All panels."""
-        return (self.shell, self.summary, self.layers, self.detail, self.numbers, self.hazards, self.export)
-
-    @property
-    def plots(self) -> tuple[FigureView, ...]:
-        """All plots."""
-        return (self.sqnr, self.tensor)
+__all__ = ["Parts", "render"]
 
 
 class Parts:

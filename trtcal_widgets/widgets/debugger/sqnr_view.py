@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.palette import INT8, LAYER_OUT, LAYER_OWN, PLAN, THEMES
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+from trtcal_widgets.widgets.kit.figures import BAND, FigureView, mark_column, new_figure, set_columns, words_inside
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -64,24 +64,12 @@ class SqnrView(FigureView):
             if new:
                 self._draw_axes(plot)
                 self._draw_curves(plot)
-            shape = self.figure.layout.shapes[0]
-            # What is set in a batch cannot be read back before its end.
-            shape.visible = known = selected in plot.names
-            if known:
-                at = plot.names.index(selected)
-                half = max(0.5, 0.0016 * len(plot.names))
-                shape.x0, shape.x1 = at - half, at + half
+            at = plot.names.index(selected) if selected in plot.names else None
+            mark_column(self.figure.layout.shapes[0], at, len(plot.names))
 
     def _draw_axes(self, plot: SqnrPlot) -> None:
         n = len(plot.names)
-        axis = self.figure.layout.xaxis
-        axis.range = [-0.6, max(n, 1) - 0.4]
-        axis.autorangeoptions = {"minallowed": -0.6, "maxallowed": max(n, 1) - 0.4}
-        few = n <= _NAMED
-        axis.tickmode = "array" if few else "auto"
-        axis.tickvals = list(range(n)) if few else None
-        axis.ticktext = [_short(label) for label in plot.labels] if few else None
-        axis.title.text = "" if few else "tensor in graph order"
+        set_columns(self.figure.layout.xaxis, n, [_short(label) for label in plot.labels] if n <= _NAMED else None)
         values = np.concatenate([plot.accumulated, plot.planned, plot.own, plot.outputs])
         values = values[np.isfinite(values)]
         top = float(values.max()) if values.size else 50.0
@@ -130,15 +118,9 @@ def _short(label: str) -> str:
 
 def _traces() -> list[dict[str, Any]]:
     def layer(name: str, symbol: str, size: int, what: str) -> dict[str, Any]:
-        return {
-            "type": "scatter",
-            "mode": "markers",
-            "name": name,
-            "x": [],
-            "y": [],
-            "marker": {"symbol": symbol, "size": size},
-            "hovertemplate": f"%{{text}}<br>{what} %{{y:.1f}} dB<extra></extra>",
-        }
+        return {"type": "scatter", "mode": "markers", "name": name, "x": [], "y": [],
+                "marker": {"symbol": symbol, "size": size},
+                "hovertemplate": f"%{{text}}<br>{what} %{{y:.1f}} dB<extra></extra>"}  # fmt: skip
 
     return [
         {"type": "scatter", "mode": "lines+markers", "name": "all layers in INT8", "x": [], "y": [],
@@ -158,8 +140,6 @@ def _layout() -> dict[str, Any]:
          "line": {"width": 1, "dash": "dot"}}
         for db in _DB_STEPS
     ]  # fmt: skip
-    band = {"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
-            "line": {"width": 0}, "layer": "below"}  # fmt: skip
     return {
         # Room for a legend of two lines, which then moves nothing where the notebook is narrow.
         "margin": {"l": 58, "r": 10, "t": 40, "b": 36, "autoexpand": False},
@@ -169,7 +149,6 @@ def _layout() -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "xaxis": {"showgrid": False, "range": [-0.6, 0.4], "title": {"standoff": 2}, "tickangle": 0},
         "yaxis": {"title": {"text": "SQNR (dB)", "standoff": 6}, "range": [0, 60], "fixedrange": True},
-        "shapes": [band, *guides],
-        "annotations": [{"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "font": {"size": 13},
-                         "text": "press run to compare FP32 with INT8"}],
+        "shapes": [dict(BAND), *guides],
+        "annotations": [words_inside("press run to compare FP32 with INT8", size=13, visible=True)],
     }  # fmt: skip

@@ -24,30 +24,14 @@ _LAYERS = 10
 
 
 def debugger_picture(debugging: AccuracyDebugging, *, width: int = 1000, dark: bool = False) -> bytes:
-    """Return what the debugger shows as a PNG.
-
-    Parameters
-    ----------
-    debugging
-        At any state: before the first run the picture says so.
-    width
-        In pixels; the height follows.
-    dark
-        For a dark background.
-    """
+    """Return what the debugger shows as a PNG; before the first run it says so."""
     return to_png(lambda figure: _draw(figure, debugging, dark=dark), width, 0.72, dark=dark)
 
 
 def _draw(figure: Figure, debugging: AccuracyDebugging, *, dark: bool) -> None:
     comparison = debugging.state.comparison
-    figure.suptitle(
-        text_of(f"{debugging.model.graph.name}   ·   {_scores(debugging)}"),
-        x=0.01,
-        y=0.985,
-        va="top",
-        ha="left",
-        fontsize=10,
-    )
+    title = text_of(f"{debugging.model.graph.name}   ·   {_scores(debugging)}")
+    figure.suptitle(title, x=0.01, y=0.985, va="top", ha="left", fontsize=10)
     if comparison is None:
         axes = figure.subplots()
         axes.set_axis_off()
@@ -74,26 +58,13 @@ def _scores(debugging: AccuracyDebugging) -> str:
 
 def _draw_sqnr(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> None:
     plot, theme = build_sqnr_plot(debugging), theme_of(dark=dark)
-    axes.plot(
-        np.arange(len(plot.names)),
-        plot.accumulated,
-        color=INT8[theme],
-        marker="o",
-        markersize=4,
-        label="all layers in INT8",
-    )
+    axes.plot(plot.accumulated, color=INT8[theme], marker="o", markersize=4, label="all layers in INT8")
     if plot.planned.size:
         label = f"with your plan{' (out of date)' if plot.outdated else ''}"
         axes.plot(plot.planned, "--", color=PLAN[theme], marker="o", markerfacecolor="none", markersize=6, label=label)
     axes.plot(plot.layer_x, plot.own, "s", markersize=5, color=LAYER_OWN[theme], label="layer alone, own output")
-    axes.plot(
-        plot.layer_x,
-        plot.outputs,
-        "D",
-        markersize=5,
-        color=LAYER_OUT[theme],
-        label="layer alone, model's outputs",
-    )
+    outputs = "layer alone, model's outputs"
+    axes.plot(plot.layer_x, plot.outputs, "D", markersize=5, color=LAYER_OUT[theme], label=outputs)
     axes.set_ylabel("SQNR (dB)")
     axes.set_xlim(-0.6, max(len(plot.names), 1) - 0.4)
     if len(plot.names) <= 16:

@@ -116,24 +116,20 @@ def _before(debugging: AccuracyDebugging) -> str:
 
 
 def _finished(debugging: AccuracyDebugging, state: DebugState) -> str:
-    assert state.comparison is not None
-    n = state.comparison.fp32.n_samples
+    comparison, evaluation = state.comparison, debugging.evaluation
+    assert comparison is not None
+    said = ""
+    if math.isnan(comparison.int8.value):
+        whose = "INT8's" if comparison.int8.outputs.signal > 0 else "FP32's"
+        said = (
+            f" · {whose} outputs are all zero on these samples, so there is no cosine: take others, or judge by "
+            "labels= or evaluate="
+        )
+    elif not (evaluation.has_labels or evaluation.evaluate):
+        said = " · no labels: outputs are compared with FP32's"
     layers = f", {count_of(len(state.ranking), 'layer')}" if state.ranking is not None else ""
-    judged = (
-        ""
-        if debugging.evaluation.has_labels or debugging.evaluation.evaluate
-        else " · no labels: outputs are compared with FP32's"
-    )
-    int8 = state.comparison.int8
-    whose = "INT8's" if int8.outputs.signal > 0 else "FP32's"
-    lost = (
-        f" · {whose} outputs are all zero on these samples, so there is no cosine: take others, or judge by labels= or "
-        "evaluate="
-        if math.isnan(int8.value)
-        else ""
-    )
-    compared = f"{count_of(n, 'sample')}, {count_of(len(state.comparison.tensors), 'tensor')}{layers} compared"
-    return f"{compared}{lost or judged}"
+    samples, tensors = count_of(comparison.fp32.n_samples, "sample"), count_of(len(comparison.tensors), "tensor")
+    return f"{samples}, {tensors}{layers} compared{said}"
 
 
 # ---- before and after --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import ERROR, ERROR_FILL, INT8, INT8_FILL, MINE, THEMES, style_of
 from trtcal_widgets.core.histogram import N_BINS
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, shown_counts
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, set_ends, shown_counts
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -80,14 +80,12 @@ class TensorView(FigureView):
         clip.x = [value for side in sides for value in (side, side, None)]
         clip.y = [value for _ in sides for value in (*ends, None)]
         for axis in (self.figure.layout.xaxis3, self.figure.layout.yaxis3):
-            axis.range = ends
-            axis.autorangeoptions = {"minallowed": ends[0], "maxallowed": ends[1]}
+            set_ends(axis, *ends)
         self._say(2, "" if x.size or plot.note else "…", known=x.size > 0)
 
     def _set_axes(self, number: str, end: float, top: float) -> None:
         x, y = self.figure.layout[f"xaxis{number}"], self.figure.layout[f"yaxis{number}"]
-        x.range = [0, (end or 1.0) * 1.03]
-        x.autorangeoptions = {"minallowed": 0, "maxallowed": (end or 1.0) * 1.03}
+        set_ends(x, 0, (end or 1.0) * 1.03)
         y.range = [_LOG_BOTTOM, top]
         y.dtick = 1 if top <= 5 else 2
 
@@ -110,11 +108,6 @@ class TensorView(FigureView):
         layout.legend.font.color = colors.text
         for note in layout.annotations:
             note.font.color = colors.faint
-        for name in ("xaxis2", "yaxis2", "xaxis3", "yaxis3"):
-            axis = layout[name]
-            axis.gridcolor = colors.grid
-            axis.linecolor = axis.tickcolor = colors.line
-            axis.tickfont.color = axis.title.font.color = colors.faint
 
 
 def _fill(trace: Any, histogram: Histogram) -> None:

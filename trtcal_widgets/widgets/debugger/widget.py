@@ -5,26 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.widgets.debugger.binding import DebugBinding
-from trtcal_widgets.widgets.debugger.panels import (
-    HELP,
-    DebugDetailPanel,
-    DebugExportPanel,
-    DebugHazardsPanel,
-    DebugLayersPanel,
-    DebugShell,
-    DebugSummaryPanel,
-)
-from trtcal_widgets.widgets.debugger.rendering import DebugViews
-from trtcal_widgets.widgets.debugger.sqnr_view import SqnrView
-from trtcal_widgets.widgets.debugger.tensor_view import TensorView
-from trtcal_widgets.widgets.kit.box import PicturedBox, box
-from trtcal_widgets.widgets.kit.panels import NumbersPanel
+from trtcal_widgets.widgets.debugger.views import DebugViews
+from trtcal_widgets.widgets.kit.box import PicturedBox
 
 if TYPE_CHECKING:
     import os
     from concurrent.futures import Executor
-
-    import ipywidgets
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.model.load import OnnxModel
@@ -93,9 +79,9 @@ class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
             raise UsageError(f"target is a share of FP32's accuracy, greater than 0 and at most 1, not {target}")
         self.debugging: AccuracyDebugging = AccuracyDebugging(session, evaluation, model, placement=placement)
         self.session = session
-        self.views = _make_views()
+        self.views = DebugViews()
         self.plots = self.views.plots
-        super().__init__(_arranged(self.views), executor)
+        super().__init__(self.views.arranged(), executor)
         self.add_class("trtcal-debug")
         self.binding = DebugBinding(self.debugging, self.views, self._executor, target=target, auto=auto)
 
@@ -107,27 +93,3 @@ class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
         from trtcal_widgets.widgets.debugger.still import debugger_picture
 
         return debugger_picture(self.debugging)
-
-
-def _make_views() -> DebugViews:
-    return DebugViews(
-        shell=DebugShell(),
-        summary=DebugSummaryPanel(help=HELP["summary"]),
-        layers=DebugLayersPanel(help=HELP["layers"]),
-        sqnr=SqnrView(),
-        detail=DebugDetailPanel(help=HELP["detail"]),
-        tensor=TensorView(),
-        numbers=NumbersPanel(help=HELP["detail"]),
-        hazards=DebugHazardsPanel(help=HELP["hazards"]),
-        export=DebugExportPanel(help=HELP["export"]),
-    )
-
-
-def _arranged(views: DebugViews) -> list[ipywidgets.Widget]:
-    return [
-        views.shell,
-        box(views.summary, views.layers, name="tc-dbg-top"),
-        box(views.sqnr.figure, name="tc-dbg-sqnr"),
-        box(views.detail, views.tensor.figure, views.numbers, name="tc-dbg-tensor"),
-        box(views.hazards, views.export, name="tc-dbg-bottom"),
-    ]

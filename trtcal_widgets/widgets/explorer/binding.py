@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from trtcal_widgets.session import CalibrationSession
-    from trtcal_widgets.widgets.explorer.rendering import Views
+    from trtcal_widgets.widgets.explorer.views import Views
 
 __all__ = ["Binding", "parse_event"]
 
@@ -66,17 +66,7 @@ _REPLAY_PAUSE = 0.15
 
 
 class Binding(Boundary):
-    """Binds a session to the views of one explorer.
-
-    Parameters
-    ----------
-    session, views
-        What is shown, and where.
-    executor
-        Where runs and the loading of pictures take place.
-    form
-        What the export panel holds at first.
-    """
+    """Binds a session to the views of one explorer."""
 
     _WHAT = "the explorer"
     _ADVICE = " Your session is unharmed: save it with session.save(path)."

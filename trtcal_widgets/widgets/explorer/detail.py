@@ -54,18 +54,9 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class HistogramPlot:
-    """What is drawn of the chosen tensor.
+    """What is drawn of the chosen tensor: int64 counts, shape (2048,), and R in the tensor's unit, 0 without data.
 
-    Attributes
-    ----------
-    counts, range
-        The histogram's: int64, shape (2048,), and R in the tensor's unit; 0 without data.
-    empty
-        Why there is no histogram to draw; empty where there is one.
-    amax
-        The threshold that holds; 0 where there is none.
-    editable
-        Whether one can choose: not for weights.
+    ``empty`` says why there is no histogram to draw. ``amax`` holds, 0 for none; weights are not ``editable``.
     """
 
     name: str
@@ -88,7 +79,7 @@ def histogram_plot(session: CalibrationSession, name: str) -> HistogramPlot:
         has_data=row.has_data,
         empty=_why_empty(session, row, histogram),
         editable=_editable(row),
-        amax=_amax(row),
+        amax=row.amax if math.isfinite(row.amax) else 0.0,
         marks=_marks(session, row, method, mine_amax),
         counts=histogram.counts,
         range=histogram.range,
@@ -98,10 +89,6 @@ def histogram_plot(session: CalibrationSession, name: str) -> HistogramPlot:
 
 def _editable(row: TensorRow) -> bool:
     return row.kind != TensorKind.WEIGHT.value
-
-
-def _amax(row: TensorRow) -> float:
-    return row.amax if math.isfinite(row.amax) else 0.0
 
 
 def _method_of(session: CalibrationSession, row: TensorRow) -> tuple[Method, float | None]:

@@ -95,13 +95,7 @@ def _cache(session: CalibrationSession, form: ExportForm) -> CalibrationCache:
 
 
 def write_cache(session: CalibrationSession, form: ExportForm, *, replace: bool) -> str:
-    """Write the cache and return what was done, in words.
-
-    Raises
-    ------
-    ExportError, SessionError, UsageError
-        If it cannot be written, or a file is there already and ``replace`` is false. The old file stays.
-    """
+    """Write the cache and return in words what was done; on an error the old file stays."""
     target, done = path_to_write(form.path, "calibration.cache", replace=replace)
     cache = _cache(session, form)
     cache.write(target)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trtcal_widgets.common.palette import THEMES, style_of
-from trtcal_widgets.widgets.kit.figures import LOG_FLOOR, FigureView, lanes, make_draggable, new_figure, shown_counts
+from trtcal_widgets.widgets.kit.figures import (
+    LOG_FLOOR,
+    FigureView,
+    lanes,
+    make_draggable,
+    new_figure,
+    set_ends,
+    shown_counts,
+)
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -84,17 +92,14 @@ class HistogramView(FigureView):
         # Of the same tensor the axis only grows: stepping back does not make it jump.
         if other or end > self._x_end * 1.0001:
             self._x_end = end
-            layout.xaxis.range = [0, end]
-            layout.xaxis.autorangeoptions = {"minallowed": 0, "maxallowed": end}
+            set_ends(layout.xaxis, 0, end)
         top = _y_top(float(detail.counts.max(initial=0)), counts)
         if other or other_scale or top > self._y_top:
             self._y_top = top
             bottom = LOG_FLOOR if counts == "log" else 0.0
-            ends = [math.log10(bottom), math.log10(top)] if counts == "log" else [bottom, top]
             layout.yaxis.type = counts
             layout.yaxis.title.text = f"counts ({counts})"
-            layout.yaxis.range = ends
-            layout.yaxis.autorangeoptions = {"minallowed": bottom, "maxallowed": top}
+            set_ends(layout.yaxis, bottom, top, log=counts == "log")
             layout.yaxis.dtick = 1 if counts == "log" and top <= 1e9 else None
 
     def _draw_histogram(self, detail: HistogramPlot) -> None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.palette import THEMES, style_of
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+from trtcal_widgets.widgets.kit.figures import (
+    BAND,
+    FigureView,
+    mark_column,
+    new_figure,
+    set_columns,
+    set_ends,
+    words_inside,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,18 +66,12 @@ class OverviewView(FigureView):
                 self._draw_ranges(overview, before)
                 note = self.figure.layout.annotations[0]
                 note.visible = not (np.isfinite(overview.positive).any() or np.isfinite(overview.negative).any())
-            self._draw_selected(overview, selected)
+            found = np.flatnonzero(overview.places == selected)
+            mark_column(self.figure.layout.shapes[0], int(found[0]) if found.size else None, len(overview.places))
 
     def _draw_names(self, overview: Overview) -> None:
         n = len(overview.places)
-        axis = self.figure.layout.xaxis
-        axis.range = [-0.6, n - 0.4]
-        axis.autorangeoptions = {"minallowed": -0.6, "maxallowed": n - 0.4}
-        few = n <= _NAMED
-        axis.tickvals = list(range(n)) if few else None
-        axis.ticktext = list(overview.short_labels) if few else None
-        axis.tickmode = "array" if few else "auto"
-        axis.title.text = "" if few else "tensor in graph order"
+        set_columns(self.figure.layout.xaxis, n, overview.short_labels if n <= _NAMED else None)
         for k in _BARS:
             self.figure.data[k].text = overview.labels
         if self._many:
@@ -90,13 +92,10 @@ class OverviewView(FigureView):
         if (low, high) == self._ends:
             return
         self._ends = (low, high)
-        ends = [math.log10(low), math.log10(high)]
-        step = max(1, math.ceil((ends[1] - ends[0]) / 4))
-        self.figure.layout.yaxis.range = ends
-        self.figure.layout.yaxis2.range = ends[::-1]
         for axis in (self.figure.layout.yaxis, self.figure.layout.yaxis2):
-            axis.dtick = step
-            axis.autorangeoptions = {"minallowed": low, "maxallowed": high}
+            set_ends(axis, low, high, log=True)
+            axis.dtick = max(1, math.ceil(math.log10(high / low) / 4))
+        self.figure.layout.yaxis2.range = [math.log10(high), math.log10(low)]
 
     def _draw_ranges(self, overview: Overview, before: Overview | None) -> None:
         for k, values in zip(_BARS, (overview.positive, overview.negative), strict=True):
@@ -115,14 +114,6 @@ class OverviewView(FigureView):
         # A skyline needs a value everywhere: an empty side lies below the axis.
         below = self._ends[0] / 10 if self._many else np.nan
         self.figure.data[k].y = np.where(np.isfinite(values), values, below).astype(np.float32)
-
-    def _draw_selected(self, overview: Overview, selected: int) -> None:
-        found = np.flatnonzero(overview.places == selected)
-        shape = self.figure.layout.shapes[0]
-        shape.visible = bool(found.size)
-        if found.size:
-            half = max(0.5, 0.0016 * len(overview.places))
-            shape.x0, shape.x1 = float(found[0]) - half, float(found[0]) + half
 
     def recolor(self, theme: Theme) -> None:
         """Colour everything anew."""
@@ -186,8 +177,6 @@ def _layout() -> dict[str, Any]:
         "yaxis": {**side, "domain": [0.55, 1], "range": [-2, 1], "title": {"text": "positive", "standoff": 4}},
         "yaxis2": {**side, "domain": [0, 0.45], "range": [1, -2], "anchor": "x",
                    "title": {"text": "negative", "standoff": 4}},
-        "shapes": [{"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
-                    "line": {"width": 0}, "layer": "below"}],
-        "annotations": [{"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "visible": False,
-                         "text": "ranges appear with the first batch", "font": {"size": 12}}],
+        "shapes": [dict(BAND)],
+        "annotations": [words_inside("ranges appear with the first batch")],
     }  # fmt: skip

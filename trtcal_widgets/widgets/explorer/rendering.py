@@ -5,7 +5,6 @@ Views see by identity that they have nothing to do: what a change does not touch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable
@@ -16,21 +15,11 @@ from trtcal_widgets.widgets.explorer.table import Overview, build_columns, build
 
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession, TensorRow, Trace
-    from trtcal_widgets.widgets.explorer.histogram_view import HistogramView
-    from trtcal_widgets.widgets.explorer.overview_view import OverviewView
-    from trtcal_widgets.widgets.explorer.panels import (
-        DetailPanel,
-        ExplorerShell,
-        ExportPanel,
-        ListPanel,
-        StepperPanel,
-    )
+    from trtcal_widgets.widgets.explorer.panels import ListPanel
     from trtcal_widgets.widgets.explorer.state import Screen
-    from trtcal_widgets.widgets.explorer.trace_view import TraceView
-    from trtcal_widgets.widgets.kit.figures import FigureView
-    from trtcal_widgets.widgets.kit.panels import CaptionPanel, NumbersPanel, Panel
+    from trtcal_widgets.widgets.explorer.views import Views
 
-__all__ = ["EVERYTHING", "NUMBERS", "Parts", "Views", "render"]
+__all__ = ["EVERYTHING", "NUMBERS", "Parts", "render"]
 
 EVERYTHING = frozenset({"position", "excluded", "choices", "method", "selected", "status", "data"})
 NUMBERS = frozenset({"data", "choices", "method"})
@@ -40,47 +29,11 @@ _PATCH_SHARE = 0.25
 """Above this share of changed rows the whole columns are sent."""
 
 
-@dataclass(frozen=True)
-class Views:
-    """The views of one explorer."""
-
-    shell: ExplorerShell
-    stepper: StepperPanel
-    tensors: ListPanel
-    detail: DetailPanel
-    histogram: HistogramView
-    numbers: NumbersPanel
-    overview: OverviewView
-    overview_caption: CaptionPanel
-    trace: TraceView
-    trace_caption: CaptionPanel
-    export: ExportPanel
-
-    @property
-    def panels(self) -> tuple[Panel, ...]:
-        """All panels."""
-        return (self.shell, self.stepper, self.tensors, self.detail, self.numbers, self.export)
-
-    @property
-    def plots(self) -> tuple[FigureView, ...]:
-        """All plots."""
-        return (self.histogram, self.overview, self.trace)
-
-
 class Parts:
     """What was made of a session last, for what changes seldom or costs much.
 
-    Attributes
-    ----------
-    columns, rows
-        The facts of every tensor that never change, and its numbers (the session's own objects: a row that is the
-        same object has not changed).
-    overview, trace, plot
-        All ranges, how the chosen tensor's thresholds moved, and its histogram.
-    detail, numbers, strip
-        What panels show of the chosen tensor.
-    n_rows, n_mine, n_odd
-        How many tensors get a row in the cache, are the user's own choice, and are suspicious.
+    ``rows`` are the session's own objects: one that is the same has not changed. The numbers say how many tensors get a
+    row in the cache, are the user's own choice, and are suspicious.
     """
 
     overview: Overview

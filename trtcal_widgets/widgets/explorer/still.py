@@ -8,6 +8,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import MINE, style_of
 from trtcal_widgets.common.words import count_of, significant
+from trtcal_widgets.core.thresholds import METHODS
 from trtcal_widgets.drawing.canvas import accent, name_of, plain_log_ticks, set_log_range, text_of, theme_of, to_png
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
@@ -23,17 +24,7 @@ __all__ = ["draw_explorer", "explorer_picture"]
 
 
 def explorer_picture(session: CalibrationSession, *, width: int = 1000, dark: bool = False) -> bytes:
-    """Return what the explorer shows of the selected tensor as a PNG.
-
-    Parameters
-    ----------
-    session
-        At any state: without data the picture says so.
-    width
-        In pixels; the height follows.
-    dark
-        For a dark background.
-    """
+    """Return what the explorer shows of the selected tensor as a PNG; without data it says so."""
     return to_png(lambda figure: draw_explorer(figure, session, dark=dark), width, 0.72, dark=dark)
 
 
@@ -103,11 +94,11 @@ def _draw_histogram(
         )  # fmt: skip
     axes.legend(loc="upper right", ncols=len(thresholds), fontsize=8)
     axes.set_ylabel("values per bin")
-    cost = session.cost(name)
+    cost, hexes = session.cost(name), scale_to_hex(float(scale_of_amax(amax)))
     axes.set_title(
         f"{name_of(name)}   ({text_of(session.graph.op_type(name))})\n"
         f"±{significant(amax)} chosen   scale {significant(session.scale(name))}   "
-        f"0x{_hex(amax)}   SQNR {significant(cost.sqnr_db)} dB   clipped {significant(cost.clipped_fraction * 100)} %\n"
+        f"0x{hexes}   SQNR {significant(cost.sqnr_db)} dB   clipped {significant(cost.clipped_fraction * 100)} %\n"
         f"mean squared error: clipping {significant(cost.clip_noise)}   rounding {significant(cost.rounding_noise)}",
         loc="left", fontsize=9,
     )  # fmt: skip
@@ -133,14 +124,8 @@ def _draw_objective(
     for label, value in thresholds.items():
         line = style_of(label)
         axes.axvline(value, color=line.color(theme_of(dark=dark)), linestyle=line.mpl_dash, linewidth=1, alpha=0.7)
-    axes.set_ylabel(_objective_label(curve.method.kind))
+    axes.set_ylabel(METHODS[curve.method.kind].objective_label)
     axes.set_xlabel("|x|, the tensor's unit")
-
-
-def _objective_label(kind: str) -> str:
-    from trtcal_widgets.core.thresholds import METHODS
-
-    return METHODS[kind].objective_label
 
 
 def _draw_overview(axes: Axes, session: CalibrationSession, *, dark: bool) -> None:
@@ -176,7 +161,3 @@ def _draw_overview(axes: Axes, session: CalibrationSession, *, dark: bool) -> No
 
 def _bar_width(rows: list[TensorRow]) -> float:
     return float(np.clip(500 / max(len(rows), 1), 0.4, 14))
-
-
-def _hex(amax: float) -> str:
-    return scale_to_hex(float(scale_of_amax(amax)))

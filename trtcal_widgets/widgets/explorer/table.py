@@ -99,22 +99,9 @@ def row_columns(rows: Sequence[TensorRow], method_names: Sequence[str]) -> dict[
 class Overview:
     """Ranges of the calibrated tensors in graph order, split into the two sides of a log axis.
 
-    Attributes
-    ----------
-    places
-        Index in the table of each of the n tensors shown.
-    labels, short_labels
-        Their names, for Plotly; the short ones, for the axis, of the first few tensors only.
-    positive, negative
-        float32, shape (n,): largest value, and minus the smallest; nan where that side is empty.
-    amax
-        float32, shape (n,): the chosen threshold; nan without one.
-    mine
-        Positions (0 .. n-1) of the tensors that the user chose for.
-    floor, ceiling
-        Ends of the log axis, > 0.
-    beyond
-        How many tensors lie wholly below the axis or reach beyond its upper end.
+    ``positive`` and ``negative`` are the largest value and minus the smallest (float32, nan where that side is empty),
+    ``amax`` the thresholds that hold (nan without one), ``mine`` the positions of the user's own. ``places`` are
+    indices in the table; ``floor`` and ``ceiling`` end the axis, ``beyond`` counts those that it does not show.
     """
 
     places: NDArray[np.int32]

@@ -9,7 +9,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import style_of
 from trtcal_widgets.core.thresholds import Method
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, words_inside
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -34,10 +34,7 @@ class TraceView(FigureView):
         self.apply_theme("light")
 
     def render(self, trace: Trace, n_batches: int | None, note: str = "") -> None:
-        """Draw the ways of the thresholds; the batch axis is as long as the run will be.
-
-        ``note`` is what to say where there is nothing to draw.
-        """
+        """Draw the ways of the thresholds, or a note; the batch axis is as long as the run will be."""
         if trace is self._trace and note == self._note:
             return
         self._note = note
@@ -85,15 +82,8 @@ def _range(trace: Trace) -> list[float]:
 
 
 def _traces() -> list[dict[str, Any]]:
-    line = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": [],
-        "y": [],
-        "line": {"width": 1.6},
-        "marker": {"size": 6},
-        "hovertemplate": "%{y:.4g} after %{x} batches<extra>%{fullData.name}</extra>",
-    }
+    line = {"type": "scatter", "mode": "lines+markers", "x": [], "y": [], "line": {"width": 1.6}, "marker": {"size": 6},
+            "hovertemplate": "%{y:.4g} after %{x} batches<extra>%{fullData.name}</extra>"}  # fmt: skip
     return [dict(line) for _ in range(_SLOTS)]
 
 
@@ -105,6 +95,5 @@ def _layout() -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "xaxis": {"title": {"text": "batches counted", "standoff": 2}, "showgrid": False, "rangemode": "tozero"},
         "yaxis": {"title": {"text": "amax", "standoff": 4}, "nticks": 6},
-        "annotations": [{"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "visible": False,
-                         "text": "", "font": {"size": 12}}],
+        "annotations": [words_inside("")],
     }  # fmt: skip

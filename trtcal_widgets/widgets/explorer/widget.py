@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.widgets.explorer.binding import Binding
 from trtcal_widgets.widgets.explorer.export_form import ExportForm
-from trtcal_widgets.widgets.explorer.histogram_view import HistogramView
-from trtcal_widgets.widgets.explorer.overview_view import OverviewView
-from trtcal_widgets.widgets.explorer.panels import (
-    HELP,
-    DetailPanel,
-    ExplorerShell,
-    ExportPanel,
-    ListPanel,
-    StepperPanel,
-)
-from trtcal_widgets.widgets.explorer.rendering import Views
-from trtcal_widgets.widgets.explorer.trace_view import TraceView
-from trtcal_widgets.widgets.kit.box import PicturedBox, box
-from trtcal_widgets.widgets.kit.panels import CaptionPanel, NumbersPanel
+from trtcal_widgets.widgets.explorer.views import Views
+from trtcal_widgets.widgets.kit.box import PicturedBox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,9 +64,9 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
                 'CalibrationExplorer(CalibrationSession("model.onnx", images, batch_size=32))'
             )
         self.session = session
-        self.views = _make_views(len(session.calibrated))
+        self.views = Views(len(session.calibrated))
         self.plots = self.views.plots
-        self._shown: tuple[ipywidgets.Widget, ...] = (*_arranged(self.views), *panels)
+        self._shown: tuple[ipywidgets.Widget, ...] = (*self.views.arranged(), *panels)
         super().__init__(self._shown, executor)
         self.binding = Binding(session, self.views, self._executor, ExportForm(path=str(export_path)))
 
@@ -91,32 +79,3 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
         from trtcal_widgets.widgets.explorer.still import explorer_picture
 
         return explorer_picture(self.session)
-
-
-def _make_views(n_calibrated: int) -> Views:
-    return Views(
-        shell=ExplorerShell(),
-        stepper=StepperPanel(help=HELP["stepper"]),
-        tensors=ListPanel(help=HELP["list"]),
-        detail=DetailPanel(help=HELP["histogram"]),
-        histogram=HistogramView(),
-        numbers=NumbersPanel(help=HELP["numbers"]),
-        overview=OverviewView(n_calibrated),
-        overview_caption=CaptionPanel(name="overview", help=HELP["overview"]),
-        trace=TraceView(),
-        trace_caption=CaptionPanel(name="trace", help=HELP["trace"]),
-        export=ExportPanel(help=HELP["export"]),
-    )
-
-
-def _arranged(views: Views) -> list[ipywidgets.Widget]:
-    detail = box(views.detail, views.histogram.figure, views.numbers, name="tc-main-detail")
-    overview = box(views.overview_caption, views.overview.figure, name="tc-plot-panel")
-    trace = box(views.trace_caption, views.trace.figure, name="tc-plot-panel")
-    return [
-        views.shell,
-        views.stepper,
-        box(views.tensors, detail, name="tc-main"),
-        box(overview, trace, name="tc-below"),
-        views.export,
-    ]

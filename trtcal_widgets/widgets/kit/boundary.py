@@ -88,15 +88,7 @@ _WRITING = "writing …"
 
 
 class Boundary:
-    """Base of the bindings: an event ``name`` becomes a call of ``_on_name``, a change one call of :meth:`_draw`.
-
-    Parameters
-    ----------
-    executor
-        Where slow work takes place.
-    parse
-        Tells what a message of the front end means.
-    """
+    """Base of the bindings: an event ``name`` becomes a call of ``_on_name``, a change one call of :meth:`_draw`."""
 
     _WHAT: ClassVar[str]
     """What the user calls the widget, in log and messages."""
@@ -142,19 +134,17 @@ class Boundary:
     def _clicked(self, view: FigureView, trace: int) -> Callable[..., None]:
         def clicked(_trace: Any, points: Any, _state: Any) -> None:
             point = points.point_inds[0] if points.point_inds else None
-            message = view.clicked(trace, point) if isinstance(point, int) and point >= 0 else None
-            if message is not None:
-                self._message(view, message, None)
+            if isinstance(point, int) and point >= 0:
+                self._meant(view.clicked(trace, point))
 
         return clicked
 
     def _moved(self, view: FigureView) -> Callable[..., None]:
-        def moved(_layout: Any, value: Any) -> None:
-            message = None if view.rendering else view.moved(value)
-            if message is not None:
-                self._message(view, message, None)
+        return lambda _layout, value: None if view.rendering else self._meant(view.moved(value))
 
-        return moved
+    def _meant(self, message: Mapping[str, Any] | None) -> None:
+        if message is not None:
+            self._message(None, message, None)
 
     def _follow(self, panel: Any, names: Iterable[str]) -> None:
         """Take over what the front end changes in a panel's traits into the fields of the screen of that name."""
@@ -329,15 +319,10 @@ class Event:
 
 
 def event_parser(forms: Mapping[str, Form | tuple[Form, ...]]) -> EventParser:
-    """Return the function that tells which event a message means; None for anything else.
+    """Return the function that tells which event a message means, of the forms of each kind; None for anything else.
 
     A front end of another version, or anything that writes to the kernel, may send what it likes: what is not
     exactly one of the known forms is no event.
-
-    Parameters
-    ----------
-    forms
-        Kind of message -> its fields, or several sets of fields to pick from.
     """
     known = {kind: form if isinstance(form, tuple) else (form,) for kind, form in forms.items()}
 

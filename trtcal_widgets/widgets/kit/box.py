@@ -32,15 +32,7 @@ On a dark page the picture is turned dark, its hues stay: nobody knows when the 
 
 
 def show_with_picture(widget: Any, what: str) -> None:
-    """Show a widget as the output of a cell, with its picture in front.
-
-    Parameters
-    ----------
-    widget
-        Gives both by ``_repr_mimebundle_``.
-    what
-        What it is called: "the calibration explorer".
-    """
+    """Show a widget as the output of a cell, with its picture in front; ``what`` it is: "the calibration explorer"."""
     from IPython.display import display
 
     bundle = widget._repr_mimebundle_()
@@ -76,12 +68,7 @@ def box(*children: ipywidgets.Widget, name: str) -> ipywidgets.Box:
 class BoundBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """Base of the widgets that have a binding; a subclass sets ``binding`` when its views are there.
 
-    Parameters
-    ----------
-    children
-        The views.
-    executor
-        Where slow work takes place; None: a thread of its own, which ends with the widget.
+    Without an ``executor`` slow work has a thread of its own, which ends with the widget.
     """
 
     binding: Boundary

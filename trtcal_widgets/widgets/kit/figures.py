@@ -5,6 +5,7 @@ Plotly is imported when the first plot is made. Sizes are fixed by the layout; w
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,22 +24,18 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.common.palette import Theme
 
-__all__ = ["LOG_FLOOR", "FigureView", "Place", "lanes", "make_draggable", "new_figure", "shown_counts"]
+__all__ = [
+    "BAND", "LOG_FLOOR", "FigureView", "Place", "lanes", "make_draggable", "mark_column", "new_figure", "set_columns",
+    "set_ends", "shown_counts", "words_inside",
+]  # fmt: skip
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
 def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: int, static: bool = False) -> Any:
-    """Return a FigureWidget without Plotly's own decoration.
+    """Return a FigureWidget without Plotly's own decoration, ``height`` pixels high and as wide as the page.
 
-    Parameters
-    ----------
-    traces, layout
-        As Plotly takes them. All traces are made here: later only their data change.
-    height
-        In pixels; the width follows the page.
-    static
-        Whether zooming is switched off.
+    All traces are made here: later only their data change. ``static`` switches zooming off.
     """
     axis = {
         "zeroline": False,
@@ -178,16 +175,48 @@ class FigureView:
             layout.hoverlabel.bgcolor = colors.hover
             layout.hoverlabel.bordercolor = colors.line
             layout.hoverlabel.font.color = colors.text
-            for name in ("xaxis", "yaxis", "yaxis2"):
-                if name in layout and (name != "yaxis2" or layout.yaxis2.domain is not None):
-                    axis = layout[name]
-                    axis.gridcolor = colors.grid
-                    axis.linecolor = axis.tickcolor = colors.line
-                    axis.tickfont.color = axis.title.font.color = colors.faint
+            for axis in (layout[name] for name in layout.to_plotly_json() if name[1:5] == "axis"):
+                axis.gridcolor = colors.grid
+                axis.linecolor = axis.tickcolor = colors.line
+                axis.tickfont.color = axis.title.font.color = colors.faint
             self.recolor(theme)
 
     def recolor(self, theme: Theme) -> None:
         """Colour the traces; called within :meth:`filling`."""
+
+
+def set_ends(axis: Any, low: float, high: float, *, log: bool = False) -> None:
+    """Show an axis from ``low`` to ``high``, and no more when it is zoomed out."""
+    axis.range = [math.log10(low), math.log10(high)] if log else [low, high]
+    axis.autorangeoptions = {"minallowed": low, "maxallowed": high}
+
+
+def set_columns(axis: Any, n: int, names: Sequence[str] | None) -> None:
+    """Give an axis ``n`` columns in graph order, with their names where these have room."""
+    set_ends(axis, -0.6, max(n, 1) - 0.4)
+    axis.tickmode = "auto" if names is None else "array"
+    axis.tickvals = None if names is None else list(range(n))
+    axis.ticktext = None if names is None else list(names)
+    axis.title.text = "tensor in graph order" if names is None else ""
+
+
+def mark_column(band: Any, at: int | None, n: int) -> None:
+    """Put the band of the chosen tensor at its column, of ``n``."""
+    band.visible = at is not None
+    if at is not None:
+        half = max(0.5, 0.0016 * n)
+        band.x0, band.x1 = at - half, at + half
+
+
+BAND = {"type": "rect", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "visible": False,
+        "line": {"width": 0}, "layer": "below"}  # fmt: skip
+"""The shape that marks a column."""
+
+
+def words_inside(text: str, *, size: float = 12, visible: bool = False) -> dict[str, Any]:
+    """Return an annotation in the middle of a plot, for where there is nothing to draw."""
+    return {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "visible": visible, "text": text,
+            "font": {"size": size}}  # fmt: skip
 
 
 LOG_FLOOR = 0.5
@@ -223,15 +252,7 @@ class Place:
 
 
 def lanes(positions: Sequence[float], lengths: Sequence[int]) -> list[Place]:
-    """Return a place for every label.
-
-    Parameters
-    ----------
-    positions
-        Of the lines, as a share of the axis (0 to 1; others are outside).
-    lengths
-        Of the labels, in characters.
-    """
+    """Return a place for every label, from its line's share of the axis (0 to 1) and its length in characters."""
     places = [Place(0, "center")] * len(positions)
     ends = [float("-inf")] * _MOST_LANES
     for i in sorted(range(len(positions)), key=lambda i: positions[i]):

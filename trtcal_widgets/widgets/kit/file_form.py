@@ -42,15 +42,7 @@ def is_there(text: str) -> bool:
 
 
 def checked_path(text: str, example: str) -> Path:
-    """Return a typed path that is one of a file.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    ExportError
-        If it is a folder's. ``example`` is a file name for the message.
-    """
+    """Return a typed path that is one of a file; a UsageError for none, an ExportError for a folder."""
     if not text.strip():
         raise UsageError(f"Where to? Give the file a name, such as {example}.")
     path = typed_path(text)
@@ -62,10 +54,7 @@ def checked_path(text: str, example: str) -> Path:
 def path_to_write(text: str, example: str, *, replace: bool) -> tuple[Path, str]:
     """Return where to write, and in a word what that does: ``Wrote`` or ``Replaced``.
 
-    Raises
-    ------
-    UsageError, ExportError
-        If it is no file's path, or a file is there already and ``replace`` is false.
+    An ExportError where a file is there already and ``replace`` is false.
     """
     path = checked_path(text, example)
     there = os.path.lexists(path)

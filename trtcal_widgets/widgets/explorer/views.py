@@ -1,0 +1,56 @@
+"""The views of an explorer: panels and plots, and how they stand on the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.widgets.explorer.histogram_view import HistogramView
+from trtcal_widgets.widgets.explorer.overview_view import OverviewView
+from trtcal_widgets.widgets.explorer.panels import (
+    HELP,
+    DetailPanel,
+    ExplorerShell,
+    ExportPanel,
+    ListPanel,
+    StepperPanel,
+)
+from trtcal_widgets.widgets.explorer.trace_view import TraceView
+from trtcal_widgets.widgets.kit.box import box
+from trtcal_widgets.widgets.kit.panels import CaptionPanel, NumbersPanel
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+__all__ = ["Views"]
+
+
+class Views:
+    """The views of one explorer."""
+
+    def __init__(self, n_calibrated: int) -> None:
+        self.shell = ExplorerShell()
+        self.stepper = StepperPanel(help=HELP["stepper"])
+        self.tensors = ListPanel(help=HELP["list"])
+        self.detail = DetailPanel(help=HELP["histogram"])
+        self.histogram = HistogramView()
+        self.numbers = NumbersPanel(help=HELP["numbers"])
+        self.overview = OverviewView(n_calibrated)
+        self.overview_caption = CaptionPanel(name="overview", help=HELP["overview"])
+        self.trace = TraceView()
+        self.trace_caption = CaptionPanel(name="trace", help=HELP["trace"])
+        self.export = ExportPanel(help=HELP["export"])
+        self.panels = (self.shell, self.stepper, self.tensors, self.detail, self.numbers, self.export)
+        self.plots = (self.histogram, self.overview, self.trace)
+
+    def arranged(self) -> list[ipywidgets.Widget]:
+        """Return them as they stand on the page."""
+        detail = box(self.detail, self.histogram.figure, self.numbers, name="tc-main-detail")
+        overview = box(self.overview_caption, self.overview.figure, name="tc-plot-panel")
+        trace = box(self.trace_caption, self.trace.figure, name="tc-plot-panel")
+        return [
+            self.shell,
+            self.stepper,
+            box(self.tensors, detail, name="tc-main"),
+            box(overview, trace, name="tc-below"),
+            self.export,
+        ]
