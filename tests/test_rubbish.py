@@ -29,6 +29,7 @@ from trtcal_widgets import (
     sample,
 )
 from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.report import write_report
 
 MODEL = sample.model_path()
 IDX = MODEL.with_name("calibration-images-idx3-ubyte.gz")
@@ -154,7 +155,7 @@ WITH_SESSION = {
     "histogram": lambda s, x: s.histogram(x),
     "run": lambda s, x: s.run(until=0 if x is None else x),
     "save": lambda s, x: s.save(x),
-    "report": lambda s, x: s.report(x),
+    "write_report": write_report,
     "seek": lambda s, x: s.seek(x),
     "subscribe": lambda s, x: s.subscribe(x)(),
     "thumbnails": lambda s, x: s.thumbnails(x),

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.shared import shared_path
 from trtcal_widgets.core.calibrate import calibrate_array
-from trtcal_widgets.core.counting import amax_of, combine, replay
-from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.counting import amax_of
+from trtcal_widgets.core.histogram import Histogram, combine, replay
 from trtcal_widgets.core.thresholds import threshold, threshold_curve
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.scales import hex_to_scale, scale_of_amax, scale_to_hex

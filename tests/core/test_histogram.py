@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.core import oracles
-from trtcal_widgets.core.counting import amax_of, combine, join_parts, replay
-from trtcal_widgets.core.histogram import N_BINS, SMALLEST_RANGE, Histogram, bin_factor
+from trtcal_widgets.core.counting import amax_of
+from trtcal_widgets.core.histogram import N_BINS, SMALLEST_RANGE, Histogram, bin_factor, combine, join_parts, replay
 from trtcal_widgets.core.kernels import counting as _kernels
 from trtcal_widgets.errors import UsageError
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.core import oracles
-from trtcal_widgets.core.counting import amax_of, combine, join_parts, replay
-from trtcal_widgets.core.histogram import SMALLEST_RANGE, Histogram
+from trtcal_widgets.core.counting import amax_of
+from trtcal_widgets.core.histogram import SMALLEST_RANGE, Histogram, combine, join_parts, replay
 
 BASES = st.sampled_from([1.0, 0.75, 2.7537313, 1e-3, 3.0e20, SMALLEST_RANGE]).map(np.float32).map(float)
 ANY_FLOAT = st.floats(width=32)

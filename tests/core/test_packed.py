@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.widgets.synthetic import synthetic_session
-from trtcal_widgets.core.counting import combine, replay
-from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
+from trtcal_widgets.core.packed import GROUPED, RECORD, Merging, encode, histogram_of, record_of
 from trtcal_widgets.errors import SessionError
 from trtcal_widgets.session.store import BatchStore, Totals
 
@@ -125,6 +125,46 @@ def test_counts_of_every_width_are_read(size):
     store.close()
 
 
+@given(st.lists(st.integers(0, 70), min_size=1, max_size=64), st.integers(0, 2**62), st.integers(0, 2048))
+@settings(deadline=None)
+def test_packed_counts_are_read_back(bits, first, used):
+    counts = np.zeros(N_BINS, np.int64)
+    widths = np.minimum(np.resize(bits, N_BINS), 40)  # beyond 32 bits, too
+    counts[:used] = ((1 << widths) - np.arange(N_BINS) % 2)[:used]
+    counts[0] = first
+    itemsize, block = encode(counts)
+    histogram = Histogram(1.0, 0, counts, zeros=first)
+    record = np.array([record_of(histogram, itemsize, 0, len(block))], RECORD)
+    same(histogram_of(record[0], block), Histogram(1.0, 0, counts, zeros=first, sum_parts=(0.0,), square_parts=(0.0,)))
+    if block:
+        lengths, headers = [block[:-1], block + b"\0"], [b"\xff" + block[1:], b"\x01\xff" + block[2:]]
+        for damaged in lengths + headers * (itemsize == GROUPED):
+            with pytest.raises(SessionError, match="damaged"):
+                histogram_of(record[0], damaged)
+        merging = Merging(1, in_order=True)
+        record["length"] += 1
+        with pytest.raises(SessionError, match="damaged"):
+            merging.add(record, block + b"\0", 0)
+
+
+@pytest.mark.parametrize("itemsize", [1, 2, 4, 8])
+def test_counts_of_the_first_layout_are_read(itemsize):
+    counts = np.arange(N_BINS, dtype=np.int64) % 200
+    block = counts[1:].astype(f"<u{itemsize}").tobytes()
+    record = np.array([record_of(Histogram(1.0, 0, counts), itemsize, 0, len(block))], RECORD)
+    np.testing.assert_array_equal(histogram_of(record[0], block).counts, counts)
+    merging = Merging(1, in_order=False)
+    assert merging.add(record, block, 0)
+    np.testing.assert_array_equal(merging.histogram(0).counts, counts)
+
+
+def test_a_batch_of_ten_thousand_values_takes_less_than_a_kilobyte():
+    rng = np.random.default_rng(3)
+    for values in (rng.standard_normal(10_000), np.maximum(rng.standard_normal(20_000), 0), rng.laplace(size=20_000)):
+        _, block = encode(Histogram.of(values.astype(np.float32)).counts)
+        assert len(block) + RECORD.itemsize < 1024
+
+
 def test_different_ranges_are_left_to_the_one_that_can_say_so():
     one, two = np.array([1.0], np.float32), np.array([3.0], np.float32)
     store, names = kept([[one] * 5, [two] * 5], same_base=False)
@@ -194,5 +234,5 @@ def test_only_the_last_views_are_kept(session):
     for position in (5, 4, 3, 2, 1, 2, 3, 4, 5, 6):
         session.update(position=position)
         session.table()
-    assert len(session.parts.numbers._past) <= 4
-    assert all(e.histogram is None for entries, _ in session.parts.numbers._past.values() for e in entries.values())
+    assert len(session._numbers._past) <= 4
+    assert all(view.n_merged == 0 for view in session._numbers._past.values())

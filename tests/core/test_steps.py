@@ -70,7 +70,7 @@ def test_what_is_made_is_counted_like_an_array_of_it(given_arrays, known):
     steps = [steps for _, steps in given_arrays]
     made = [by_numpy(x, s) for x, s in zip(arrays, steps, strict=True)]
     bases = [amax_of(a) / 2 if known else None for family in made for a in family]
-    found = list(Counting(arrays, bases, steps).run().histograms())
+    found = list(Histogram.of_tables(Counting(arrays, bases, steps).run()))
     largest = amax_of_all(arrays, steps)
     assert len(found) == len(largest) == sum(map(len, made))
     row = 0
@@ -92,7 +92,7 @@ def test_blocks_do_not_show(extra):
     bases = [3.0, None, 0.0, 1e-3, 2.0]
     made = by_numpy(x, steps)
     other = RNG.normal(size=10).astype(np.float32)
-    found = list(Counting([other, x], [None, *bases], [NO_STEPS, steps]).run().histograms())
+    found = list(Histogram.of_tables(Counting([other, x], [None, *bases], [NO_STEPS, steps]).run()))
     assert_same(found[0], Histogram.of(other))
     for histogram, a, base in zip(found[1:], made, bases, strict=True):
         assert_same(histogram, Histogram.of(a, base))
@@ -109,7 +109,7 @@ def test_a_clipped_value_that_is_not_finite_is_left_to_the_engine():
 @pytest.mark.parametrize("x", [RNG.normal(size=(9, 8))[::2, 1:], RNG.normal(size=(3, 4)).astype(np.float32)[:, ::2]])
 def test_an_array_with_gaps_or_of_another_dtype_is_copied(x):
     steps = (Step(0, StepKind.MULTIPLY, 2.0),)
-    found = list(Counting([x], [None, None], [steps]).run().histograms())
+    found = list(Histogram.of_tables(Counting([x], [None, None], [steps]).run()))
     assert_same(found[1], Histogram.of(np.ascontiguousarray(x, np.float32) * np.float32(2)))
 
 

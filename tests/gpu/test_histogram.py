@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trtcal_widgets.core.counting import starting_ranges
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import MissingDependencyError, UsageError
 from trtcal_widgets.gpu import histogram as gpu_histogram
@@ -19,7 +20,7 @@ from trtcal_widgets.gpu.arrays import borrow
 from trtcal_widgets.gpu.code import Tuning, compile_source
 from trtcal_widgets.gpu.histogram import DeviceArray, GpuHistograms, histogram_of
 from trtcal_widgets.gpu.memory import DeviceError, OutOfDeviceMemoryError, open_memory
-from trtcal_widgets.gpu.plan import ITEM, PART, ROW, SEGMENT, STATE, checked_bases, make_plan
+from trtcal_widgets.gpu.plan import ITEM, PART, ROW, SEGMENT, STATE, make_plan
 
 SIZE = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -236,18 +237,18 @@ def test_arrays_elsewhere_are_refused():
 @pytest.mark.parametrize("bases", [[-1.0], [np.nan], [np.inf], [1e39]])
 def test_ranges_that_cannot_be_are_refused(bases):
     with pytest.raises(UsageError, match="range to start from must be from 0 to"):
-        checked_bases(bases, 1)
+        starting_ranges(bases, 1)
 
 
 def test_there_is_one_range_per_tensor():
     with pytest.raises(UsageError, match="2 bases were given for 3 tensors"):
-        checked_bases([1.0, None], 3)
+        starting_ranges([1.0, None], 3)
 
 
 @given(st.one_of(st.none(), st.floats(0, 3.4e38)))
 @settings(deadline=None)  # the first one compiles
 def test_ranges_start_as_on_the_cpu(base):
-    start = float(checked_bases([base], 1)[0])
+    start = float(starting_ranges([base], 1)[0])
     assert start == Histogram.of(np.zeros(3, np.float32), base).base
 
 

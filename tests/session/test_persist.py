@@ -120,6 +120,15 @@ def test_an_unrecorded_session_can_be_saved_too(tmp_path):
         assert loaded.status.phase == "finished"
 
 
+def test_a_two_pass_session_saved_before_its_ranges_are_known_finds_them_later(tmp_path):
+    with toy_session(range_mode="two-pass") as whole:
+        whole.save(tmp_path / "s")
+        whole.run()
+        with CalibrationSession.load(tmp_path / "s", ToyRunner(), ArrayBatches(DATA)) as loaded:
+            loaded.run()
+            assert_same_counts(loaded.histogram("x"), whole.histogram("x"))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04", b"TRT-8601-EntropyCalibration2\nx: 0\n"])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "s").write_bytes(content)

@@ -12,9 +12,13 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.errors import ExportError, TrtcalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_READ_BYTES = 256 * 1024 * 1024
 """Far beyond any calibration table: 100,000 rows with long names are about 20 MB."""
@@ -74,14 +78,15 @@ def read_whole(
     return data
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], data: bytes | Callable[[BinaryIO], None]) -> None:
     """Write ``data`` to ``path``; where that fails, the old file stays as it was.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and replace the old
     file in one step. An existing file keeps its permissions; where ``path`` is a symbolic link, the
     file that it points to is replaced. The folder must exist: a misspelt path is not created silently.
 
-    Raises ExportError where the file cannot be written; says why and what to do. No temporary file is left behind.
+    ``data``: all of its content, or what writes it to the open file, piece by piece. Raises ExportError where the file
+    cannot be written; says why and what to do. No temporary file is left behind.
     """
     shown = path_text(path, "the file to write", ExportError)
     temporary: str | None = None
@@ -90,7 +95,10 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         mode = _existing_mode(shown)
         temporary, descriptor = _create_beside(target)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            if callable(data):
+                data(file)
+            else:
+                file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:

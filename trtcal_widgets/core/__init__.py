@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trtcal_widgets.core.calibrate import ArrayCalibration, calibrate_array
     from trtcal_widgets.core.comparison import TensorComparison, histogram_kl
-    from trtcal_widgets.core.counting import amax_of, combine, join_parts, replay
-    from trtcal_widgets.core.histogram import N_BINS, Histogram, bin_factor
+    from trtcal_widgets.core.counting import amax_of
+    from trtcal_widgets.core.histogram import N_BINS, Histogram, bin_factor, combine, join_parts, replay
     from trtcal_widgets.core.quantizer import Cost, NoiseModel, dequantize, fake_quantize, quantize
     from trtcal_widgets.core.thresholds import METHODS, Method, ThresholdCurve, threshold, threshold_curve
     from trtcal_widgets.formats.cache import CacheDiff, CacheRow, CalibrationCache, Oddity, diff, header_fits
@@ -44,7 +44,7 @@ _HOMES = {
     "amax_of_scale": "trtcal_widgets.formats.scales",
     "bin_factor": "trtcal_widgets.core.histogram",
     "calibrate_array": "trtcal_widgets.core.calibrate",
-    "combine": "trtcal_widgets.core.counting",
+    "combine": "trtcal_widgets.core.histogram",
     "convert": "trtcal_widgets.formats.reading",
     "dequantize": "trtcal_widgets.core.quantizer",
     "detect_format": "trtcal_widgets.formats.reading",
@@ -53,10 +53,10 @@ _HOMES = {
     "header_fits": "trtcal_widgets.formats.cache",
     "hex_to_scale": "trtcal_widgets.formats.scales",
     "histogram_kl": "trtcal_widgets.core.comparison",
-    "join_parts": "trtcal_widgets.core.counting",
+    "join_parts": "trtcal_widgets.core.histogram",
     "quantize": "trtcal_widgets.core.quantizer",
     "read_scale_file": "trtcal_widgets.formats.reading",
-    "replay": "trtcal_widgets.core.counting",
+    "replay": "trtcal_widgets.core.histogram",
     "scale_of_amax": "trtcal_widgets.formats.scales",
     "scale_to_hex": "trtcal_widgets.formats.scales",
     "threshold": "trtcal_widgets.core.thresholds",

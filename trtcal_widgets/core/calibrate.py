@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from trtcal_widgets.common.arguments import one_of
-from trtcal_widgets.core.counting import amax_of, combine, replay
-from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.counting import amax_of
+from trtcal_widgets.core.histogram import Histogram, combine, replay
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold_curve
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core.counting import Counters, where
+from trtcal_widgets.core.counting import new_tables, where
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.kernels import differences as _errors
 from trtcal_widgets.errors import UsageError
@@ -126,7 +126,7 @@ class PairCounting:
     def __init__(self, pairs: Sequence[tuple[Any, Any]], bases: Sequence[float | None]) -> None:
         self._pairs = [_paired(reference, tested) for reference, tested in pairs]
         self._sizes = [a.size for a, _ in self._pairs]
-        self._counters = Counters(bases), Counters(bases)
+        self._tables = new_tables(bases), new_tables(bases)
         self._sums = np.zeros((len(pairs), 8))
         self._left_out = np.zeros(len(pairs), np.int64)
 
@@ -134,14 +134,13 @@ class PairCounting:
         """Compare and count, let go of the arrays, and return this object. For a thread: it does not hold the GIL."""
         addresses_a, sizes = where([a for a, _ in self._pairs])
         addresses_b, _ = where([b for _, b in self._pairs])
-        reference, tested = (counters.tables for counters in self._counters)
-        _errors.count_pairs(addresses_a, addresses_b, sizes, reference, tested, self._sums, self._left_out)
+        _errors.count_pairs(addresses_a, addresses_b, sizes, *self._tables, self._sums, self._left_out)
         self._pairs.clear()
         return self
 
     def results(self) -> Iterator[tuple[TensorComparison, Histogram, Histogram]]:
         """Yield the comparison, the reference's histogram and the tested one's, pair by pair."""
-        histograms = (counters.histograms() for counters in self._counters)
+        histograms = (Histogram.of_tables(tables) for tables in self._tables)
         sums = zip(self._sizes, self._left_out.tolist(), self._sums.tolist(), strict=True)
         for (size, left_out, values), reference, tested in zip(sums, *histograms, strict=True):
             yield TensorComparison(size - left_out, left_out, *values[:7]), reference, tested

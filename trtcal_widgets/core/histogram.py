@@ -7,19 +7,25 @@ published calibration tables; what is inferred is marked in ``docs/algorithm.md`
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.core.kernels.counting import N_BINS, SMALLEST_RANGE
+from trtcal_widgets.core.counting import Counting
+from trtcal_widgets.core.kernels import adding as _adding
+from trtcal_widgets.core.kernels.counting import EDGE_SLOT, N_BINS, SMALLEST_RANGE
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["N_BINS", "SMALLEST_RANGE", "Histogram", "bin_factor"]
+    from trtcal_widgets.core.kernels.counting import Tables
+
+__all__ = ["N_BINS", "SMALLEST_RANGE", "Histogram", "bin_factor", "combine", "join_parts", "replay"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +96,55 @@ class Histogram:
         UsageError
             If ``base`` is negative, not a number or beyond float32, or the dtype is not real.
         """
-        from trtcal_widgets.core.counting import Counting
+        return next(cls.of_tables(Counting([array], [base]).run()))
 
-        return next(Counting([array], [base]).run().histograms())
+    @classmethod
+    def of_tables(cls, tables: Tables) -> Iterator[Histogram]:
+        """Yield the histogram of each row that was counted."""
+        edges = tables.slots[:, EDGE_SLOT].tolist()
+        finite = tables.slots.sum(axis=1).tolist()
+        rows = zip(tables.bases.tolist(), tables.doublings.tolist(), tables.tallies, tables.moments, strict=True)
+        for i, (base, doublings, tallies, moments) in enumerate(rows):
+            counts = tables.slots[i, :N_BINS].copy()
+            counts[N_BINS - 1] += edges[i]
+            low, high, total, squares = moments.tolist()
+            yield cls.assemble(
+                base, doublings, counts, edges[i], tallies.tolist(), (low, high), (total,), (squares,), finite[i]
+            )
+
+    @classmethod
+    def assemble(
+        cls,
+        base: float,
+        doublings: int,
+        counts: NDArray[np.int64],
+        edge: int,
+        tallies: Sequence[int],
+        extremes: Sequence[float],
+        sums: tuple[float, ...],
+        squares: tuple[float, ...],
+        n_finite: int | None = None,
+    ) -> Histogram:
+        """Put a histogram together from what was counted; everything that counts, merges or reads ends here.
+
+        Parameters
+        ----------
+        base, doublings, counts, edge, sums, squares
+            The attributes.
+        tallies
+            zeros, nans, pos_infs, neg_infs.
+        extremes
+            Minimum and maximum; the minimum is the larger one where there is no finite value.
+        n_finite
+            The sum of the counts where it is known: adding them up is a good part of a merge's time.
+        """
+        zeros, nans, pos_infs, neg_infs = tallies
+        low, high = extremes
+        low, high = (low + 0.0, high + 0.0) if low <= high else (0.0, 0.0)  # -0.0 + 0.0 is 0.0
+        made = cls(base, doublings, counts, edge, zeros, nans, pos_infs, neg_infs, low, high, sums, squares)
+        if n_finite is not None:
+            made.__dict__["n_finite"] = n_finite
+        return made
 
     @classmethod
     def empty(cls) -> Histogram:
@@ -114,10 +166,10 @@ class Histogram:
         """Number of finite values: the sum of the counts."""
         return int(self.counts.sum())
 
-    def with_n_finite(self, n_finite: int) -> Histogram:
-        """Return this histogram, told how many values it has: adding them up is a good part of a merge's time."""
-        self.__dict__["n_finite"] = n_finite
-        return self
+    @property
+    def tallies(self) -> tuple[int, int, int, int]:
+        """Numbers of zeros, NaN, +inf and -inf."""
+        return self.zeros, self.nans, self.pos_infs, self.neg_infs
 
     @property
     def infs(self) -> int:
@@ -158,8 +210,11 @@ class Histogram:
         """Return the same histogram with each sum rounded to one float, as files keep it."""
         if len(self.sum_parts) <= 1 and len(self.square_parts) <= 1:
             return self
-        rounded = replace(self, sum_parts=(self.total,), square_parts=(self.sum_squares,))
-        return rounded.with_n_finite(self.n_finite)
+        extremes = self.minimum, self.maximum
+        sums, squares = (self.total,), (self.sum_squares,)
+        return Histogram.assemble(
+            self.base, self.doublings, self.counts, self.edge, self.tallies, extremes, sums, squares, self.n_finite
+        )
 
     def merge(self, other: Histogram) -> Histogram:
         """Return the histogram of both. Exact, associative and free of order; both must have the same base.
@@ -171,8 +226,6 @@ class Histogram:
         UsageError
             If the two started from different ranges: their bins do not coincide.
         """
-        from trtcal_widgets.core.counting import combine
-
         return combine((self, other))
 
 
@@ -187,3 +240,97 @@ def bin_factor(bin_range: float) -> np.float32:
         R, at least :data:`SMALLEST_RANGE`.
     """
     return np.float32(N_BINS / bin_range)
+
+
+def combine(histograms: Iterable[Histogram]) -> Histogram:
+    """Merge any number of histograms of one base exactly; the result does not depend on their order.
+
+    Raises
+    ------
+    UsageError
+        If they started from different ranges.
+    """
+    return _merged(list(histograms), lift_later=False, lift_earlier=False)
+
+
+def join_parts(histograms: Iterable[Histogram]) -> Histogram:
+    """Merge histograms of the parts of ONE array to what :meth:`Histogram.of` makes of the whole array.
+
+    The range of a batch is known before its first value is counted, so a value at the upper edge of a part's range
+    belongs one bin higher wherever another part had to double it.
+
+    Raises
+    ------
+    UsageError
+        If they started from different ranges.
+    """
+    return _merged(list(histograms), lift_later=True, lift_earlier=True)
+
+
+def replay(histograms: Iterable[Histogram]) -> Histogram:
+    """Merge per-batch histograms in their order, to the counts that one pass over the batches would have made.
+
+    One pass puts a value that lies exactly at the upper edge of the range into the last bin, and it stays with
+    that bin when a later batch doubles the range; had the range been doubled before, the value would be one bin
+    higher. That is the only way in which the order of batches of one base shows, and it is kept here.
+
+    Raises
+    ------
+    UsageError
+        If they started from different ranges.
+    """
+    return _merged(list(histograms), lift_later=True, lift_earlier=False)
+
+
+def _merged(parts: list[Histogram], *, lift_later: bool, lift_earlier: bool) -> Histogram:
+    """Merge; lifting moves edge values of a shorter range to the next bin of the longer one.
+
+    ``lift_later`` does so for histograms that come after the range has grown, ``lift_earlier`` for those before.
+    """
+    bases = {h.base for h in parts if h.base > 0}
+    if len(bases) > 1:
+        listed = ", ".join(repr(b) for b in sorted(bases)[:3])
+        raise UsageError(
+            f"histograms that started from different ranges ({listed}) cannot be merged: "
+            "count the later ones with base= the first one's base"
+        )
+    if len(parts) < 2:
+        return parts[0] if parts else Histogram.empty()
+    counts, doublings, edge = _merged_counts(parts, lift_later=lift_later, lift_earlier=lift_earlier)
+    tallies = [sum(h.tallies[k] for h in parts) for k in range(4)]
+    filled = [h for h in parts if h.n_finite]
+    extremes = min((h.minimum for h in filled), default=math.inf), max((h.maximum for h in filled), default=-math.inf)
+    return Histogram.assemble(
+        next(iter(bases), 0.0),
+        doublings,
+        counts,
+        edge,
+        tallies,
+        extremes,
+        _exact_sum(h.sum_parts for h in parts),
+        _exact_sum(h.square_parts for h in parts),
+        sum(h.n_finite for h in filled),
+    )
+
+
+def _merged_counts(
+    parts: list[Histogram], *, lift_later: bool, lift_earlier: bool
+) -> tuple[NDArray[np.int64], int, int]:
+    """Return the counts of all, how often their range has doubled, and the values at its upper edge."""
+    first, *others = parts
+    counts, doublings, edge = first.counts.copy(), first.doublings, first.edge
+    for h in others:
+        # A histogram without a base holds zeros only, which are in bin 0 of any range.
+        own = h.doublings if h.base > 0 else doublings
+        doublings, edge = _adding.add_counts(counts, doublings, edge, h.counts, own, h.edge, lift_later, lift_earlier)
+    return counts, doublings, edge
+
+
+def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
+    """Add floats without rounding: the result is a short tuple of floats whose exact sum is the exact sum."""
+    values = [value for part in parts for value in part]
+    expansion = [0.0] * len(values)
+    n = 0
+    for value in values:
+        n = _adding.grow(expansion, n, value)
+    return tuple(expansion[:n])

@@ -19,7 +19,7 @@ from trtcal_widgets.errors import SessionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RECORD", "Merging", "decode", "encode", "record_of"]
+__all__ = ["GROUPED", "RECORD", "Merging", "encode", "histogram_of", "record_of"]
 
 RECORD = np.dtype(
     [
@@ -42,33 +42,112 @@ RECORD = np.dtype(
     ]
 )
 """One tensor in one batch. ``first`` is the count of bin 0, which holds the zeros and is often far larger than the
-others; ``offset`` and ``length`` say where those are, ``itemsize`` of how many bytes each."""
+others; ``offset`` and ``length`` say where those are. ``itemsize`` says how: :data:`GROUPED`, or that many bytes each
+(where a count has more than 32 bits, and in files of the first layout)."""
+
+GROUPED = 255
+"""Groups of 32 bins, each with the bits that its largest count needs: a byte with the number of groups up to the last
+one in use, a byte with the width of each, and then their counts bit behind bit, the lowest first. A group is a whole
+number of 32-bit words, and the counts of a few hundred values take a few hundred bytes."""
+
+_GROUP = 32
+_GROUPS = N_BINS // _GROUP
+_WIDEST = 32
+_LONGEST = 1 + _GROUPS + 4 * _WIDEST * _GROUPS
+
+_DAMAGED = "the kept counts of a batch are damaged: record the session anew"
 
 _DOUBLINGS, _EDGE, _ZEROS, _NANS, _POS_INFS, _NEG_INFS, _FINITE, _PARTS = range(8)
 _BASE, _MINIMUM, _MAXIMUM = range(3)
+
+_ADDED, _OTHER_RANGE, _BAD_COUNTS = range(3)
 
 _ROOM = 8
 """Floats at first for each exact sum; of numbers that are alike few are needed."""
 
 
 @compiled()
-def _unpack(block: NDArray[np.uint8], at: int, itemsize: int, counts: NDArray[np.int64]) -> np.int64:
-    """Write the packed counts behind bin 0, little-endian, and return the sum of all."""
-    if itemsize <= 1:  # apart from the others, so that the loop vectorises
-        for j in range(N_BINS - 1):
-            counts[j + 1] = np.int64(block[at + j]) if itemsize else np.int64(0)
-    elif itemsize == 2:
-        for j in range(N_BINS - 1):
-            counts[j + 1] = np.int64(block[at + 2 * j]) | np.int64(block[at + 2 * j + 1]) << 8
+def _pack(counts: NDArray[np.int64], block: NDArray[np.uint8]) -> int:
+    """Write the counts behind bin 0 as :data:`GROUPED` and return how many bytes that takes: 0 where they are all 0.
+
+    -1 where one of them has more than 32 bits.
+    """
+    used = 0
+    for g in range(_GROUPS):
+        bits = np.int64(0)
+        for j in range(max(g * _GROUP, 1), (g + 1) * _GROUP):
+            bits |= counts[j]
+        width = 0
+        while bits >> width:
+            width += 1
+        if width > _WIDEST:
+            return -1
+        block[g + 1] = width
+        if width:
+            used = g + 1
+    block[0] = used
+    at = used + 1 if used else 0
+    for g in range(used):
+        width, waiting, word = int(block[g + 1]), 0, np.uint64(0)
+        for j in range(_GROUP if width else 0):
+            value = counts[g * _GROUP + j] if g + j > 0 else 0
+            word |= np.uint64(value) << np.uint64(waiting)
+            waiting += width
+            if waiting >= 32:
+                for k in range(4):
+                    block[at + k] = np.uint8((word >> np.uint64(8 * k)) & np.uint64(255))
+                at += 4
+                word >>= np.uint64(32)
+                waiting -= 32
+    return at
+
+
+@compiled()
+def _unpack_groups(block: NDArray[np.uint8], counts: NDArray[np.int64]) -> bool:
+    """Write counts that :func:`_pack` packed; False where the block cannot be right."""
+    counts[:] = 0
+    used = int(block[0])
+    if used > _GROUPS or block.size <= used:
+        return False
+    at = used + 1
+    for g in range(used):
+        width, ready, word = int(block[g + 1]), 0, np.uint64(0)
+        if width > _WIDEST or block.size - at < 4 * width:
+            return False
+        mask = (np.uint64(1) << np.uint64(width)) - np.uint64(1)
+        for j in range(_GROUP if width else 0):
+            if ready < width:
+                low = np.uint64(block[at]) | np.uint64(block[at + 1]) << np.uint64(8)
+                high = np.uint64(block[at + 2]) | np.uint64(block[at + 3]) << np.uint64(8)
+                word |= (low | high << np.uint64(16)) << np.uint64(ready)
+                at += 4
+                ready += 32
+            counts[g * _GROUP + j] = np.int64(word & mask)
+            word >>= np.uint64(width)
+            ready -= width
+    return at == block.size
+
+
+@compiled()
+def _unpack(block: NDArray[np.uint8], itemsize: int, first: int, counts: NDArray[np.int64]) -> int:
+    """Write packed counts, ``first`` in bin 0, and return the sum of all; -1 where the block cannot be right."""
+    if block.size == 0:
+        counts[:] = 0
+    elif itemsize == GROUPED:
+        if not _unpack_groups(block, counts):
+            return -1
+    elif block.size != itemsize * (N_BINS - 1):
+        return -1
     else:
         for j in range(N_BINS - 1):
             value = np.int64(0)
             for k in range(itemsize):
-                value |= np.int64(block[at + j * itemsize + k]) << (8 * k)
+                value |= np.int64(block[j * itemsize + k]) << (8 * k)
             counts[j + 1] = value
-    total = np.int64(0)
+    counts[0] = first
+    total = 0
     for j in range(N_BINS):
-        total += counts[j]
+        total += int(counts[j])
     return total
 
 
@@ -83,8 +162,8 @@ def _add_records(
     extremes: NDArray[np.float64],
     expansions: NDArray[np.float64],
     lengths: NDArray[np.int64],
-) -> bool:
-    """Add one batch, a record for each tensor; False where a tensor started from another range than before.
+) -> int:
+    """Add one batch, a record for each tensor; return :data:`_ADDED` or why it cannot be added.
 
     Parameters
     ----------
@@ -103,12 +182,14 @@ def _add_records(
         row, own = numbers[i], int(record.doublings)
         if record.base > 0.0:
             if extremes[i, _BASE] > 0.0 and extremes[i, _BASE] != record.base:
-                return False
+                return _OTHER_RANGE
             extremes[i, _BASE] = record.base
         else:
             own = row[_DOUBLINGS]  # only zeros so far, which are in bin 0 of any range
-        added[0] = record.first
-        finite = _unpack(block, record.offset - start, record.itemsize, added)
+        at = record.offset - start
+        finite = _unpack(block[at : at + record.length], int(record.itemsize), record.first, added)
+        if finite < 0:
+            return _BAD_COUNTS
         row[_DOUBLINGS], row[_EDGE] = add_counts(
             counts[i], row[_DOUBLINGS], row[_EDGE], added, own, record.edge, lift, False
         )
@@ -123,7 +204,7 @@ def _add_records(
         row[_PARTS] += 1
         lengths[i, 0] = grow_expansion(expansions[i, 0], lengths[i, 0], record.sum)
         lengths[i, 1] = grow_expansion(expansions[i, 1], lengths[i, 1], record.sum_squares)
-    return True
+    return _ADDED
 
 
 class Merging:
@@ -154,83 +235,69 @@ class Merging:
             A record of the store for each tensor, shape (n,).
         block, start
             The part of the file that holds their counts, and where it starts.
+
+        Raises
+        ------
+        SessionError
+            If the counts are damaged.
         """
         room = self._expansions.shape[2]
         if int(self._lengths.max(initial=0)) == room:
             self._expansions = np.concatenate([self._expansions, np.zeros_like(self._expansions)], axis=2)
-        return bool(
-            _add_records(
-                records,
-                np.frombuffer(block, np.uint8),
-                start,
-                self._in_order,
-                self._counts,
-                self._numbers,
-                self._extremes,
-                self._expansions,
-                self._lengths,
-            )
+        outcome = _add_records(
+            records,
+            np.frombuffer(block, np.uint8),
+            start,
+            self._in_order,
+            self._counts,
+            self._numbers,
+            self._extremes,
+            self._expansions,
+            self._lengths,
         )
+        if outcome == _BAD_COUNTS:
+            raise SessionError(_DAMAGED)
+        return bool(outcome == _ADDED)
 
     def histogram(self, i: int) -> Histogram:
         """Return what a tensor has come to so far."""
-        doublings, edge, zeros, nans, pos_infs, neg_infs, finite, parts = self._numbers[i].tolist()
+        doublings, edge, *tallies, finite, parts = self._numbers[i].tolist()
         if not parts:
             return Histogram.empty()
-        base, minimum, maximum = self._extremes[i].tolist()
-        sums, squares = (self._expansions[i, k, : self._lengths[i, k]].tolist() for k in range(2))
-        return Histogram(
-            base=base,
-            doublings=doublings,
-            counts=self._counts[i].copy(),
-            edge=edge,
-            zeros=zeros,
-            nans=nans,
-            pos_infs=pos_infs,
-            neg_infs=neg_infs,
-            minimum=minimum if finite else 0.0,
-            maximum=maximum if finite else 0.0,
-            sum_parts=tuple(sums),
-            square_parts=tuple(squares),
-        ).with_n_finite(finite)
+        base, *extremes = self._extremes[i].tolist()
+        sums, squares = (tuple(self._expansions[i, k, : self._lengths[i, k]].tolist()) for k in range(2))
+        counts = self._counts[i].copy()
+        return Histogram.assemble(base, doublings, counts, edge, tallies, extremes, sums, squares, finite)
 
 
 def encode(counts: NDArray[np.int64]) -> tuple[int, bytes]:
-    """Pack the counts behind bin 0 into the smallest unsigned type that holds them; nothing where they are all 0."""
-    largest = int(counts[1:].max(initial=0))
-    itemsize = next(size for size in (0, 1, 2, 4, 8) if largest < 1 << (8 * size))
-    return itemsize, counts[1:].astype(f"<u{itemsize}").tobytes() if itemsize else b""
-
-
-def decode(block: bytes, itemsize: int, first: int) -> NDArray[np.int64]:
-    """Return the counts that :func:`encode` packed."""
-    counts = np.zeros(N_BINS, np.int64)
-    counts[0] = first
-    if itemsize:
-        try:
-            counts[1:] = np.frombuffer(block, f"<u{itemsize}", N_BINS - 1)
-        except (ValueError, TypeError) as error:
-            raise SessionError(f"the kept counts of a batch are damaged ({error})") from error
-    return counts
+    """Pack the counts behind bin 0; nothing where they are all 0. Return how they are packed, and the bytes."""
+    block = np.empty(_LONGEST, np.uint8)
+    length = _pack(counts, block)
+    return (8, counts[1:].astype("<u8").tobytes()) if length < 0 else (GROUPED, block[:length].tobytes())
 
 
 def record_of(h: Histogram, itemsize: int, offset: int, length: int) -> tuple[float, ...]:
-    """Return a histogram as a row of :data:`RECORD`, its counts ``length`` bytes from ``offset`` on."""
-    return (
-        1,
-        itemsize,
-        h.counts[0],
-        h.doublings,
-        h.base,
-        h.minimum,
-        h.maximum,
-        h.total,
-        h.sum_squares,
-        h.edge,
-        h.zeros,
-        h.nans,
-        h.pos_infs,
-        h.neg_infs,
-        offset,
-        length,
+    """Return a histogram as a row of :data:`RECORD`, its packed counts ``length`` bytes from ``offset`` on."""
+    moments = (h.base, h.minimum, h.maximum, h.total, h.sum_squares)
+    tallies = (h.edge, h.zeros, h.nans, h.pos_infs, h.neg_infs)
+    return (1, itemsize, h.counts[0], h.doublings, *moments, *tallies, offset, length)
+
+
+def histogram_of(record: np.void, block: bytes) -> Histogram:
+    """Return the histogram of a record and its packed counts.
+
+    Raises
+    ------
+    SessionError
+        If they do not fit each other.
+    """
+    (_, itemsize, first, doublings, base, *extremes, total, squares, edge, zeros, nans, pos_infs, neg_infs, _, _) = (
+        record.tolist()
     )
+    counts = np.empty(N_BINS, np.int64)
+    finite = _unpack(np.frombuffer(block, np.uint8), itemsize, first, counts)
+    if finite < 0:
+        raise SessionError(_DAMAGED)
+    tallies = (zeros, nans, pos_infs, neg_infs)
+    return Histogram.assemble(base, doublings, counts, edge, tallies, extremes, (total,), (squares,), finite)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from trtcal_widgets.core.counting import Counting, amax_of_all, join_parts
+from trtcal_widgets.core.counting import Counting, amax_of_all
+from trtcal_widgets.core.histogram import Histogram, join_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.core.steps import Step
 
 __all__ = ["NO_FAMILIES", "Family", "stream_amax", "stream_histograms"]
@@ -117,7 +117,7 @@ def _counting(pieces: Sequence[_Piece]) -> Callable[[], Iterable[Histogram]]:
     counting = Counting(
         [p.array for p in pieces], [base for p in pieces for base in p.bases], [p.steps for p in pieces]
     )
-    return lambda: counting.run().histograms()
+    return lambda: Histogram.of_tables(counting.run())
 
 
 def _measuring(pieces: Sequence[_Piece]) -> Callable[[], Iterable[float]]:

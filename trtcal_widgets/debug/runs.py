@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.core.comparison import PairCounting, TensorComparison
-from trtcal_widgets.core.counting import replay
+from trtcal_widgets.core.histogram import replay
 from trtcal_widgets.errors import CancelledError, ModelError
 from trtcal_widgets.model.ort import failure, open_session
 from trtcal_widgets.model.tap import with_outputs

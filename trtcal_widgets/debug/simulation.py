@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.core.comparison import PairCounting
-from trtcal_widgets.core.counting import replay
-from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.histogram import Histogram, replay
 from trtcal_widgets.debug.models import RunnableModels
 from trtcal_widgets.debug.ranking import rank_layers
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult

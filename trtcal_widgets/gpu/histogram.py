@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.core.counting import starting_ranges
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.gpu.arrays import borrow
 from trtcal_widgets.gpu.code import TUNING, Tuning, load_kernels
@@ -29,7 +30,6 @@ from trtcal_widgets.gpu.plan import (
     STATE,
     DeviceArray,
     Plan,
-    checked_bases,
     make_plan,
     read_histograms,
 )
@@ -157,7 +157,7 @@ class GpuHistograms:
             If there is not one base per tensor, or one is negative or not finite.
         """
         self._check_open()
-        ranges = checked_bases(bases, self._n)
+        ranges = starting_ranges(bases, self._n).astype(np.float32)
         self._all_known = bool(ranges.all())
         self._forget_pending()
         if self._n == 0:

@@ -1,6 +1,6 @@
 """What the recorded batches say: merged histograms, thresholds and table rows, computed when asked and kept.
 
-Everything here follows from the store, the position and the excluded batches (the *view*), and from the choices.
+Everything here follows from the store, the counted batches (the *view*), and the choices.
 Kernels release the GIL, so that tables of hundreds of tensors use every core.
 """
 
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from trtcal_widgets.common.cores import available_cores
-from trtcal_widgets.core.counting import combine, replay
-from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.core.histogram import Histogram, combine, replay
 from trtcal_widgets.core.quantizer import Cost, NoiseModel
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.quantizer import Cost
     from trtcal_widgets.model.graph import ModelGraph, NetworkRow
     from trtcal_widgets.session.store import BatchStore
-
-__all__ = ["Numbers", "build_row"]
 
 _MUCH_DISAGREEMENT = 4.0
 _MUCH_CLIPPED = 0.01
@@ -125,24 +122,18 @@ _KEPT_VIEWS = 4
 _FEW = 16
 """Up to so many tensors are merged one by one."""
 
-_View = tuple[int, frozenset[int]]
-
 
 @dataclass
-class _Cached:
+class _Found:
     """What was computed for one tensor in one view. The histogram is merged when it is wanted."""
 
-    view: _View
     histogram: Histogram | None = None
     amax: dict[Method, float] = field(default_factory=dict)
     cost: dict[float, Cost] = field(default_factory=dict)
 
 
-_Rows = dict[str, tuple["Choice | Method", TensorRow]]
-
-
 class Numbers:
-    """Numbers of the present view.
+    """Numbers of every view; :meth:`at` gives the view that a state looks at.
 
     Parameters
     ----------
@@ -159,96 +150,108 @@ class Numbers:
     def __init__(
         self, graph: ModelGraph, store: BatchStore, constants: Mapping[str, Histogram], *, in_order: bool
     ) -> None:
-        self._graph = graph
-        self._store = store
-        self._constants = constants
-        self._join = replay if in_order else combine
-        self._totals = Totals(store, in_order=in_order)
-        self._view: _View = (0, frozenset())
-        self._cached: dict[str, _Cached] = {}
-        self._past: dict[_View, tuple[dict[str, _Cached], _Rows]] = {}
-        self._curves: dict[tuple[str, Method], ThresholdCurve] = {}
-        self._rows: _Rows = {}
+        self.graph = graph
+        self.store = store
+        self.constants = constants
+        self.join = replay if in_order else combine
+        self.totals = Totals(store, in_order=in_order)
+        self._now = View(self, ())
+        self._shown: tuple[int, frozenset[int]] = (0, frozenset())
+        self._past: dict[tuple[int, ...], View] = {}
         self._lock = threading.RLock()
 
-    def show(self, position: int, excluded: frozenset[int]) -> None:
-        """Move to another view; what still holds is kept."""
+    def at(self, state: SessionState) -> View:
+        """Return the view of a state; what was found out about the last few is kept."""
         with self._lock:
-            view = (position, excluded)
-            if view == self._view:
-                return
-            old_view = self._view
-            self._view = view
-            if self._batches(view) == self._batches(old_view):
-                return
-            before = self._cached
-            self._leave(old_view)
-            self._cached, self._rows = self._past.pop(view, ({}, {}))
-            self._curves = {}
-            for old in before.values():
-                old.histogram = None
+            wanted = (state.position, state.excluded)
+            if wanted != self._shown:
+                batches = tuple(i for i in range(state.position) if i not in state.excluded)
+                if batches != self._now.batches:
+                    self._leave(self._now)
+                    self._now = self._past.pop(batches) if batches in self._past else View(self, batches)
+                    self._now.left = False
+                self._shown = wanted
+            return self._now
 
-    def _leave(self, view: _View) -> None:
+    def _leave(self, view: View) -> None:
         """Keep what was found out about a view, but for its histograms, which would be many megabytes."""
-        if self._rows:
-            self._past[view] = (self._cached, self._rows)
+        view.leave()
+        if view.has_rows:
+            self._past[view.batches] = view
         while len(self._past) > _KEPT_VIEWS:
             self._past.pop(next(iter(self._past)))
 
+
+class View:
+    """Numbers over some batches, whatever the user chose: that is told with each question."""
+
+    def __init__(self, numbers: Numbers, batches: tuple[int, ...]) -> None:
+        self.batches = batches
+        self.left = False
+        self._all = numbers
+        self._graph = numbers.graph
+        self._found: dict[str, _Found] = {}
+        self._curves: dict[tuple[str, Method], ThresholdCurve] = {}
+        self._rows: dict[str, tuple[Choice | Method, TensorRow]] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is more to keep than what is found again at once."""
+        return bool(self._rows)
+
+    @property
+    def n_merged(self) -> int:
+        """How many histograms are kept."""
+        return sum(found.histogram is not None for found in self._found.values())
+
+    def leave(self) -> None:
+        """Let go of histograms and curves, and keep no more of those that are still being made."""
+        with self._lock:
+            self.left = True
+            self._curves = {}
+            for found in self._found.values():
+                found.histogram = None
+
     def histogram(self, name: str) -> Histogram:
         """Return a tensor's histogram over the counted batches."""
-        return self._histogram(name, self._entry(name))
+        found = self._of(name)
+        histogram = found.histogram
+        if histogram is None:
+            histogram = self._all.constants.get(name) or self._merged(name)
+            self._keep(found, histogram)
+        return histogram
 
     def histograms(self, names: Sequence[str]) -> list[Histogram]:
         """Return the histograms of many tensors over the counted batches, merged in one go."""
         self._merge_many(names)
         return [self.histogram(name) for name in names]
 
-    def _entry(self, name: str) -> _Cached:
+    def _of(self, name: str) -> _Found:
         with self._lock:
-            entry = self._cached.get(name)
-            if entry is None:
-                entry = self._cached[name] = _Cached(self._view)
-            return entry
+            return self._found.setdefault(name, _Found())
 
-    def _histogram(self, name: str, entry: _Cached) -> Histogram:
-        """Return the histogram of an entry, whose view may have been left in the meantime."""
-        histogram = entry.histogram
-        if histogram is None:
-            histogram = self._constants.get(name) or self._merged(name, entry.view)
-            with self._lock:
-                if self._cached.get(name) is entry:
-                    histogram = entry.histogram = entry.histogram or histogram
-        return histogram
+    def _keep(self, found: _Found, histogram: Histogram) -> None:
+        with self._lock:
+            if not self.left:
+                found.histogram = histogram
 
-    def _merged(self, name: str, view: _View) -> Histogram:
-        batches = self._batches(view)
-        if batches and self._totals.missing(batches) in (0, 1):
-            found = self._totals.take([name], batches)
+    def _merged(self, name: str) -> Histogram:
+        if self.batches and self._all.totals.missing(self.batches) in (0, 1):
+            found = self._all.totals.take([name], self.batches)
             if found is not None:
                 return found[name]
-        parts = [h for i in batches if (h := self._store.get(i, name)) is not None]
-        return self._join(parts) if parts else Histogram.empty()
+        parts = [h for i in self.batches if (h := self._all.store.get(i, name)) is not None]
+        return self._all.join(parts) if parts else Histogram.empty()
 
     def _merge_many(self, names: Iterable[str]) -> None:
         """Merge the histograms of many tensors in one go, if there are many that are not merged yet."""
-        entries = {name: self._entry(name) for name in names if name not in self._constants}
-        missing = [name for name, entry in entries.items() if entry.histogram is None]
-        with self._lock:
-            view = self._view
-        if len(missing) <= _FEW:
-            return
-        merged = self._totals.take(missing, self._batches(view))
-        with self._lock:
+        found = {name: self._of(name) for name in names if name not in self._all.constants}
+        missing = [name for name, of in found.items() if of.histogram is None]
+        if len(missing) > _FEW:
+            merged = self._all.totals.take(missing, self.batches)
             for name, histogram in (merged or {}).items():
-                entry = entries[name]
-                if self._view == view and self._cached.get(name) is entry and entry.histogram is None:
-                    entry.histogram = histogram
-
-    @staticmethod
-    def _batches(view: _View) -> list[int]:
-        position, excluded = view
-        return [i for i in range(position) if i not in excluded]
+                self._keep(found[name], histogram)
 
     def curve(self, name: str, method: Method) -> ThresholdCurve:
         """Return a method's curve for a tensor's own histogram."""
@@ -259,7 +262,8 @@ class Numbers:
             with self._lock:
                 while len(self._curves) >= _KEPT_CURVES:
                     self._curves.pop(next(iter(self._curves)))
-                self._curves[name, method] = curve
+                if not self.left:
+                    self._curves[name, method] = curve
         return curve
 
     def amax(self, leader: str, choice: Choice | Method) -> float:
@@ -268,10 +272,10 @@ class Numbers:
             if choice.amax is not None:
                 return float(np.float32(choice.amax))
             choice = choice.method or Method("entropy")
-        entry = self._entry(leader)
-        if choice not in entry.amax:
-            entry.amax[choice] = threshold(self._histogram(leader, entry), choice)
-        return entry.amax[choice]
+        known = self._of(leader).amax
+        if choice not in known:
+            known[choice] = threshold(self.histogram(leader), choice)
+        return known[choice]
 
     def thresholds(self, names: Sequence[str], state: SessionState) -> list[float]:
         """Return the thresholds that hold for tensors, searched on all cores."""
@@ -317,27 +321,30 @@ class Numbers:
 
     def cost(self, name: str, amax: float) -> Cost:
         """Return what a threshold costs a tensor."""
-        entry = self._entry(name)
-        if amax not in entry.cost:
-            if len(entry.cost) > _KEPT_CURVES:
-                entry.cost.clear()
-            entry.cost[amax] = NoiseModel(self._histogram(name, entry)).cost(amax)
-        return entry.cost[amax]
+        known = self._of(name).cost
+        cost = known.get(amax)
+        if cost is None:
+            if len(known) > _KEPT_CURVES:
+                known.clear()
+            cost = known[amax] = NoiseModel(self.histogram(name)).cost(amax)
+        return cost
 
-    def trace(self, name: str, leader: str, methods: Sequence[Method]) -> Trace:
-        """Return how a tensor's thresholds moved as batches were added: at most 48 points, none before a value."""
-        with self._lock:
-            batches = self._batches(self._view)
-        if name in self._constants or not batches:
+    def trace(self, name: str, methods: Sequence[Method]) -> Trace:
+        """Return how the thresholds of a tensor's group moved as batches were added.
+
+        At most 48 points, none before a value.
+        """
+        leader, batches = self._graph.group_of(name)[0], self.batches
+        if name in self._all.constants or not batches:
             return Trace(np.zeros(0, np.int64), {str(m): np.zeros(0) for m in methods})
         shown = set(np.unique(np.linspace(0, len(batches) - 1, _TRACE_POINTS).round().astype(int)).tolist())
         positions: list[int] = []
         amax: dict[str, list[float]] = {str(m): [] for m in methods}
         merged = Histogram.empty()
         for k, i in enumerate(batches):
-            added = self._store.get(i, leader)
+            added = self._all.store.get(i, leader)
             if added is not None:
-                merged = self._join([merged, added])
+                merged = self._all.join([merged, added])
             if k in shown and merged.n_values:
                 positions.append(i + 1)
                 for m in methods:
@@ -373,14 +380,9 @@ class Numbers:
         return kept[1] if kept is not None and kept[0] == self.intent(name, state) else None
 
     def _make_row(self, name: str, state: SessionState) -> TensorRow:
-        group = self._graph.group_of(name)
-        intent = self.intent(name, state)
-        entry = self._entry(name)
-        histogram = self._histogram(name, entry)
-        compared = [self.amax(group[0], m) for m in _COMPARED]
-        chosen = self.amax(group[0], intent)
-        row = build_row(self._graph, name, histogram, intent, compared, chosen, self.cost(name, chosen))
-        with self._lock:
-            if self._cached.get(name) is entry:
-                self._rows[name] = (intent, row)
+        leader, intent = self._graph.group_of(name)[0], self.intent(name, state)
+        compared = [self.amax(leader, m) for m in _COMPARED]
+        chosen = self.amax(leader, intent)
+        row = build_row(self._graph, name, self.histogram(name), intent, compared, chosen, self.cost(name, chosen))
+        self._rows[name] = (intent, row)
         return row

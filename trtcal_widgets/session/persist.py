@@ -7,15 +7,15 @@ batch and tensor (see :data:`~trtcal_widgets.core.packed.RECORD`), ``records.bin
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 import zipfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -26,19 +26,15 @@ from trtcal_widgets.core.packed import RECORD
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import SessionError, TrtcalError
 from trtcal_widgets.model.graph import ModelGraph
-from trtcal_widgets.session.recorder import as_runner
+from trtcal_widgets.session.choices import Choices
+from trtcal_widgets.session.parts import Origin, Parts, kept_tensors, plan_of
+from trtcal_widgets.session.recorder import Recorder, as_runner
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState
-from trtcal_widgets.session.store import BatchStore
+from trtcal_widgets.session.store import NO_BASES, BatchStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from trtcal_widgets.session.session import CalibrationSession
-
-__all__ = ["FORMAT_VERSION", "load_session", "save_session"]
+    from collections.abc import Mapping, Sequence
 
 FORMAT = "trtcal_widgets session"
 FORMAT_VERSION = 1
@@ -50,38 +46,49 @@ _DAMAGE = (
 """What zipfile, json and numpy raise for damaged bytes (NotImplementedError is a RuntimeError)."""
 
 
-def save_session(session: CalibrationSession, path: str | os.PathLike[str]) -> None:
-    """Write a session; the old file stays where that fails."""
-    constants = BatchStore(session.tensors)
-    try:
-        constants.append(session.parts.constants.items())
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.writestr("session.json", json.dumps(_facts(session), ensure_ascii=True, indent=1))
-            for stem, store in (("records", session.parts.store), ("constants", constants)):
-                archive.writestr(f"{stem}.npy", _npy(store.records()))
-                with archive.open(f"{stem}.bin", "w", force_zip64=True) as file:
+def save_session(parts: Parts, status: RunStatus, path: str | os.PathLike[str]) -> None:
+    """Write a session piece by piece; the old file stays where that fails."""
+    constants = BatchStore(parts.graph.float_tensors)
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.writestr("session.json", json.dumps(_facts(parts, status), ensure_ascii=True, indent=1))
+            for stem, store in (("records", parts.store), ("constants", constants)):
+                with archive.open(f"{stem}.npy", "w", force_zip64=True) as part:
+                    _write_records(part, store)
+                with archive.open(f"{stem}.bin", "w", force_zip64=True) as part:
                     for block in store.blocks():
-                        file.write(block)
-        write_atomic(path, buffer.getvalue())
+                        part.write(block)
+
+    try:
+        constants.append(parts.constants.items())
+        write_atomic(path, write)
     finally:
         constants.close()
 
 
-def _facts(session: CalibrationSession) -> dict[str, Any]:
-    state = session.state
-    recorder = session.recorder
+def _write_records(file: IO[bytes], store: BatchStore) -> None:
+    """Write the records of all batches as one array, without having it."""
+    shape = (len(store), len(store.index))
+    header = {"descr": np.lib.format.dtype_to_descr(RECORD), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for records in islice(store.records(), len(store)):
+        file.write(records.tobytes())
+
+
+def _facts(parts: Parts, status: RunStatus) -> dict[str, Any]:
+    state = parts.choices.state
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "written_by": f"trtcal_widgets {__version__}",
-        "graph": session.graph.to_json(),
-        "range_mode": session.range_mode,
-        "runner": session.runner_name,
-        "source": session.source_text,
-        "plan": dict(session.plan_options),
-        "bases": recorder.bases if recorder else dict(session.parts.bases),
-        "status": asdict(session.status),
+        "graph": parts.graph.to_json(),
+        "range_mode": parts.range_mode,
+        "runner": parts.origin.runner_name,
+        "source": parts.origin.source_text,
+        "plan": dict(parts.origin.plan_options),
+        "bases": dict(parts.store.bases),
+        "status": asdict(status),
         "state": {
             "position": state.position,
             "excluded": sorted(state.excluded),
@@ -92,40 +99,32 @@ def _facts(session: CalibrationSession) -> dict[str, Any]:
     }
 
 
-def _npy(array: NDArray[np.void]) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def load_session(
-    cls: type[CalibrationSession],
-    path: str | os.PathLike[str],
-    model: Any,
-    source: Any,
-    options: Mapping[str, Any],
-) -> CalibrationSession:
+def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: Mapping[str, Any]) -> Parts:
     """Read a session; see :meth:`CalibrationSession.load`."""
     shown = path_text(path, "a saved session", SessionError)
-    session: CalibrationSession | None = None
     try:
         with zipfile.ZipFile(Path(shown)) as archive:
             facts = json.loads(archive.read("session.json"))
             _check_format(facts, shown)
-            session = cls.__new__(cls)
-            session._restore(ModelGraph.from_json(facts["graph"]), facts, _state(facts))  # noqa: SLF001 - the other half
-            _fill(archive, "records", session.parts.store)
-            constants = BatchStore(session.tensors)
+            graph = ModelGraph.from_json(facts["graph"])
+            saved = RunStatus(**facts["status"])
+            store, constants = BatchStore(kept_tensors(graph)), BatchStore(graph.float_tensors)
+            _fill(archive, "records", store, dict(facts["bases"]), saved.n_samples)
             _fill(archive, "constants", constants)
-            found = {name: constants.get(0, name) for name in session.tensors} if len(constants) else {}
-            constants.close()
-            session.parts.constants.update({name: h for name, h in found.items() if h is not None})
-        session._restored(_status(facts, len(session.parts.store)), facts["bases"])  # noqa: SLF001 - as above
-        if model is not None or source is not None:
-            _reattach(session, model, source, options, shown)
+        found = {name: constants.get(0, name) for name in graph.float_tensors} if len(constants) else {}
+        constants.close()
+        parts = Parts(
+            graph=graph,
+            range_mode=facts["range_mode"],
+            origin=Origin(facts["runner"], facts["source"], MappingProxyType(dict(facts["plan"]))),
+            store=store,
+            constants={name: h for name, h in found.items() if h is not None},
+            choices=Choices(graph, store, _state(facts), saved.n_batches),
+            recorder=None,
+            rest=_status(facts, saved, len(store)),
+        )
+        return parts if model is None and source is None else _reattached(parts, model, source, shown, **options)
     except TrtcalError:
-        if session is not None:
-            session.close()
         raise
     except FileNotFoundError:
         raise SessionError(f"{shown}: there is no such file. Check the path.") from None
@@ -134,7 +133,6 @@ def load_session(
             f"{shown}: this is not a saved session, or it is damaged ({type(error).__name__}: {error}). "
             "Save the session again, or record it anew"
         ) from error
-    return session
 
 
 def _check_format(facts: Any, shown: str) -> None:
@@ -146,13 +144,15 @@ def _check_format(facts: Any, shown: str) -> None:
         )
 
 
-def _fill(archive: zipfile.ZipFile, stem: str, store: BatchStore) -> None:
+def _fill(
+    archive: zipfile.ZipFile, stem: str, store: BatchStore, bases: Mapping[str, float] = NO_BASES, n_samples: int = 0
+) -> None:
     with archive.open(f"{stem}.npy") as file:
         records = np.lib.format.read_array(file, allow_pickle=False)
     if records.dtype != RECORD:
         raise SessionError(f"the saved {stem} have another layout: the file is damaged")
     with archive.open(f"{stem}.bin") as file:
-        store.restore(records, file)  # type: ignore[arg-type]
+        store.restore(records, file, bases, n_samples)
 
 
 def _state(facts: Mapping[str, Any]) -> SessionState:
@@ -166,38 +166,39 @@ def _state(facts: Mapping[str, Any]) -> SessionState:
     )
 
 
-def _status(facts: Mapping[str, Any], recorded: int) -> RunStatus:
+def _status(facts: Mapping[str, Any], saved: RunStatus, recorded: int) -> RunStatus:
     """Say what a laptop without the model can do with what was recorded."""
-    saved = RunStatus(**facts["status"])
     message = f"Loaded: {recorded} batches recorded with {facts['runner']} from {facts['source']}."
-    return RunStatus(
-        phase="finished",
-        recorded=recorded,
-        n_batches=saved.n_batches,
-        n_samples=saved.n_samples,
-        total_samples=saved.total_samples,
-        dropped=saved.dropped,
-        message=message,
-        pass_name=saved.pass_name,
-    )
+    return replace(saved, phase="finished", recorded=recorded, seconds_left=None, message=message, pass_done=0)
 
 
-def _reattach(session: CalibrationSession, model: Any, source: Any, options: Mapping[str, Any], shown: str) -> None:
+def _reattached(
+    parts: Parts,
+    model: Any,
+    source: Any,
+    shown: str,
+    *,
+    threads: int | None = None,
+    providers: Sequence[Any] | None = None,
+    range_mode: str | None = None,  # noqa: ARG001 - that of the file holds
+    method: object = None,  # noqa: ARG001 - as above
+    **batches: Any,
+) -> Parts:
     """Check the model, and give a loaded session its model and data back, so that it can go on."""
     if model is None:
         raise SessionError(f"{shown}: to record more batches give model= as well as source=")
-    runner = as_runner(model, threads=options.get("threads"), providers=options.get("providers"))
-    if runner.graph.sha256 != session.graph.sha256:
+    runner = as_runner(model, threads=threads, providers=providers)
+    was, now = parts.graph, runner.graph
+    if now.sha256 != was.sha256:
         raise SessionError(
-            f"{shown} was recorded with {session.graph.name} (sha256 {session.graph.sha256[:12]}…), but "
-            f"{runner.graph.name} is another file (sha256 {runner.graph.sha256[:12]}…): give the model that it was "
-            "recorded with, or record a new session"
+            f"{shown} was recorded with {was.name} (sha256 {was.sha256[:12]}…), but {now.name} is another file "
+            f"(sha256 {now.sha256[:12]}…): give the model that it was recorded with, or record a new session"
         )
     if source is None:
-        return
-    fresh = type(session)(runner, source, **{**session.plan_options, **options, "range_mode": session.range_mode})
-    wanted, given = session.plan_options.get("batch_size"), fresh.plan_options.get("batch_size")
+        return parts
+    plan = plan_of(runner, source, **{**parts.origin.plan_options, **batches})
+    wanted, given = parts.origin.plan_options.get("batch_size"), plan.batch_size
     if wanted != given:
-        fresh.close()
         raise SessionError(f"{shown} was recorded in batches of {wanted}, not {given}: pass batch_size={wanted}")
-    session._adopt(fresh)  # noqa: SLF001 - as above
+    recorder = Recorder(runner, plan, parts.store, parts.constants, two_pass=parts.range_mode == "two-pass")
+    return replace(parts, origin=Origin.of(runner, plan), recorder=recorder)

@@ -5,68 +5,61 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.streams import stream_histograms
-from trtcal_widgets.errors import DataError, SessionError, UsageError
+from trtcal_widgets.errors import CancelledError, DataError, SessionError, UsageError
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.state import Phase, RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data.plan import BatchPlan
+    from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.runners.base import Runner
     from trtcal_widgets.session.store import BatchStore
-
-__all__ = ["Recorder", "as_runner", "no_recorder"]
 
 _SMOOTHING = 0.3
 """Weight of the newest batch in the running mean of the time per batch."""
 
 
+_AT_REST = (None, "")
+
+
 class Recorder:
-    """Records batches into a store.
+    """Runs a model's batches and records them into a store.
+
+    What was recorded is in the store alone, and how a run stands follows from it: an interrupt, wherever it comes,
+    leaves the last whole batch and nothing that contradicts it.
 
     Parameters
     ----------
     runner, plan, store
         Where activations come from, which batches, and where their histograms go.
+    constants
+        Takes the histograms of constants and weights before the first batch.
     two_pass
         Whether the ranges of all batches are found before the first histogram is made.
-    on_range_pass
-        Called with the number of batches that the range pass has gone through; raising stops it.
     """
 
     def __init__(
-        self,
-        runner: Runner,
-        plan: BatchPlan,
-        store: BatchStore,
-        *,
-        two_pass: bool,
-        on_range_pass: Callable[[int], None],
+        self, runner: Runner, plan: BatchPlan, store: BatchStore, constants: dict[str, Histogram], *, two_pass: bool
     ) -> None:
         self.runner = runner
         self.plan = plan
-        self.bases: dict[str, float] = {}
-        self.n_samples = 0
-        self.seconds_per_batch = 0.0
         self._store = store
-        self._ranges_known = not two_pass
-        self._on_range_pass = on_range_pass
+        self._constants = constants
+        self._two_pass = two_pass
         self._entered = False
-
-    def resume(self, bases: Mapping[str, float], n_samples: int) -> None:
-        """Go on behind batches that are in the store already, with the ranges that they started from."""
-        self.bases = dict(bases)
-        self.n_samples = n_samples
-        self._ranges_known = True
-
-    def with_store(self, store: BatchStore, on_range_pass: Callable[[int], None]) -> Recorder:
-        """Return a recorder of the same model and batches that fills another store."""
-        return Recorder(self.runner, self.plan, store, two_pass=not self._ranges_known, on_range_pass=on_range_pass)
+        self._cancelled = False
+        self._ended_as: tuple[Phase | None, str] | None = _AT_REST
+        self._ranged: int | None = None
+        self._seconds_per_batch = 0.0
 
     @property
     def ended(self) -> bool:
@@ -74,70 +67,132 @@ class Recorder:
         n_batches = self.plan.n_batches
         return n_batches is not None and len(self._store) >= n_batches
 
+    def cancel(self) -> None:
+        """Have a run in another thread stop after its present batch."""
+        self._cancelled = True
+
+    def run(
+        self, until: int | None, news: Callable[[], None], progress: Callable[[RunStatus], None] | None = None
+    ) -> None:
+        """Record until there are so many batches, or no more of them; being cancelled is no error.
+
+        ``news`` is called after every change, ``progress`` with the status after every batch.
+
+        Raises
+        ------
+        DataError, ModelError, SessionError
+            If a batch cannot be read or run; nothing of it is kept. It is the status's message, too.
+        """
+        self._cancelled = False
+        self._ended_as = None
+        try:
+            news()
+            while (until is None or len(self._store) < until) and not self.ended:
+                self._stop_if_cancelled()
+                if not self._constants and any(_fixed(self.runner.graph)):
+                    self._constants.update(self.constants())
+                if not self._record(news):
+                    break
+                news()
+                if progress is not None:
+                    progress(self.status(busy=True))
+        except CancelledError:
+            self._ended_as = ("cancelled", f"Stopped after {self._so_far()}; go on at any time.")
+        except KeyboardInterrupt:
+            self._ended_as = ("paused", f"Interrupted after {self._so_far()}; go on at any time.")
+            raise
+        except BaseException as error:
+            self._ended_as = ("failed", self._failure(str(error) or type(error).__name__))
+            raise
+        else:
+            self._ended_as = _AT_REST
+
+    def _failure(self, text: str) -> str:
+        """Say which batch failed and why, in whole sentences."""
+        n = len(self._store)
+        named = text if text.lower().startswith(f"batch {n}") else f"batch {n}: {text}"
+        kept = " The batches before it are kept." if n else ""
+        return f"{named[:1].upper()}{named[1:].rstrip('. ')}.{kept}"
+
+    def _so_far(self) -> str:
+        n = len(self._store)
+        return f"{n} whole batch{'' if n == 1 else 'es'}"
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise CancelledError("cancelled")
+
+    def status(self, *, busy: bool) -> RunStatus:
+        """Return how the run stands, or how it ended; ``busy`` says whether one may be going on."""
+        recorded, plan, ended = len(self._store), self.plan, self.ended
+        running = busy and self._ended_as is None
+        phase, message = ("running", "") if running else self._ended_as or _AT_REST
+        resting: Phase = "finished" if ended else "paused" if recorded else "ready"
+        left = None
+        if running and plan.n_batches is not None and recorded:
+            left = self._seconds_per_batch * (plan.n_batches - recorded)
+        ranging = self._ranged is not None and running
+        return RunStatus(
+            phase=phase or resting,
+            recorded=recorded,
+            n_batches=plan.n_batches,
+            n_samples=self._store.last.n_samples,
+            total_samples=plan.source.n_items() if not plan.source.prebatched else None,
+            dropped=plan.dropped,
+            seconds_left=left,
+            message=message,
+            pass_name="range pass" if ranging else "histogram pass" if self._two_pass else "",
+            pass_done=self._ranged or 0 if ranging else 0,
+        )
+
     def constants(self) -> dict[str, Histogram]:
         """Return the histograms of constants and weights, which no batch changes."""
         workers = available_cores()
         with ThreadPoolExecutor(workers) as pool:
             return dict(stream_histograms(self._open().constants(), {}, pool, workers))
 
-    def record(self) -> bool:
-        """Record the next batch; False where there is none.
-
-        Raises
-        ------
-        DataError, ModelError
-            If the batch cannot be read or run; nothing of it is kept.
-        """
+    def _record(self, news: Callable[[], None]) -> bool:
+        """Record the next batch; False where there is none."""
         from trtcal_widgets.data.plan import NoSuchBatchError
 
-        if not self._ranges_known:
-            self._find_ranges()
+        if self._two_pass and not self._store.bases and not len(self._store):
+            self._store.start_from(self._find_ranges(news))
         index = len(self._store)
         started = time.monotonic()
         try:
             batch = self.plan.load(index)
         except NoSuchBatchError:
             return False
-        found: dict[str, float] = {}
-
-        def counted() -> Iterator[tuple[str, Histogram]]:
-            for name, counts in self._open().histograms(batch.feeds, self.bases):
-                if name not in self._store.index:
-                    continue  # an inner tensor that a session of an older version does not know
-                histogram = counts.rounded()
-                if histogram.base > 0:
-                    found[name] = histogram.base
-                yield name, histogram
-
-        self._store.append(counted())
-        self.bases = found | self.bases
-        self.n_samples += batch.n_samples
+        counted = self._open().histograms(batch.feeds, self._store.bases)
+        self._store.append(((name, histogram.rounded()) for name, histogram in counted), batch.n_samples)
         took = time.monotonic() - started
         # The first batch also compiles and warms up; it does not speak for the others.
         weight = 1.0 if index <= 1 else _SMOOTHING
-        self.seconds_per_batch += weight * (took - self.seconds_per_batch)
+        self._seconds_per_batch += weight * (took - self._seconds_per_batch)
         return True
 
-    def _find_ranges(self) -> None:
+    def _find_ranges(self, news: Callable[[], None]) -> dict[str, float]:
         """Go through all batches once for the largest |x| of every tensor."""
         from trtcal_widgets.data.plan import NoSuchBatchError
 
         runner = self._open()
         ranges: dict[str, float] = {}
-        index = 0
-        while True:
-            self._on_range_pass(index)
-            try:
-                batch = self.plan.load(index)
-            except NoSuchBatchError:
-                break
-            for name, amax in runner.ranges(batch.feeds):
-                ranges[name] = max(ranges.get(name, 0.0), amax)
-            index += 1
+        try:
+            for index in count():
+                self._stop_if_cancelled()
+                self._ranged = index
+                news()
+                try:
+                    batch = self.plan.load(index)
+                except NoSuchBatchError:
+                    break
+                for name, amax in runner.ranges(batch.feeds):
+                    ranges[name] = max(ranges.get(name, 0.0), amax)
+        finally:
+            self._ranged = None
         if index == 0:
             raise DataError(f"{self.plan.source.describe()} gave no batch")
-        self.bases = {name: amax for name, amax in ranges.items() if amax > 0}
-        self._ranges_known = True
+        return {name: amax for name, amax in ranges.items() if amax > 0}
 
     def _open(self) -> Runner:
         if not self._entered:
@@ -149,6 +204,11 @@ class Recorder:
         """Free the model, also where a comparison opened it before any batch was recorded."""
         self._entered = False
         self.runner.__exit__(None, None, None)
+
+
+def _fixed(graph: ModelGraph) -> Iterator[bool]:
+    """Yield whether each float tensor is the same for every batch."""
+    return (graph.tensors[name].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT) for name in graph.float_tensors)
 
 
 def as_runner(model: Any, *, threads: int | None = None, providers: Sequence[Any] | None = None) -> Runner:

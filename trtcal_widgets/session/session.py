@@ -1,190 +1,42 @@
-"""The session: the only mutable state, and the only writer of it."""
+"""The session: what the notebook, the command line and TensorRT's calibrators work with."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import replace
-from types import MappingProxyType
+import threading
 from typing import TYPE_CHECKING, Any, Literal
 
-from trtcal_widgets.common.arguments import one_of, whole_number
-from trtcal_widgets.core.thresholds import Method
-from trtcal_widgets.errors import CancelledError, SessionError, UsageError
-from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.session.base import Choosing, SessionBase
-from trtcal_widgets.session.reading import Reading
-from trtcal_widgets.session.recorder import Recorder, as_runner, no_recorder
-from trtcal_widgets.session.state import DECISIONS, Phase, RunStatus, SessionState
+import numpy as np
+
+from trtcal_widgets.common.arguments import number, one_of, whole_number
+from trtcal_widgets.core.thresholds import Method, ThresholdCurve
+from trtcal_widgets.errors import SessionError, UsageError
+from trtcal_widgets.formats.installed import default_version
+from trtcal_widgets.formats.scales import scale_of_amax
+from trtcal_widgets.session.exporting import cache_of, left_out, rows_to_write
+from trtcal_widgets.session.parts import Parts, new_parts, plan_of
+from trtcal_widgets.session.persist import load_parts, save_session
+from trtcal_widgets.session.recorder import as_runner, no_recorder
+from trtcal_widgets.session.state import Choice, RunStatus, SessionState, TensorRow, Trace
+from trtcal_widgets.session.subscribers import Subscribers
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Iterable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.core.quantizer import Cost
+    from trtcal_widgets.data.plan import BatchPlan
+    from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.runners.base import Runner
+    from trtcal_widgets.session.numbers import View
 
-__all__ = ["CalibrationSession", "Running"]
-
-
-class Running(SessionBase):
-    """Running the batches; an interrupted run keeps the last whole batch."""
-
-    def step(self) -> bool:
-        """Count one more batch: one that is recorded already, or else the next one. False at the end.
-
-        Raises
-        ------
-        DataError, ModelError, SessionError
-            If the batch cannot be read or run. The session stays at the last whole batch.
-        """
-        if self._state.position < len(self.parts.store):
-            self.update(position=self._state.position + 1)
-            return True
-        before = len(self.parts.store)
-        self._record(until=before + 1, progress=None)
-        return len(self.parts.store) > before
-
-    def back(self) -> bool:
-        """Count one batch fewer; False at the start. The batch stays recorded."""
-        if self._state.position == 0:
-            return False
-        self.update(position=self._state.position - 1)
-        return True
-
-    def seek(self, position: int) -> None:
-        """Count exactly the first ``position`` batches, running the model where they are not recorded yet.
-
-        Raises
-        ------
-        UsageError
-            If the plan has fewer batches.
-        """
-        n_batches = self._status.n_batches
-        position = whole_number(position, "a position")
-        if position < 0 or (n_batches is not None and position > n_batches):
-            raise UsageError(f"there are 0 to {n_batches} batches to count, not {position}")
-        if position > len(self.parts.store):
-            self._record(until=position, progress=None)
-        self.update(position=min(position, len(self.parts.store)))
-
-    def run(self, until: int | None = None, progress: Callable[[RunStatus], None] | None = None) -> None:
-        """Record every batch (or up to ``until``) and count them all.
-
-        Parameters
-        ----------
-        until
-            Number of batches to have at the end; None for all.
-        progress
-            Called with the status after every batch.
-
-        Raises
-        ------
-        DataError, ModelError, SessionError
-            If a batch cannot be read or run; the batches before it are kept. A :exc:`KeyboardInterrupt` goes
-            through, and leaves the session at the last whole batch as well.
-        """
-        until = None if until is None else whole_number(until, "until", 0)
-        self._record(until=until, progress=progress)
-        self.update(position=len(self.parts.store) if until is None else min(until, len(self.parts.store)))
-
-    def cancel(self) -> None:
-        """Have a run in another thread stop after its present batch."""
-        self._cancelled.set()
-
-    def _record(self, until: int | None, progress: Callable[[RunStatus], None] | None) -> None:
-        recorder = self.recorder
-        if recorder is None:
-            raise no_recorder("this session was loaded without its model and data")
-        if not self._busy.acquire(blocking=False):
-            raise SessionError("a run is going on already; cancel it or wait for its end")
-        try:
-            self._cancelled.clear()
-            with self._reporting():
-                self._commit({}, self._status_now("running"))
-                while (until is None or len(self.parts.store) < until) and not recorder.ended:
-                    if self._cancelled.is_set():
-                        raise CancelledError("cancelled")
-                    if not self.parts.constants and any(self._kinds(TensorKind.CONSTANT, TensorKind.WEIGHT)):
-                        self.parts.constants.update(recorder.constants())
-                    if not recorder.record():
-                        break
-                    self._commit({"position": len(self.parts.store)}, self._status_now("running"))
-                    if progress is not None:
-                        progress(self._status)
-        finally:
-            self._busy.release()
-
-    def _kinds(self, *kinds: TensorKind) -> Iterator[str]:
-        return (name for name in self.tensors if self.graph.tensors[name].kind in kinds)
-
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
-        """Turn the end of a run, whatever it is, into a status; cancelling is not an error."""
-        try:
-            yield
-        except CancelledError:
-            self._commit({}, self._status_now("cancelled", f"Stopped after {self._so_far()}; go on at any time."))
-        except KeyboardInterrupt:
-            self._commit({}, self._status_now("paused", f"Interrupted after {self._so_far()}; go on at any time."))
-            raise
-        except BaseException as error:
-            self._commit({}, self._status_now("failed", self._failure(str(error) or type(error).__name__)))
-            raise
-        else:
-            self._commit({}, self._status_now())
-
-    def _failure(self, text: str) -> str:
-        """Say which batch failed and why, in whole sentences."""
-        n = len(self.parts.store)
-        named = text if text.lower().startswith(f"batch {n}") else f"batch {n}: {text}"
-        kept = " The batches before it are kept." if n else ""
-        return f"{named[:1].upper()}{named[1:].rstrip('. ')}.{kept}"
-
-    def _so_far(self) -> str:
-        n = len(self.parts.store)
-        return f"{n} whole batch{'' if n == 1 else 'es'}"
-
-    def _range_pass(self, done: int) -> None:
-        if self._cancelled.is_set():
-            raise CancelledError("cancelled")
-        now = self._status_now("running")
-        self._commit({}, replace(now, pass_name="range pass", pass_done=done))  # noqa: S106 - no password
-
-    def _status_now(self, phase: Phase | None = None, message: str = "") -> RunStatus:
-        recorder = self.recorder
-        recorded = len(self.parts.store)
-        if recorder is None:
-            return replace(self._status, phase="finished", recorded=recorded)
-        ended = recorder.ended
-        resting: Phase = "finished" if ended else "paused" if recorded else "ready"
-        n_batches = recorder.plan.n_batches
-        left = None
-        if phase == "running" and n_batches is not None and recorded:
-            left = recorder.seconds_per_batch * (n_batches - recorded)
-        return RunStatus(
-            phase=phase or resting,
-            recorded=recorded,
-            n_batches=n_batches,
-            n_samples=recorder.n_samples,
-            total_samples=recorder.plan.source.n_items() if not recorder.plan.source.prebatched else None,
-            dropped=recorder.plan.dropped,
-            seconds_left=left,
-            message=message,
-            pass_name="histogram pass" if self.range_mode == "two-pass" else "",
-        )
-
-    def thumbnails(self, batch: int) -> list[NDArray[np.uint8]]:
-        """Return small pictures of a batch's samples, uint8 (h, w, 3); none where they are not images."""
-        batch = whole_number(batch, "a batch", 0)
-        return list(self.plan.thumbnails(batch)) if self.plan else []
+    _Path = str | os.PathLike[str]
 
 
-class CalibrationSession(Running, Choosing, Reading):
+class CalibrationSession:
     """A model, its calibration data, what was recorded so far and what the user chose.
 
     Every change of the user's intent goes through :meth:`update`, which makes a new frozen :attr:`state` and tells
@@ -200,12 +52,10 @@ class CalibrationSession(Running, Choosing, Reading):
         :func:`~trtcal_widgets.data.as_source` takes (an array, a folder of images, a DataLoader, …). Images of a
         folder given by its path alone come in the size, layout and number of channels of the model's input, as
         ``trtcal calibrate`` feeds them; :class:`~trtcal_widgets.ImageFolder` says all of that itself.
-    batch_size
-        Samples per batch; None for data that comes in batches.
+    batch_size, max_batches
+        Samples per batch, None for data that comes in batches; use no more batches than this.
     last
         What becomes of samples that do not fill a batch: ``"drop"`` (TensorRT's way), ``"pad"`` or ``"keep"``.
-    max_batches
-        Use no more than this many.
     range_mode
         ``"tensorrt"``: one pass, ranges grow by doubling from the first batch, as TensorRT's do. ``"two-pass"``: the
         range of every tensor is found first, and the result does not depend on batch order or size.
@@ -213,6 +63,15 @@ class CalibrationSession(Running, Choosing, Reading):
         For every tensor that the user does not choose for: see :class:`~trtcal_widgets.core.thresholds.Method`.
     threads, providers
         For ONNX Runtime, where ``model`` is a path.
+
+    Attributes
+    ----------
+    graph, tensors, calibrated
+        The model's facts; names of its floating-point tensors in graph order, and of all but the weights among them.
+    recorder, runner, plan
+        What runs the batches, the model, the batches: the session's to close; None where it was loaded without them.
+    runner_name, source_text, range_mode, plan_options
+        What ran the model and where the data came from, in words; how the batches were counted and cut.
 
     Raises
     ------
@@ -230,7 +89,7 @@ class CalibrationSession(Running, Choosing, Reading):
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Runner,
+        model: _Path | Runner,
         source: Any,
         *,
         batch_size: int | None = None,
@@ -241,84 +100,289 @@ class CalibrationSession(Running, Choosing, Reading):
         threads: int | None = None,
         providers: Sequence[Any] | None = None,
     ) -> None:
-        from trtcal_widgets.data import source_for_model
-        from trtcal_widgets.data.plan import BatchPlan
-
         one_of(range_mode, ("tensorrt", "two-pass"), "range_mode")
         runner = as_runner(model, threads=threads, providers=providers)
-        plan = BatchPlan(source_for_model(source, runner.graph), batch_size, last=last, max_batches=max_batches)
-        self._set_up(runner.graph, range_mode, SessionState(method=Method.parse(method)))
-        two_pass = range_mode == "two-pass"
-        self._attach(Recorder(runner, plan, self.parts.store, two_pass=two_pass, on_range_pass=self._range_pass))
+        plan = plan_of(runner, source, batch_size=batch_size, last=last, max_batches=max_batches)
+        self._assemble(new_parts(runner, plan, range_mode, SessionState(method=Method.parse(method))))
 
-    def _attach(self, recorder: Recorder) -> None:
-        plan = recorder.plan
-        self.recorder = recorder
-        self.runner_name = recorder.runner.name
-        self.source_text = plan.source.describe()
-        self.plan_options = MappingProxyType(
-            {"batch_size": plan.batch_size, "last": plan.last, "max_batches": plan.max_batches}
-        )
-        self._status = self._status_now()
+    def _assemble(self, parts: Parts) -> None:
+        self._parts = parts
+        self.graph, self.range_mode, self.recorder = parts.graph, parts.range_mode, parts.recorder
+        self.tensors, self.calibrated = parts.graph.float_tensors, parts.graph.calibrated
+        self.plan: BatchPlan | None = parts.recorder.plan if parts.recorder else None
+        self.runner: Runner | None = parts.recorder.runner if parts.recorder else None
+        self.runner_name, self.source_text = parts.origin.runner_name, parts.origin.source_text
+        self.plan_options = parts.origin.plan_options
+        self._store, self._choices, self._numbers = parts.store, parts.choices, parts.numbers()
+        self._busy = threading.Lock()
+        self._subscribers = Subscribers(self.state, self.status)
 
-    def _restore(self, graph: ModelGraph, facts: Mapping[str, Any], state: SessionState) -> None:
-        """Set a new object up from a saved file, before its histograms; for :mod:`~.persist` only."""
-        self._set_up(graph, facts["range_mode"], state)
-        self.runner_name = facts["runner"]
-        self.source_text = facts["source"]
-        self.plan_options = MappingProxyType(dict(facts["plan"]))
+    @property
+    def state(self) -> SessionState:
+        """The user's intent: frozen; change it with :meth:`update` or the methods that call it."""
+        return self._choices.state
 
-    def _restored(self, status: RunStatus, bases: Mapping[str, float]) -> None:
-        """Say that the histograms are there; for :mod:`~.persist` only."""
-        self._status = status
-        self.parts.bases.update(bases)
-        self._state = replace(self._state, **self._checked(_intent_of(self._state)))
-        self.parts.numbers.show(self._state.position, self._state.excluded)
+    @property
+    def status(self) -> RunStatus:
+        """How the run through the batches stands."""
+        return self.recorder.status(busy=self._busy.locked()) if self.recorder else self._parts.rest
 
-    def _adopt(self, fresh: CalibrationSession) -> None:
-        """Take another session's model and data over, to record behind what is here; for :mod:`~.persist` only."""
-        assert fresh.recorder is not None
-        recorder = fresh.recorder.with_store(self.parts.store, self._range_pass)
-        recorder.resume(self.parts.bases, self._status.n_samples)
-        self._attach(recorder)
+    def group(self, name: str) -> tuple[str, ...]:
+        """Return the tensors that share this tensor's scale, itself included; the first one's histogram decides."""
+        return self.graph.group_of(name)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything that was recorded and chosen to one file (numpy arrays and JSON in a zip), atomically."""
-        from trtcal_widgets.session.persist import save_session
+    def subscribe(self, callback: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Have ``callback(changed)`` called once per change, with the names of what changed.
 
-        save_session(self, path)
-
-    def report(self, path: str | os.PathLike[str], **sections: Any) -> None:
-        """Write one self-contained HTML file to hand to a colleague.
-
-        See :func:`trtcal_widgets.report.writing.write_report`.
-        ``sections`` adds what debugging found: ``evaluation_result=``, ``ranking=``, ``plan=``, ``hazards=``, ….
+        These are fields of :class:`SessionState`, ``status``, and ``data`` where histograms changed. Calls may come
+        from the thread that runs the batches. Returns a function that ends the subscription.
         """
-        from trtcal_widgets.report.writing import write_report
+        return self._subscribers.add(callback)
 
-        write_report(self, path, **sections)
+    def _tell(self) -> None:
+        self._subscribers.tell(self.state, self.status)
 
-    @classmethod
-    def load(
-        cls,
-        path: str | os.PathLike[str],
-        model: str | os.PathLike[str] | Runner | None = None,
-        source: Any = None,
-        **options: Any,
-    ) -> CalibrationSession:
-        """Read what :meth:`save` wrote.
+    def _changed(self) -> None:
+        self._numbers.at(self.state)  # lets go of the histograms of the view before
+        self._tell()
 
-        Without ``model`` and ``source`` everything that was recorded can be looked at, changed and exported; with
-        both, more batches can be recorded. ``options`` are those of the constructor.
+    # Running the batches; an interrupted run keeps the last whole batch
+    def step(self) -> bool:
+        """Count one more batch: a recorded one, or else :meth:`run` the next one. False at the end."""
+        before = len(self._store)
+        if self.state.position < before:
+            self.update(position=self.state.position + 1)
+            return True
+        self._record(until=before + 1)
+        return len(self._store) > before
+
+    def back(self) -> bool:
+        """Count one batch fewer; False at the start. The batch stays recorded."""
+        before = self.state.position
+        self.update(position=max(before - 1, 0))
+        return before > 0
+
+    def seek(self, position: int) -> None:
+        """Count exactly the first ``position`` batches, of which there must be so many; run those not recorded yet."""
+        n_batches = self.status.n_batches
+        position = whole_number(position, "a position")
+        if position < 0 or (n_batches is not None and position > n_batches):
+            raise UsageError(f"there are 0 to {n_batches} batches to count, not {position}")
+        if position > len(self._store):
+            self._record(until=position)
+        self._move(position)
+
+    def run(self, until: int | None = None, progress: Callable[[RunStatus], None] | None = None) -> None:
+        """Record every batch (or up to ``until``) and count them all; ``progress`` is called after each.
 
         Raises
         ------
-        SessionError
-            If the file is damaged, or was made with another model (refused by hash) or other batches.
+        DataError, ModelError, SessionError
+            If a batch cannot be read or run; the batches before it are kept. A :exc:`KeyboardInterrupt` goes
+            through, and leaves the session at the last whole batch as well.
         """
-        from trtcal_widgets.session.persist import load_session
+        self._record(None if until is None else whole_number(until, "until", 0), progress)
+        self._move(len(self._store) if until is None else until)
 
-        return load_session(cls, path, model, source, options)
+    def cancel(self) -> None:
+        """Have a run in another thread stop after its present batch."""
+        if self.recorder:
+            self.recorder.cancel()
+
+    def _move(self, position: int) -> None:
+        if min(position, len(self._store)) != self.state.position:
+            self.update(position=min(position, len(self._store)))
+
+    def _record(self, until: int | None, progress: Callable[[RunStatus], None] | None = None) -> None:
+        if self.recorder is None:
+            raise no_recorder("this session was loaded without its model and data")
+        if self._busy.locked():
+            raise SessionError("a run is going on already; cancel it or wait for its end")
+        try:
+            # On one line: between two, an interrupt that a tracer makes would leave the lock locked.
+            with self._busy: self.recorder.run(until, self._tell, progress)  # noqa: E701  # fmt: skip
+        finally:
+            self._tell()
+
+    # Deciding; every decision can be undone, and none runs the model
+    def update(self, **change: Any) -> None:
+        """Change the intent: any of position, excluded, method, choices, selected. A UsageError where one cannot be."""
+        self._choices.change(self.status.n_batches, **change)
+        self._changed()
+
+    def exclude(self, batch: int) -> None:
+        """Leave a batch out of the histograms (from 0). The model is not run again."""
+        self.update(excluded=self.state.excluded | {whole_number(batch, "a batch")})
+
+    def include(self, batch: int) -> None:
+        """Count a batch again."""
+        self.update(excluded=self.state.excluded - {whole_number(batch, "a batch")})
+
+    def choose(self, name: str, *, method: str | Method | None = None, amax: float | None = None) -> None:
+        """Choose a method, or a threshold of your own > 0, for a tensor (no weight) and all that share its scale."""
+        parsed = None if method is None else Method.parse(method)
+        choice = Choice(parsed, None if amax is None else number(amax, "amax"))
+        self.update(choices={**self.state.choices, self._choices.leader(name): choice})
+
+    def choose_all(self, method: str | Method) -> None:
+        """Choose the method for every tensor; choices of single tensors go (undo brings them back)."""
+        self.update(method=method, choices={})
+
+    def reset(self, name: str | None = None) -> None:
+        """Forget the choice for a tensor's group, or all choices."""
+        leader = None if name is None else self._choices.leader(name)
+        kept = {} if leader is None else {key: c for key, c in self.state.choices.items() if key != leader}
+        self.update(choices=kept)
+
+    def choice(self, name: str) -> Choice | None:
+        """Return what the user chose for a tensor's group; None where the default method holds."""
+        return self.state.choices.get(self.group(name)[0])
+
+    def is_mine(self, name: str) -> bool:
+        """Whether the user chose for this tensor's group."""
+        return self.choice(name) is not None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a decision to take back."""
+        return self._choices.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a decision was taken back."""
+        return self._choices.can_redo
+
+    def undo(self) -> None:
+        """Take the last decision back: a choice, the method for all, or an excluded batch."""
+        self._choices.undo()
+        self._changed()
+
+    def redo(self) -> None:
+        """Make the decision again that was taken back last."""
+        self._choices.redo()
+        self._changed()
+
+    # What the counted batches and the choices come to; nothing here changes the session
+    @property
+    def _view(self) -> View:
+        return self._numbers.at(self.state)
+
+    def histogram(self, name: str) -> Histogram:
+        """Return a tensor's histogram over the counted batches."""
+        return self._view.histogram(self._choices.known(name))
+
+    def curve(self, name: str, method: str | Method) -> ThresholdCurve:
+        """Return a method's objective and pick for a tensor's own histogram."""
+        return self._view.curve(self._choices.known(name), Method.parse(method))
+
+    def amax(self, name: str, method: str | Method | None = None) -> float:
+        """Return the threshold that holds for a tensor, or that a method would pick, in its unit; 0 without a batch."""
+        leader, view = self.group(self._choices.known(name))[0], self._view
+        return view.amax(leader, view.intent(name, self.state) if method is None else Method.parse(method))
+
+    def scale(self, name: str) -> float:
+        """Return amax / 127 in float32, as a Python float."""
+        return float(scale_of_amax(self.amax(name)))
+
+    def cost(self, name: str, amax: float | None = None) -> Cost:
+        """Return what a threshold costs a tensor (the chosen one, unless another is given)."""
+        chosen = self.amax(name) if amax is None else number(amax, "amax")
+        return self._view.cost(self._choices.known(name), chosen)
+
+    def trace(self, name: str, methods: Iterable[str | Method] = ("entropy", "minmax")) -> Trace:
+        """Return how the thresholds of a tensor's group moved as batches were added."""
+        return self._view.trace(self._choices.known(name), [Method.parse(m) for m in methods])
+
+    def row(self, name: str) -> TensorRow:
+        """Return the numbers of one tensor."""
+        return self._view.row(self._choices.known(name), self.state)
+
+    def table(self) -> list[TensorRow]:
+        """Return the numbers of every tensor, in graph order."""
+        return self._view.rows(self.tensors, self.state)
+
+    def pending_rows(self) -> int:
+        """Return how many rows of :meth:`table` are not computed yet: what it costs to ask for it now."""
+        return self._view.pending(self.tensors, self.state)
+
+    def batch_amax(self, name: str) -> NDArray[np.float64]:
+        """Return the largest finite |x| of a tensor in each recorded batch, shape (recorded,)."""
+        fixed = self._parts.constants.get(self._choices.known(name))
+        return self._store.amax(name) if fixed is None else np.full(len(self._store), fixed.amax)
+
+    def batch_histogram(self, name: str, batch: int) -> Histogram | None:
+        """Return a tensor's histogram in one recorded batch, None where the batch did not have it."""
+        if not 0 <= whole_number(batch, "a batch") < len(self._store):
+            raise UsageError(f"batch {batch} is not recorded; there are {len(self._store)}, counted from 0")
+        return self._parts.constants.get(self._choices.known(name)) or self._store.get(batch, name)
+
+    def thumbnails(self, batch: int) -> list[NDArray[np.uint8]]:
+        """Return small pictures of a batch's samples, uint8 (h, w, 3); none where they are not images."""
+        index = whole_number(batch, "a batch", 0)
+        return list(self.plan.thumbnails(index)) if self.plan else []
+
+    # Leaving with files
+    def to_cache(
+        self, algorithm: str | None = None, version: str | None = None, rows: str | Iterable[str] = "tensorrt"
+    ) -> CalibrationCache:
+        """Return the chosen scales as a TensorRT calibration cache.
+
+        Parameters
+        ----------
+        algorithm
+            For the header; None: MinMaxCalibration where minmax is the method for all, else EntropyCalibration2.
+            For 8.x, EntropyCalibration and LegacyCalibration lack the rows that are predicted to lie inside fused
+            kernels, and their pools have scales of their own, as in TensorRT's caches.
+        version
+            TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``; None: the installed one's, or the last with
+            calibrators. From 10 on, the row of a constant is called ``<constant>_output``, as in TensorRT's own
+            caches, and rows are in graph order. For 8.x the rows are those that TensorRT 8.6 writes, by its names and
+            in its order: layers without a name are counted as its ONNX parser counts them. What cannot be told is left
+            out; :meth:`left_out_rows` says what and why.
+        rows
+            ``"tensorrt"``: inputs, activations and constants; ``"activations"``: no constants; or names.
+
+        A SessionError where no batch is counted, an ExportError where a name cannot stand in a cache.
+        """
+        version = default_version() if version is None else version
+        return cache_of(self.graph, self._view, self.state, rows, self.row_names(rows), algorithm, version)
+
+    def left_out_rows(self, version: str | None = None) -> tuple[tuple[str, str], ...]:
+        """Return (row, why) for what TensorRT 8.x writes and :meth:`to_cache` cannot; ``?`` is an unknown number."""
+        return left_out(self.graph, self._view, self.state, default_version() if version is None else version)
+
+    def row_names(self, rows: str | Iterable[str] = "tensorrt") -> tuple[str, ...]:
+        """Return the tensors that :meth:`to_cache` would write for ``rows``; a UsageError where one can have no row."""
+        return rows_to_write(self.graph, rows, self._choices.leader)
+
+    def to_torch_quantizers(self, rows: str | Iterable[str] = "activations") -> dict[str, float]:
+        """Return tensor name -> amax, to start quantisation-aware training from these ranges.
+
+        pytorch-quantization's and ModelOpt's ``TensorQuantizer`` take the value as ``quantizer.amax = amax``; which
+        quantizer belongs to which ONNX tensor is known to whoever exported the model. Tensors without a usable range
+        (no data, all zero) are left out; ``rows`` are as for :meth:`to_cache`.
+        """
+        names = self.row_names(rows)
+        found = zip(names, self._view.thresholds(names, self.state), strict=True)
+        return {name: amax for name, amax in found if 0 < amax < float("inf")}
+
+    def save(self, path: _Path) -> None:
+        """Write everything that was recorded and chosen to one file (numpy arrays and JSON in a zip), atomically."""
+        save_session(self._parts, self.status, path)
+
+    @classmethod
+    def load(
+        cls, path: _Path, model: _Path | Runner | None = None, source: Any = None, **options: Any
+    ) -> CalibrationSession:
+        """Read what :meth:`save` wrote.
+
+        Without ``model`` and ``source`` what was recorded can be looked at, changed and exported; with both, more can
+        be recorded. ``options`` are those of the constructor. A SessionError where the file is damaged, or was made
+        with another model (refused by hash) or other batches.
+        """
+        session = cls.__new__(cls)
+        CalibrationSession._assemble(session, load_parts(path, model, source, options))
+        return session
 
     def close(self) -> None:
         """Free the model. What was recorded can still be looked at, changed and exported; a step opens it again."""
@@ -328,18 +392,9 @@ class CalibrationSession(Running, Choosing, Reading):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
-        s = self._status
-        return (
-            f"<CalibrationSession {self.graph.name}: {len(self.calibrated)} tensors, "
-            f"{self._state.position} of {s.n_batches if s.n_batches is not None else '?'} batches counted>"
-        )
-
-
-def _intent_of(state: SessionState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in ("position", *DECISIONS, "selected")}
+        counted = f"{self.state.position} of {self.status.n_batches or '?'} batches counted"
+        return f"<CalibrationSession {self.graph.name}: {len(self.calibrated)} tensors, {counted}>"

@@ -6,17 +6,19 @@ counts in the file: any subset of the batches can be combined again without runn
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, BinaryIO
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trtcal_widgets.common.cores import available_cores
-from trtcal_widgets.core.histogram import Histogram
-from trtcal_widgets.core.packed import RECORD, Merging, decode, encode, record_of
+from trtcal_widgets.core.packed import RECORD, Merging, encode, histogram_of, record_of
 from trtcal_widgets.errors import SessionError
 
 if TYPE_CHECKING:
@@ -24,14 +26,39 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trtcal_widgets.core.histogram import Histogram
 
-__all__ = ["BatchStore", "Totals"]
+NO_BASES: Mapping[str, float] = MappingProxyType({})
+"""No range is known yet."""
 
 _COPY = 1 << 20
 
 
+class Batch(NamedTuple):
+    """A recorded batch and everything that belongs to it.
+
+    Attributes
+    ----------
+    records
+        :data:`~trtcal_widgets.core.packed.RECORD`, shape (tensors,).
+    end
+        Where its counts end in the file.
+    bases
+        Tensor -> the range R that its histograms start from, in this batch and in those that follow.
+    n_samples
+        Samples in all batches so far.
+    """
+
+    records: NDArray[np.void]
+    end: int
+    bases: Mapping[str, float]
+    n_samples: int
+
+
 class BatchStore:
     """Per-batch histograms, appended whole batches at a time.
+
+    A batch is there once it is in one list, with all that belongs to it: what an interrupt leaves half done is not.
 
     Parameters
     ----------
@@ -41,18 +68,29 @@ class BatchStore:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.index: Mapping[str, int] = {name: i for i, name in enumerate(names)}
-        self._records: list[NDArray[np.void]] = []
-        self._file: BinaryIO = tempfile.TemporaryFile(prefix="trtcal-")  # noqa: SIM115 - closed by close()
-        self._end = 0
-        # A notebook drops sessions without closing them: the file goes with the store, without a warning.
-        self._close = weakref.finalize(self, self._file.close)
-        self._lock = threading.Lock()
+        self._before = Batch(np.zeros(0, RECORD), 0, NO_BASES, 0)
+        self._batches: list[Batch] = []
+        self._file = _Spool()
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return len(self._records)
+        return len(self._batches)
 
-    def append(self, histograms: Iterable[tuple[str, Histogram]]) -> None:
+    @property
+    def last(self) -> Batch:
+        """The newest batch; before the first one what that starts from."""
+        return self._batches[-1] if self._batches else self._before
+
+    @property
+    def bases(self) -> Mapping[str, float]:
+        """The ranges that histograms start from, as far as they are known."""
+        return self.last.bases
+
+    def start_from(self, ranges: Mapping[str, float]) -> None:
+        """Have the histograms of the first batch start from these ranges."""
+        self._before = self._before._replace(bases=ranges)
+
+    def append(self, histograms: Iterable[tuple[str, Histogram]], n_samples: int = 0) -> None:
         """Add one batch of (name, histogram); either all of it is added or nothing.
 
         Each histogram is packed when it comes, so that a stream of them goes on meanwhile.
@@ -62,107 +100,123 @@ class BatchStore:
         SessionError
             If the temporary file cannot grow (a full disk).
         """
+        before = self.last
         records = np.zeros(len(self.index), RECORD)
+        found: dict[str, float] = {}
         blocks = []
-        end = self._end
+        end = before.end
         for name, histogram in histograms:
+            if name not in self.index:
+                continue  # an inner tensor that a session of an older version does not know
             itemsize, block = encode(histogram.counts)
             records[self.index[name]] = record_of(histogram, itemsize, end, len(block))
             blocks.append(block)
             end += len(block)
-        with self._lock:
-            try:
-                self._file.seek(self._end)
-                self._file.write(b"".join(blocks))
-                self._file.flush()
-            except OSError as error:
-                raise SessionError(
-                    f"batch {len(self)} could not be kept in the temporary folder {tempfile.gettempdir()}: {error}. "
-                    "Free some space or set TMPDIR to another folder; the batches before it are kept"
-                ) from error
-            self._end = end
-            self._records.append(records)
+            if histogram.base > 0 and name not in before.bases:
+                found[name] = histogram.base
+        try:
+            self._file.write(before.end, b"".join(blocks))
+        except OSError as error:
+            raise SessionError(
+                f"batch {len(self)} could not be kept in the temporary folder {tempfile.gettempdir()}: {error}. "
+                "Free some space or set TMPDIR to another folder; the batches before it are kept"
+            ) from error
+        bases = {**before.bases, **found} if found else before.bases
+        self._batches.append(Batch(records, end, bases, before.n_samples + n_samples))
 
     def get(self, batch: int, name: str) -> Histogram | None:
         """Return one tensor's histogram in one batch; None where the batch did not have the tensor."""
-        record = self._records[batch][self.index[name]]
+        record = self._batches[batch].records[self.index[name]]
         if not record["present"]:
             return None
-        block = self._read(int(record["offset"]), int(record["length"]))
-        return Histogram(
-            base=float(record["base"]),
-            doublings=int(record["doublings"]),
-            counts=decode(block, int(record["itemsize"]), int(record["first"])),
-            edge=int(record["edge"]),
-            zeros=int(record["zeros"]),
-            nans=int(record["nans"]),
-            pos_infs=int(record["pos_infs"]),
-            neg_infs=int(record["neg_infs"]),
-            minimum=float(record["minimum"]),
-            maximum=float(record["maximum"]),
-            sum_parts=(float(record["sum"]),),
-            square_parts=(float(record["sum_squares"]),),
-        )
+        return histogram_of(record, self._file.read(int(record["offset"]), int(record["length"])))
 
     def batch(self, batch: int, rows: slice) -> tuple[NDArray[np.void], bytes, int]:
         """Return neighbouring tensors' records of one batch, the part of the file with their counts, and its start."""
-        records = self._records[batch][rows]
+        records = self._batches[batch].records[rows]
         kept = records[records["length"] > 0]
         if not len(kept):
             return records, b"", 0
         start = int(kept["offset"].min())
-        return records, self._read(start, int((kept["offset"] + kept["length"]).max()) - start), start
-
-    def _read(self, start: int, length: int) -> bytes:
-        with self._lock:
-            self._file.seek(start)
-            return self._file.read(length)
+        return records, self._file.read(start, int((kept["offset"] + kept["length"]).max()) - start), start
 
     def amax(self, name: str) -> NDArray[np.float64]:
         """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values."""
-        i = self.index[name]
-        values = [
-            max(float(r[i]["maximum"]), -float(r[i]["minimum"])) if r[i]["present"] else np.nan for r in self._records
-        ]
+        rows = [batch.records[self.index[name]] for batch in self._batches]
+        values = [max(float(r["maximum"]), -float(r["minimum"])) if r["present"] else np.nan for r in rows]
         return np.array(values, np.float64)
 
     def close(self) -> None:
         """Delete the temporary file."""
-        self._close()
+        self._file.close()
 
-    def records(self) -> NDArray[np.void]:
-        """Return all records, shape (batches, tensors)."""
-        if not self._records:
-            return np.zeros((0, len(self.index)), RECORD)
-        return np.stack(self._records)
+    def records(self) -> Iterator[NDArray[np.void]]:
+        """Yield the records of each batch, shape (tensors,), for saving."""
+        return (batch.records for batch in tuple(self._batches))
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the file's content, for saving."""
-        position = 0
-        while position < self._end:
-            with self._lock:
-                self._file.seek(position)
-                piece = self._file.read(min(_COPY, self._end - position))
-            position += len(piece)
-            yield piece
+        end = self.last.end
+        for start in range(0, end, _COPY):
+            yield self._file.read(start, min(_COPY, end - start))
 
-    def restore(self, records: NDArray[np.void], blocks: BinaryIO) -> None:
-        """Fill an empty store with what :meth:`records` and :meth:`blocks` gave.
+    def restore(
+        self, records: NDArray[np.void], blocks: IO[bytes], bases: Mapping[str, float] = NO_BASES, n_samples: int = 0
+    ) -> None:
+        """Fill an empty store with what :meth:`records` and :meth:`blocks` gave, and what else belongs to it.
 
         Raises
         ------
         SessionError
             If they do not fit each other.
         """
+        end = 0
         while piece := blocks.read(_COPY):
-            self._file.write(piece)
-            self._end += len(piece)
-        self._file.flush()
-        inside = (records["offset"] >= 0) & (records["length"] >= 0)
-        inside &= records["offset"] + records["length"] <= self._end
-        if records.dtype != RECORD or records.shape[1:] != (len(self.index),) or not bool(inside.all()):
+            self._file.write(end, piece)
+            end += len(piece)
+        if records.dtype != RECORD or records.shape[1:] != (len(self.index),):
             raise SessionError("the saved histograms do not fit their index: the file is damaged")
-        self._records = list(records)
+        inside = (records["offset"] >= 0) & (records["length"] >= 0)
+        if not bool((inside & (records["offset"] <= end - records["length"])).all()):
+            raise SessionError("the saved histograms do not fit their index: the file is damaged")
+        self.start_from(bases)
+        self._batches = [Batch(row, end, bases, n_samples) for row in records]
+
+
+class _Spool:
+    """A temporary file that is read and written at positions, by several threads."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="trtcal-", buffering=0)  # noqa: SIM115 - closed by close()
+        # A notebook drops sessions without closing them: the file goes with the store, without a warning.
+        self.close = weakref.finalize(self, self._file.close)
+        self._lock = threading.Lock()
+
+    def write(self, start: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            if sys.platform == "win32":
+                with self._lock:
+                    self._file.seek(start)
+                    n = self._file.write(view)
+            else:
+                n = os.pwrite(self._file.fileno(), view, start)
+            view, start = view[n:], start + n
+
+    def read(self, start: int, length: int) -> bytes:
+        pieces = []
+        while length > 0:
+            if sys.platform == "win32":
+                with self._lock:
+                    self._file.seek(start)
+                    piece = self._file.read(length)
+            else:
+                piece = os.pread(self._file.fileno(), length, start)
+            if not piece:
+                break
+            pieces.append(piece)
+            start, length = start + len(piece), length - len(piece)
+        return b"".join(pieces)
 
 
 _TOGETHER = 128

@@ -6,7 +6,7 @@ sums depend in their last bits on how wide this machine's vector registers are, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,16 +15,13 @@ from trtcal_widgets.core.kernels.compiling import compiled, prefetch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Tables = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-    """Bases, doublings, slots, tallies and moments of several tensors, a row for each; see
-    :func:`~trtcal_widgets.core.kernels.families.accumulate_all`."""
-
 __all__ = [
     "EDGE_SLOT",
     "INF_BITS",
     "LINE",
     "N_BINS",
     "SMALLEST_RANGE",
+    "Tables",
     "accumulate",
     "count",
     "finite_amax",
@@ -43,6 +40,31 @@ EDGE_SLOT = N_BINS
 
 SMALLEST_RANGE = 2.0**-116
 """No range is shorter: float32(2048 / R), which every value is multiplied by, must be finite. About 1.2e-35."""
+
+
+class Tables(NamedTuple):
+    """What is counted of several tensors, a row for each.
+
+    Attributes
+    ----------
+    bases
+        float64, shape (n,): the ranges that the histograms start from; 0: to be found.
+    doublings
+        int64, shape (n,): how often they had to double.
+    slots
+        int64, shape (n, 2049): the bins and :data:`EDGE_SLOT`.
+    tallies
+        int64, shape (n, 4): zeros, NaN, +inf, -inf.
+    moments
+        float64, shape (n, 4): minimum, maximum, sum and sum of squares of the finite values.
+    """
+
+    bases: NDArray[np.float64]
+    doublings: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    tallies: NDArray[np.int64]
+    moments: NDArray[np.float64]
+
 
 _CHUNK = 2048
 """Values per pass: small enough that the second look at them finds them in the first-level cache."""

@@ -138,16 +138,15 @@ def _count_block(
     x: NDArray[np.float32], i: int, counters: Tables, limit: float, moments: NDArray[np.float64]
 ) -> tuple[float, int]:
     """Count a block into row ``i``; write its own sums to ``moments``, return the range and its values not finite."""
-    _, doublings, slots, tallies, all_moments = counters
-    tally = tallies[i]
+    tally = counters.tallies[i]
     before = tally[1] + tally[2] + tally[3]
     moments[0] = np.inf
     moments[1] = -np.inf
     moments[2] = 0.0
     moments[3] = 0.0
-    grown = accumulate(x, slots[i], limit, tally, moments)
-    doublings[i] += grown
-    row = all_moments[i]
+    grown = accumulate(x, counters.slots[i], limit, tally, moments)
+    counters.doublings[i] += grown
+    row = counters.moments[i]
     row[0] = min(row[0], moments[0])
     row[1] = max(row[1], moments[1])
     row[2] += moments[2]
@@ -170,8 +169,8 @@ def count_pair(
     values the sum of a·b is half of the sums of a² and b² less that of (a-b)²; nothing of note is lost, because it is
     no difference of large numbers unless it is itself small beside them.
     """
-    limit_a = counters_a[0][i] if counters_a[0][i] > 0.0 else 1.0
-    limit_b = counters_b[0][i] if counters_b[0][i] > 0.0 else 1.0
+    limit_a = counters_a.bases[i] if counters_a.bases[i] > 0.0 else 1.0
+    limit_b = counters_b.bases[i] if counters_b.bases[i] > 0.0 else 1.0
     of_a = np.empty(4)
     of_b = np.empty(4)
     difference = np.empty(_CHUNK, np.float32)
@@ -210,8 +209,8 @@ def count_pairs(
     for i in range(sizes.size):
         a = carray(float32_at(addresses_a[i]), sizes[i])
         b = carray(float32_at(addresses_b[i]), sizes[i])
-        if counters_a[0][i] == 0.0:
-            counters_a[0][i] = start_of_values(a)
-        if counters_b[0][i] == 0.0:
-            counters_b[0][i] = counters_a[0][i] if counters_a[0][i] > 0.0 else start_of_values(b)
+        if counters_a.bases[i] == 0.0:
+            counters_a.bases[i] = start_of_values(a)
+        if counters_b.bases[i] == 0.0:
+            counters_b.bases[i] = counters_a.bases[i] if counters_a.bases[i] > 0.0 else start_of_values(b)
         left_out[i] = count_pair(a, b, i, counters_a, counters_b, sums[i])

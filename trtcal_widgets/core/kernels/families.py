@@ -152,7 +152,7 @@ def amax_all(
 @compiled()
 def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: StepTables, tables: Tables) -> None:
     """Count one array and what is made of it; the ranges to start from are there."""
-    bases, doublings, slots, tallies, moments = tables
+    bases, doublings = tables.bases, tables.doublings
     alone = last == first + 1  # an array alone is counted as it lies in memory, in one go
     size = x.size if alone else min(_BLOCK, x.size)
     blocks = np.empty((last - first, 0 if alone else size), np.float32)
@@ -166,11 +166,11 @@ def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: Ste
             limit = math.ldexp(bases[row] if bases[row] > 0.0 else 1.0, doublings[row])
             k = row - first
             grown, unflushed[k] = count(
-                values, counters[k], unflushed[k], slots[row], limit, tallies[row], moments[row]
+                values, counters[k], unflushed[k], tables.slots[row], limit, tables.tallies[row], tables.moments[row]
             )
             doublings[row] += grown
     for row in range(first, last):
-        flush(counters[row - first], slots[row])
+        flush(counters[row - first], tables.slots[row])
 
 
 @compiled()
@@ -184,11 +184,9 @@ def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], step
     steps
         What is made of them.
     tables
-        ``bases``, the ranges to start from (0: the largest finite |x| of the tensor, which is written there);
-        ``doublings``, how often the ranges had to double, written; and ``slots``, ``tallies`` and ``moments`` as
-        :func:`~trtcal_widgets.core.kernels.counting.accumulate` has them, a row for each tensor.
+        What is counted, a row for each tensor; added to. A range of 0 becomes the largest finite |x| of the tensor.
     """
-    bases = tables[0]
+    bases = tables.bases
     largest = np.zeros(bases.size, np.int32)
     for i in range(addresses.size):
         x = carray(float32_at(addresses[i]), sizes[i])
