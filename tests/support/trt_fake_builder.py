@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import re
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,9 +127,11 @@ class _Building:
         kind = next(cls.__name__ for cls in type(calibrator).__mro__ if cls.__name__ in ALGORITHMS)
         swallow(calibrator.get_batch_size)
         raw = swallow(calibrator.read_calibration_cache)
+        legacy = kind == "IInt8LegacyCalibrator"
+        numbers = (swallow(calibrator.get_quantile), swallow(calibrator.get_regression_cutoff)) if legacy else None
         refused = False
         if isinstance(raw, bytes) and raw:
-            if self._takes(raw, ALGORITHMS[kind]):
+            if self._takes(raw, ALGORITHMS[kind], numbers):
                 return dict(CalibrationCache.from_bytes(raw).scales)
             refused = True
         amax: dict[str, float] = {}
@@ -140,8 +143,16 @@ class _Building:
             self._take(dict(zip(names, addresses, strict=True)), amax)
         if not amax:
             return None
+        if legacy:
+            self._legacy_histograms(calibrator)
         scales = {name: float(np.float32(value) / np.float32(127)) for name, value in amax.items()}
         data = CalibrationCache.build(scales, algorithm=ALGORITHMS[kind], version=self.machine.version).to_bytes()
+        if numbers and self.machine.release.startswith("8"):
+            quantile, cutoff = numbers
+            data = (
+                f"0 {struct.pack('>d', cutoff).hex()} {struct.pack('>d', quantile).hex()}".encode()
+                + data[data.index(b"\n") :]
+            )
         if refused and self.machine.release.startswith("8"):
             return scales  # 8.6.0 keeps the new ones to itself where it was given a cache that it ignored
         memory = ctypes.create_string_buffer(data, len(data))
@@ -149,12 +160,22 @@ class _Building:
         ctypes.memset(memory, 0xEE, len(data))
         return scales
 
-    def _takes(self, raw: bytes, algorithm: str) -> bool:
+    def _legacy_histograms(self, calibrator: Any) -> None:
+        """As 8.6.0: a length by value, then a nameless capsule and its length."""
+        swallow(calibrator.read_histogram_cache, 0)
+        memory = ctypes.create_string_buffer(b"histograms of all tensors")
+        make = ctypes.pythonapi.PyCapsule_New
+        make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        swallow(calibrator.write_histogram_cache, make(ctypes.addressof(memory), None, None), len(memory.value))
+
+    def _takes(self, raw: bytes, algorithm: str, numbers: tuple[float, float] | None) -> bool:
         """Whether a cache is used: 8.6.0 as it was seen to decide; of later releases it is not known, and they log."""
         if self.machine.takes_every_cache:
             return True
         header = raw.split(b"\n")[0].decode("utf-8", "replace").strip()
         if self.machine.release.startswith("8"):
+            if numbers:  # quantile and cutoff must be those of the file
+                return CalibrationCache.from_bytes(raw).legacy == numbers
             return bool(re.fullmatch(rf"TRT-[0-9]{{4}}-{algorithm}", header))
         cache = CalibrationCache.from_bytes(raw)
         fits = (cache.algorithm, cache.version) == (algorithm, tuple(map(int, self.machine.version.split("."))))
@@ -196,6 +217,7 @@ class _Building:
             "strongly_typed": self.strong,
             "flags": sorted(config._flags),
             "quantization_flags": sorted(config._quantization),
+            "level": getattr(config, "builder_optimization_level", None),
             "pools": config._pools,
             "dla": [
                 getattr(config, "DLA_core", None),

@@ -574,6 +574,114 @@ def test_external_data_are_found_when_dimensions_are_told_apart(machine, tmp_pat
     assert engine.provenance["dimensions"] == {"x": ["x_0", "x_1", ""]}
 
 
+# ---- as 8.6.0 was seen to do it -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old_machine(plug):
+    return plug("8.6.1")
+
+
+def test_8_6_takes_any_four_digits_and_no_six(old_machine, tmp_path):
+    path = tmp_path / "c.cache"
+    lenet_cache("8.5.3").write(path)
+    with calibrator(cache=path) as made:
+        assert build(LENET, calibrator=made).cache is None
+    assert made.served == 0
+    lenet_cache("10.3.0").write(path)
+    with pytest.raises(CacheFormatError, match="would ignore this file without a word"):
+        calibrator(cache=path)
+
+
+def test_what_8_6_would_ignore_is_calibrated_anew_and_written(old_machine, tmp_path):
+    path = tmp_path / "c.cache"
+    lenet_cache("10.3.0").write(path)
+    with calibrator(cache=path, stale="recalibrate") as made:
+        engine = build(LENET, calibrator=made)
+    assert made.served == 2
+    assert CalibrationCache.read(path).header == "TRT-8601-EntropyCalibration2"
+    assert path.read_bytes() == engine.cache.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [lenet_cache("10.3.0").to_bytes(), lenet_cache("8.6.0", "MinMaxCalibration").to_bytes(), b"no cache at all\n"],
+    ids=["six digits", "other algorithm", "no cache"],
+)
+def test_a_users_cache_that_8_6_would_ignore_is_kept_from_it_so_that_the_new_one_is_written(old_machine, data):
+    """TensorRT itself would calibrate, and never call write_calibration_cache."""
+    users = users_calibrator(old_machine, answer=data)
+    engine = build(LENET, calibrator=users, profiles=FOUR)
+    assert users.written.startswith(b"TRT-8601-EntropyCalibration2")
+    assert users.written == engine.cache.to_bytes()
+
+
+def test_a_users_cache_that_8_6_takes_is_handed_over(old_machine):
+    users = users_calibrator(old_machine, answer=lenet_cache("7.0.0").to_bytes())
+    build(LENET, calibrator=users, profiles=FOUR)
+    assert users.asked == 0
+    assert users.written is None
+
+
+def users_calibrator(machine, *, answer):
+    """A calibrator that a user wrote: two batches of 4 images, and a cache that it has from somewhere."""
+    import tensorrt
+
+    class Mine(tensorrt.IInt8EntropyCalibrator2):
+        def __init__(self):
+            tensorrt.IInt8EntropyCalibrator2.__init__(self)
+            self.asked, self.written = 0, None
+            self.buffer = machine.memory.alloc(IMAGES[:4].nbytes)
+
+        def get_batch_size(self):
+            return 4
+
+        def get_batch(self, names):
+            if self.asked == 2:
+                return None
+            machine.memory.upload(self.buffer, IMAGES[4 * self.asked : 4 * self.asked + 4])
+            self.asked += 1
+            return [self.buffer.ptr]
+
+        def read_calibration_cache(self):
+            return answer
+
+        def write_calibration_cache(self, cache):
+            self.written = bytes(cache)
+
+    return Mine()
+
+
+def test_the_legacy_calibrator_builds_an_engine_and_its_cache_is_taken_with_its_numbers(old_machine, tmp_path):
+    path, histograms = tmp_path / "c.cache", tmp_path / "h.bin"
+    options = {"algorithm": "legacy", "quantile": 0.999, "regression_cutoff": 0.5}
+    with calibrator(cache=path, histogram_cache=histograms, **options) as made:
+        engine = build(LENET, calibrator=made)
+    assert engine.cache.legacy == (0.999, 0.5)
+    assert engine.cache.header.startswith("0 3fe0000000000000 ")
+    assert histograms.read_bytes() == b"histograms of all tensors"
+    assert path.read_bytes() == engine.cache.to_bytes()
+    # The numbers are the file's where none are given: TensorRT takes it with no others.
+    assert build(LENET, cache=path, profiles=FOUR).provenance["scales"]["batches"] == 0
+    with pytest.raises(CacheFormatError, match=r"quantile 0.999 and regression cutoff 0.5 and is to be read with"):
+        calibrator(cache=path, algorithm="legacy", quantile=0.5)
+    with calibrator(cache=path, algorithm="legacy", quantile=0.5, stale="recalibrate") as made:
+        assert build(LENET, calibrator=made).cache.legacy == (0.5, 1.0)
+    assert CalibrationCache.read(path).legacy == (0.5, 1.0)
+
+
+@pytest.mark.parametrize("level", [None, 0, 5])
+def test_how_long_tensorrt_looks_for_fast_kernels(machine, level):
+    build(LENET, int8=False, profiles=FOUR, level=level)
+    assert machine.built[-1]["level"] == level
+
+
+@pytest.mark.parametrize("level", [-1, 6, 1.5, True, "fast"])
+def test_a_level_that_is_none(machine, level):
+    with pytest.raises(UsageError, match="from 0"):
+        build(LENET, int8=False, profiles=FOUR, level=level)
+
+
 def test_a_users_own_calibrator_is_taken(machine):
     import tensorrt as trt
 

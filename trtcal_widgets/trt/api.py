@@ -125,6 +125,7 @@ USES: tuple[Use, ...] = (
     Use("IBuilderConfig", "set_calibration_profile", "method", ("profile",), _IMPLICIT),
     Use("IBuilderConfig", "set_quantization_flag", "method", ("flag",), _IMPLICIT),
     *_properties("IBuilderConfig", "", "DLA_core", "default_device_type", "profiling_verbosity"),
+    *_properties("IBuilderConfig", "", "builder_optimization_level"),
     *_properties("IBuilderConfig", _IMPLICIT, "int8_calibrator"),
     *_properties("IBuilderConfig", "progress_monitor", "progress_monitor"),
     Use("IOptimizationProfile", "set_shape", "method", ("input", "min", "opt", "max")),

@@ -24,6 +24,7 @@ from trtcal_widgets.trt.calibration.feed import DataFeed
 from trtcal_widgets.trt.calibration.scales import Scales, ScalesUsed, attach, batch_shapes
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
 from trtcal_widgets.trt.engine import FORMAT, Engine
+from trtcal_widgets.trt.log import out_of_memory
 from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs, parse
 from trtcal_widgets.trt.options import Settings, apply_plan, configure
 from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_profiles, set_calibration_profile
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.log import LogBook
     from trtcal_widgets.trt.options import PlanLike
     from trtcal_widgets.trt.versions import Features
-
-_OUT_OF_MEMORY = ("out of memory", "outofmemory", "insufficient memory", "cudaerrormemoryallocation")
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class Build:
     def _refused(self, used: ScalesUsed, free: MemInfo | None) -> EngineError | OutOfDeviceMemoryError:
         reason = self.book.last_errors()
         name = self.request.graph.name
-        if not any(word in reason.lower() for word in _OUT_OF_MEMORY):
+        if not out_of_memory(reason):
             return EngineError(f"TensorRT {self.has.version} did not build {name}: {reason}")
         size = used.facts.get("batch_size")
         return OutOfDeviceMemoryError(

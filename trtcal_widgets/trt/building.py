@@ -43,6 +43,7 @@ def build(
     gpu_fallback: bool = True,
     strongly_typed: bool | None = None,
     workspace: int | None = None,
+    level: int | None = None,
     debug: bool | Sequence[str] = False,
     stale: Stale = "error",
     constraints: str = "obey",
@@ -80,6 +81,9 @@ def build(
         Whether the types come from the model alone; None: if it has Q/DQ, TensorRT can, and nothing speaks against.
     workspace
         Bytes of scratch memory that layers may use.
+    level
+        How long TensorRT looks for fast kernels: from 0 (built in seconds instead of minutes, runs slower) to 5; None:
+        its own choice, 3.
     debug
         Inner tensors that :func:`compare` can look at: True for all that no fusion swallows, or names. Where
         TensorRT has no debug tensors (8.6), names become outputs, which prevents fusions across them.
@@ -132,7 +136,7 @@ def build(
     settings = resolve(
         has, graph, int8=int8, fp16=fp16, tf32=tf32, scales_from=scales.given, plan=plan,
         strongly_typed=strongly_typed, obey=constraints == "obey", before_fusion=before_fusion, dla=dla,
-        gpu_fallback=gpu_fallback, workspace=workspace,
+        gpu_fallback=gpu_fallback, workspace=workspace, level=level,
     )  # fmt: skip
     request = Request(path, graph, settings, scales, plan, profiles, _debug(debug, has))
     with capture(trt, log, verbose=verbose) as (logger, book):

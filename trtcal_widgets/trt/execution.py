@@ -18,7 +18,7 @@ from trtcal_widgets.gpu.stage import ALIGNMENT, Staging, with_advice
 from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
-from trtcal_widgets.trt.log import capture
+from trtcal_widgets.trt.log import capture, out_of_memory
 from trtcal_widgets.trt.network import start_failed
 from trtcal_widgets.trt.versions import load_tensorrt
 
@@ -102,7 +102,7 @@ class Execution:
             cuda_engine = deserialize(trt, runtime, self.engine, self.book, self.memory.device)
             context = cuda_engine.create_execution_context()
         if context is None:
-            raise self._failed("create an execution context: is the GPU's memory full?")
+            raise self._no_context()
         self._read_signature(cuda_engine)
         self.context, self._cuda_engine, self._runtime = context, cuda_engine, runtime
         self._staging = Staging(self.memory)
@@ -129,6 +129,20 @@ class Execution:
         self.outputs = tuple(name for name in names if not is_input[name])
         self.inputs = facts_of_inputs(
             "the engine", {n: (dtypes[n], tuple(cuda_engine.get_tensor_shape(n))) for n in names if is_input[n]}
+        )
+
+    def _no_context(self) -> EngineError | OutOfDeviceMemoryError:
+        """Return why there is no execution context: mostly because its memory cannot be had."""
+        if not out_of_memory(self.book.last_errors()):
+            return self._failed("create an execution context")
+        info = self.memory.mem_info()
+        return OutOfDeviceMemoryError(
+            f"out of device memory while TensorRT made room to run the engine; {info.free >> 20:,} MiB of "
+            f"{info.total >> 20:,} are free. Free what other programs and notebooks hold there (nvidia-smi lists "
+            f"them), or build the engine for smaller batches. TensorRT says: {self.book.last_errors()}",
+            requested=0,
+            free=info.free,
+            total=info.total,
         )
 
     def _failed(self, what: str) -> EngineError:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _KEPT = 20_000
 """Lines that a book keeps; older ones are dropped. A verbose build writes more."""
 
+_OUT_OF_MEMORY = ("out of memory", "outofmemory", "insufficient memory", "cudaerrormemoryallocation")
+
 _SERIOUS = ("error", "internal error")
 
 
@@ -81,6 +83,11 @@ class LogBook:
         chosen = [line.text.strip() for line in self._lines if line.severity in _SERIOUS]
         chosen = chosen or [line.text.strip() for line in self._lines if line.severity == "warning"]
         return " | ".join(chosen[-limit:]) or "TensorRT logged no reason"
+
+
+def out_of_memory(text: str) -> bool:
+    """Whether TensorRT's words are about memory that it could not have."""
+    return any(word in text.lower() for word in _OUT_OF_MEMORY)
 
 
 _lock = threading.Lock()

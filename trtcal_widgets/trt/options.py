@@ -40,6 +40,8 @@ class Settings:
         DLA core, and whether layers that DLA cannot run go to the GPU.
     workspace
         Bytes that layers may use as scratch memory; None: TensorRT's choice.
+    level
+        How long TensorRT looks for fast kernels, from 0 to 5; None: its own choice, 3.
     """
 
     int8: bool = True
@@ -51,6 +53,7 @@ class Settings:
     dla: int | None = None
     gpu_fallback: bool = True
     workspace: int | None = None
+    level: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain values."""
@@ -77,6 +80,7 @@ def resolve(
     dla: int | None,
     gpu_fallback: bool,
     workspace: int | None,
+    level: int | None,
 ) -> Settings:
     """Check what is asked for, and fill in what was left open.
 
@@ -88,7 +92,7 @@ def resolve(
         The model.
     scales_from
         ``"calibrator"``, ``"cache"``, ``"session"``, ``"amax"``, or empty where no scales were given.
-    int8, fp16, tf32, plan, strongly_typed, obey, before_fusion, dla, gpu_fallback, workspace
+    int8, fp16, tf32, plan, strongly_typed, obey, before_fusion, dla, gpu_fallback, workspace, level
         As for :func:`trtcal_widgets.trt.build`.
 
     Raises
@@ -96,7 +100,7 @@ def resolve(
     UsageError
         If it cannot be done, or cannot be meant; says what to do instead.
     """
-    _check_numbers(dla, workspace)
+    _check_numbers(dla, workspace, level)
     qdq = has_qdq(graph)
     if not has.calibrators:
         _refuse_implicit(has, graph, scales_from, plan, fp16=fp16)
@@ -113,14 +117,24 @@ def resolve(
         raise UsageError(_no_scales(has, graph))
     strong = _strongly_typed(has, graph, asked=strongly_typed, weak=_weak_reason(fp16, scales_from, plan), qdq=qdq)
     half = fp16 or (plan is not None and bool(plan.keep) and plan.precision == "fp16")
-    return Settings(int8, half, tf32, strong, obey, before_fusion, dla, gpu_fallback, workspace)
+    return Settings(int8, half, tf32, strong, obey, before_fusion, dla, gpu_fallback, workspace, level)
 
 
-def _check_numbers(dla: int | None, workspace: int | None) -> None:
+def _check_numbers(dla: int | None, workspace: int | None, level: int | None) -> None:
+    check_level(level)
     if dla is not None and (isinstance(dla, bool) or not isinstance(dla, int) or dla < 0):
         raise UsageError(f"dla must be the number of a DLA core (0, 1, …) or None, not {dla!r}")
     if workspace is not None and (isinstance(workspace, bool) or not isinstance(workspace, int) or workspace <= 0):
         raise UsageError(f"workspace must be a number of bytes, such as 4 << 30 for 4 GiB, not {workspace!r}")
+
+
+def check_level(level: int | None) -> None:
+    """Refuse an optimisation level that TensorRT does not have."""
+    if level is not None and (isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= 5):
+        raise UsageError(
+            f"level must be a whole number from 0 (built in seconds) to 5 (looks longest for fast kernels), or None, "
+            f"not {level!r}"
+        )
 
 
 def _refuse_implicit(has: Features, graph: ModelGraph, scales_from: str, plan: PlanLike | None, *, fp16: bool) -> None:
@@ -189,6 +203,8 @@ def configure(trt: Any, builder: Any, config: Any, settings: Settings) -> None:
         config.set_quantization_flag(trt.QuantizationFlag.CALIBRATE_BEFORE_FUSION)
     if settings.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace)
+    if settings.level is not None:
+        config.builder_optimization_level = settings.level
     if settings.dla is not None:
         _use_dla(trt, builder, config, settings.dla)
         if settings.gpu_fallback:

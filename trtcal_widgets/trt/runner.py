@@ -18,7 +18,7 @@ from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.builder import Request
 from trtcal_widgets.trt.building import build_network
 from trtcal_widgets.trt.execution import Execution
-from trtcal_widgets.trt.options import Settings, has_qdq
+from trtcal_widgets.trt.options import Settings, check_level, has_qdq
 from trtcal_widgets.trt.versions import features, load_tensorrt
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ class TensorRTRunner:
         Device memory to work in; opened and closed here unless given.
     workspace
         Bytes of scratch memory that layers may use.
+    level
+        As for :func:`~trtcal_widgets.trt.build`. Unless told otherwise 0: each batch is run once or twice, so that an
+        engine that is there in seconds is better than a faster one.
     log
         Called with TensorRT's log lines.
 
@@ -69,6 +72,7 @@ class TensorRTRunner:
         *,
         memory: DeviceMemory | None = None,
         workspace: int | None = None,
+        level: int | None = 0,
         log: Callable[[LogLine], object] | None = None,
     ) -> None:
         self._given_memory = checked_memory(memory)
@@ -80,7 +84,8 @@ class TensorRTRunner:
                 f"{self.graph.name} has QuantizeLinear nodes: calibrate the FP32 model that it was made from"
             )
         self._memory: DeviceMemory | None = None
-        self._workspace = workspace
+        check_level(level)
+        self._workspace, self._level = workspace, level
         self._log = log
         self._execution: Execution | None = None
         self._ranges: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
@@ -177,7 +182,13 @@ class TensorRTRunner:
             for name, (low, high) in self._ranges.items()
             if any(self._is_open(name, axis) for axis in range(len(low)))
         }
-        settings = Settings(int8=False, tf32=False, strongly_typed=not self._has.calibrators, workspace=self._workspace)
+        settings = Settings(
+            int8=False,
+            tf32=False,
+            strongly_typed=not self._has.calibrators,
+            workspace=self._workspace,
+            level=self._level,
+        )
         request = Request(
             Path(self._model.path), self.graph, settings, profiles=open_inputs or None, outputs=self._activations()
         )

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of, one_of, to_path
 from trtcal_widgets.data.plan import BatchPlan, KeptBatches
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import CacheFormatError, UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
-from trtcal_widgets.trt.calibration.caches import check_algorithm
+from trtcal_widgets.formats.fit import FOUR_DIGITS_BELOW
+from trtcal_widgets.formats.header import parse_version
+from trtcal_widgets.trt.calibration.caches import CacheReport, check_algorithm, check_cache
 from trtcal_widgets.trt.calibration.feed import CacheFile, DataFeed, Stale, check_legacy
 from trtcal_widgets.trt.calibration.guard import Guard, guarded
 from trtcal_widgets.trt.versions import features, load_tensorrt, no_calibrators
@@ -77,7 +79,7 @@ def make_calibrator(
         What the network takes, so that dtypes and shapes are checked: the ``INetworkDefinition`` (best: the cache is
         then compared with the model too), a :class:`ModelGraph`, or ``{name: (dtype, shape)}``.
     quantile, regression_cutoff
-        For ``"legacy"``; 1 and 1 unless given.
+        For ``"legacy"``; those of the cache, where there is one, else 1 and 1.
     histogram_cache
         For ``"legacy"``: file that TensorRT's histograms are written to. It cannot be read back: see
         :meth:`~trtcal_widgets.trt.calibration.guard.LegacyGuard.read_histogram_cache`.
@@ -111,13 +113,12 @@ def make_calibrator(
     if on_batch is not None and not callable(on_batch):
         raise UsageError(f"on_batch must be a function of (index, batch), not {kind_of(on_batch)}")
     path, given = _cache_of(cache, source)
-    file = CacheFile(path, given, algorithm=algorithm, version=has.version, stale=_stale(stale, source))
+    file = CacheFile(path, given, algorithm=algorithm, version=has.version, stale=_stale(stale, source), legacy=legacy)
     feed = DataFeed(
         _plan(source, batch_size),
         file,
         on_batch=on_batch,
         memory=memory,
-        legacy=legacy,
         histogram_path=None if histogram_cache is None else _to_write(histogram_cache, "the histogram cache"),
     )
     calibrator = guarded(trt, getattr(trt, _CLASSES[algorithm]), feed)
@@ -148,16 +149,17 @@ def guard_calibrator(trt: Any, calibrator: Any) -> Any:
         )
     own = [getattr(trt, name) for name in (*_CLASSES.values(), "IInt8Calibrator")]
     base = next(cls for cls in type(calibrator).__mro__ if cls in own)
-    return guarded(trt, base, UserWork(calibrator))
+    short = {name: short for short, name in _CLASSES.items()}.get(base.__name__, "")
+    return guarded(trt, base, UserWork(calibrator, short, has.version))
 
 
 class UserWork:
     """Work of a calibrator that the user wrote: its own methods, with the guard between them and TensorRT."""
 
-    report = None
-
-    def __init__(self, calibrator: Any) -> None:
+    def __init__(self, calibrator: Any, algorithm: str, version: str) -> None:
         self.calibrator = calibrator
+        self.report: CacheReport | None = None
+        self._algorithm, self._version = algorithm, version
 
     def batch_size(self) -> int:
         """Ask the user's calibrator."""
@@ -168,8 +170,19 @@ class UserWork:
         return self.calibrator.get_batch(names)
 
     def read_cache(self) -> object:
-        """Ask the user's calibrator."""
-        return self.calibrator.read_calibration_cache()
+        """Ask the user's calibrator. What TensorRT would ignore is kept from it: it would not write the new cache."""
+        answer = self.calibrator.read_calibration_cache()
+        if not isinstance(answer, bytes | bytearray | memoryview) or not bytes(answer) or not self._algorithm:
+            return answer
+        if parse_version(self._version)[0] >= FOUR_DIGITS_BELOW:
+            return answer  # what later releases ignore is not known
+        try:
+            cache = CalibrationCache.from_bytes(bytes(answer), source="the calibrator's cache")
+        except CacheFormatError as error:
+            self.report = CacheReport("the calibrator's cache", str(error))
+            return None
+        self.report = check_cache(cache, version=self._version, algorithm=self._algorithm)
+        return answer if self.report.fits else None
 
     def write_cache(self, data: bytes) -> None:
         """Hand the cache to the user's calibrator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -35,16 +36,25 @@ class CacheFile:
 
     ``path``: the file, or None for a calibrator that keeps no cache. ``given``: a cache that is in memory already; it
     is used instead of a file and none is written. ``version``: TensorRT's version, as it calls itself. ``stale``: what
-    becomes of a cache that does not fit.
+    becomes of a cache that does not fit. ``legacy``: quantile and regression cutoff that were asked for; None: those of
+    the file, or 1 and 1. TensorRT 8.6.0 takes a legacy cache only with the numbers that are in it (run).
     """
 
     def __init__(
-        self, path: Path | None, given: CalibrationCache | None, *, algorithm: str, version: str, stale: Stale
+        self,
+        path: Path | None,
+        given: CalibrationCache | None,
+        *,
+        algorithm: str,
+        version: str,
+        stale: Stale,
+        legacy: tuple[float, float] | None = None,
     ) -> None:
         self.path = path
         self.algorithm = algorithm
         self.version = version
         self.stale = stale
+        self.legacy = legacy
         self.names = NetworkNames((), ())
         self.report: CacheReport | None = None
         self._given = given
@@ -67,6 +77,10 @@ class CacheFile:
             also_known=self.names.others,
             constants=self.names.constants,
         )
+        if self.legacy and cache.legacy and cache.legacy != self.legacy:
+            numbers = "quantile {} and regression cutoff {}".format
+            header = f"it was made with {numbers(*cache.legacy)} and is to be read with {numbers(*self.legacy)}"
+            self.report = replace(self.report, header=header)
         if not self.report.fits:
             if self.stale == "error":
                 raise CacheFormatError(
@@ -75,6 +89,9 @@ class CacheFile:
                 )
             if self.stale == "recalibrate":
                 return None
+            if self.algorithm == "legacy":
+                quantile, cutoff = self.legacy or cache.legacy or (1.0, 1.0)
+                return CalibrationCache.build_legacy(cache.scales, quantile=quantile, regression_cutoff=cutoff)
             version = ".".join(self.version.split(".")[:3])
             cache = cache.with_header(algorithm=ALGORITHMS[self.algorithm], version=version)
         return cache
@@ -112,7 +129,6 @@ class DataFeed:
         *,
         on_batch: Callable[[int, Batch], object] | None = None,
         memory: DeviceMemory | None = None,
-        legacy: tuple[float, float] = (1.0, 1.0),
         histogram_path: Path | None = None,
     ) -> None:
         self.plan = plan
@@ -124,7 +140,7 @@ class DataFeed:
         self._own_memory = self._memory is None
         self._staging: Staging | None = None
         self._shapes: dict[str, tuple[tuple[int, ...], str]] = {}
-        self._legacy = legacy
+        self._legacy = cache.legacy or (1.0, 1.0)
         self._histogram_path = histogram_path
 
     def know(self, network: Any) -> None:
@@ -220,6 +236,7 @@ class DataFeed:
         """Return the cache for TensorRT, if there is one that fits. A new build begins: start at the first batch."""
         self.served = 0
         cache = self.cache.judge()
+        self._legacy = self.cache.legacy or (cache and cache.legacy) or (1.0, 1.0)
         return None if cache is None else cache.to_bytes()
 
     def write_cache(self, data: bytes) -> None:
@@ -249,11 +266,13 @@ class DataFeed:
             self._memory = None
 
 
-def check_legacy(quantile: float | None, regression_cutoff: float | None, algorithm: str) -> tuple[float, float]:
-    """Return both numbers of the legacy calibrator, checked; 1 and 1 (which is minmax) where they are not given.
+def check_legacy(quantile: float | None, regression_cutoff: float | None, algorithm: str) -> tuple[float, float] | None:
+    """Return both numbers of the legacy calibrator, checked, 1 where one is not given; None where neither is.
 
     Raises UsageError if one is not in [0, 1], or the algorithm is not ``"legacy"``.
     """
+    if quantile is None and regression_cutoff is None:
+        return None
     given = {"quantile": quantile, "regression_cutoff": regression_cutoff}
     for name, value in given.items():
         if value is None:
