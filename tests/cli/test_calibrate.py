@@ -235,6 +235,18 @@ def test_the_methods_in_the_help_are_those_there_are(trtcal):
         assert name in text
 
 
+def test_legacy_is_written_as_tensorrt_8_writes_it(trtcal, here):
+    argv = (MODEL, IMAGES, "-o", "x.cache", "--batch-size", "50", "--batches", "2", "--method", "legacy:0.999,0.5")
+    done = trtcal("calibrate", *argv, "--trt-version", "8.6.1")
+    assert done.code == 0, done.err
+    cache = CalibrationCache.read("x.cache")
+    assert cache.header == "0 3fe0000000000000 3feff7ced916872b"
+    assert cache.legacy == (0.999, 0.5)
+    refused = trtcal("calibrate", *argv[:-1], "legacy:0.999,2")
+    assert refused.code != 0
+    assert "the regression cutoff of legacy is from 0 to 1, not 2" in refused.err
+
+
 def test_plain_lines_where_there_is_no_terminal(shell, tmp_path):
     done = shell("calibrate", MODEL, IMAGES, "-o", tmp_path / "x.cache", "--batch-size", "5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,9 @@ import pytest
 from tests.core import oracles
 from tests.support.shared import shared_path
 from trtcal_widgets.core import calibrate_array
+from trtcal_widgets.core.thresholds import Method, threshold, threshold_curve
 from trtcal_widgets.formats.cache import CalibrationCache
+from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +37,50 @@ def data_of(datasets, seed):
         yield f"out{k}", [np.maximum(batch, 0) for batch in batches]
 
 
+@pytest.fixture(scope="module")
+def histograms(datasets):
+    return {
+        (seed, row): calibrate_array(batches, "minmax").histogram
+        for seed in (1, 2)
+        for row, batches in data_of(datasets, seed)
+    }
+
+
+PAIRS = ((1, 1), (0.9999, 1), (0.99, 1), (0.5, 1), (0.99, 0.5), (0.99, 0.1))
+
+
 @pytest.mark.parametrize(
     ("name", "seed", "method", "n_rows"),
-    [("entropy2_1", 1, "entropy", 400), ("entropy2_2", 2, "entropy", 640), ("minmax_2", 2, "minmax", 640)],
+    [
+        ("entropy2_1", 1, "entropy", 400),
+        ("entropy2_2", 2, "entropy", 640),
+        ("minmax_2", 2, "minmax", 640),
+        *((f"legacy_2_{q:.10g}{'.0' * (q == 1)}_{c}{'.0' * (c == 1)}", 2, f"legacy:{q},{c}", 640) for q, c in PAIRS),
+    ],
 )
-def test_every_row_is_tensorrts_bit_for_bit(datasets, name, seed, method, n_rows):
+def test_every_row_is_tensorrts_bit_for_bit(histograms, name, seed, method, n_rows):
     expected = rows_of(name)
-    got = {row: calibrate_array(batches, method).hex for row, batches in data_of(datasets, seed)}
+    got = {
+        row: scale_to_hex(float(scale_of_amax(threshold(histogram, method))))
+        for (s, row), histogram in histograms.items()
+        if s == seed
+    }
     assert len(got) == n_rows
     assert set(got) == set(expected)
     assert [row for row in got if got[row] != expected[row]] == []
+
+
+@pytest.mark.parametrize(("quantile", "cutoff"), PAIRS)
+def test_the_legacy_curve_picks_what_the_threshold_is(histograms, quantile, cutoff):
+    method = Method("legacy", quantile, cutoff)
+    by_line = 0
+    for k, histogram in enumerate(histograms.values()):
+        if k % 7 == 0:
+            curve = threshold_curve(histogram, method)
+            assert curve.amax == threshold(histogram, method)
+            assert np.abs(curve.candidates - curve.amax).min() == abs(curve.candidates[curve.pick - 128] - curve.amax)
+            by_line += "line" in curve.objective_label
+    assert (by_line > 0) == (cutoff < 1)
 
 
 def test_a_tie_of_the_exact_divergence_is_broken_by_the_plain_sum(datasets):

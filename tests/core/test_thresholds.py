@@ -16,7 +16,10 @@ from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.core.thresholds import FIRST_CANDIDATE, METHODS, Method, threshold, threshold_curve
 from trtcal_widgets.errors import UsageError
 
-ALL = ["entropy", "minmax", "percentile:99.99", "percentile:50", "percentile:100", "mse", "legacy:0.999", "legacy:1"]
+ALL = [
+    *("entropy", "minmax", "percentile:99.99", "percentile:50", "percentile:100", "mse"),
+    *("legacy:0.999", "legacy:1", "legacy:0.99,0.2"),
+]
 CANDIDATES = np.arange(FIRST_CANDIDATE, N_BINS + 1)
 
 
@@ -53,14 +56,16 @@ def test_what_holds_for_any_values(x, base, method):
     curve = threshold_curve(histogram, method)
     assert threshold(histogram, method) == curve.amax
     assert curve.amax == float(np.float32(curve.amax))
-    assert 0.0 <= curve.amax <= float(np.float32(2048.5) * np.float32(histogram.bin_width))
+    # A line through the tail may end at twice the range.
+    longest = 4096.0 if method == "legacy:0.99,0.2" else 2048.5
+    assert 0.0 <= curve.amax <= float(np.float32(longest) * np.float32(histogram.bin_width))
     assert FIRST_CANDIDATE <= curve.pick <= N_BINS
     assert curve.objective.shape == curve.candidates.shape == (1921,)
     assert not np.isnan(curve.objective).any()
     assert not curve.objective.flags.writeable
     assert (curve.objective >= 0.0).all()
-    if not method.startswith("entropy"):
-        # Only entropy's candidates may lie beyond the data: half a bin, or the empty part of a grown range.
+    if not method.startswith(("entropy", "legacy")):
+        # Only TensorRT's own may lie beyond the data: by up to a bin, or in the empty part of a grown range.
         assert curve.amax <= histogram.amax
 
 
@@ -120,7 +125,6 @@ def test_a_percentile_is_numpys_within_a_bin(name, percent):
     low, high = (np.quantile(x, percent / 100, method=m) for m in ("inverted_cdf", "higher"))
     amax = threshold(histogram, f"percentile:{percent}")
     assert low - histogram.bin_width <= amax <= high + histogram.bin_width
-    assert threshold(histogram, Method("legacy", percent / 100)) == amax
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -143,6 +147,62 @@ def test_the_clipped_share_of_minmax_is_numpys_within_the_candidates_bin():
 def test_the_percentile_objective_is_smallest_at_its_pick():
     curve = threshold_curve(histogram_of("gaussian"), "percentile:99")
     assert abs(int(np.argmin(curve.objective)) + FIRST_CANDIDATE - curve.pick) <= 1
+
+
+# --- legacy, beside what TensorRT wrote (test_tensorrt86.py) ---------------------------------------------------------
+
+
+def of_counts(counts, **more):
+    full = np.zeros(N_BINS, np.int64)
+    for index, count in counts.items():
+        full[index] = count
+    return Histogram(base=2048.0, doublings=0, counts=full, maximum=float(max(counts)), **more)
+
+
+def test_legacy_takes_the_upper_edge_of_the_bin_in_which_the_share_exceeds_the_quantile():
+    histogram = of_counts({3: 50, 700: 25, 900: 25})
+    got = {q: threshold(histogram, f"legacy:{q}") for q in (0.25, 0.49, 0.5, 0.74, 0.75, 0.99, 1)}
+    # At 0.5 and 0.75 exactly the share is reached and not exceeded; nothing exceeds 1, so all of the range is kept.
+    assert got == {0.25: 4.0, 0.49: 4.0, 0.5: 701.0, 0.74: 701.0, 0.75: 901.0, 0.99: 901.0, 1: 2048.0}
+
+
+def test_nan_counts_as_0_for_the_legacy_quantile():
+    histogram = of_counts({3: 50, 700: 25, 900: 25}, nans=300)
+    assert threshold(histogram, "legacy:0.7") == 1.0
+    assert threshold(histogram, "legacy:0.9") == 701.0
+
+
+def exponential(last, scale=12.0):
+    return {i: int(100_000 * 2.0 ** (-i / scale)) for i in range(1, last)}
+
+
+def test_the_line_through_the_tail_is_numpys_least_squares():
+    counts = exponential(150)
+    y = np.log([c + 1.0 for c in counts.values()]) - 0.694
+    kept = y >= 0.25 * y[0]
+    slope, intercept = np.polyfit(np.array(list(counts))[kept] + 0.5, y[kept], 1)
+    curve = threshold_curve(of_counts(counts), "legacy:0.5,0.25")
+    assert curve.amax == pytest.approx(-intercept / slope, rel=1e-6)
+    assert curve.objective_label == "distance of the tail's line from 0"
+    assert threshold(of_counts(counts | {0: 10**9}), "legacy:0.5,0.25") == curve.amax  # bin 0 is no point
+
+
+@pytest.mark.parametrize(
+    ("counts", "cutoff", "by_line"),
+    [
+        ({5: 100, 9: 30}, 0.5, True),
+        ({5: 100, 9: 30}, 0.95, False),  # one point
+        ({5: 1, 9: 1}, 0.1, False),  # ln 2 is below 0.694
+        ({5: 100, 9: 100}, 1.0, False),  # a level line
+        ({5: 100, 100: 99}, 0.1, False),  # it ends beyond twice the last bin
+        ({5: 100, 9: 50, 1500: 1}, 0.5, True),
+    ],
+)
+def test_where_there_is_no_line_the_quantile_decides(counts, cutoff, by_line):
+    curve = threshold_curve(of_counts(counts), Method("legacy", 0.5, cutoff))
+    assert ("line" in curve.objective_label) == by_line
+    if not by_line:
+        assert curve.amax == threshold(of_counts(counts), "legacy:0.5")
 
 
 # --- mse ------------------------------------------------------------------------------------------------------------
@@ -196,6 +256,7 @@ def test_the_objective_of_mse_is_the_noise_model():
         ("percentile:1e-3", "percentile", 0.001),
         ("percentile:100", "percentile", 100.0),
         ("legacy", "legacy", 0.9999),
+        ("legacy:0.5,1", "legacy", 0.5),
         ("legacy:1", "legacy", 1.0),
         ("mse", "mse", None),
     ],
@@ -209,7 +270,8 @@ def test_parsing(text, kind, parameter):
 
 @given(st.sampled_from(["percentile", "legacy"]), st.floats(0, 1, exclude_min=True))
 def test_the_text_of_a_method_reads_back_the_same(kind, share):
-    method = Method(kind, share * (100.0 if kind == "percentile" else 1.0) or 1.0)
+    cutoff = None if kind == "percentile" else 1.0 - share / 3
+    method = Method(kind, share * (100.0 if kind == "percentile" else 1.0) or 1.0, cutoff)
     assert Method.parse(str(method)) == method
     assert Method.parse(str(Method.parse(kind))) == Method(kind)
 
@@ -218,6 +280,9 @@ def test_labels_keep_the_digits():
     assert Method.parse("percentile:99.99999").label == "p99.99999"
     assert Method.parse("percentile:100").label == "p100"
     assert Method.parse("legacy:0.5").label == "legacy:0.5"
+    assert Method.parse("Legacy:0.5, 0.25").label == "legacy:0.5,0.25"
+    assert str(Method.parse("legacy:.5,1")) == "legacy:0.5"
+    assert str(Method.parse("legacy:0.5,0")) == "legacy:0.5,0"
     assert Method.parse("entropy").label == "entropy"
 
 
@@ -236,6 +301,13 @@ def test_labels_keep_the_digits():
         ("percentile:nan", "greater than 0"),
         ("percentile:inf", "at most 100"),
         ("legacy:1.5", "at most 1"),
+        ("legacy:0.9,1.5", "the regression cutoff of legacy is from 0 to 1, not 1.5"),
+        ("legacy:0.9,nan", "from 0 to 1, not nan"),
+        ("legacy:0.9,-0.1", "from 0 to 1"),
+        ("legacy:0.9,", "'' is not a number"),
+        ("legacy:0.9,0.5,0.1", "'0.5,0.1' is not a number"),
+        ("legacy:,0.5", "'' is not a number"),
+        ("percentile:99,0.5", "'99,0.5' is not a number"),
         ("entropy:5", "'entropy' takes no parameter"),
         ("mse:0", "'mse' takes no parameter"),
     ],
@@ -254,6 +326,13 @@ def test_names_that_cannot_be_meant(text, message):
 def test_a_method_made_by_hand_is_checked_too(kind, parameter):
     with pytest.raises(UsageError):
         Method(kind, parameter)
+
+
+def test_a_cutoff_belongs_to_legacy_alone():
+    assert Method("legacy", 0.5, 0.25).legacy == (0.5, 0.25)
+    assert Method("entropy").legacy == Method("legacy", 1.0).legacy == (1.0, 1.0)
+    with pytest.raises(UsageError, match="'percentile' takes no cutoff"):
+        Method("percentile", 99.0, 0.5)
 
 
 def test_every_method_explains_itself():

@@ -73,7 +73,8 @@ def test_real_file_comes_out_the_same_when_built_anew(name):
     cache = read(name)
     finite = {row: scale for row, scale in cache.scales.items() if math.isfinite(scale)}
     if cache.legacy:
-        built = CalibrationCache.build_legacy(finite, quantile=cache.legacy[0], regression_cutoff=cache.legacy[1])
+        quantile, cutoff = cache.legacy
+        built = CalibrationCache.build_legacy(finite, quantile=quantile, regression_cutoff=cutoff, version="7.0.0")
     else:
         version = ".".join(map(str, cache.version))
         built = CalibrationCache.build(finite, algorithm=cache.algorithm, version=version)
@@ -95,6 +96,19 @@ def test_legacy_table():
     assert cache.legacy == (1.0, 0.999999)
     assert cache.amax["prob"] == 0.9999999962747097
     assert cache.oddities == ()
+
+
+@pytest.mark.parametrize("pair", ["1.0_1.0", "0.9999_1.0", "0.99_1.0", "0.5_1.0", "0.99_0.5", "0.99_0.1"])
+@pytest.mark.parametrize("version", ["8.6.1", "10.16.1"])
+def test_legacy_tables_of_tensorrt_8_come_out_the_same_when_built_anew(pair, version):
+    cache = read(f"data/trt86/histograms/legacy_2_{pair}.cache")
+    quantile, cutoff = cache.legacy
+    assert (quantile, cutoff) == tuple(map(float, pair.split("_")))
+    assert (cache.version, cache.algorithm) == (None, "LegacyCalibration")
+    assert {oddity.kind for oddity in cache.oddities} <= {"zero"}
+    built = CalibrationCache.build_legacy(cache.scales, quantile=quantile, regression_cutoff=cutoff, version=version)
+    assert built.to_bytes().rstrip(b"\n") == cache.to_bytes().rstrip(b"\n")
+    assert header_fits(built, "8.6.1", "LegacyCalibration").verdict == "reuse"
 
 
 def test_oddities_of_a_real_file():
@@ -408,6 +422,10 @@ def test_build_refuses_headers_that_no_tensorrt_has():
         CalibrationCache.build({})
     with pytest.raises(UsageError, match="quantile must be a number from 0 to 1"):
         CalibrationCache.build_legacy({"a": 1.0}, quantile=99.9, regression_cutoff=0)
+    with pytest.raises(UsageError, match="regression_cutoff must be a number from 0 to 1"):
+        CalibrationCache.build_legacy({"a": 1.0}, quantile=1, regression_cutoff=float("nan"))
+    with pytest.raises(UsageError, match="TensorRT 11"):
+        CalibrationCache.build_legacy({"a": 1.0}, quantile=1, regression_cutoff=1, version="11.0.0")
 
 
 def test_build():

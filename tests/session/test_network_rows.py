@@ -68,6 +68,30 @@ def test_pools_have_scales_of_their_own_after_fusion(lenet):
     assert found["pool1"] != found["conv1"]
 
 
+def test_legacy_writes_tensorrts_own_file(lenet):
+    wanted = shared_path("data", "trt86", "models", "lenet.legacy.cache").read_text("utf-8")
+    lenet.choose_all("legacy:1,1")
+    found = lenet.to_cache(version="8.6.1")
+    lenet.choose_all("entropy")
+    assert (found.header, found.legacy) == (wanted.splitlines()[0], (1.0, 1.0))
+    assert list(found.scales) == list(rows_of(wanted))
+    assert list(found.scales.values()) == pytest.approx(list(rows_of(wanted).values()), rel=SAME_CANDIDATE)
+
+
+def test_the_legacy_header_has_the_numbers_of_the_method(lenet):
+    lenet.choose_all("legacy:0.99,0.5")
+    caches = [lenet.to_cache(version=version) for version in ("8.6.1", "10.16.1", "7.2.3")]
+    other = lenet.to_cache("EntropyCalibration2", "8.6.1")
+    lenet.choose_all("entropy")
+    assert [cache.header for cache in caches] == [
+        *["0 3fe0000000000000 3fefae147ae147ae"] * 2,
+        "03fefae147ae147ae3fe0000000000000",
+    ]
+    assert {cache.legacy for cache in caches} == {(0.99, 0.5)}
+    assert other.header == "TRT-8601-EntropyCalibration2"
+    assert lenet.to_cache("LegacyCalibration", "8.6.1").legacy == (1.0, 1.0)
+
+
 def test_other_releases_keep_their_names(lenet):
     assert list(lenet.to_cache(version="10.16.1").scales) == list(lenet.calibrated)
     assert list(lenet.to_cache(version="7.2.3").scales) == list(lenet.calibrated)

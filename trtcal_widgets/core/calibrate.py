@@ -51,7 +51,8 @@ def calibrate_array(
     batches
         One array (a single batch), or an iterable of arrays: the batches in their order. Any shapes, real dtypes.
     method
-        ``"entropy"``, ``"minmax"``, ``"percentile:99.99"``, ``"mse"`` or ``"legacy:0.999"``.
+        ``"entropy"``, ``"minmax"``, ``"percentile:99.99"``, ``"mse"``, ``"legacy:0.999"`` or
+        ``"legacy:0.99,0.5"`` (with its regression cutoff).
     range_mode
         ``"tensorrt"``: the range starts at the largest value of the first batch and doubles, as TensorRT's does, so
         the result depends on the order and the size of the batches. ``"two-pass"``: the range is the largest value of

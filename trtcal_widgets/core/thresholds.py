@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.kernels import objectives as _objectives
+from trtcal_widgets.core.legacy import quantile_bin, tail_line
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.errors import UsageError
 
@@ -35,7 +36,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Method:
-    """A way to pick amax, with its parameter. :meth:`parse` reads ``"entropy"``, ``"percentile:99.99"``, ….
+    """A way to pick amax, with its parameters. :meth:`parse` reads ``"entropy"``, ``"percentile:99.99"``, ….
 
     Attributes
     ----------
@@ -44,20 +45,25 @@ class Method:
     parameter
         Percentile in percent, or the legacy calibrator's quantile (0 to 1); left out: the method's default. None for
         the others.
+    cutoff
+        The legacy calibrator's regression cutoff, 0 to 1; left out: 1, with which the quantile alone decides. None for
+        the others.
 
     Raises
     ------
     UsageError
-        If there is no such method or the parameter does not fit; the message lists what there is.
+        If there is no such method or a parameter does not fit; the message lists what there is.
     """
 
     kind: str
     parameter: float | None = None
+    cutoff: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in METHODS:
             raise UsageError(
-                f"no method {self.kind!r}; there are {', '.join(METHODS)} (percentile:99.9 sets its percentage)"
+                f"no method {self.kind!r}; there are {', '.join(METHODS)} (percentile:99.9 sets its percentage, "
+                "legacy:0.999,0.5 its quantile and regression cutoff)"
             )
         spec = METHODS[self.kind]
         if self.parameter is None:
@@ -68,30 +74,36 @@ class Method:
             raise UsageError(
                 f"the parameter of {self.kind} is greater than 0 and at most {spec.upper:g}, not {self.parameter:g}"
             )
+        if self.cutoff is None:
+            object.__setattr__(self, "cutoff", 1.0 if self.kind == "legacy" else None)
+        elif self.kind != "legacy":
+            raise UsageError(f"method {self.kind!r} takes no cutoff; legacy:0.99,0.5 has one")
+        elif not 0 <= self.cutoff <= 1:
+            raise UsageError(f"the regression cutoff of legacy is from 0 to 1, not {self.cutoff:g}")
 
     @classmethod
     def parse(cls, text: str | Method) -> Method:
-        """Read a method's name, with its parameter behind a colon where it takes one.
+        """Read a method's name, with its parameter behind a colon where it takes one: ``legacy:QUANTILE,CUTOFF`` two.
 
         Raises
         ------
         UsageError
-            If there is no such method or the parameter does not fit; the message lists what there is.
+            If there is no such method or a parameter does not fit; the message lists what there is.
         """
         if isinstance(text, Method):
             return text
         kind, colon, rest = str(text).strip().lower().partition(":")
         if not colon or kind not in METHODS:
             return cls(kind)
-        try:
-            value = float(rest)
-        except ValueError:
-            raise UsageError(f"{text!r}: {rest!r} is not a number") from None
-        return cls(kind, value)
+        values = [_number(word, text) for word in (rest.split(",", 1) if kind == "legacy" else [rest])]
+        return cls(kind, *values)
 
     def __str__(self) -> str:
-        """Return the text that :meth:`parse` reads: with all digits of the parameter."""
-        return self.kind if self.parameter is None else f"{self.kind}:{_digits(self.parameter)}"
+        """Return the text that :meth:`parse` reads: with all digits of the parameters, a cutoff of 1 left out."""
+        if self.parameter is None:
+            return self.kind
+        cutoff = "" if self.cutoff in (None, 1.0) else f",{_digits(self.cutoff or 0.0)}"
+        return f"{self.kind}:{_digits(self.parameter)}{cutoff}"
 
     @property
     def label(self) -> str:
@@ -104,6 +116,11 @@ class Method:
     def share(self) -> float:
         """The share of the values that a percentile or a legacy quantile keeps, 0 to 1; 1 for the others."""
         return (100.0 if self.parameter is None else self.parameter) / (1.0 if self.kind == "legacy" else 100.0)
+
+    @property
+    def legacy(self) -> tuple[float, float]:
+        """Quantile and regression cutoff, as a legacy table's header has them; 1 and 1 for other methods."""
+        return (self.share, 1.0 if self.cutoff is None else self.cutoff) if self.kind == "legacy" else (1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +141,8 @@ class ThresholdCurve:
         The chosen threshold: float32 as a Python float, in the tensor's unit.
     bin_width
         float32(R / 2048): ``amax(i) = float32(i + 0.5) * bin_width``.
+    objective_label
+        What the objective is, for an axis.
     """
 
     method: Method
@@ -131,6 +150,7 @@ class ThresholdCurve:
     pick: int
     amax: float
     bin_width: float
+    objective_label: str = ""
 
     @property
     def candidates(self) -> NDArray[np.float64]:
@@ -147,9 +167,11 @@ def threshold_curve(histogram: Histogram, method: str | Method = "entropy") -> T
         If there is no such method.
     """
     method = Method.parse(method)
-    objective, pick, amax = METHODS[method.kind].compute(histogram, method.share)
+    spec = METHODS[method.kind]
+    objective, pick, amax, label = spec.compute(histogram, method)
     objective.setflags(write=False)
-    return ThresholdCurve(method, objective, pick, float(np.float32(amax)), histogram.bin_width)
+    label = label or spec.objective_label
+    return ThresholdCurve(method, objective, pick, float(np.float32(amax)), histogram.bin_width, label)
 
 
 def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
@@ -163,9 +185,16 @@ def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
     method = Method.parse(method)
     if method.kind == "minmax":
         return float(np.float32(histogram.amax))
-    if method.kind in ("percentile", "legacy"):
+    if method.kind == "percentile":
         return float(np.float32(_quantile(histogram, method.share)))
     return threshold_curve(histogram, method).amax
+
+
+def _number(word: str, text: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise UsageError(f"{text!r}: {word!r} is not a number") from None
 
 
 def _digits(value: float) -> str:
@@ -189,11 +218,16 @@ def _nearest_index(amax: float, bin_width: float) -> int:
     return int(min(max(round(amax / bin_width - 0.5), FIRST_CANDIDATE), N_BINS))
 
 
-Computed = tuple["NDArray[np.float64]", int, float]
-"""Objective, pick, amax."""
+class _Computed(NamedTuple):
+    """What a method makes of a histogram; ``label`` where its objective is not the method's usual one."""
+
+    objective: NDArray[np.float64]
+    pick: int
+    amax: float
+    label: str = ""
 
 
-def _entropy(histogram: Histogram, _share: float) -> Computed:
+def _entropy(histogram: Histogram, _method: Method) -> _Computed:
     """TensorRT's EntropyCalibration and EntropyCalibration2: the last i with the smallest KL(P_i || Q_i).
 
     Bin 0 takes bin 1's count before the search, as NVIDIA's open pytorch-quantization does. Where no candidate has
@@ -209,7 +243,7 @@ def _entropy(histogram: Histogram, _share: float) -> Computed:
         exact = [_objectives.kl_divergence(counts, int(i)) for i in tied]
         smallest = min(exact)
         pick = max(int(i) for i, kl in zip(tied, exact, strict=True) if kl <= smallest)
-    return objective, pick, _amax_of_index(pick, histogram.bin_width) if histogram.amax else 0.0
+    return _Computed(objective, pick, _amax_of_index(pick, histogram.bin_width) if histogram.amax else 0.0)
 
 
 def _clipped_share(histogram: Histogram) -> NDArray[np.float64]:
@@ -220,10 +254,10 @@ def _clipped_share(histogram: Histogram) -> NDArray[np.float64]:
     return np.asarray((below[-1] - middle) / max(below[-1], 1.0), np.float64)
 
 
-def _minmax(histogram: Histogram, _share: float) -> Computed:
+def _minmax(histogram: Histogram, _method: Method) -> _Computed:
     """MinMaxCalibration: the largest |x|. The objective is the clipped share, which it keeps at 0."""
     amax = histogram.amax
-    return _clipped_share(histogram), _nearest_index(amax, histogram.bin_width), amax
+    return _Computed(_clipped_share(histogram), _nearest_index(amax, histogram.bin_width), amax)
 
 
 def _quantile(histogram: Histogram, share: float) -> float:
@@ -238,32 +272,54 @@ def _quantile(histogram: Histogram, share: float) -> float:
     return float(min((j + inside) * histogram.range / N_BINS, histogram.amax))
 
 
-def _percentile(histogram: Histogram, share: float) -> Computed:
-    """Keep the wanted share with the smallest amax. The objective is how far a candidate's share is off.
+def _percentile(histogram: Histogram, method: Method) -> _Computed:
+    """Keep the wanted share with the smallest amax. The objective is how far a candidate's share is off."""
+    amax = _quantile(histogram, method.share)
+    off = np.abs(_clipped_share(histogram) - (1.0 - method.share))
+    return _Computed(off, _nearest_index(amax, histogram.bin_width), amax)
 
-    Legacy calibration is the same with a quantile for a percentage; 1 gives MinMax's number, as a published table
-    shows. TensorRT's regression cutoff is carried in legacy tables but what it does is not published: it is not used.
+
+def _legacy(histogram: Histogram, method: Method) -> _Computed:
+    """LegacyCalibration: the end of the line through the tail, see :func:`tail_line`, or the upper edge of a bin.
+
+    That bin is the one in which the running share exceeds the quantile; NaN count as 0 there. The objective is how far
+    the line is from 0 at a candidate, or how far the candidate's share is off.
     """
-    amax = _quantile(histogram, share)
-    off = np.abs(_clipped_share(histogram) - (1.0 - share))
-    return off, _nearest_index(amax, histogram.bin_width), amax
+    quantile, cutoff = method.legacy
+    counts = histogram.counts.copy()
+    counts[0] += histogram.nans
+    line = tail_line(counts, cutoff) if histogram.amax else None
+    if line is None:
+        amax = _edge_of_bin(quantile_bin(counts, quantile), histogram.bin_width) if histogram.amax else 0.0
+        off = np.abs(_clipped_share(histogram) - (1.0 - quantile))
+        return _Computed(off, _nearest_index(amax, histogram.bin_width), amax)
+    amax = min(line.end * histogram.range / N_BINS, _FLOAT32_MAX)
+    centres = np.arange(FIRST_CANDIDATE, N_BINS + 1) + 0.5
+    height = np.asarray(np.abs(line.intercept + line.slope * centres), np.float64)
+    return _Computed(height, _nearest_index(amax, histogram.bin_width), amax, "distance of the tail's line from 0")
 
 
-def _mse(histogram: Histogram, _share: float) -> Computed:
+def _edge_of_bin(index: int, bin_width: float) -> float:
+    """Return the upper edge of a bin as TensorRT rounds it."""
+    with np.errstate(over="ignore"):
+        return min(float(np.float32(index + 1) * np.float32(bin_width)), _FLOAT32_MAX)
+
+
+def _mse(histogram: Histogram, _method: Method) -> _Computed:
     """Take the candidate with the least clipping plus rounding noise, see :class:`~trtcal_widgets.core.NoiseModel`."""
     noise = NoiseModel(histogram).noise(_candidates(histogram.bin_width))
     objective = noise[:, 1] + noise[:, 2]
     if histogram.n_finite == 0 or histogram.amax == 0.0:
-        return objective, N_BINS, histogram.amax
+        return _Computed(objective, N_BINS, histogram.amax)
     pick = int(np.argmin(objective)) + FIRST_CANDIDATE
-    return objective, pick, min(_amax_of_index(pick, histogram.bin_width), histogram.amax)
+    return _Computed(objective, pick, min(_amax_of_index(pick, histogram.bin_width), histogram.amax))
 
 
 @dataclass(frozen=True)
 class _Spec:
     """One row of :data:`METHODS`."""
 
-    compute: Callable[[Histogram, float], Computed]
+    compute: Callable[[Histogram, Method], _Computed]
     objective_label: str
     help: str
     default: float | None = None
@@ -282,9 +338,9 @@ METHODS: dict[str, _Spec] = {
     ),
     "mse": _Spec(_mse, "mean squared error", "least clipping plus rounding noise"),
     "legacy": _Spec(
-        _percentile,
+        _legacy,
         "distance from the wanted share",
-        "TensorRT's LegacyCalibration: a quantile of |x|",
+        "TensorRT's LegacyCalibration: a quantile of |x|, or where the tail's line ends (cutoff below 1)",
         0.9999,
         1.0,
     ),

@@ -129,6 +129,7 @@ class CalibrationCache:
         *,
         algorithm: str = "EntropyCalibration2",
         version: str | None = None,
+        legacy: tuple[float, float] | None = None,
     ) -> CalibrationCache:
         """Make a new cache, rows in the order of ``scales``.
 
@@ -141,6 +142,8 @@ class CalibrationCache:
         version
             The TensorRT version that will read it, such as ``"10.16.1"``; None: the installed one's (see
             :func:`~trtcal_widgets.formats.installed.default_version`).
+        legacy
+            For LegacyCalibration: quantile and regression cutoff, which its header names instead of the version.
 
         Raises
         ------
@@ -150,14 +153,33 @@ class CalibrationCache:
         UsageError
             For an unknown algorithm or version.
         """
-        return cls._build(header_text(algorithm, default_version() if version is None else version), scales)
+        version = default_version() if version is None else version
+        if algorithm == "LegacyCalibration" and legacy is not None:
+            return cls._build(legacy_header_text(*legacy, version), scales)
+        return cls._build(header_text(algorithm, version), scales)
 
     @classmethod
     def build_legacy(
-        cls, scales: Mapping[str, float], *, quantile: float, regression_cutoff: float
+        cls, scales: Mapping[str, float], *, quantile: float, regression_cutoff: float, version: str | None = None
     ) -> CalibrationCache:
-        """Make a table in the form that TensorRT wrote before its headers named the version."""
-        return cls._build(legacy_header_text(quantile, regression_cutoff), scales)
+        """Make a table as TensorRT's legacy calibrator writes it: its header has two numbers and no version.
+
+        Parameters
+        ----------
+        scales
+            As for :meth:`build`.
+        quantile, regression_cutoff
+            The calibrator's, 0 to 1.
+        version
+            The TensorRT version that will read it; None: as for :meth:`build`. Before 8 the form is the old table's.
+
+        Raises
+        ------
+        ExportError, UsageError
+            As :meth:`build`, and for a number that is not from 0 to 1.
+        """
+        numbers = quantile, regression_cutoff
+        return cls.build(scales, algorithm="LegacyCalibration", version=version, legacy=numbers)
 
     @classmethod
     def _build(cls, header: str, scales: Mapping[str, float]) -> CalibrationCache:

@@ -27,6 +27,8 @@ DEFAULT_VERSION = "10.16.1"
 _HEADER = re.compile(r"TRT-([^-\s:]*)-([^\s:]+)")
 _LEGACY = re.compile(r"0?([0-9a-fA-F]{16})([0-9a-fA-F]{16})")
 _LEGACY_8 = re.compile(r"0 ([0-9a-fA-F]{16}) ([0-9a-fA-F]{16})")
+_SPACED_FROM = (8, 0, 0)
+"""TensorRT version from which a legacy table's header has spaces: seen with 8.6.0, assumed from 8.0 on."""
 _VERSION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){1,3}")
 
 Version = tuple[int, int, int]
@@ -94,16 +96,21 @@ def header_text(algorithm: str, version: str | Version) -> str:
     return f"TRT-{number}-{algorithm}"
 
 
-def legacy_header_text(quantile: float, regression_cutoff: float) -> str:
+def legacy_header_text(quantile: float, regression_cutoff: float, version: str | Version) -> str:
     """First line of a legacy table: ``0``, then both numbers as doubles in big-endian hex.
 
-    Raises UsageError if a number is not in [0, 1].
+    As TensorRT 8.6.0 writes it (run): cutoff and quantile with spaces before them. For versions before 8 as the one old
+    table has it: quantile and cutoff run together.
+
+    Raises UsageError if a number is not in [0, 1], or for a version without calibrators.
     """
+    header_text("LegacyCalibration", version)
     for name, value in (("quantile", quantile), ("regression_cutoff", regression_cutoff)):
         if not 0 <= value <= 1:
             raise UsageError(f"{name} must be a number from 0 to 1, not {value!r}.")
     # + 0.0: a negative zero would be written with its sign
-    return "0" + struct.pack(">dd", quantile + 0.0, regression_cutoff + 0.0).hex()
+    first, second = (struct.pack(">d", value + 0.0).hex() for value in (quantile, regression_cutoff))
+    return f"0{first}{second}" if parse_version(version) < _SPACED_FROM else f"0 {second} {first}"
 
 
 def version_to_int(version: str | Version) -> int:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _AFTER_FUSION = frozenset({"EntropyCalibration", "LegacyCalibration"})
 """Algorithms whose caches lack the rows inside fused kernels, and whose pools have scales of their own."""
 
-_ALGORITHMS = {"entropy": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
+_ALGORITHMS = {"entropy": "EntropyCalibration2", "minmax": "MinMaxCalibration", "legacy": "LegacyCalibration"}
 
 
 def rows_to_write(graph: ModelGraph, rows: str | Iterable[str], check: Callable[[str], object]) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def cache_of(
         keys = [constant_row(name) if name in constants else name for name in known]
         found = dict(zip(keys, view.thresholds(known, state), strict=True))
     scales = {row: float(scale_of_amax(amax)) for row, amax in found.items()}
-    return CalibrationCache.build(scales, algorithm=algorithm, version=version)
+    return CalibrationCache.build(scales, algorithm=algorithm, version=version, legacy=state.method.legacy)
 
 
 def has_network_rows(graph: ModelGraph, version: str) -> bool:

@@ -330,7 +330,9 @@ class CalibrationSession:
         Parameters
         ----------
         algorithm
-            For the header; None: MinMaxCalibration where minmax is the method for all, else EntropyCalibration2.
+            For the header; None: MinMaxCalibration or LegacyCalibration where minmax or legacy is the method for all,
+            else EntropyCalibration2. LegacyCalibration's header has the quantile and the cutoff of that method (1 and 1
+            where it is another).
             For 8.x, EntropyCalibration and LegacyCalibration lack the rows that are predicted to lie inside fused
             kernels, and their pools have scales of their own, as in TensorRT's caches.
         version

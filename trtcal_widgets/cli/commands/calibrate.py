@@ -35,7 +35,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         default="entropy",
         metavar="METHOD",
-        help="how thresholds are picked: entropy, minmax, percentile (99.99), percentile:99.9, mse, legacy:0.999; "
+        help="how thresholds are picked: entropy, minmax, percentile (99.99), percentile:99.9, mse, "
+        "legacy:QUANTILE,CUTOFF (cutoff 1 where left out); "
         "default: %(default)s",
     )
     parser.add_argument(

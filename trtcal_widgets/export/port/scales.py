@@ -282,8 +282,6 @@ def _table(table: CalibrationCache | ScaleTable, ported: tuple[PortedRow, ...]) 
     scales = {row.new: row.scale for row in ported}
     if not scales:
         raise ExportError("not one row could be carried over")
-    if table.legacy is not None:
-        return CalibrationCache.build_legacy(scales, quantile=table.legacy[0], regression_cutoff=table.legacy[1])
     # The first line stays as it is, whatever it says.
     built = CalibrationCache.build(scales).to_bytes().split(b"\n", 1)[1]
     return CalibrationCache(table.header.encode("utf-8", "surrogateescape") + b"\n" + built, source=table.source)

@@ -10,7 +10,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import MINE
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.core.thresholds import METHODS, Method
+from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.widgets.explorer.state import method_options
@@ -154,7 +154,7 @@ def _curve(session: CalibrationSession, name: str, method: Method) -> Curve:
     at = int(np.clip(curve.pick - 128, 0, len(objective) - 1))
     pick = float(objective[at]) if np.isfinite(objective[at]) else math.nan
     return Curve(
-        label=METHODS[method.kind].objective_label,
+        label=curve.objective_label,
         kind=method.kind,
         amax=curve.candidates.astype(np.float32),
         objective=objective.astype(np.float32),

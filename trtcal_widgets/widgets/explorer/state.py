@@ -52,7 +52,9 @@ def _method_words(text: str) -> str:
     method = Method.parse(text)
     if method.kind == "percentile":
         return f"percentile {method.parameter:g} %"
-    return f"legacy {method.parameter:g}" if method.kind == "legacy" else str(method)
+    if method.kind == "legacy":
+        return f"legacy {method.parameter:g}" + ("" if method.cutoff == 1 else f", cutoff {method.cutoff:g}")
+    return str(method)
 
 
 def shell_state(session: CalibrationSession) -> dict[str, Any]:

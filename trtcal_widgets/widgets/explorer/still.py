@@ -8,7 +8,6 @@ import numpy as np
 
 from trtcal_widgets.common.palette import MINE, style_of
 from trtcal_widgets.common.words import count_of, significant
-from trtcal_widgets.core.thresholds import METHODS
 from trtcal_widgets.drawing.canvas import accent, name_of, plain_log_ticks, set_log_range, text_of, theme_of, to_png
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
@@ -124,7 +123,7 @@ def _draw_objective(
     for label, value in thresholds.items():
         line = style_of(label)
         axes.axvline(value, color=line.color(theme_of(dark=dark)), linestyle=line.mpl_dash, linewidth=1, alpha=0.7)
-    axes.set_ylabel(METHODS[curve.method.kind].objective_label)
+    axes.set_ylabel(curve.objective_label)
     axes.set_xlabel("|x|, the tensor's unit")
 
 
