@@ -46,7 +46,8 @@ class Batch:
     @property
     def n_fed(self) -> int:
         """Number of samples in the feeds, padding included."""
-        return next((len(array) for array in self.feeds.values() if array.ndim), self.n_samples)
+        lengths = [len(array) for array in self.feeds.values() if array.ndim]
+        return self.n_samples if self.n_samples in lengths or not lengths else lengths[0]
 
     def without_padding(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Return tensors of a run on the feeds without what belongs to the padding.

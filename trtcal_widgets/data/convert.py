@@ -73,7 +73,9 @@ def ready(part: NDArray[Any], *, copy: bool = False) -> NDArray[Any]:
     """
     native = part.dtype.newbyteorder("=")
     array: NDArray[Any] = (
-        np.array(part, native, order="C", subok=False) if copy else np.ascontiguousarray(part, native).view()
+        np.array(part, native, order="C", subok=False)
+        if copy
+        else np.ascontiguousarray(part, native).view().reshape(part.shape)
     )
     array.setflags(write=False)
     return array

@@ -12,6 +12,7 @@ import numpy as np
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, ready, to_array
+from trtcal_widgets.data.samples import SampleAxis, checked_axis
 from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError, UsageError
 
@@ -207,6 +208,11 @@ class IterableBatches:
     items
         ``"batches"``: the first axis of every array is the batch. ``"samples"``: an item is one sample, and
         batches are stacked from them.
+    sample_axis
+        Where the samples of a batch are: an axis (1 for time-major sequences), a dict of input name -> axis, None for
+        an input that has none (a sampling rate, a size); or None: each feed is one sample. ``"guess"``: the first
+        axis, where it is as long in all inputs that have one; where not, it is that of the inputs that hold
+        ``batch_size`` there, or the feed is one sample.
 
     Raises
     ------
@@ -234,6 +240,7 @@ class IterableBatches:
         names: Sequence[str | None] | None = None,
         pick: int | str | None = None,
         items: Literal["batches", "samples"] = "batches",
+        sample_axis: SampleAxis = "guess",
     ) -> None:
         if items not in ("batches", "samples"):
             raise UsageError(f"items must be 'batches' or 'samples', not {items!r}")
@@ -244,6 +251,7 @@ class IterableBatches:
         self._kind = type(iterable).__name__
         self._names = None if names is None else tuple(names)
         self._pick = pick
+        self.sample_axis = checked_axis(sample_axis)
         self._what: Literal["batch", "sample"] = "batch" if self.prebatched else "sample"
         self._cursor = Cursor(iterable, self._what, self._feeds)
         self._checksums: dict[int, int] = {}
@@ -291,8 +299,8 @@ class IterableBatches:
         made: dict[str, NDArray[Any]] = {}
         for name, value in chosen.items():
             label = f"{where}, input {name!r}" if name else where
-            # a sample may be one number (a length, say): stacked, it has its axis
-            array = to_array(value, label, least_axes=int(self.prebatched))
+            # One number (a length, a sampling rate) may be a sample, or an input beside others.
+            array = to_array(value, label, least_axes=int(self.prebatched and len(chosen) == 1 and not name))
             made[name] = array if self.prebatched else array.copy()
         return made
 
@@ -319,7 +327,7 @@ class IterableBatches:
             )
         if index not in self._thumbnails:
             shown = feeds if self.prebatched else {name: array[None] for name, array in feeds.items()}
-            few = {name: array[:_THUMBNAILS_PER_ITEM] for name, array in shown.items()}
+            few = {name: array[:_THUMBNAILS_PER_ITEM] for name, array in shown.items() if array.ndim}
             self._thumbnails[index] = fed_thumbnails(few)
             if len(self._thumbnails) > _ITEMS_WITH_THUMBNAILS:
                 del self._thumbnails[next(iter(self._thumbnails))]

@@ -12,6 +12,7 @@ import numpy as np
 from trtcal_widgets.common.arguments import one_of
 from trtcal_widgets.data.base import Batch
 from trtcal_widgets.data.convert import common_length
+from trtcal_widgets.data.samples import SampleAxis, count_samples
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class BatchPlan:
         self.max_batches = max_batches
         self._batch_size = batch_size
         self._inputs: tuple[str, ...] = ()  # of the first batch seen; every other must have the same
+        self._axes: dict[str, int] = {}  # of the samples, in the batch seen last
+        self._rule: SampleAxis = getattr(source, "sample_axis", "guess")
         self._sizes: dict[int, int] = {}  # samples per batch, where the source makes the batches
         self._refuse_too_few()
 
@@ -254,21 +257,29 @@ class BatchPlan:
     def _check(self, index: int, feeds: Mapping[str, NDArray[Any]]) -> int:
         """Return the number of samples in the batch, which every input must have."""
         for name, array in feeds.items():
-            if not len(array):
+            if array.ndim and not len(array) and len(feeds) == 1:
                 which = f", input {name!r}" if name else ""
                 raise DataError(f"batch {index}{which} holds no samples: its shape is {array.shape}")
         names = tuple(sorted(feeds))
         self._inputs = self._inputs or names
         if names != self._inputs:
             raise DataError(f"batch {index} has the inputs {list(names)}, the others have {list(self._inputs)}")
-        return common_length(feeds, f"batch {index}")
+        if not self.source.prebatched:
+            return common_length(feeds, f"batch {index}")
+        found, self._axes = count_samples(feeds, self._rule, f"batch {index}", self._batch_size)
+        if self._rule == "guess":  # what the first batch says holds for all
+            self._rule = self._axes or None
+        return found
 
     def _filled(self, feeds: Mapping[str, NDArray[Any]], found: int, size: int) -> Mapping[str, NDArray[Any]]:
         if found >= size or self.last != "pad":
             return feeds
         try:
             repeated = np.arange(size) % found
-            return {name: array[repeated] for name, array in feeds.items()}
+            axes = self._axes if self.source.prebatched else dict.fromkeys(feeds, 0)
+            return {
+                name: np.take(array, repeated, axes[name]) if name in axes else array for name, array in feeds.items()
+            }
         except (MemoryError, ValueError):  # numpy: ValueError where the size cannot even be counted in bytes
             raise DataError(
                 f"a batch of {size} samples (last='pad' repeats {found} to fill it) does not fit in memory: lower "
