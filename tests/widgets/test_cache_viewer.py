@@ -262,6 +262,35 @@ def test_moving_with_the_keyboard_follows_the_order():
     assert viewer.table.selected_at == -1
 
 
+@pytest.mark.parametrize(
+    "message", [None, {"type": "rows"}, {"type": "rows", "generation": 1, "page": "0"}, {"type": "move", "to": 1.5}]
+)
+def test_rubbish_from_the_page_is_not_answered_and_changes_nothing(message):
+    viewer = CacheViewer(cache("x: 3f800000"))
+    screen = viewer.binding.screen
+    with patch.object(viewer.table, "send", autospec=True) as send:
+        viewer.table._handle_custom_msg(message, [])
+    assert not send.called
+    assert viewer.binding.screen is screen
+
+
+def test_a_group_that_does_not_exist_is_said_and_the_viewer_lives_on():
+    viewer = CacheViewer(cache("x: 3f800000", "y: 0"))
+    viewer.table.group = "nonsense"
+    assert "no rows of the kind 'nonsense'" in viewer.table.view["count_text"]
+    viewer.table.group = "zero"
+    assert shown(viewer) == ["y"]
+    assert viewer.table.view["count_text"] == "1 of 2 rows"
+
+
+def test_a_closed_viewer_draws_nothing_more():
+    viewer = CacheViewer(cache("x: 3f800000", "y: 0"))
+    view = viewer.table.view
+    viewer.close()
+    viewer.table.search = "x"
+    assert viewer.table.view == view
+
+
 def test_a_row_that_is_not_there_is_no_row():
     viewer = CacheViewer(cache("x: 3f800000"))
     viewer.select(0)

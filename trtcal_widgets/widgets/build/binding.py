@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import ExportError, MissingDependencyError, UsageError
@@ -68,23 +69,16 @@ class BuildBinding(Boundary):
         self._on_set(**fields)
         self.start(replace_files=replace)
 
-    def _on_pause(self) -> None:
-        self._control("pause")
-
-    def _on_resume(self) -> None:
-        self._control("resume")
-
-    def _on_step(self) -> None:
-        self._control("step")
-
-    def _on_cancel(self) -> None:
-        self._control("cancel")
-
     def _control(self, press: str) -> None:
         if self.run is None or not self.run.running:
             raise UsageError("no build is running")
         getattr(self.run.control, press)()
         self._changed()
+
+    _on_pause = partialmethod(_control, "pause")
+    _on_resume = partialmethod(_control, "resume")
+    _on_step = partialmethod(_control, "step")
+    _on_cancel = partialmethod(_control, "cancel")
 
     def _on_severity(self, least: str) -> None:
         if least not in SEVERITIES:

@@ -1,8 +1,6 @@
 """Where events meet the session: the only module of the explorer that listens.
 
-Events come up from the panels and plots and become calls of the session; the session's changes come back and are drawn.
-Slow work runs in an executor; its results, and changes that another thread makes, are brought back to the kernel's main
-thread. Errors are caught, and shown.
+Events of panels and plots become calls of the session; what the session says has changed is drawn.
 """
 
 from __future__ import annotations

@@ -141,13 +141,9 @@ def _dashes(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _traces(*, many: bool) -> list[dict[str, Any]]:
     if many:
-        bar: dict[str, Any] = {
-            "type": "scatter",
-            "mode": "lines",
-            "fill": "tozeroy",
-            "line": {"shape": "hvh", "width": 0},
-        }
-        amax: dict[str, Any] = {"type": "scatter", "mode": "lines", "line": {"width": 1.6, "simplify": False}}
+        path: dict[str, Any] = {"type": "scatter", "mode": "lines"}
+        bar = {**path, "fill": "tozeroy", "line": {"shape": "hvh", "width": 0}}
+        amax = {**path, "line": {"width": 1.6, "simplify": False}}
     else:
         bar = {"type": "bar", "width": 0.62, "textposition": "none", "marker": {"line": {"width": 1}}}
         amax = {"type": "scatter", "mode": "markers",

@@ -172,6 +172,8 @@ class Boundary:
 
     def guarded(self, action: Callable[..., None], *arguments: Any) -> None:
         """Do something for the user; what goes wrong is shown with its fix, and the widget lives on."""
+        if self._closed:
+            return
         try:
             action(*arguments)
         except Exception as error:  # noqa: BLE001 - the border: all is logged and shown
