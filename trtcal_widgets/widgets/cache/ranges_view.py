@@ -46,6 +46,7 @@ class CacheRanges(FigureView):
             self._files.append(("B", facts.theirs))
         self._low, self._high = _decades(np.concatenate([column.amax for _, column in self._files]))
         self._drawn: list[NDArray[np.intp]] = []
+        self._selected = -1
         self._window = (0.0, float(len(facts.names) + 1))
         self.clickable = tuple(range(2 * len(self._files)))
         self.figure = self._new_figure()
@@ -88,6 +89,9 @@ class CacheRanges(FigureView):
         if window != self._window:
             self._window = window
             self._draw()
+        if selected == self._selected:
+            return
+        self._selected = selected
         files = [column for _, column in self._files if selected >= 0 and column.present[selected]]
         ring = self.figure.data[-1]
         with self.filling():

@@ -13,6 +13,7 @@ from trtcal_widgets.formats.cache import DEFAULT_VERSION, KNOWN_ALGORITHMS, Cali
 from trtcal_widgets.formats.installed import installed_version
 from trtcal_widgets.formats.reading import describe_format
 from trtcal_widgets.widgets.cache.facts import ALL
+from trtcal_widgets.widgets.kit.formatting import NO_NUMBER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,6 @@ __all__ = [
 PAGE = 100
 """Rows per message, as in ``js/table.js``."""
 
-NOTHING = "–"
 _NAME_WIDTH = 300
 """Characters of a name in a row; the detail below has all of them."""
 
@@ -100,23 +100,23 @@ def page_of(facts: CacheFacts, order: NDArray[np.intp], number: int) -> list[lis
 
 
 def _row(facts: CacheFacts, row: int) -> list[Any]:
-    place = f"{row + 1:,}" if facts.mine.present[row] else NOTHING
+    place = f"{row + 1:,}" if facts.mine.present[row] else NO_NUMBER
     cells = [
         row,
         place,
         shorten_middle(facts.shown_names[row], _NAME_WIDTH),
         _number(facts.mine.amax[row]),
         _number(facts.mine.scale[row]),
-        facts.mine.hex(row) or NOTHING,
+        facts.mine.hex(row) or NO_NUMBER,
         facts.severities.get(row, ""),
     ]
     if facts.theirs is not None:
-        cells += [_number(facts.theirs.amax[row]), facts.theirs.hex(row) or NOTHING, _number(facts.ratio[row])]
+        cells += [_number(facts.theirs.amax[row]), facts.theirs.hex(row) or NO_NUMBER, _number(facts.ratio[row])]
     return cells
 
 
 def _number(value: float) -> str:
-    return NOTHING if math.isnan(value) else significant(float(value))
+    return NO_NUMBER if math.isnan(value) else significant(float(value))
 
 
 def detail_state(facts: CacheFacts, row: int) -> dict[str, Any]:

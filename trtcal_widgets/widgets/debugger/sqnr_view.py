@@ -84,10 +84,8 @@ class SqnrView(FigureView):
         line, own, outputs, planned = self.figure.data
         line.mode = planned.mode = "lines+markers" if len(plot.names) <= _FEW else "lines"
         line.x, line.y, line.text = np.arange(len(plot.names)), plot.accumulated, plot.labels
-        known = plot.planned.size > 0
-        planned.visible = known
-        planned.x, planned.y = (line.x, plot.planned) if known else ([], [])
-        planned.text = plot.labels if known else []
+        planned.visible = known = plot.planned.size > 0
+        planned.x, planned.y, planned.text = (line.x, plot.planned, plot.labels) if known else ([], [], [])
         planned.name = f"with your plan{' (out of date)' if plot.outdated else ''}"
         labels = [plot.labels[x] for x in plot.layer_x]
         # Side by side at the layer's output, so that equal values do not hide each other.

@@ -146,13 +146,9 @@ class FigureView:
 
     def clicked(self, trace: int, point: int) -> dict[str, Any] | None:
         """Return the event that a click means, as a panel would send it; None where there is none."""
-        del trace, point
-        return None
 
     def moved(self, value: Any) -> dict[str, Any] | None:
         """Return the event that a drag or a zoom to ``value`` means; None where there is none."""
-        del value
-        return None
 
     @contextmanager
     def filling(self) -> Iterator[None]:
