@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.lab import NotebookPage, chromium_path, jupyterlab, write_notebook
+from tests.ui.tidy import assert_tidy
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 
@@ -111,5 +112,6 @@ def test_looking_into_a_large_cache(url, browser, theme):
     expect(page.locator(".scatterlayer .trace").first.locator("path").first).to_have_css("fill", wanted)
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.locator(".trtcal-root").screenshot(path=SHOTS / f"cache-viewer-{theme}.png")
+    assert_tidy(page, "tc-cache-viewer", (1280, 890, 850, 700), SHOTS)
     assert errors == []
     page.close()

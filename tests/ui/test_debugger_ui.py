@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.lab import NotebookPage, write_notebook
+from tests.ui.tidy import assert_tidy
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 
@@ -199,3 +200,38 @@ def test_linked_with_the_explorer_through_the_session(open_debugger):
     by(page, "tc-dbg-refresh").click()
     expect(by(page, "tc-dbg-stale")).to_be_hidden(timeout=60_000)
     expect(by(page, "tc-dbg-int8-top1")).not_to_have_text(before, timeout=60_000)
+
+
+_PLACES = """() => [...document.querySelectorAll(
+  '[data-testid=tc-dbg-layer], .tc-dbg-top, .tc-dbg-sqnr, .tc-dbg-tensor',
+)].map((e) => e.getBoundingClientRect().top)"""
+_SCROLLED = (
+    "() => [...document.querySelectorAll('*')].filter((e) => e.scrollTop).map((e) => [e.className, e.scrollTop])"
+)
+
+
+def test_a_tick_moves_nothing_and_keeps_the_focus(open_debugger):
+    from playwright.sync_api import expect
+
+    page = open_debugger("ticks", "AccuracyDebugger(session, evaluation)", size=(1280, 800))
+    run(page)
+    for width in (1280, 850):
+        page.set_viewport_size({"width": width, "height": 800})
+        rows, box = by(page, "tc-dbg-rows"), by(page, "tc-dbg-keep").first
+        rows.scroll_into_view_if_needed()
+        # JupyterLab scrolls to a cell that is clicked for the first time.
+        by(page, "tc-dbg-status").click()
+        rows.focus()
+        before = page.evaluate(_PLACES), page.evaluate(_SCROLLED)
+        box.click()
+        expect(by(page, "tc-dbg-plan-within")).not_to_have_text("–", timeout=60_000)
+        expect(box).to_be_focused()
+        assert (page.evaluate(_PLACES), page.evaluate(_SCROLLED)) == before
+        page.keyboard.press(" ")
+        expect(box).not_to_be_checked()
+        expect(by(page, "tc-dbg-plan-within")).to_have_text("–")
+        by(page, "tc-debugger").evaluate("root => root.focus({ preventScroll: true })")
+        page.keyboard.press(" ")
+        expect(box).not_to_be_checked()
+        assert (page.evaluate(_PLACES), page.evaluate(_SCROLLED)) == before
+    assert_tidy(page, "tc-debugger", (1280, 890, 850, 700), SHOTS)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.ui.explorer_page import ExplorerPage, read_log
 from tests.ui.lab import NotebookPage, write_notebook
+from tests.ui.tidy import assert_tidy
 from trtcal_widgets import CalibrationCache
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
@@ -150,3 +151,98 @@ def test_a_page_that_is_opened_again_shows_the_present_state(opened, lab, artefa
     page.goto(page.url.replace("/workspaces/", "/workspaces/later-"))
     page.locator(".trtcal-static").wait_for()
     page.screenshot(path=artefacts / "explorer-without-kernel.png")
+
+
+_AXES = """() => {
+  const plots = [...document.querySelectorAll('.js-plotly-plot')];
+  const plot = plots.find((p) => p._fullLayout?.shapes?.[0]?.type === 'line');
+  const { left, top, width, height } = plot.querySelector('.nsewdrag').getBoundingClientRect();
+  const { xaxis, yaxis } = plot._fullLayout;
+  return { x: [...xaxis.range], y: [...yaxis.range], at: [left + 0.3 * width, top + 0.4 * height] };
+}"""
+
+
+def test_the_plot_is_zoomed_and_moved_and_comes_back(opened):
+    _, explorer, _ = opened
+    page, mouse = explorer.page, explorer.page.mouse
+    explorer.press("tc-last")
+    explorer.wait_text("tc-message", "Finished")
+    page.get_by_test_id("tc-methods").scroll_into_view_if_needed()
+    explorer.settle()
+    whole = page.evaluate(_AXES)
+    (left, right), at = whole["x"], whole["at"]
+
+    def axes(fits: str):
+        page.wait_for_function(f"(whole) => {{ const now = ({_AXES})(); return {fits}; }}", arg=whole)
+        return page.evaluate(_AXES)
+
+    # The wheel is for the page until the pointer has been moved over the plot; then it zooms along x, around it.
+    mouse.move(at[0] - 20, at[1])
+    mouse.move(*at)
+    for _ in range(4):
+        mouse.wheel(0, -120)
+    near = axes("now.x[1] - now.x[0] < 0.8 * (whole.x[1] - whole.x[0])")
+    assert left < near["x"][0] < left + 0.3 * (right - left) < near["x"][1] < right
+    assert near["y"] == whole["y"]
+    assert near["at"] == at, "the page has not moved"
+
+    page.keyboard.down("Shift")
+    mouse.down()
+    mouse.move(at[0] - 50, at[1], steps=5)
+    mouse.up()
+    page.keyboard.up("Shift")
+    moved = axes(f"now.x[0] > {near['x'][0]} * 1.02")
+    assert moved["x"][1] - moved["x"][0] == pytest.approx(near["x"][1] - near["x"][0])
+
+    mouse.move(*at)
+    mouse.down()
+    mouse.move(at[0] + 60, at[1] + 50, steps=5)
+    mouse.up()
+    axes(f"now.x[1] - now.x[0] < 0.5 * {moved['x'][1] - moved['x'][0]} && now.y[1] < whole.y[1]")
+    mouse.dblclick(*at)
+    axes("JSON.stringify([now.x, now.y]) === JSON.stringify([whole.x, whole.y])")
+    # The kernel knows as well: what it draws next does not bring the zoom back.
+    explorer.select("conv1")
+    explorer.select("data")
+    axes("JSON.stringify([now.x, now.y]) === JSON.stringify([whole.x, whole.y])")
+
+
+def test_help_closes_search_takes_patterns_and_undo_has_its_usual_keys(opened):
+    _, explorer, _ = opened
+    page = explorer.page
+    keys = page.get_by_test_id("tc-keys")
+    explorer.press("tc-forward")
+    explorer.wait_text("tc-progress", "batch 1 of 10")
+    for close in (lambda: page.keyboard.press("Escape"), lambda: explorer.press("tc-message")):
+        keys.locator("summary").click()
+        assert keys.evaluate("box => box.open")
+        close()
+        assert not keys.evaluate("box => box.open")
+
+    def shown():
+        return page.locator("[data-testid=tc-row] .tc-name").all_text_contents()
+
+    search = page.get_by_test_id("tc-search")
+    search.fill("*1")
+    assert shown() == ["conv1", "pool1", "ip1", "relu1"]
+    search.fill("re:^(conv|ip)\\d$")
+    assert shown() == ["conv1", "conv2", "ip1", "ip2"]
+    search.fill("re:(")
+    assert shown() == []
+    assert "Not a regular expression" in page.get_by_test_id("tc-list-empty").inner_text()
+    search.fill("")
+
+    page.get_by_test_id("tc-method").select_option("minmax")
+    explorer.wait_method("minmax")
+    page.get_by_test_id("tc-explorer").focus()
+    page.keyboard.press("ControlOrMeta+z")
+    explorer.wait_method("")
+    page.keyboard.press("ControlOrMeta+Shift+z")
+    explorer.wait_method("minmax")
+
+
+def test_nothing_is_cut_in_a_narrow_window(opened, artefacts):
+    _, explorer, _ = opened
+    explorer.press("tc-last")
+    explorer.wait_text("tc-message", "Finished")
+    assert_tidy(explorer.page, "tc-explorer", (1280, 890, 850, 700), artefacts)

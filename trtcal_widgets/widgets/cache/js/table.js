@@ -13,6 +13,7 @@ const ROW = 24;
 const PAGE = 100;
 const KEPT_PAGES = 60;
 const TYPING_PAUSE = 150;
+const NARROWEST = 160;
 const FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9 };
 const COLUMNS = [["file", "#", "tc-c-place"], ["name", "tensor", "tc-c-name"], ["amax", "±amax", "tc-c-number"], ["", "scale", "tc-c-number tc-c-scale"], ["", "hex", "tc-c-hex"]];
 const OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number"]];
@@ -120,6 +121,23 @@ function rowsView(model, send) {
     if (pages.size <= KEPT_PAGES) return;
     for (const page of pages.keys()) if (Math.abs(page - near) > KEPT_PAGES / 3) pages.delete(page);
   };
+  // The column of names is as wide as the longest that was seen, if there is room: numbers stand close by.
+  let longest = 0;
+  const brush = document.createElement("canvas").getContext("2d");
+  const unmeasured = new Set();
+  const measure = () => {
+    if (!list.body.clientHeight) return;
+    brush.font = getComputedStyle(list.body).font;
+    for (const row of [...unmeasured].flatMap((page) => pages.get(page) ?? [])) {
+      longest = Math.max(longest, Math.ceil(brush.measureText(row[FIELD.name]).width) + 2);
+    }
+    unmeasured.clear();
+    list.body.parentElement.style.setProperty("--tc-name-width", `${Math.max(longest, NARROWEST)}px`);
+  };
+  const keepPage = (page, rows) => {
+    pages.set(page, rows);
+    unmeasured.add(page);
+  };
   const cell = (className, text) => h("span", { class: className, role: "gridcell", text });
   const makeRow = (at) => {
     const data = rowAt(at);
@@ -150,12 +168,15 @@ function rowsView(model, send) {
     props: { class: "tc-rows tc-cache-rows", role: "grid", "aria-label": "Rows of the cache", testid: "tc-cache-rows" },
     empty: { testid: "tc-cache-empty" }, height: ROW, makeRow, step, press: (key) => key === " ",
   });
-  const draw = () => list.show(view().total, "No row fits the search and the filter.");
+  const draw = () => {
+    measure();
+    list.show(view().total, "No row fits the search and the filter.");
+  };
   const update = () => {
     if (view().generation !== generation) {
       ({ generation } = view());
       pages.clear();
-      pages.set(0, view().rows);
+      keepPage(0, view().rows);
       if (model.get("selected_at") < 0) list.toTop();
     }
     list.body.setAttribute("aria-rowcount", view().total);
@@ -164,7 +185,7 @@ function rowsView(model, send) {
   };
   const onRows = (message) => {
     if (message.type !== "rows" || message.generation !== generation) return;
-    pages.set(message.page, message.rows);
+    keepPage(message.page, message.rows);
     draw();
   };
   model.on("msg:custom", onRows);
@@ -173,7 +194,7 @@ function rowsView(model, send) {
     model.off("msg:custom", onRows);
     unwatch();
   };
-  return { node: list.body, body: list.body, update, traits: ["view", "selected_at"], clean };
+  return { node: list.body, body: list.body, toTop: list.toTop, update, traits: ["view", "selected_at"], clean };
 }
 
 function columnHeads(model, send) {

@@ -59,8 +59,9 @@ function render({ model, el }) {
   });
   const search = searchField(list, { class: "tc-input tc-dbg-search", placeholder: "search layers", "aria-label": "Search layers", testid: "tc-dbg-search" },
     (text) => { view.wanted = matcher(text); refresh(); });
-  el.append(h("div", { class: "tc-dbg-layers" },
-    h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "each layer alone in INT8" }), count, search, helpButton(model.get("help"), "tc-help-dbg-layers")), heads, list.body));
+  const panel = h("div", { class: "tc-dbg-layers" },
+    h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "each layer alone in INT8" }), count, search, helpButton(model.get("help"), "tc-help-dbg-layers")), heads, list.body);
+  el.append(panel);
   const buttons = new Map();
   for (const [key, label, title, cls] of COLUMNS) {
     const node = h("button", { type: "button", class: "tc-dbg-head-button", title: `${title}. Click to sort.`, testid: `tc-dbg-sort-${key}`, on: { click: () => sortBy(key) } });
@@ -105,6 +106,7 @@ function render({ model, el }) {
     const sent = model.get("columns");
     columns = sent.names ? sent : null;
     rows = model.get("rows");
+    panel.style.setProperty("--tc-count", columns ? columns.names.length : 0);
     list.keepingPlace(refresh);
   };
   const readKeep = () => { keep = new Set(model.get("keep")); refresh(); };

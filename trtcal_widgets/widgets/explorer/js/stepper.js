@@ -6,6 +6,8 @@ import { icon } from "../../kit/js/icons.js";
 import { follow } from "../../kit/js/model.js";
 
 const MANY = 64;
+const THUMB_HEIGHT = 34;
+const THUMB_ROOM = 0.36;
 
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
@@ -23,12 +25,13 @@ function render({ model, el }) {
   const message = h("div", { class: "tc-message", testid: "tc-message", role: "status" });
   const strip = h("div", { class: "tc-strip", role: "group", "aria-label": "Batches: largest |x| of the chosen tensor; press space to leave one out", testid: "tc-strip" });
   const thumbs = h("canvas", { class: "tc-thumbs", height: 34, width: 10, role: "img", testid: "tc-thumbs" });
+  const batches = h("div", { class: "tc-batches" }, strip, thumbs);
   el.append(
     h("div", { class: "tc-stepper", testid: "tc-stepper" },
       h("div", { class: "tc-transport", role: "toolbar", "aria-label": "Run control" }, first, back, play, forward, last),
       slider, text, cancel, helpButton(model.get("help"), "tc-help-stepper")),
     message,
-    h("div", { class: "tc-batches" }, strip, thumbs),
+    batches,
   );
   let bars = [];
 
@@ -77,6 +80,13 @@ function render({ model, el }) {
     });
   };
 
+  // As many pictures as there is room for, each of them whole.
+  const fitThumbs = () => {
+    const { width, height, count } = model.get("thumbs");
+    if (!count || !batches.clientWidth) return;
+    const one = (width / count) * (THUMB_HEIGHT / height);
+    thumbs.style.width = `${Math.max(1, Math.min(count, Math.floor((THUMB_ROOM * batches.clientWidth) / one))) * one}px`;
+  };
   const drawThumbs = () => {
     const { width, height, count, label } = model.get("thumbs");
     thumbs.hidden = !count;
@@ -89,6 +99,7 @@ function render({ model, el }) {
     const image = context.createImageData(width, height);
     image.data.set(rgba.subarray(0, image.data.length));
     context.putImageData(image, 0, 0);
+    fitThumbs();
     thumbs.title = label;
     thumbs.setAttribute("aria-label", label);
   };
@@ -122,7 +133,10 @@ function render({ model, el }) {
   };
   const stopState = follow(model, ["state"], update);
   const stopThumbs = follow(model, ["thumbs"], drawThumbs);
+  const resize = new ResizeObserver(fitThumbs);
+  resize.observe(batches);
   return () => {
+    resize.disconnect();
     stopState();
     stopThumbs();
   };

@@ -16,18 +16,110 @@ async function loadPlotly(model) {
   return (await loaded.get(version)).default;
 }
 
-/** The model without Plotly's reports of its own defaults: the kernel does not want them, and they are long. */
+/**
+ * The model as a view is given it: without Plotly's reports of its own defaults (the kernel does not want them, and they
+ * are long), with the wheel, and with a double click that is ours. `relayout(data)` draws as if the kernel had said so.
+ */
 function quiet(model) {
   const unwanted = new Set(["_js2py_traceDeltas", "_js2py_layoutDelta", "_js2py_widget_layoutDelta"]);
+  const RELAYOUT = "_py2js_relayout";
+  const drawing = [];
+  let said = null;
   return {
-    get: (name) => model.get(name),
+    get: (name) => {
+      if (name === "_config") return { ...model.get(name), scrollZoom: true, doubleClick: false };
+      return name === RELAYOUT && said ? said : model.get(name);
+    },
     set: (name, value) => { if (!unwanted.has(name)) model.set(name, value); },
     save_changes: () => model.save_changes(),
-    on: (name, callback) => model.on(name, callback),
+    on: (name, callback) => {
+      if (name === `change:${RELAYOUT}`) drawing.push(callback);
+      model.on(name, callback);
+    },
     off: (name, callback) => model.off(name, callback),
     send: (...content) => model.send(...content),
     widget_manager: model.widget_manager,
+    relayout(data) {
+      said = { relayout_data: { ...data } };
+      drawing.forEach((draw) => draw());
+      said = null;
+    },
   };
+}
+
+/** The ranges of the axes as the kernel set them last: copies, for a zoom changes the layout's own. */
+function homeRanges(model) {
+  const home = {};
+  for (const [name, axis] of Object.entries(model.get("_widget_layout"))) {
+    if (/^[xy]axis\d*$/.test(name) && axis.range) home[`${name}.range`] = [...axis.range];
+  }
+  const note = (message, layout) => {
+    // A message with a source is a zoom that the kernel passes on to the other views.
+    if (!message || message.source_view_id) return;
+    for (const [key, value] of Object.entries(layout(message) ?? {})) if (/^[xy]axis\d*\.range$/.test(key) && value) home[key] = [...value];
+  };
+  model.on("change:_py2js_relayout", () => note(model.get("_py2js_relayout"), (message) => message.relayout_data));
+  model.on("change:_py2js_update", () => note(model.get("_py2js_update"), (message) => message.layout_data));
+  return home;
+}
+
+/**
+ * A double click goes back to the ranges that the kernel set. Plotly's own would fit the data and what is drawn over
+ * them: a log axis then ends where the line does that can be dragged, and one that is turned round turns back.
+ */
+function resetWithDoubleClick(el, model, view, home) {
+  const reset = () => {
+    const layout = model.get("_widget_layout");
+    const data = {};
+    for (const [name, axis] of Object.entries(layout)) {
+      if (!/^[xy]axis\d*$/.test(name) || axis.fixedrange) continue;
+      if (home[`${name}.range`]) data[`${name}.range`] = [...home[`${name}.range`]];
+      else data[`${name}.autorange`] = true;
+    }
+    view.relayout(data);
+    model.set("_js2py_relayout", { relayout_data: data, source_view_id: "double click" });
+    model.save_changes();
+  };
+  const drawn = ({ detail }) => {
+    if (detail.element !== el) return;
+    document.removeEventListener("plotlywidget-after-render", drawn);
+    el.on("plotly_doubleclick", reset);
+  };
+  document.addEventListener("plotlywidget-after-render", drawn);
+  return () => document.removeEventListener("plotlywidget-after-render", drawn);
+}
+
+/**
+ * The wheel zooms along x, around the pointer: Plotly would move the counts as well, and does not where the wheel turns
+ * over the axis. A page that is scrolled and brings a plot below a resting pointer scrolls on.
+ */
+function zoomWithWheel(el) {
+  let pointed = false;
+  const onMove = (event) => { pointed ||= event.movementX !== 0 || event.movementY !== 0; };
+  const onScroll = () => { pointed = false; };
+  const axisBelow = (plot) => {
+    const { left, right, bottom } = plot.getBoundingClientRect();
+    const axes = [...el.querySelectorAll(".ewdrag")].map((node) => [node, node.getBoundingClientRect()]);
+    const below = axes.filter(([, box]) => left < (box.left + box.right) / 2 && (box.left + box.right) / 2 < right && box.bottom > bottom);
+    return below.sort(([, a], [, b]) => a.top - b.top)[0]?.[0];
+  };
+  const onWheel = (event) => {
+    if (!event.isTrusted) return;
+    const plot = event.target.closest?.(".nsewdrag");
+    const axis = pointed && plot && axisBelow(plot);
+    if (!axis) {
+      if (event.target.closest?.(".drag") && !pointed) event.stopPropagation();
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+    const { deltaX, deltaY, deltaMode, clientX, clientY } = event;
+    axis.dispatchEvent(new WheelEvent("wheel", { deltaX, deltaY, deltaMode, clientX, clientY, cancelable: true }));
+  };
+  el.addEventListener("pointermove", onMove, true);
+  el.addEventListener("wheel", onWheel, { capture: true, passive: false });
+  document.addEventListener("scroll", onScroll, { capture: true, passive: true });
+  return () => document.removeEventListener("scroll", onScroll, { capture: true });
 }
 
 /** Ask the kernel for the figure as it is now: what changed while Plotly was loading was not drawn by anybody. */
@@ -46,10 +138,12 @@ function refresh(model) {
 
 export default () => {
   let figure = null;
+  let home = {};
   const prepare = async (model) => {
     const made = (await loadPlotly(model))();
     made.initialize({ model: quiet(model) });
     await refresh(model);
+    home = homeRanges(model);
     return made;
   };
   return {
@@ -61,16 +155,21 @@ export default () => {
       waiting.textContent = "drawing …";
       el.append(waiting);
       let cleanup = null;
+      const view = quiet(model);
+      const cleanups = [zoomWithWheel(el)];
       let gone = false;
       figure ??= prepare(model);
       figure.then((made) => {
         waiting.remove();
-        if (!gone) cleanup = made.render({ model: quiet(model), el });
+        if (gone) return;
+        cleanups.push(resetWithDoubleClick(el, model, view, home));
+        cleanup = made.render({ model: view, el });
       }, (error) => {
         waiting.textContent = `Plotly could not be loaded: ${error.message}`;
       });
       return () => {
         gone = true;
+        cleanups.forEach((clean) => clean());
         cleanup?.();
       };
     },

@@ -31,10 +31,14 @@ export function virtualList({ props, empty: emptyProps, height, makeRow, step, p
       row.style.top = `${at * height}px`;
       drawn.push(row);
     }
-    const focused = spacer.contains(body.getRootNode().activeElement);
+    const focused = body.getRootNode().activeElement;
+    const kept = spacer.contains(focused) && focused.closest("[data-index]")?.dataset.index;
+    // Not left to the page in between: JupyterLab would take the focus and scroll to its cell.
+    if (kept !== false) body.focus({ preventScroll: true });
     spacer.style.height = `${count * height}px`;
     spacer.replaceChildren(...drawn);
-    if (focused) body.focus({ preventScroll: true });
+    if (kept === false) return;
+    spacer.querySelector(`[data-index="${kept}"] [data-testid="${focused.dataset.testid}"]`)?.focus({ preventScroll: true });
   };
   // A row that is replaced between the press and the release of the mouse would not be clicked.
   const release = () => {
@@ -54,8 +58,11 @@ export function virtualList({ props, empty: emptyProps, height, makeRow, step, p
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
-    if (rows) step(rows);
-    else if (!press(event.key)) return;
+    // A box in a row has the focus after a click, and takes Space; who walks on is back in the list.
+    if (rows) {
+      body.focus({ preventScroll: true });
+      step(rows);
+    } else if (event.target !== body || !press(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   });

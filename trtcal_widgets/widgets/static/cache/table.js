@@ -302,10 +302,13 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
       row.style.top = `${at * height}px`;
       drawn.push(row);
     }
-    const focused = spacer.contains(body.getRootNode().activeElement);
+    const focused = body.getRootNode().activeElement;
+    const kept = spacer.contains(focused) && focused.closest("[data-index]")?.dataset.index;
+    if (kept !== false) body.focus({ preventScroll: true });
     spacer.style.height = `${count * height}px`;
     spacer.replaceChildren(...drawn);
-    if (focused) body.focus({ preventScroll: true });
+    if (kept === false) return;
+    spacer.querySelector(`[data-index="${kept}"] [data-testid="${focused.dataset.testid}"]`)?.focus({ preventScroll: true });
   };
   const release = () => {
     window.removeEventListener("pointerup", later, true);
@@ -324,8 +327,10 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
-    if (rows) step(rows);
-    else if (!press(event.key)) return;
+    if (rows) {
+      body.focus({ preventScroll: true });
+      step(rows);
+    } else if (event.target !== body || !press(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -375,6 +380,7 @@ var ROW = 24;
 var PAGE = 100;
 var KEPT_PAGES = 60;
 var TYPING_PAUSE = 150;
+var NARROWEST = 160;
 var FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9 };
 var COLUMNS = [["file", "#", "tc-c-place"], ["name", "tensor", "tc-c-name"], ["amax", "±amax", "tc-c-number"], ["", "scale", "tc-c-number tc-c-scale"], ["", "hex", "tc-c-hex"]];
 var OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number"]];
@@ -493,6 +499,22 @@ function rowsView(model, send) {
     if (pages.size <= KEPT_PAGES) return;
     for (const page of pages.keys()) if (Math.abs(page - near) > KEPT_PAGES / 3) pages.delete(page);
   };
+  let longest = 0;
+  const brush = document.createElement("canvas").getContext("2d");
+  const unmeasured = /* @__PURE__ */ new Set();
+  const measure = () => {
+    if (!list.body.clientHeight) return;
+    brush.font = getComputedStyle(list.body).font;
+    for (const row of [...unmeasured].flatMap((page) => pages.get(page) ?? [])) {
+      longest = Math.max(longest, Math.ceil(brush.measureText(row[FIELD.name]).width) + 2);
+    }
+    unmeasured.clear();
+    list.body.parentElement.style.setProperty("--tc-name-width", `${Math.max(longest, NARROWEST)}px`);
+  };
+  const keepPage = (page, rows) => {
+    pages.set(page, rows);
+    unmeasured.add(page);
+  };
   const cell = (className, text) => h("span", { class: className, role: "gridcell", text });
   const makeRow = (at) => {
     const data = rowAt(at);
@@ -526,12 +548,15 @@ function rowsView(model, send) {
     step,
     press: (key) => key === " "
   });
-  const draw = () => list.show(view().total, "No row fits the search and the filter.");
+  const draw = () => {
+    measure();
+    list.show(view().total, "No row fits the search and the filter.");
+  };
   const update = () => {
     if (view().generation !== generation) {
       ({ generation } = view());
       pages.clear();
-      pages.set(0, view().rows);
+      keepPage(0, view().rows);
       if (model.get("selected_at") < 0) list.toTop();
     }
     list.body.setAttribute("aria-rowcount", view().total);
@@ -540,7 +565,7 @@ function rowsView(model, send) {
   };
   const onRows = (message) => {
     if (message.type !== "rows" || message.generation !== generation) return;
-    pages.set(message.page, message.rows);
+    keepPage(message.page, message.rows);
     draw();
   };
   model.on("msg:custom", onRows);
@@ -549,7 +574,7 @@ function rowsView(model, send) {
     model.off("msg:custom", onRows);
     unwatch();
   };
-  return { node: list.body, body: list.body, update, traits: ["view", "selected_at"], clean };
+  return { node: list.body, body: list.body, toTop: list.toTop, update, traits: ["view", "selected_at"], clean };
 }
 function columnHeads(model, send) {
   const node = h("div", { class: "tc-cache-row tc-cache-heads", role: "row" });

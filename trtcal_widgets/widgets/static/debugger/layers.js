@@ -94,10 +94,13 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
       row.style.top = `${at * height}px`;
       drawn.push(row);
     }
-    const focused = spacer.contains(body.getRootNode().activeElement);
+    const focused = body.getRootNode().activeElement;
+    const kept = spacer.contains(focused) && focused.closest("[data-index]")?.dataset.index;
+    if (kept !== false) body.focus({ preventScroll: true });
     spacer.style.height = `${count * height}px`;
     spacer.replaceChildren(...drawn);
-    if (focused) body.focus({ preventScroll: true });
+    if (kept === false) return;
+    spacer.querySelector(`[data-index="${kept}"] [data-testid="${focused.dataset.testid}"]`)?.focus({ preventScroll: true });
   };
   const release = () => {
     window.removeEventListener("pointerup", later, true);
@@ -116,8 +119,10 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
-    if (rows) step(rows);
-    else if (!press(event.key)) return;
+    if (rows) {
+      body.focus({ preventScroll: true });
+      step(rows);
+    } else if (event.target !== body || !press(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -372,13 +377,14 @@ function render({ model, el }) {
       refresh();
     }
   );
-  el.append(h(
+  const panel = h(
     "div",
     { class: "tc-dbg-layers" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "each layer alone in INT8" }), count, search, helpButton(model.get("help"), "tc-help-dbg-layers")),
     heads,
     list.body
-  ));
+  );
+  el.append(panel);
   const buttons = /* @__PURE__ */ new Map();
   for (const [key, label, title, cls] of COLUMNS) {
     const node = h("button", { type: "button", class: "tc-dbg-head-button", title: `${title}. Click to sort.`, testid: `tc-dbg-sort-${key}`, on: { click: () => sortBy(key) } });
@@ -431,6 +437,7 @@ quantises ${columns.inputs[index]}`);
     const sent = model.get("columns");
     columns = sent.names ? sent : null;
     rows = model.get("rows");
+    panel.style.setProperty("--tc-count", columns ? columns.names.length : 0);
     list.keepingPlace(refresh);
   };
   const readKeep = () => {

@@ -123,7 +123,7 @@ function render({ model, el }) {
       h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })),
       find
     ),
-    h("div", { class: "tc-dbg-row" }, adopt, clear),
+    h("div", { class: "tc-dbg-row tc-dbg-do" }, adopt, clear),
     steps
   ));
   let first = true;

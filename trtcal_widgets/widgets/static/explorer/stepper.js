@@ -121,6 +121,8 @@ function follow(model, traits, update) {
 
 // trtcal_widgets/widgets/explorer/js/stepper.js
 var MANY = 64;
+var THUMB_HEIGHT = 34;
+var THUMB_ROOM = 0.36;
 function render({ model, el }) {
   const send = (type, extra) => model.send({ type, ...extra });
   const first = button("first", "Back to before the first batch", "tc-first", () => send("first"));
@@ -144,6 +146,7 @@ function render({ model, el }) {
   const message = h("div", { class: "tc-message", testid: "tc-message", role: "status" });
   const strip = h("div", { class: "tc-strip", role: "group", "aria-label": "Batches: largest |x| of the chosen tensor; press space to leave one out", testid: "tc-strip" });
   const thumbs = h("canvas", { class: "tc-thumbs", height: 34, width: 10, role: "img", testid: "tc-thumbs" });
+  const batches = h("div", { class: "tc-batches" }, strip, thumbs);
   el.append(
     h(
       "div",
@@ -155,7 +158,7 @@ function render({ model, el }) {
       helpButton(model.get("help"), "tc-help-stepper")
     ),
     message,
-    h("div", { class: "tc-batches" }, strip, thumbs)
+    batches
   );
   let bars = [];
   const toggleBatch = (index) => {
@@ -205,6 +208,12 @@ function render({ model, el }) {
       bar.firstChild.firstChild.style.height = recorded && largest > 0 && value !== null ? `${Math.max(4, 100 * value / largest)}%` : "0";
     });
   };
+  const fitThumbs = () => {
+    const { width, height, count } = model.get("thumbs");
+    if (!count || !batches.clientWidth) return;
+    const one = width / count * (THUMB_HEIGHT / height);
+    thumbs.style.width = `${Math.max(1, Math.min(count, Math.floor(THUMB_ROOM * batches.clientWidth / one))) * one}px`;
+  };
   const drawThumbs = () => {
     const { width, height, count, label } = model.get("thumbs");
     thumbs.hidden = !count;
@@ -217,6 +226,7 @@ function render({ model, el }) {
     const image = context.createImageData(width, height);
     image.data.set(rgba.subarray(0, image.data.length));
     context.putImageData(image, 0, 0);
+    fitThumbs();
     thumbs.title = label;
     thumbs.setAttribute("aria-label", label);
   };
@@ -249,7 +259,10 @@ function render({ model, el }) {
   };
   const stopState = follow(model, ["state"], update);
   const stopThumbs = follow(model, ["thumbs"], drawThumbs);
+  const resize = new ResizeObserver(fitThumbs);
+  resize.observe(batches);
   return () => {
+    resize.disconnect();
     stopState();
     stopThumbs();
   };

@@ -181,10 +181,13 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
       row.style.top = `${at * height}px`;
       drawn.push(row);
     }
-    const focused = spacer.contains(body.getRootNode().activeElement);
+    const focused = body.getRootNode().activeElement;
+    const kept = spacer.contains(focused) && focused.closest("[data-index]")?.dataset.index;
+    if (kept !== false) body.focus({ preventScroll: true });
     spacer.style.height = `${count * height}px`;
     spacer.replaceChildren(...drawn);
-    if (focused) body.focus({ preventScroll: true });
+    if (kept === false) return;
+    spacer.querySelector(`[data-index="${kept}"] [data-testid="${focused.dataset.testid}"]`)?.focus({ preventScroll: true });
   };
   const release = () => {
     window.removeEventListener("pointerup", later, true);
@@ -203,8 +206,10 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
-    if (rows) step(rows);
-    else if (!press(event.key)) return;
+    if (rows) {
+      body.focus({ preventScroll: true });
+      step(rows);
+    } else if (event.target !== body || !press(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   });
