@@ -19,8 +19,6 @@ from trtcal_widgets.errors import SessionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GROUPED", "RECORD", "Merging", "encode", "histogram_of", "record_of"]
-
 RECORD = np.dtype(
     [
         ("present", "u1"),
@@ -165,14 +163,9 @@ def _add_records(
 ) -> int:
     """Add one batch, a record for each tensor; return :data:`_ADDED` or why it cannot be added.
 
-    Parameters
-    ----------
-    records, block, start
-        The batch's records, the packed counts, and where in the file the block starts.
-    lift
-        Whether values at the upper edge of a shorter range go one bin higher: ``replay``.
-    counts, numbers, extremes, expansions, lengths
-        The sums so far, a row for each tensor.
+    ``records``, ``block``, ``start``: the batch's records, the packed counts, and where in the file the block starts.
+    ``lift``: whether values at the upper edge of a shorter range go one bin higher: ``replay``. ``counts``,
+    ``numbers``, ``extremes``, ``expansions``, ``lengths``: the sums so far, a row for each tensor.
     """
     added = np.empty(N_BINS, np.int64)
     for i in range(records.size):
@@ -210,12 +203,7 @@ def _add_records(
 class Merging:
     """Sums over batches for some tensors.
 
-    Parameters
-    ----------
-    n
-        How many tensors.
-    in_order
-        Whether batches are replayed in their order, as one pass over them counts, or combined.
+    ``in_order``: whether batches are replayed in their order, as one pass over them counts, or combined.
     """
 
     def __init__(self, n: int, *, in_order: bool) -> None:
@@ -229,17 +217,8 @@ class Merging:
     def add(self, records: NDArray[np.void], block: bytes, start: int) -> bool:
         """Add a batch; False, and of no use any more, where a tensor started from another range than before.
 
-        Parameters
-        ----------
-        records
-            A record of the store for each tensor, shape (n,).
-        block, start
-            The part of the file that holds their counts, and where it starts.
-
-        Raises
-        ------
-        SessionError
-            If the counts are damaged.
+        ``records``: a record of the store for each tensor, shape (n,). ``block`` and ``start``: the part of the file
+        that holds their counts, and where it starts. Raises SessionError if the counts are damaged.
         """
         room = self._expansions.shape[2]
         if int(self._lengths.max(initial=0)) == room:
@@ -287,10 +266,7 @@ def record_of(h: Histogram, itemsize: int, offset: int, length: int) -> tuple[fl
 def histogram_of(record: np.void, block: bytes) -> Histogram:
     """Return the histogram of a record and its packed counts.
 
-    Raises
-    ------
-    SessionError
-        If they do not fit each other.
+    Raises SessionError if they do not fit each other.
     """
     (_, itemsize, first, doublings, base, *extremes, total, squares, edge, zeros, nans, pos_infs, neg_infs, _, _) = (
         record.tolist()

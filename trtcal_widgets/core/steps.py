@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NO_STEPS", "Step", "StepKind", "StepTables", "step_tables"]
-
 
 class StepKind(IntEnum):
     """What is done to each value, in float32 arithmetic as IEEE 754 has it, so that every engine gets the same bits."""
@@ -93,10 +91,7 @@ NO_STEPS: tuple[Step, ...] = ()
 def step_tables(families: Iterable[Sequence[Step]]) -> StepTables:
     """Put the steps of several arrays into tables.
 
-    Raises
-    ------
-    ValueError
-        If a step is made of a tensor that comes later.
+    Raises ValueError if a step is made of a tensor that comes later.
     """
     starts = [0]
     rows: list[tuple[int, int, float, float, int]] = []

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.steps import Step
 
-__all__ = ["NO_FAMILIES", "Family", "stream_amax", "stream_histograms"]
-
 _Result = TypeVar("_Result")
 
 _PART = 1 << 21

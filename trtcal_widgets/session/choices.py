@@ -39,21 +39,9 @@ class Choices:
     A batch that is recorded moves the position behind itself. That is not written down but follows from the number of
     batches in the store, so that no interrupt can come between a batch and its position.
 
-    Parameters
-    ----------
-    graph
-        The model's facts.
-    batches
-        Whatever has the recorded batches.
-    state
-        The intent to start from, at the present number of batches.
-    n_batches
-        How many batches there will be, None while that is not known.
-
-    Raises
-    ------
-    UsageError
-        If the intent does not fit the model or the batches, as that of a damaged file may not.
+    ``batches``: whatever has the recorded batches. ``state``: the intent to start from, at the present number of
+    batches. ``n_batches``: how many batches there will be, None while that is not known. Raises UsageError if the
+    intent does not fit the model or the batches, as that of a damaged file may not.
     """
 
     def __init__(self, graph: ModelGraph, batches: Sized, state: SessionState, n_batches: int | None = None) -> None:

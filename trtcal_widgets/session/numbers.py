@@ -44,16 +44,9 @@ def build_row(
 ) -> TensorRow:
     """Return a row.
 
-    Parameters
-    ----------
-    graph, name, histogram
-        The tensor, and its values over the counted batches.
-    intent
-        What decides its threshold.
-    compared
-        Thresholds of its group: entropy's, minmax's, and those of further methods, in the tensor's unit.
-    chosen, cost
-        The threshold that holds, in the tensor's unit, and what it costs.
+    ``graph``, ``name``, ``histogram``: the tensor, and its values over the counted batches. ``compared``: thresholds of
+    its group: entropy's, minmax's, and those of further methods, in the tensor's unit. ``chosen`` and ``cost``: the
+    threshold that holds, in the tensor's unit, and what it costs.
     """
     tensor = graph.tensor(name)
     has_data = histogram.n_values > 0
@@ -135,16 +128,8 @@ class _Found:
 class Numbers:
     """Numbers of every view; :meth:`at` gives the view that a state looks at.
 
-    Parameters
-    ----------
-    graph
-        The model's facts.
-    store
-        Per-batch histograms.
-    constants
-        Histograms of constants and weights, which no batch changes.
-    in_order
-        Whether batches are replayed in their order (TensorRT's one pass) or combined (two passes).
+    ``constants``: histograms of constants and weights, which no batch changes. ``in_order``: whether batches are
+    replayed in their order (TensorRT's one pass) or combined (two passes).
     """
 
     def __init__(

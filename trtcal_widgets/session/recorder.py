@@ -37,14 +37,9 @@ class Recorder:
     What was recorded is in the store alone, and how a run stands follows from it: an interrupt, wherever it comes,
     leaves the last whole batch and nothing that contradicts it.
 
-    Parameters
-    ----------
-    runner, plan, store
-        Where activations come from, which batches, and where their histograms go.
-    constants
-        Takes the histograms of constants and weights before the first batch.
-    two_pass
-        Whether the ranges of all batches are found before the first histogram is made.
+    ``runner``, ``plan``, ``store``: where activations come from, which batches, and where their histograms go.
+    ``constants``: takes the histograms of constants and weights before the first batch. ``two_pass``: whether the
+    ranges of all batches are found before the first histogram is made.
     """
 
     def __init__(
@@ -78,10 +73,8 @@ class Recorder:
 
         ``news`` is called after every change, ``progress`` with the status after every batch.
 
-        Raises
-        ------
-        DataError, ModelError, SessionError
-            If a batch cannot be read or run; nothing of it is kept. It is the status's message, too.
+        Raises DataError, ModelError, SessionError if a batch cannot be read or run; nothing of it is kept. It is the
+        status's message, too.
         """
         self._cancelled = False
         self._ended_as = None

@@ -60,10 +60,7 @@ class BatchStore:
 
     A batch is there once it is in one list, with all that belongs to it: what an interrupt leaves half done is not.
 
-    Parameters
-    ----------
-    names
-        The tensors, in an order that does not change.
+    ``names``: the tensors, in an order that does not change.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -95,10 +92,7 @@ class BatchStore:
 
         Each histogram is packed when it comes, so that a stream of them goes on meanwhile.
 
-        Raises
-        ------
-        SessionError
-            If the temporary file cannot grow (a full disk).
+        Raises SessionError if the temporary file cannot grow (a full disk).
         """
         before = self.last
         records = np.zeros(len(self.index), RECORD)
@@ -165,10 +159,7 @@ class BatchStore:
     ) -> None:
         """Fill an empty store with what :meth:`records` and :meth:`blocks` gave, and what else belongs to it.
 
-        Raises
-        ------
-        SessionError
-            If they do not fit each other.
+        Raises SessionError if they do not fit each other.
         """
         end = 0
         while piece := blocks.read(_COPY):
@@ -229,12 +220,7 @@ class Totals:
     The result is that of merging what the store's :meth:`~trtcal_widgets.session.store.BatchStore.get` returns, in less
     than a tenth of the time.
 
-    Parameters
-    ----------
-    store
-        Per-batch histograms.
-    in_order
-        Whether batches are replayed in their order, as one pass over them counts, or combined.
+    ``in_order``: whether batches are replayed in their order, as one pass over them counts, or combined.
     """
 
     def __init__(self, store: BatchStore, *, in_order: bool) -> None:

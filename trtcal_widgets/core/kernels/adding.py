@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["add_counts", "grow", "grow_expansion"]
-
 _BITS = N_BINS.bit_length() - 1
 """Doublings after which everything is in bin 0."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["compiled", "float32_at", "prefetch"]
-
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
@@ -27,10 +25,7 @@ def compiled(**options: Any) -> Callable[[_Function], _Function]:
     ``NUMBA_CACHE_DIR`` names. Where none of them can be written (a locked-down container) numba refuses to cache
     at all; the kernels then work as well, but every process compiles them again.
 
-    Parameters
-    ----------
-    **options
-        Further options of :func:`numba.njit`, such as ``fastmath``.
+    ``**options``: further options of :func:`numba.njit`, such as ``fastmath``.
     """
 
     def decorate(function: _Function) -> _Function:

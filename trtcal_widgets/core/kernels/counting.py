@@ -15,23 +15,6 @@ from trtcal_widgets.core.kernels.compiling import compiled, prefetch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "EDGE_SLOT",
-    "INF_BITS",
-    "LINE",
-    "N_BINS",
-    "SMALLEST_RANGE",
-    "Tables",
-    "accumulate",
-    "count",
-    "finite_amax",
-    "flush",
-    "magnitude_of",
-    "new_counters",
-    "start_of",
-    "start_of_values",
-]
-
 N_BINS = 2048
 """Number of histogram bins: TensorRT's."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.kernels.counting import Tables
 
-__all__ = ["compare", "count_pairs"]
-
 _CHUNK = 4096
 
 _BLOCK = 1 << 17

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.kernels.counting import Tables
     from trtcal_widgets.core.steps import StepTables
 
-__all__ = ["UNCERTAIN", "accumulate_all", "amax_all"]
-
 _BLOCK = 1 << 15
 """Values that are made at a time: 128 KB for each tensor of a family. A multiple of the chunk of the counting kernel,
 so that sums are added in the order in which a whole array's are."""
@@ -131,15 +129,9 @@ def amax_all(
 ) -> None:
     """Write the bits of the largest finite |x| of several arrays and of what is made of them.
 
-    Parameters
-    ----------
-    addresses, sizes
-        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
-    steps
-        What is made of them.
-    largest
-        Shape (rows,), written: :data:`UNCERTAIN` for what is made of an array in a family where something is clipped
-        and a value is not finite.
+    ``addresses`` and ``sizes``: of contiguous float32 arrays, shape (n,). They stay alive until this returns.
+    ``largest``: shape (rows,), written: :data:`UNCERTAIN` for what is made of an array in a family where something is
+    clipped and a value is not finite.
     """
     for i in range(addresses.size):
         x = carray(float32_at(addresses[i]), sizes[i])
@@ -177,14 +169,9 @@ def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: Ste
 def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables, tables: Tables) -> None:
     """Count several arrays and what is made of them.
 
-    Parameters
-    ----------
-    addresses, sizes
-        Of contiguous float32 arrays, shape (n,). They stay alive until this returns.
-    steps
-        What is made of them.
-    tables
-        What is counted, a row for each tensor; added to. A range of 0 becomes the largest finite |x| of the tensor.
+    ``addresses`` and ``sizes``: of contiguous float32 arrays, shape (n,). They stay alive until this returns.
+    ``tables``: what is counted, a row for each tensor; added to. A range of 0 becomes the largest finite |x| of the
+    tensor.
     """
     bases = tables.bases
     largest = np.zeros(bases.size, np.int32)

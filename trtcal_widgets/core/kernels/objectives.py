@@ -14,8 +14,6 @@ from trtcal_widgets.core.kernels.compiling import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["N_LEVELS", "entropy_objective", "kl_divergence", "quantization_noise"]
-
 N_LEVELS = 128
 """Number of quantisation levels that the entropy search compares with: TensorRT's."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.trt.versions import Features
 
-__all__ = ["ALGORITHMS", "FOLLOWS", "MODES", "BuildForm", "Job", "check_form", "check_options", "targets"]
-
 MODES: Mapping[str, str] = MappingProxyType(
     {
         "calibrate": "TensorRT calibrates",

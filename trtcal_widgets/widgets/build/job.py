@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.log import LogLine
     from trtcal_widgets.widgets.build.form import BuildForm, Job
 
-__all__ = ["SEVERITIES", "BuildRun", "HeldControl", "batch_profiles", "is_over", "write_qdq"]
-
 _log = logging.getLogger(__name__)
 
 SEVERITIES = ("internal error", "error", "warning", "info", "verbose")
@@ -210,11 +208,8 @@ def is_over(at: Progress) -> bool:
 def batch_profiles(session: CalibrationSession) -> dict[str, tuple[tuple[int, ...], ...]] | None:
     """Return shapes for a model's dynamic inputs, as :func:`trtcal_widgets.trt.build` has them from a calibrator.
 
-    Returns
-    -------
-    dict or None
-        Input -> smallest, usual and largest shape, the calibration batch being the largest; None where every shape is
-        fixed, or there are no data.
+    Input -> smallest, usual and largest shape, the calibration batch being the largest; None where every shape is
+    fixed, or there are no data.
     """
     from trtcal_widgets.trt.inputs import arrange
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.build.form import Job
     from trtcal_widgets.widgets.build.job import BuildRun
 
-__all__ = ["HELP", "BuildScreen", "build_state", "error_words", "log_state", "status_words", "summary"]
-
 
 def status_words(job: Job, screen: BuildScreen, run: BuildRun | None, why_not: str) -> tuple[str, str]:
     """Return how the build stands, and ``info``, ``ok``, ``warn`` or ``error``.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.engine import Engine
     from trtcal_widgets.trt.log import LogLine
 
-__all__ = ["BuildPanel", "BuildView"]
-
 
 class BuildView(Panel):
     """The panel in the browser: ``state`` and ``log`` down, events up."""

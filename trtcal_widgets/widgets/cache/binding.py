@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.cache.ranges_view import CacheRanges
     from trtcal_widgets.widgets.cache.table import CacheTable
 
-__all__ = ["CacheBinding", "parse_event"]
-
 parse_event = event_parser(
     {
         "rows": {"page": int, "generation": int},

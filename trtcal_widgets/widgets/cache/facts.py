@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     ScaleFile = CalibrationCache | ScaleTable
     from trtcal_widgets.formats.cache import NameComparison, Oddity
 
-__all__ = ["ALL", "SORTS", "CacheFacts", "Column", "arrange", "read_facts"]
-
 Severity = Literal["info", "warning", "error"]
 
 ROW_ODDITIES = {

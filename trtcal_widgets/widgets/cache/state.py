@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.widgets.cache.facts import CacheFacts, ScaleFile
 
-__all__ = [
-    "PAGE",
-    "CacheScreen",
-    "count_text",
-    "detail_state",
-    "page_of",
-    "screen_of",
-    "summary_state",
-    "verdict_state",
-    "words_of",
-]
-
 PAGE = 100
 """Rows per message, as in ``js/table.js``."""
 

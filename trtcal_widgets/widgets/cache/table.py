@@ -12,8 +12,6 @@ import traitlets
 from trtcal_widgets.widgets.cache.facts import ALL, SORTS
 from trtcal_widgets.widgets.kit.assets import script, style
 
-__all__ = ["CacheTable"]
-
 
 class CacheTable(anywidget.AnyWidget):
     """Rows of a cache with search, filters and order. What it shows is set by the one who binds it.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Readable = CalibrationCache | ScaleTable | str | os.PathLike[str]
 
-__all__ = ["CacheViewer"]
-
 
 class CacheViewer(PicturedBox, what="the cache viewer"):
     """Show what a calibration cache holds, what is odd about it, and how it differs from another one.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.widgets.debugger.views import DebugViews
 
-__all__ = ["DebugBinding", "parse_event"]
-
 parse_event = event_parser(
     {
         **{name: {} for name in ("run", "cancel", "undo", "redo", "dismiss", "clear", "adopt", "try")},

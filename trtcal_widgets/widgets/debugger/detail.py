@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.debug.results import LayerResult, TensorResult
 
-__all__ = ["SqnrPlot", "TensorPlot", "build_sqnr_plot", "build_tensor_plot", "detail_state", "number_cells"]
-
 
 @dataclass(frozen=True, eq=False)
 class SqnrPlot:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.export.plan_formats import PlanArguments
 
-__all__ = ["KINDS", "ExportForm", "ExportKind", "export_state", "write_export"]
-
 _SHOWN = 20_000
 """Characters of a text that travel to the browser."""
 

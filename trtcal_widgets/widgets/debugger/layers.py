@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.results import LayerResult
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["hazards_state", "layer_columns", "layer_of", "layer_rows", "worst_input"]
-
 _MUCH_LOSS = 0.01
 """Share of FP32's value from which on a layer's own loss is marked."""
 

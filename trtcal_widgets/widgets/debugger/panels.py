@@ -14,16 +14,6 @@ from trtcal_widgets.widgets.kit.panels import Panel, ShellPanel, help_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "HELP",
-    "DebugDetailPanel",
-    "DebugExportPanel",
-    "DebugHazardsPanel",
-    "DebugLayersPanel",
-    "DebugShell",
-    "DebugSummaryPanel",
-]
-
 _help = partial(help_text, page="debugging")
 
 HELP: Mapping[str, dict[str, str]] = MappingProxyType(

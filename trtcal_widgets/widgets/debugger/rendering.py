@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.debugger.panels import DebugLayersPanel
     from trtcal_widgets.widgets.debugger.views import DebugViews
 
-__all__ = ["Parts", "render"]
-
 
 class Parts:
     """What was made last: what is made of the same results is not made again."""

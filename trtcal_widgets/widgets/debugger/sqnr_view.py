@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
     from trtcal_widgets.widgets.debugger.detail import SqnrPlot
 
-__all__ = ["SqnrView"]
-
 _ACCUMULATED, _OWN, _OUTPUTS, _PLANNED = 0, 1, 2, 3
 _NAMED = 16
 _LABEL = 13

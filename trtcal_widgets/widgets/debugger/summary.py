@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.widgets.debugger.export_form import ExportForm
 
-__all__ = [
-    "DebugScreen",
-    "loss_text",
-    "shell_state",
-    "summary_state",
-    "value_text",
-]
-
 _WORK = {
     "run": "The comparison",
     "plan": "Scoring the plan",

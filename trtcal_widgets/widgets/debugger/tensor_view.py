@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.widgets.debugger.detail import TensorPlot
 
-__all__ = ["TensorView"]
-
 _FP32, _INT8, _AMAX, _ERROR, _DIAGONAL, _PAIRS, _CLIP = range(7)
 _DOMAINS = ((0.0, 0.37), (0.435, 0.665), (0.76, 1.0))
 _LOG_BOTTOM = -0.3

@@ -21,8 +21,6 @@ from trtcal_widgets.widgets.kit.panels import NumbersPanel
 if TYPE_CHECKING:
     import ipywidgets
 
-__all__ = ["DebugViews"]
-
 
 class DebugViews:
     """The views of one debugger."""

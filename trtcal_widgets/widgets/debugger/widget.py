@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.runners.evaluation import Evaluation
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["AccuracyDebugger"]
-
 
 class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
     """Find which layer or scale costs accuracy in INT8, mend it, and leave with a plan.

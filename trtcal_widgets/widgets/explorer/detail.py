@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.session import CalibrationSession, TensorRow
 
-__all__ = ["Curve", "HistogramPlot", "Mark", "detail_state", "histogram_plot", "numbers_state"]
-
 _SHOWN = ("entropy", "minmax", "percentile:99.99", "mse")
 _MOST_MEMBERS = 200
 

@@ -15,8 +15,6 @@ from trtcal_widgets.widgets.kit.file_form import FileForm, path_to_write
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["ExportForm", "export_state", "write_cache"]
-
 _ROWS = (("tensorrt", "all that TensorRT calibrates"), ("activations", "without constants"))
 _PREVIEW_LINES = 300
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
     from trtcal_widgets.widgets.explorer.detail import HistogramPlot, Mark
 
-__all__ = ["CountsScale", "HistogramView"]
-
 CountsScale = Literal["log", "linear"]
 
 _SLOTS = 6

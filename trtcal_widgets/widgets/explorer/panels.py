@@ -14,8 +14,6 @@ from trtcal_widgets.widgets.kit.panels import Panel, ShellPanel, help_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["HELP", "DetailPanel", "ExplorerShell", "ExportPanel", "ListPanel", "StepperPanel"]
-
 _help = partial(help_text, page="algorithm")
 
 HELP: Mapping[str, dict[str, str]] = MappingProxyType(

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.widgets.explorer.panels import StepperPanel
 
-__all__ = ["MOST_PICTURES", "picture_strip", "show_pictures"]
-
 MOST_PICTURES = 10
 _GAP = 2
 

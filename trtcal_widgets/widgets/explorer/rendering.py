@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.explorer.state import Screen
     from trtcal_widgets.widgets.explorer.views import Views
 
-__all__ = ["EVERYTHING", "NUMBERS", "Parts", "render"]
-
 EVERYTHING = frozenset({"position", "excluded", "choices", "method", "selected", "status", "data"})
 NUMBERS = frozenset({"data", "choices", "method"})
 """Changes that change numbers of tensors."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession, RunStatus
 
-__all__ = ["Screen", "at_end", "method_options", "run_state", "shell_state", "strip_state"]
-
 _SHOWN_BATCHES = 2000
 _RUNNING = "Running. Everything here can be used meanwhile."
 _FINDING_RANGES = (

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession, TensorRow
 
-__all__ = ["Columns", "Overview", "build_columns", "build_overview", "row_columns"]
-
 _MOST_SHORT = 10
 _LONGEST_SHORT = 13
 _AXIS_LETTERS = 69

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
     from trtcal_widgets.session import Trace
 
-__all__ = ["TraceView"]
-
 _SLOTS = 3
 
 _NARROW = 24

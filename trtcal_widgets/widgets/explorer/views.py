@@ -21,8 +21,6 @@ from trtcal_widgets.widgets.kit.panels import CaptionPanel, NumbersPanel
 if TYPE_CHECKING:
     import ipywidgets
 
-__all__ = ["Views"]
-
 
 class Views:
     """The views of one explorer."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["CalibrationExplorer"]
-
 
 class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
     """See what calibration does to every tensor, move thresholds, and export.

@@ -9,8 +9,6 @@ from typing import Any
 import anywidget
 import traitlets
 
-__all__ = ["PlotlyScript", "plotly_script", "script", "style"]
-
 
 @cache
 def _built(name: str) -> str:

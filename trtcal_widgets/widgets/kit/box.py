@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.kit.boundary import Boundary
     from trtcal_widgets.widgets.kit.figures import FigureView
 
-__all__ = ["BoundBox", "PicturedBox", "box", "show_with_picture"]
-
 _STYLE = """\
 .jp-OutputArea-child:has(> * .trtcal-static):has(+ .jp-OutputArea-child .trtcal-root),
 .jp-OutputArea-child:has(> * .trtcal-static) + .jp-OutputArea-child > .lm-Panel.jp-OutputArea-output:not(:has(*)) \

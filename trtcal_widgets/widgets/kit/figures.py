@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.common.palette import Theme
 
-__all__ = [
-    "BAND", "LOG_FLOOR", "FigureView", "Place", "lanes", "make_draggable", "mark_column", "new_figure", "set_columns",
-    "set_ends", "shown_counts", "words_inside",
-]  # fmt: skip
-
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 

@@ -10,8 +10,6 @@ from typing import Any
 from trtcal_widgets.common.words import printable_lines
 from trtcal_widgets.errors import ExportError, UsageError
 
-__all__ = ["FileForm", "checked_path", "is_there", "path_to_write", "typed_path"]
-
 
 @dataclass(frozen=True)
 class FileForm:

@@ -7,17 +7,6 @@ from typing import Any
 
 from trtcal_widgets.common.words import printable, shorten_middle, significant
 
-__all__ = [
-    "NO_NUMBER",
-    "duration",
-    "exact",
-    "json_number",
-    "percent",
-    "plot_text",
-    "round_for_row",
-    "typeset",
-]
-
 NO_NUMBER = "\u2013"
 """Stands where there is no number: a dash."""
 

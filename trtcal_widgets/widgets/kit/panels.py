@@ -14,8 +14,6 @@ import traitlets
 from trtcal_widgets.common.palette import METHOD_STYLES
 from trtcal_widgets.widgets.kit.assets import script
 
-__all__ = ["CaptionPanel", "NumbersPanel", "Panel", "ShellPanel", "help_text"]
-
 
 def help_text(title: str, text: str, section: str, page: str) -> dict[str, str]:
     """Return a panel's help: a title, what one sees, and the section of ``docs/page.md`` that says more."""
