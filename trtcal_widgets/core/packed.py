@@ -60,6 +60,10 @@ _BASE, _MINIMUM, _MAXIMUM = range(3)
 
 _ADDED, _OTHER_RANGE, _BAD_COUNTS = range(3)
 
+_LARGEST = float(np.finfo(np.float32).max)
+_MOST_DOUBLINGS = 277
+"""From float32's smallest number to its largest."""
+
 _ROOM = 8
 """Floats at first for each exact sum; of numbers that are alike few are needed."""
 
@@ -261,6 +265,16 @@ def record_of(h: Histogram, itemsize: int, offset: int, length: int) -> tuple[fl
     moments = (h.base, h.minimum, h.maximum, h.total, h.sum_squares)
     tallies = (h.edge, h.zeros, h.nans, h.pos_infs, h.neg_infs)
     return (1, itemsize, h.counts[0], h.doublings, *moments, *tallies, offset, length)
+
+
+def plausible(records: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Return for each record whether a histogram can have its numbers: nothing negative, and ranges within float32."""
+    whole = [records[name] >= 0 for name in ("first", "edge", "zeros", "nans", "pos_infs", "neg_infs", "doublings")]
+    with np.errstate(all="ignore"):
+        ranges = [np.abs(records[name]) <= _LARGEST for name in ("base", "minimum", "maximum")]
+        known = (records["base"] >= 0) & (records["doublings"] <= _MOST_DOUBLINGS)
+        sums = [~np.isnan(records[name]) for name in ("sum", "sum_squares")]
+    return np.asarray(np.logical_and.reduce([*whole, *ranges, *sums, known]), np.bool_)
 
 
 def histogram_of(record: np.void, block: bytes) -> Histogram:

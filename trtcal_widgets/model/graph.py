@@ -358,6 +358,10 @@ class ModelGraph:
             for name, kind, dtype, shape, producer, consumers, is_output in data["tensors"]
         ]
         tensors = {t.name: t for t in listed}
+        trt8 = NetworkRows.from_json(data["trt8"]) if "trt8" in data else NetworkRows()
+        known = {"", *tensors, *trt8.inner}
+        if not all(row.tensor in known for row in trt8.rows):
+            raise ModelError("the facts of a model are damaged: a row of TensorRT 8 is of a tensor that is not listed")
         groups = tuple(tuple(group) for group in data["groups"])
         return cls(
             name=data["name"],
@@ -366,7 +370,7 @@ class ModelGraph:
             metadata=MappingProxyType(dict(data["metadata"])),
             groups=groups if "passing" in data else find_groups(nodes, tensors),
             passing=tuple(tuple(group) for group in data.get("passing", groups)),
-            trt8=NetworkRows.from_json(data["trt8"]) if "trt8" in data else NetworkRows(),
+            trt8=trt8,
             nodes=nodes,
             tensors=MappingProxyType(tensors),
         )

@@ -8,9 +8,7 @@ batch and tensor (see :data:`~trtcal_widgets.core.packed.RECORD`), ``records.bin
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
-import zlib
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -19,12 +17,13 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from trtcal_widgets.common.arguments import path_text
+from trtcal_widgets.common.arguments import is_folder, path_text
+from trtcal_widgets.common.damage import check_expansion, damage_as
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.core.packed import RECORD
 from trtcal_widgets.core.thresholds import Method
-from trtcal_widgets.errors import SessionError, TrtcalError
+from trtcal_widgets.errors import ModelError, SessionError
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.session.choices import Choices
 from trtcal_widgets.session.parts import Origin, Parts, kept_tensors, plan_of
@@ -38,12 +37,6 @@ if TYPE_CHECKING:
 
 FORMAT = "trtcal_widgets session"
 FORMAT_VERSION = 1
-
-_DAMAGE = (
-    *(OSError, EOFError, KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
-"""What zipfile, json and numpy raise for damaged bytes (NotImplementedError is a RuntimeError)."""
 
 
 def save_session(parts: Parts, status: RunStatus, path: str | os.PathLike[str]) -> None:
@@ -102,11 +95,17 @@ def _facts(parts: Parts, status: RunStatus) -> dict[str, Any]:
 def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: Mapping[str, Any]) -> Parts:
     """Read a session; see :meth:`CalibrationSession.load`."""
     shown = path_text(path, "a saved session", SessionError)
-    try:
+    if is_folder(Path(shown), SessionError) is None:
+        raise SessionError(f"{shown}: there is no such file. Check the path.")
+    what = f"{shown}: this is not a saved session, or it is damaged"
+    with damage_as(SessionError, what, "Save the session again, or record it anew"):
         with zipfile.ZipFile(Path(shown)) as archive:
+            for member in archive.infolist():
+                check_expansion(Path(shown), member.file_size, member.filename, SessionError, advice=_LARGE)
             facts = json.loads(archive.read("session.json"))
             _check_format(facts, shown)
-            graph = ModelGraph.from_json(facts["graph"])
+            _check_facts(facts, shown)
+            graph = _graph(facts, shown)
             saved = RunStatus(**facts["status"])
             store, constants = BatchStore(kept_tensors(graph)), BatchStore(graph.float_tensors)
             _fill(archive, "records", store, dict(facts["bases"]), saved.n_samples)
@@ -124,15 +123,63 @@ def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: M
             rest=_status(facts, saved, len(store)),
         )
         return parts if model is None and source is None else _reattached(parts, model, source, shown, **options)
-    except TrtcalError:
-        raise
-    except FileNotFoundError:
-        raise SessionError(f"{shown}: there is no such file. Check the path.") from None
-    except _DAMAGE as error:
-        raise SessionError(
-            f"{shown}: this is not a saved session, or it is damaged ({type(error).__name__}: {error}). "
-            "Save the session again, or record it anew"
-        ) from error
+
+
+_LARGE = "Save the session again, or record it anew"
+
+
+def _graph(facts: Mapping[str, Any], shown: str) -> ModelGraph:
+    try:
+        return ModelGraph.from_json(facts["graph"])
+    except ModelError as error:
+        raise SessionError(f"{shown}: {error}. Record the session anew") from error
+
+
+_WHOLE, _MAYBE = (int,), (int, type(None))
+_STATUS: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {
+        "phase": (str,),
+        "recorded": _WHOLE,
+        "n_batches": _MAYBE,
+        "n_samples": _WHOLE,
+        "total_samples": _MAYBE,
+        "dropped": _WHOLE,
+        "seconds_left": (int, float, type(None)),
+        "message": (str,),
+        "pass_name": (str,),
+        "pass_done": _WHOLE,
+    }
+)
+"""What the fields of a saved status may be."""
+
+
+def _check_facts(facts: Mapping[str, Any], shown: str) -> None:
+    """Refuse values that no session has saved: everything after this trusts them."""
+    texts = all(isinstance(facts.get(key), str) for key in ("runner", "source"))
+    state, status = facts.get("state"), facts.get("status")
+    fits = (
+        texts
+        and facts.get("range_mode") in ("tensorrt", "two-pass")
+        and isinstance(facts.get("plan"), dict)
+        and isinstance(facts.get("bases"), dict)
+        and all(type(base) in (int, float) and 0 <= base <= _FLOAT32_MAX for base in facts["bases"].values())
+        and isinstance(status, dict)
+        and all(name in _STATUS and type(value) in _STATUS[name] for name, value in status.items())
+        and isinstance(state, dict)
+        and type(state.get("position")) is int
+        and isinstance(state.get("excluded"), list)
+        and all(type(place) is int and 0 <= place < _FAR for place in state["excluded"])
+        and isinstance(state.get("choices"), dict)
+        and all(isinstance(choice, dict) for choice in state["choices"].values())
+        and isinstance(state.get("selected"), str)
+    )
+    if not fits:
+        raise SessionError(f"{shown}: what it says about its batches and choices is damaged. Record the session anew")
+
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_FAR = 1 << 40
+"""More batches than any session has."""
 
 
 def _check_format(facts: Any, shown: str) -> None:

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from trtcal_widgets.common.cores import available_cores
-from trtcal_widgets.core.packed import RECORD, Merging, encode, histogram_of, record_of
+from trtcal_widgets.core.packed import RECORD, Merging, encode, histogram_of, plausible, record_of
 from trtcal_widgets.errors import SessionError
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ class BatchStore:
             end += len(piece)
         if records.dtype != RECORD or records.shape[1:] != (len(self.index),):
             raise SessionError("the saved histograms do not fit their index: the file is damaged")
-        inside = (records["offset"] >= 0) & (records["length"] >= 0)
-        if not bool((inside & (records["offset"] <= end - records["length"])).all()):
+        inside = (records["offset"] >= 0) & (records["length"] >= 0) & (records["offset"] <= end - records["length"])
+        if not bool((inside & plausible(records)).all()):
             raise SessionError("the saved histograms do not fit their index: the file is damaged")
         self.start_from(bases)
         self._batches = [Batch(row, end, bases, n_samples) for row in records]

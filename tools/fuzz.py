@@ -1,0 +1,263 @@
+"""Damage files at random and read them: nothing but a ``TrtcalError`` may come out, and none may hang.
+
+    python tools/fuzz.py [--seconds 120] [--seed 1] [--only session,npz] [--keep DIR]
+
+Every reader gets files of its own kind, with bytes flipped, cut out, repeated and replaced, with numbers and words of
+its text changed, and, for archives, with their members damaged inside a whole archive. What is read is used: a session
+is asked for its table and its cache, arrays for a batch. Prints how many inputs each reader got and what became of
+them; exit code 1 where a foreign exception came out or one input took longer than ``--slow`` seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import io
+import json
+import random
+import re
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtcal_widgets import CalibrationSession, read_scale_file, sample
+from trtcal_widgets.data import as_source
+from trtcal_widgets.errors import TrtcalError
+from trtcal_widgets.formats.reading import convert
+from trtcal_widgets.model.load import load_graph
+from trtcal_widgets.model.plan import PrecisionPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WORDS = [
+    b"",
+    b"nan",
+    b"inf",
+    b"-1",
+    b"1e999",
+    b"9" * 400,
+    b"null",
+    b"true",
+    b"{}",
+    b"[]",
+    b'"x"',
+    b"\xff",
+    b"\0",
+    b"0x10",
+]
+TOKEN = re.compile(rb'-?[0-9][0-9.eE+-]*|"[^"]{0,40}"|[A-Za-z_]{2,40}')
+
+
+def use_session(path: Path) -> None:
+    """Ask a loaded session for what a screen, an export and a report ask for."""
+    with CalibrationSession.load(path) as session:
+        session.table()
+        session.histogram(session.state.selected)
+        session.to_cache(version="8.6.1")
+        session.seek(min(1, session.status.recorded))
+        session.table()
+
+
+def use_source(path: Path) -> None:
+    """Load the first samples."""
+    source = as_source(path)
+    source.describe()
+    source.load(0, 2)
+    source.thumbnails(0, 1)
+
+
+def use_scales(path: Path) -> None:
+    """Read a file of scales and write it in other formats."""
+    table = read_scale_file(path)
+    for target in ("cache", "json"):
+        with contextlib.suppress(TrtcalError):
+            convert(table, target, version="8.6.1")  # type: ignore[arg-type]
+
+
+READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "session": ("trtcal", use_session),
+    "cache": ("cache", use_scales),
+    "json": ("json", use_scales),
+    "flatbuffers": ("bin", use_scales),
+    "npy": ("npy", use_source),
+    "npz": ("npz", use_source),
+    "idx": ("idx", use_source),
+    "gz": ("gz", use_source),
+    "plan": ("json", PrecisionPlan.load),
+    "onnx": ("onnx", load_graph),
+}
+"""Kind -> the ending of its files, and what reads and uses one."""
+
+
+def seeds(folder: Path) -> dict[str, list[bytes]]:
+    """Make a few whole files of every kind."""
+    session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=3)
+    with session:
+        session.run()
+        session.choose("conv1", amax=1.5)
+        session.save(folder / "s.trtcal")
+        cache = session.to_cache(version="8.6.1")
+    rng = np.random.default_rng(0)
+    np.save(folder / "x.npy", rng.random((4, 1, 8, 8), np.float32))
+    np.savez(folder / "x.npz", a=rng.random((4, 3), np.float32), b=np.arange(4))
+    np.savez_compressed(folder / "y.npz", a=np.zeros((4, 3), np.float32))
+    idx = b"\0\0\x08\x03" + np.array([2, 4, 4], ">u4").tobytes() + bytes(range(32))
+    import gzip
+
+    plan = PrecisionPlan(keep=("conv1",), amax={"conv1": 1.5}, reasons={"conv1": "x"})
+    return {
+        "session": [(folder / "s.trtcal").read_bytes()],
+        "cache": [cache.to_bytes(), convert(cache, "ranges"), convert(cache, "ort")],
+        "json": [convert(cache, "json")],
+        "flatbuffers": [convert(cache, "flatbuffers")],
+        "npy": [(folder / "x.npy").read_bytes()],
+        "npz": [(folder / "x.npz").read_bytes(), (folder / "y.npz").read_bytes()],
+        "idx": [idx],
+        "gz": [gzip.compress(idx)],
+        "plan": [plan.to_json().encode()],
+        "onnx": [sample.model_path().read_bytes()],
+    }
+
+
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """Return the bytes with one to four things changed."""
+    out = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        if not out:
+            return bytes(out)
+        at = rng.randrange(len(out))
+        n = min(rng.choice([1, 1, 2, 4, 8, 64, 1024]), len(out) - at)
+        match rng.randrange(7):
+            case 0:
+                out[at] ^= 1 << rng.randrange(8)
+            case 1:
+                out[at : at + n] = rng.randbytes(n)
+            case 2:
+                del out[at : at + n]
+            case 3:
+                out[at:at] = out[at : at + n] * rng.choice([1, 2, 16])
+            case 4:
+                out[at : at + n] = bytes([rng.choice([0, 0xFF, 0x7F, 0x80])]) * n
+            case 5:
+                del out[at:]
+            case _:
+                found = list(TOKEN.finditer(bytes(out[: 1 << 16])))
+                if found:
+                    one = rng.choice(found)
+                    out[one.start() : one.end()] = rng.choice(WORDS)
+    return bytes(out)
+
+
+def damaged_json(data: bytes, rng: random.Random) -> bytes:
+    """Return JSON that is whole, with one value somewhere in it replaced by another kind of value."""
+    value = json.loads(data)
+    places: list[tuple[Any, Any]] = []
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        keys = list(one) if isinstance(one, dict) else range(len(one)) if isinstance(one, list) else []
+        for key in keys:
+            places.append((one, key))
+            stack.append(one[key])
+    for _ in range(rng.randint(1, 3)):
+        holder, key = rng.choice(places)
+        strange: list[Any] = [None, True, -1, 1.5, 10**30, "", "x", [], {}, [[]], float("nan"), {"a": []}]
+        with contextlib.suppress(KeyError, IndexError):  # its holder was replaced before
+            if rng.random() < 0.2:
+                del holder[key]
+            else:
+                holder[key] = rng.choice(strange)
+    return json.dumps(value).encode()
+
+
+def damaged_archive(data: bytes, rng: random.Random) -> bytes:
+    """Return a whole archive of which one member is damaged, is missing, or is there twice."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        chosen = rng.choice(old.namelist())
+        for name in old.namelist():
+            content = old.read(name)
+            if name == chosen:
+                if rng.random() < 0.1:
+                    continue
+                is_json = name.endswith(".json") and rng.random() < 0.7
+                content = damaged_json(content, rng) if is_json else damaged(content, rng)
+            new.writestr(name, content)
+    return buffer.getvalue()
+
+
+def variant(kind: str, data: bytes, rng: random.Random) -> bytes:
+    """Return one damaged file of a kind."""
+    if kind in ("session", "npz") and rng.random() < 0.7:
+        return damaged_archive(data, rng)
+    if kind in ("plan", "json") and rng.random() < 0.5:
+        return damaged_json(data, rng)
+    return damaged(data, rng)
+
+
+def fuzz(
+    seconds: float, seed: int, kinds: list[str], keep: Path | None, slow: float
+) -> tuple[dict[str, collections.Counter[str]], list[str]]:
+    """Read damaged files until the time is over; return what became of them by kind, and what must not happen."""
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    results: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in kinds}
+    faults: list[str] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        whole = seeds(folder)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            kind = rng.choice(kinds)
+            ending, read = READERS[kind]
+            data = variant(kind, rng.choice(whole[kind]), rng)
+            path = folder / f"input.{ending}"
+            path.write_bytes(data)
+            begun = time.process_time()
+            try:
+                read(path)
+                outcome = "read"
+            except TrtcalError as error:
+                outcome = type(error).__name__
+            except Exception as error:  # noqa: BLE001 - this is what is looked for
+                outcome = f"FOREIGN {type(error).__name__}"
+                faults.append(f"{kind}: {type(error).__name__}: {error}")
+            took = time.process_time() - begun
+            if took > slow:
+                faults.append(f"{kind}: {took:.1f} s for {len(data):,} bytes")
+            results[kind][outcome] += 1
+            if keep is not None and (outcome.startswith("FOREIGN") or took > slow):
+                keep.mkdir(parents=True, exist_ok=True)
+                (keep / f"{kind}_{len(faults)}.{ending}").write_bytes(data)
+    return results, faults
+
+
+def main() -> int:
+    """Run and print; exit code 1 where something foreign came out."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default=",".join(READERS), help="kinds, with commas between")
+    parser.add_argument("--keep", type=Path, help="folder for the inputs that went wrong")
+    parser.add_argument("--slow", type=float, default=10, help="seconds of processor time that no input may take")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    results, faults = fuzz(arguments.seconds, arguments.seed, arguments.only.split(","), arguments.keep, arguments.slow)
+    print("| reader | inputs | what became of them |\n|---|---:|---|")
+    for kind, counts in results.items():
+        outcomes = ", ".join(f"{name} {n:,}" for name, n in counts.most_common())
+        print(f"| {kind} | {counts.total():,} | {outcomes} |")
+    for fault in sorted(set(faults)):
+        print("FAULT", fault[:300])
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
