@@ -10,7 +10,7 @@ import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
 import { readScaleFile } from './formats/reading';
-import { startsWith } from './formats/text';
+import { printable, startsWith } from './formats/text';
 import { looksLikeScaleFile } from './filetypes';
 import { openBytes, readBytes } from './files';
 import { relativePath } from './notebooks';
@@ -50,6 +50,32 @@ export class UnreadModelFactory extends TextModelFactory {
   get fileFormat(): Contents.FileFormat {
     return null;
   }
+}
+
+/**
+ * Keep JupyterLab from writing what it never read, and from copying models of 2 GB to checkpoints: as for a file that
+ * may not be written, which the file itself may well be.
+ */
+function neverSave(context: DocumentRegistry.Context): void {
+  const contentsModel = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(context), 'contentsModel')!.get!;
+  Object.defineProperties(context, {
+    canSave: { configurable: true, get: () => false },
+    contentsModel: {
+      configurable: true,
+      get: () => {
+        const model = contentsModel.call(context) as Contents.IModel | null;
+        return model && { ...model, writable: false };
+      }
+    },
+    save: { configurable: true, value: () => Promise.resolve() },
+    saveAs: {
+      configurable: true,
+      value: async () => {
+        await showErrorMessage('A viewer does not save', 'Use Duplicate or Download in the file browser.');
+        return false;
+      }
+    }
+  });
 }
 
 /** The inside of a document: loads the file, shows a view or why there is none, and loads again when it changed. */
@@ -146,7 +172,7 @@ export abstract class FileContent extends Widget {
         'div',
         { class: 'trtcal-refusal', role: 'alert', 'data-testid': 'trtcal-refusal' },
         h('strong', { text: 'This file cannot be shown here' }),
-        h('p', { text: message }),
+        h('p', { text: printable(message) }),
         button
       ),
       focus: () => button.focus(),
@@ -270,8 +296,10 @@ export class FileWidgetFactory<T extends FileContent> extends ABCWidgetFactory<D
   }
 
   protected createNewWidget(context: DocumentRegistry.Context): DocumentWidget<T> {
+    neverSave(context);
     const content = this.makeContent(context);
     const widget = new DocumentWidget<T>({ content, context });
+    widget.addClass('trtcal-document');
     widget.title.icon = this.icon;
     const reload: Action = {
       name: 'reload',

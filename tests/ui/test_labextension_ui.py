@@ -123,7 +123,7 @@ class Lab:
         return (
             self.by("trtcal-ranges")
             .locator("canvas")
-            .evaluate(
+            .first.evaluate(
                 """(canvas, [r, g, b]) => {
                 const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
                 for (let i = 0; i < data.length; i += 4)
@@ -291,6 +291,29 @@ def test_a_file_that_changes_and_names_that_attack(served, page):
     lab.open(f"{EVIL[:13]}.cache")
     expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(f"{EVIL[:13]}.cache")
     assert page.locator(".trtcal-root img").count() == 0
+
+
+def test_a_viewer_writes_nothing(served, page):
+    """Neither the file (whose content JupyterLab never had) nor a checkpoint, a copy of a whole model."""
+    from playwright.sync_api import expect
+
+    url, root = served
+    folder = root / "untouched"
+    folder.mkdir()
+    for name in ("mnist.cache", "lenet.onnx", "mnist.trtcal"):
+        shutil.copy(root / name, folder / name)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    lab = Lab(page, url, "untouched/tree/untouched")
+    for name in before:
+        lab.open(name)
+        expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(name)
+        page.keyboard.press("Control+s")
+        page.evaluate("() => { window.jupyterapp.commands.execute('docmanager:save'); }")
+        expect(page.locator(".jp-Dialog")).to_contain_text("read-only")
+        page.keyboard.press("Escape")
+        expect(page.locator(".jp-Dialog")).to_have_count(0)
+    # asking for a file's checkpoints makes their folder; nothing is in it
+    assert {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_plain_text_stays_plain_text(served, page):

@@ -33,23 +33,29 @@ const TOP = 26;
 const BOTTOM = 34;
 const FAR = 6;
 const NEAR = 10;
+const MANY = 2000;
 
 export class RangesPicture implements Picture {
   readonly node: HTMLElement;
   private readonly canvas: HTMLCanvasElement;
+  /** The ring around the chosen row, over the picture: it moves without drawing every point again. */
+  private readonly ring: HTMLCanvasElement;
   private readonly tip: HTMLElement;
   private readonly brush: HTMLElement;
   private readonly resize: ResizeObserver;
   private readonly unfollow: () => void;
   private readonly low: number;
   private readonly high: number;
+  private readonly anyBeyond: boolean;
   private window: [number, number];
   private selected = -1;
   private dragged: number | null = null;
   private frame = 0;
+  private stale = true;
 
   constructor(private readonly spec: RangesSpec) {
     this.canvas = h('canvas', { class: 'trtcal-canvas', 'aria-hidden': 'true' });
+    this.ring = h('canvas', { class: 'trtcal-canvas', 'aria-hidden': 'true' });
     this.tip = h('div', { class: 'trtcal-tip', role: 'presentation' });
     this.brush = h('div', { class: 'trtcal-brush', role: 'presentation' });
     this.tip.hidden = this.brush.hidden = true;
@@ -57,10 +63,14 @@ export class RangesPicture implements Picture {
       'div',
       { class: 'trtcal-ranges', role: 'img', 'data-testid': 'trtcal-ranges', title: 'Drag to look closer, double click for all' },
       this.canvas,
+      this.ring,
       this.brush,
       this.tip
     );
     [this.low, this.high] = decades(spec.series);
+    this.anyBeyond = spec.series.some(({ values, present }) =>
+      Array.from(values).some((value, row) => (Number.isNaN(value) ? Boolean(present?.[row]) : this.isBeyond(value)))
+    );
     this.window = this.whole();
     this.node.setAttribute('aria-label', this.description());
     this.listen();
@@ -81,8 +91,9 @@ export class RangesPicture implements Picture {
     if (row >= 0 && (row < first || row > last)) {
       const half = (last - first) / 2;
       this.window = [row - half, row + half];
+      this.stale = true;
     }
-    this.soon();
+    this.schedule();
   }
 
   private whole(): [number, number] {
@@ -94,8 +105,13 @@ export class RangesPicture implements Picture {
     return `${this.spec.what} of ${this.spec.size} rows, from ${significant(10 ** this.low)} to ${significant(10 ** this.high)}`;
   }
 
-  /** Many rows come one after the other when a key is held: draw once a frame. */
   private soon(): void {
+    this.stale = true;
+    this.schedule();
+  }
+
+  /** Many rows come one after the other when a key is held: draw once a frame. */
+  private schedule(): void {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.draw());
   }
@@ -117,32 +133,51 @@ export class RangesPicture implements Picture {
     return TOP + (1 - (level - this.low) / (this.high - this.low)) * this.height;
   }
 
+  /** Whether a value is not where it would be on the axis, but at its edge. */
+  private isBeyond(value: number): boolean {
+    return !(value > 0) || Math.log10(value) < this.low || Math.log10(value) > this.high;
+  }
+
   private level(value: number): number {
     return Math.min(Math.max(Math.log10(value), this.low), this.high);
   }
 
   private draw(): void {
-    const { clientWidth, clientHeight } = this.node;
-    if (!clientWidth || !clientHeight) {
+    if (!this.node.clientWidth || !this.node.clientHeight) {
       return;
     }
-    const ratio = window.devicePixelRatio || 1;
-    this.canvas.width = clientWidth * ratio;
-    this.canvas.height = clientHeight * ratio;
-    const context = this.canvas.getContext('2d')!;
-    context.scale(ratio, ratio);
     const style = getComputedStyle(this.node);
     const color = (name: string): string => style.getPropertyValue(name).trim();
-    context.font = `11px ${color('--jp-ui-font-family')}`;
-    this.drawAxes(context, color);
-    context.save();
+    if (this.stale) {
+      this.stale = false;
+      const context = this.blank(this.canvas);
+      context.font = `11px ${color('--jp-ui-font-family')}`;
+      this.drawAxes(context, color);
+      context.save();
+      this.clip(context);
+      this.spec.series.forEach(series => this.drawSeries(context, series, color));
+      context.restore();
+      this.drawLegend(context, color);
+    }
+    const context = this.blank(this.ring);
+    this.clip(context);
+    this.drawSelected(context, color);
+  }
+
+  /** Empty a canvas, in the size of the panel and the resolution of the screen. */
+  private blank(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+    const ratio = window.devicePixelRatio || 1;
+    canvas.width = this.node.clientWidth * ratio;
+    canvas.height = this.node.clientHeight * ratio;
+    const context = canvas.getContext('2d')!;
+    context.scale(ratio, ratio);
+    return context;
+  }
+
+  private clip(context: CanvasRenderingContext2D): void {
     context.beginPath();
     context.rect(LEFT - 4, TOP - 8, this.width + 8, this.height + 16);
     context.clip();
-    this.spec.series.forEach(series => this.drawSeries(context, series, color));
-    this.drawSelected(context, color);
-    context.restore();
-    this.drawLegend(context, color);
   }
 
   private drawAxes(context: CanvasRenderingContext2D, color: (name: string) => string): void {
@@ -183,7 +218,7 @@ export class RangesPicture implements Picture {
 
   private drawSeries(context: CanvasRenderingContext2D, series: Series, color: (name: string) => string): void {
     const [first, last] = [Math.max(0, Math.floor(this.window[0])), Math.min(this.spec.size - 1, Math.ceil(this.window[1]))];
-    const radius = last - first > 2000 ? 1.6 : 2.6;
+    const small = last - first > MANY;
     const usual = color(series.color);
     const odd = color('--trtcal-odd');
     for (let row = first; row <= last; row += 1) {
@@ -192,9 +227,13 @@ export class RangesPicture implements Picture {
         continue;
       }
       const level = Number.isNaN(value) || value === Infinity ? this.high : this.level(Math.max(value, 0));
-      const beyond = !(value > 0) || Math.log10(value) < this.low || Math.log10(value) > this.high;
+      const beyond = this.isBeyond(value);
       context.fillStyle = beyond ? odd : usual;
-      mark(context, this.x(row), this.y(level), beyond ? 4.5 : radius, beyond ? (level <= this.low ? 'down' : 'up') : series.shape);
+      if (small && !beyond) {
+        context.fillRect(this.x(row) - 1.4, this.y(level) - 1.4, 2.8, 2.8); // a hundred thousand circles take their time
+      } else {
+        mark(context, this.x(row), this.y(level), beyond ? 4.5 : 2.6, beyond ? (level <= this.low ? 'down' : 'up') : series.shape);
+      }
     }
   }
 
@@ -225,12 +264,7 @@ export class RangesPicture implements Picture {
       x += context.measureText(label).width + 30;
     };
     this.spec.series.forEach(({ label, shape, color: name }) => add(label, color(name), shape));
-    const beyond = this.spec.series.some(series =>
-      Array.from(series.values).some((value, row) =>
-        Number.isNaN(value) ? Boolean(series.present?.[row]) : !(value > 0) || Math.abs(Math.log10(value) - (this.low + this.high) / 2) > (this.high - this.low) / 2
-      )
-    );
-    if (beyond) {
+    if (this.anyBeyond) {
       add('beyond the picture', color('--trtcal-odd'), 'up');
     }
   }

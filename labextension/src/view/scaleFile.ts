@@ -100,7 +100,7 @@ function remarksOf({ file, remarks }: Facts): [Severity, string][] {
     const n = (kinds.get(kind) ?? 0) + 1;
     kinds.set(kind, n);
     if (n <= SAID_ONE_BY_ONE) {
-      said.push([severity, line ? `Line ${count(line)}: ${message}` : message]);
+      said.push([severity, printable(line ? `Line ${count(line)}: ${message}` : message)]);
     }
   }
   for (const [kind, n] of kinds) {
@@ -110,7 +110,7 @@ function remarksOf({ file, remarks }: Facts): [Severity, string][] {
   }
   const { header } = file;
   if (header?.version && header.version[0] >= FOUR_DIGITS_BELOW) {
-    said.push(['info', headerFits(file, '8.6.1', header.algorithm).message]);
+    said.push(['info', printable(headerFits(file, '8.6.1', header.algorithm).message)]);
   }
   return said;
 }
@@ -153,7 +153,7 @@ function fitOf(file: ScaleFile): HTMLElement {
   const update = (): void => {
     try {
       const fit = headerFits(file, version.value, algorithm.value);
-      verdict.textContent = fit.message;
+      verdict.textContent = printable(fit.message);
       verdict.dataset.kind = KINDS[fit.verdict];
     } catch (error) {
       if (!(error instanceof FormatError)) {
