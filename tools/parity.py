@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 from tools.trt_run.models import TITLES  # noqa: E402
 from trtcal_widgets import CalibrationCache, CalibrationSession, sample  # noqa: E402
 from trtcal_widgets.core import calibrate_array  # noqa: E402
+from trtcal_widgets.core.rivals import NEARLY_EQUAL  # noqa: E402
 from trtcal_widgets.core.thresholds import threshold, threshold_curve  # noqa: E402
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex  # noqa: E402
 
@@ -39,9 +40,6 @@ PAGE = ROOT / "docs" / "parity.md"
 
 SAME_CANDIDATE = 1e-5
 """Scales this near are the same candidate of histograms whose ranges differ by rounding: a bin is 5e-4 of the range."""
-
-NEARLY_EQUAL = 1e-2
-"""Two minima are nearly equal where TensorRT's is at most this share above ours."""
 
 
 @dataclass
@@ -272,8 +270,8 @@ _INTRODUCTION = """\
 <!-- Written by tools/parity.py. Do not edit: run it again. -->
 What TensorRT 8.6.0 wrote on an H100 (TF32 off, builder's level 0), against this package. *Bit for bit*: the same
 float32 scale. *Same candidate*: within 1e-5, the same bin of a range that differs by the rounding of an activation.
-*Two minima, nearly equal*: TensorRT took another bin, whose divergence is at most 1 % above that of ours: rounding
-decides, and either pick is as good.
+*Two minima, nearly equal*: TensorRT took another bin, whose divergence is at most 0.2 % above that of ours:
+rounding decides, and either pick is as good.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import threading
@@ -18,6 +19,7 @@ from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
 from trtcal_widgets import CalibrationCache, CalibrationSession
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
+from trtcal_widgets.widgets.explorer.detail import detail_state, histogram_plot
 
 
 def updates(session):
@@ -381,6 +383,21 @@ def test_the_preview_is_made_only_while_it_is_open(explorer):
     send(explorer.views.export, type="export_preview", open=True)
     assert explorer.views.export.state["preview"].splitlines()[0] == "TRT-101601-EntropyCalibration2"
     assert len(explorer.views.export.state["preview"].splitlines()) == 13
+
+
+def test_a_tensor_with_two_minima_that_rounding_decides_between_says_so(explorer, monkeypatch):
+    session = explorer.session
+    name = session.state.selected
+    real = session.curve(name, "entropy")
+    objective = np.full_like(real.objective, 5.0)
+    objective[[100, 700]] = 1.0, 1.001
+    shape = dataclasses.replace(real, objective=objective, pick=228)
+    monkeypatch.setattr(type(session), "curve", lambda *_: shape)
+    notes = detail_state(session, histogram_plot(session, name))["notes"]
+    assert any(note.startswith("two minima, nearly equal") and "0.10%" in note for note in notes)
+    session.choose_all("minmax")
+    notes = detail_state(session, histogram_plot(session, name))["notes"]
+    assert not any(note.startswith("two minima") for note in notes)
 
 
 def test_a_cache_that_the_installed_tensorrt_would_ignore_is_said_before_it_is_written(explorer, monkeypatch):

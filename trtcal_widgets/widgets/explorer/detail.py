@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.palette import MINE
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import printable, significant
+from trtcal_widgets.core.rivals import rival_of
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.model.graph import TensorKind
@@ -108,6 +109,17 @@ def _notes(row: TensorRow, histogram: Histogram, *, counted: bool) -> list[str]:
     return notes
 
 
+def _rival(session: CalibrationSession, plot: HistogramPlot, method: Method) -> list[str]:
+    """Say that entropy has another minimum that is as good: TensorRT may have taken that one."""
+    if plot.curve is None or method.kind != "entropy" or not plot.editable:
+        return []
+    rival = rival_of(session.curve(plot.name, method))
+    if rival is None:
+        return []
+    more = f"±{significant(rival.amax)} has a divergence only {rival.excess:.2%} above that of the pick"
+    return [f"two minima, nearly equal: {more}. Rounding decides which of them TensorRT takes; either is as good"]
+
+
 def _why_empty(session: CalibrationSession, row: TensorRow, histogram: Histogram) -> str:
     """Say why there is no histogram to draw."""
     if not row.has_data and session.state.position:
@@ -176,7 +188,10 @@ def detail_state(session: CalibrationSession, plot: HistogramPlot) -> dict[str, 
         "shown": printable(name),
         "facts": _facts(session, row),
         "facts_title": printable(f"{row.kind} · {row.op_type} · {row.dtype}{row.shape_text}"),
-        "notes": _notes(row, session.histogram(name), counted=session.state.position > 0),
+        "notes": [
+            *_notes(row, session.histogram(name), counted=session.state.position > 0),
+            *_rival(session, plot, method),
+        ],
         "editable": plot.editable,
         "mine": row.mine and plot.editable,
         "method": value,
