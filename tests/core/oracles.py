@@ -36,8 +36,10 @@ def one_pass(batches, base=0.0):
     """Count batch after batch as TensorRT does; return (R, counts).
 
     R is the largest |x| of the first batch that has one; a batch that exceeds R doubles it and merges neighbours
-    before any of its values is counted.
+    before any of its values is counted. Infinite values go to the last bin, but for those up to that first batch; where
+    there are some, no later ones do.
     """
+    found = left_out = False
     bin_range = base
     counts = [0] * BINS
     for batch in batches:
@@ -50,6 +52,12 @@ def one_pass(batches, base=0.0):
             counts = merge_pairs(counts)
         for v in values:
             counts[bin_of(v, bin_range) if bin_range else 0] += 1
+        infs = int(np.isinf(np.asarray(batch, dtype=np.float32)).sum())
+        if found and not left_out:
+            counts[BINS - 1] += infs
+        else:
+            left_out = left_out or infs > 0
+        found = found or largest > 0
     return bin_range, counts
 
 

@@ -252,7 +252,7 @@ def test_float64_beyond_float32_counts_as_infinite_and_below_as_zero():
     assert (result.pos_infs, result.neg_infs, result.zeros, result.amax) == (1, 1, 1, 2.0)
 
 
-@pytest.mark.parametrize("tiny", [1e-45, 1e-40, 1e-38, 1e-36])
+@pytest.mark.parametrize("tiny", [1.2e-38, 1e-37, 1e-36])
 def test_a_range_too_short_for_its_bins_is_raised_to_the_shortest(tiny):
     x = np.array([tiny, -tiny / 2, 0.0], np.float32)
     result = Histogram.of(x)
@@ -266,6 +266,35 @@ def test_a_range_too_short_for_its_bins_is_raised_to_the_shortest(tiny):
     assert grown.counts[0] == 3
     assert grown.range >= 1.0
     assert grown.counts.sum() == 4
+
+
+@pytest.mark.parametrize("tiny", [1e-45, 1e-40, 1.17e-38])
+def test_denormals_are_zeros_that_set_no_range(tiny):
+    result = Histogram.of(np.array([tiny, -tiny / 2, 0.0], np.float32))
+    assert (result.base, result.amax, result.n_finite, result.counts[0]) == (0.0, 0.0, 3, 3)
+    assert result.maximum == float(np.float32(tiny))
+    later = replay([result, Histogram.of(np.float32([2.0]), result.base)])
+    assert (later.base, later.amax, later.counts[0], later.counts[2047]) == (2.0, 2.0, 3, 1)
+
+
+def test_infinite_values_behind_the_first_batch_are_in_the_last_bin():
+    one, with_inf, more = (np.float32(v) for v in ([1.0, 0.5], [0.25, np.inf, -np.inf], [4.0]))
+    parts = [Histogram.of(batch, 1.0) for batch in (one, with_inf, more)]
+    two = replay(parts[:2])
+    assert (two.counts[2047], two.clamped, two.infs, two.n_finite) == (3, 2, 2, 3)
+    assert not two.has_infinite_range
+    three = replay([two, parts[2]])  # they stay with the bin when the range grows
+    assert (three.counts[511], three.clamped, three.n_finite, three.range) == (3, 2, 4, 4.0)
+    same_counts = replay(parts)
+    np.testing.assert_array_equal(three.counts, same_counts.counts)
+
+
+def test_infinite_values_of_the_first_batch_leave_all_out():
+    batches = [np.float32([0.0]), np.float32([1.0, np.inf]), np.float32([0.5, np.inf])]
+    merged = replay([Histogram.of(batch, 1.0) for batch in batches])
+    assert (merged.has_infinite_range, merged.clamped, merged.infs, merged.counts.sum()) == (True, 0, 2, 3)
+    combined = combine([Histogram.of(batch, 1.0) for batch in batches[::-1]])
+    assert (combined.clamped, combined.counts.sum()) == (0, 3)
 
 
 def test_the_shortest_range_is_as_short_as_it_can_be():

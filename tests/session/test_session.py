@@ -359,7 +359,7 @@ def test_progress_is_told_after_every_batch():
 
 def test_nan_and_inf_are_counted_and_never_set_a_range():
     data = DATA.copy()
-    data[0, 0], data[5, 1], data[9, 2] = np.nan, np.inf, -np.inf
+    data[0, 0], data[1, 1], data[9, 2] = np.nan, np.inf, -np.inf
     clean = [b[np.isfinite(b)] for b in np.split(data, 6)]
     with toy_session(data) as session:
         session.run()
@@ -368,6 +368,34 @@ def test_nan_and_inf_are_counted_and_never_set_a_range():
         assert any("NaN" in text for text in row.suspicious)
         assert any("infinite" in text for text in row.suspicious)
         np.testing.assert_array_equal(session.histogram("x").counts, calibrate_array(clean).histogram.counts)
+
+
+def test_what_tensorrt_would_write_for_infinite_values_is_said_and_can_be_written():
+    first, later = DATA.copy(), DATA.copy()
+    first[0, 1], later[-1, 1] = np.inf, np.inf
+    with toy_session(first) as session:
+        session.run()
+        assert "1 value is infinite and left out; TensorRT would write an infinite scale" in session.row("x").suspicious
+        assert np.isfinite(session.to_cache().scales["x"])
+        assert session.to_cache(version="8.6.1", infinite="tensorrt").hex("x") == "7f800000"
+        session.choose("x", amax=2.0)
+        assert session.to_cache(infinite="tensorrt").hex("x") == session.to_cache().hex("x")
+        with pytest.raises(UsageError, match="infinite must be 'finite' or 'tensorrt'"):
+            session.to_cache(infinite="yes")
+    with toy_session(later) as session:
+        session.run()
+        odd = "1 value is infinite and in the last bin, as TensorRT counts them"
+        assert odd in session.row("x").suspicious
+        assert session.to_cache(infinite="tensorrt").hex("x") == session.to_cache().hex("x")
+        assert session.amax("x") == calibrate_array(np.split(later, 6)).amax
+        session.choose_all("minmax")
+        assert f"{odd}; TensorRT would write an infinite scale" in session.row("x").suspicious
+        assert session.to_cache(infinite="tensorrt").hex("x") == "7f800000"
+    with toy_session(first, range_mode="two-pass") as session:
+        session.run()
+        assert "1 value is infinite and left out" in session.row("x").suspicious
+        with pytest.raises(UsageError, match="two passes know no first batch"):
+            session.to_cache(infinite="tensorrt")
 
 
 def test_a_tensor_without_a_finite_value_has_no_extremes():

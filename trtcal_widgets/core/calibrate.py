@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from trtcal_widgets.common.arguments import one_of
 from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram, combine, replay
-from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold_curve
+from trtcal_widgets.core.thresholds import Method, ThresholdCurve, is_infinite_in_tensorrt, threshold_curve
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
@@ -40,6 +41,11 @@ class ArrayCalibration:
     histogram: Histogram
     curve: ThresholdCurve
 
+    @property
+    def infinite_in_tensorrt(self) -> bool:
+        """Whether TensorRT would write an infinite scale for these batches in this order."""
+        return is_infinite_in_tensorrt(self.histogram, self.curve.method)
+
 
 def calibrate_array(
     batches: Any, method: str | Method = "entropy", *, range_mode: str = "tensorrt"
@@ -61,9 +67,11 @@ def calibrate_array(
     Returns
     -------
     ArrayCalibration
-        With ``.amax``, ``.scale`` and ``.hex``. NaN and infinity among finite values change nothing; ``.histogram``
-        counts them (``.nans``, ``.infs``). Zeros alone give 0, as with TensorRT: a scale that nothing can be quantised
-        with.
+        With ``.amax``, ``.scale`` and ``.hex``. NaN among finite values change nothing (but the legacy quantile, where
+        they count as 0). Infinite values are in the last bin where they come after the batch that sets the range, as
+        with TensorRT; before that they are left out, ``.infinite_in_tensorrt`` is True, and the scale is finite all the
+        same. ``.histogram`` counts both (``.nans``, ``.infs``). Zeros alone give 0, as with TensorRT: a scale that
+        nothing can be quantised with.
 
     Raises
     ------
@@ -108,10 +116,44 @@ def _as_batches(batches: Any) -> Iterable[Any]:
 
 
 def _one_pass(batches: Iterable[Any]) -> Histogram:
-    histogram = Histogram.empty()
+    """Count batch after batch as TensorRT 8.6.0 does."""
+    total = Histogram.empty()
     for batch in batches:
-        histogram = replay((histogram, Histogram.of(batch, histogram.base)))
-    return histogram
+        added = Histogram.of(batch, total.base)
+        if total.base > 0 and added.infs and not total.has_infinite_range:
+            if added.doublings > total.doublings:
+                added = _clamped(added, batch, total.range)
+        elif total.base > 0 and added.amax > _MOST_GROWTH * total.range:
+            total = _all_in_bin_0(total, added.amax)
+            added = Histogram.of(batch, total.base)
+        total = replay((total, added))
+    return total
+
+
+_MOST_GROWTH = 2048
+"""Beyond it nothing is left of the bins. Seen on 8.6.0: a factor of 1,802 is a power of two, one of 902,138 is not."""
+
+
+def _clamped(added: Histogram, batch: Any, limit: float) -> Histogram:
+    """Count a batch with infinite values: the range does not grow, and what is beyond it is in its last bin."""
+    with np.errstate(all="ignore"):
+        inside = np.clip(np.asarray(batch).astype(np.float32), np.float32(-limit), np.float32(limit))
+    kept = Histogram.of(inside, added.base)
+    extremes, sums, squares = (added.minimum, added.maximum), added.sum_parts, added.square_parts
+    return Histogram.assemble(
+        kept.base, kept.doublings, kept.counts, kept.edge, added.tallies, extremes, sums, squares, clamped=added.infs
+    )
+
+
+def _all_in_bin_0(total: Histogram, amax: float) -> Histogram:
+    """Return a histogram whose range is the least multiple that holds ``amax``, and no power of two."""
+    longer = np.float32(min(total.range * math.ceil(amax / total.range), float(np.finfo(np.float32).max)))
+    counts = np.zeros_like(total.counts)
+    counts[0] = total.counts.sum()
+    extremes, sums, squares = (total.minimum, total.maximum), total.sum_parts, total.square_parts
+    return Histogram.assemble(
+        float(longer), 0, counts, 0, total.tallies, extremes, sums, squares, clamped=total.clamped
+    )
 
 
 def _two_passes(batches: Iterable[Any]) -> Histogram:

@@ -35,21 +35,23 @@ class Histogram:
     Attributes
     ----------
     base
-        The range R that the histogram started from, in the tensor's unit: 0 while only zeros were seen, otherwise
-        at least :data:`SMALLEST_RANGE`.
+        The range R that the histogram started from, in the tensor's unit: 0 while only zeros (and denormals, which
+        are zeros to TensorRT) were seen, otherwise at least :data:`SMALLEST_RANGE`.
     doublings
         How often R has doubled since: the bins cover [0, base * 2**doublings).
     counts
-        int64, shape (2048,), read-only. Only finite values are in it.
+        int64, shape (2048,), read-only. Only finite values are in it, and the ``clamped`` ones.
     edge
         How many of the values in the last bin lie at its upper edge (int(|x| * 2048 / R) == 2048). They belong to
         the next bin once the range is doubled, which makes merging exact; see :func:`replay`.
     zeros, nans, pos_infs, neg_infs
-        How many values were exactly 0, NaN, +inf, -inf. Zeros are in bin 0; the others are in no bin.
+        How many values were exactly 0, NaN, +inf, -inf. Zeros are in bin 0; NaN are in no bin.
     minimum, maximum
         Smallest and largest finite value; 0 where there is none.
     sum_parts, square_parts
         Floats whose exact sum is the sum of the values and of their squares; see :attr:`total`, :attr:`sum_squares`.
+    clamped
+        How many of the infinite values :func:`replay` put into the last bin.
     """
 
     base: float
@@ -64,6 +66,7 @@ class Histogram:
     maximum: float = 0.0
     sum_parts: tuple[float, ...] = field(default=(), repr=False)
     square_parts: tuple[float, ...] = field(default=(), repr=False)
+    clamped: int = 0
 
     def __post_init__(self) -> None:
         if self.counts.shape != (N_BINS,) or self.counts.dtype != np.int64:
@@ -124,24 +127,25 @@ class Histogram:
         sums: tuple[float, ...],
         squares: tuple[float, ...],
         n_finite: int | None = None,
+        clamped: int = 0,
     ) -> Histogram:
         """Put a histogram together from what was counted; everything that counts, merges or reads ends here.
 
         Parameters
         ----------
-        base, doublings, counts, edge, sums, squares
+        base, doublings, counts, edge, sums, squares, clamped
             The attributes.
         tallies
             zeros, nans, pos_infs, neg_infs.
         extremes
             Minimum and maximum; the minimum is the larger one where there is no finite value.
         n_finite
-            The sum of the counts where it is known: adding them up is a good part of a merge's time.
+            The number of finite values where it is known: adding them up is a good part of a merge's time.
         """
         zeros, nans, pos_infs, neg_infs = tallies
         low, high = extremes
         low, high = (low + 0.0, high + 0.0) if low <= high else (0.0, 0.0)  # -0.0 + 0.0 is 0.0
-        made = cls(base, doublings, counts, edge, zeros, nans, pos_infs, neg_infs, low, high, sums, squares)
+        made = cls(base, doublings, counts, edge, zeros, nans, pos_infs, neg_infs, low, high, sums, squares, clamped)
         if n_finite is not None:
             made.__dict__["n_finite"] = n_finite
         return made
@@ -163,8 +167,8 @@ class Histogram:
 
     @cached_property
     def n_finite(self) -> int:
-        """Number of finite values: the sum of the counts."""
-        return int(self.counts.sum())
+        """Number of finite values: the sum of the counts, less the clamped ones."""
+        return int(self.counts.sum()) - self.clamped
 
     @property
     def tallies(self) -> tuple[int, int, int, int]:
@@ -177,14 +181,22 @@ class Histogram:
         return self.pos_infs + self.neg_infs
 
     @property
+    def has_infinite_range(self) -> bool:
+        """Whether TensorRT's R is infinite: the first batch with a value that is not 0 has an infinite one.
+
+        Of batches that were counted one by one and replayed in their order.
+        """
+        return self.infs > self.clamped
+
+    @property
     def n_values(self) -> int:
         """Number of values seen, NaN and infinities included."""
         return self.n_finite + self.nans + self.infs
 
     @property
     def amax(self) -> float:
-        """Largest finite |x|."""
-        return max(self.maximum, -self.minimum)
+        """Largest finite |x|; 0 where there is no range, because all are 0 or denormal."""
+        return max(self.maximum, -self.minimum) if self.base > 0.0 else 0.0
 
     @property
     def total(self) -> float:
@@ -213,7 +225,16 @@ class Histogram:
         extremes = self.minimum, self.maximum
         sums, squares = (self.total,), (self.sum_squares,)
         return Histogram.assemble(
-            self.base, self.doublings, self.counts, self.edge, self.tallies, extremes, sums, squares, self.n_finite
+            self.base,
+            self.doublings,
+            self.counts,
+            self.edge,
+            self.tallies,
+            extremes,
+            sums,
+            squares,
+            self.n_finite,
+            self.clamped,
         )
 
     def merge(self, other: Histogram) -> Histogram:
@@ -272,7 +293,8 @@ def replay(histograms: Iterable[Histogram]) -> Histogram:
 
     One pass puts a value that lies exactly at the upper edge of the range into the last bin, and it stays with
     that bin when a later batch doubles the range; had the range been doubled before, the value would be one bin
-    higher. That is the only way in which the order of batches of one base shows, and it is kept here.
+    higher. It puts infinite values into the last bin as well, but for those of the batch that sets the range: where
+    that has some, TensorRT's range is infinite, ours is not, and infinite values are left out.
 
     Raises
     ------
@@ -296,7 +318,7 @@ def _merged(parts: list[Histogram], *, lift_later: bool, lift_earlier: bool) -> 
         )
     if len(parts) < 2:
         return parts[0] if parts else Histogram.empty()
-    counts, doublings, edge = _merged_counts(parts, lift_later=lift_later, lift_earlier=lift_earlier)
+    counts, doublings, edge, clamped = _merged_counts(parts, lift_later=lift_later, lift_earlier=lift_earlier)
     tallies = [sum(h.tallies[k] for h in parts) for k in range(4)]
     filled = [h for h in parts if h.n_finite]
     extremes = min((h.minimum for h in filled), default=math.inf), max((h.maximum for h in filled), default=-math.inf)
@@ -310,20 +332,29 @@ def _merged(parts: list[Histogram], *, lift_later: bool, lift_earlier: bool) -> 
         _exact_sum(h.sum_parts for h in parts),
         _exact_sum(h.square_parts for h in parts),
         sum(h.n_finite for h in filled),
+        clamped,
     )
 
 
 def _merged_counts(
     parts: list[Histogram], *, lift_later: bool, lift_earlier: bool
-) -> tuple[NDArray[np.int64], int, int]:
-    """Return the counts of all, how often their range has doubled, and the values at its upper edge."""
+) -> tuple[NDArray[np.int64], int, int, int]:
+    """Return the counts of all, how often their range has doubled, the values at its upper edge, the clamped ones."""
     first, *others = parts
     counts, doublings, edge = first.counts.copy(), first.doublings, first.edge
+    amax, infs, clamped = first.amax, first.infs, first.clamped
+    in_order = lift_later and not lift_earlier
     for h in others:
         # A histogram without a base holds zeros only, which are in bin 0 of any range.
         own = h.doublings if h.base > 0 else doublings
         doublings, edge = _adding.add_counts(counts, doublings, edge, h.counts, own, h.edge, lift_later, lift_earlier)
-    return counts, doublings, edge
+        if in_order and amax > 0 and infs == clamped:
+            counts[N_BINS - 1] += h.infs - h.clamped
+            clamped += h.infs
+        else:
+            clamped += h.clamped
+        amax, infs = max(amax, h.amax), infs + h.infs
+    return counts, doublings, edge, clamped
 
 
 def _exact_sum(parts: Iterable[tuple[float, ...]]) -> tuple[float, ...]:

@@ -55,7 +55,7 @@ _LONGEST = 1 + _GROUPS + 4 * _WIDEST * _GROUPS
 
 _DAMAGED = "the kept counts of a batch are damaged: record the session anew"
 
-_DOUBLINGS, _EDGE, _ZEROS, _NANS, _POS_INFS, _NEG_INFS, _FINITE, _PARTS = range(8)
+_DOUBLINGS, _EDGE, _ZEROS, _NANS, _POS_INFS, _NEG_INFS, _FINITE, _PARTS, _CLAMPED = range(9)
 _BASE, _MINIMUM, _MAXIMUM = range(3)
 
 _ADDED, _OTHER_RANGE, _BAD_COUNTS = range(3)
@@ -168,8 +168,9 @@ def _add_records(
     """Add one batch, a record for each tensor; return :data:`_ADDED` or why it cannot be added.
 
     ``records``, ``block``, ``start``: the batch's records, the packed counts, and where in the file the block starts.
-    ``lift``: whether values at the upper edge of a shorter range go one bin higher: ``replay``. ``counts``,
-    ``numbers``, ``extremes``, ``expansions``, ``lengths``: the sums so far, a row for each tensor.
+    ``lift``: whether values at the upper edge of a shorter range go one bin higher, and infinite ones behind the
+    batch that sets the range into the last bin: ``replay``. ``counts``, ``numbers``, ``extremes``, ``expansions``,
+    ``lengths``: the sums so far, a row for each tensor.
     """
     added = np.empty(N_BINS, np.int64)
     for i in range(records.size):
@@ -177,6 +178,8 @@ def _add_records(
         if record.present == 0:
             continue
         row, own = numbers[i], int(record.doublings)
+        has_range = extremes[i, _BASE] > 0.0 and max(extremes[i, _MAXIMUM], -extremes[i, _MINIMUM]) > 0.0
+        clamp = lift and has_range and row[_POS_INFS] + row[_NEG_INFS] == row[_CLAMPED]
         if record.base > 0.0:
             if extremes[i, _BASE] > 0.0 and extremes[i, _BASE] != record.base:
                 return _OTHER_RANGE
@@ -190,6 +193,10 @@ def _add_records(
         row[_DOUBLINGS], row[_EDGE] = add_counts(
             counts[i], row[_DOUBLINGS], row[_EDGE], added, own, record.edge, lift, False
         )
+        if clamp:
+            infs = record.pos_infs + record.neg_infs
+            counts[i, N_BINS - 1] += infs
+            row[_CLAMPED] += infs
         if finite:
             extremes[i, _MINIMUM] = min(extremes[i, _MINIMUM], record.minimum)
             extremes[i, _MAXIMUM] = max(extremes[i, _MAXIMUM], record.maximum)
@@ -213,7 +220,7 @@ class Merging:
     def __init__(self, n: int, *, in_order: bool) -> None:
         self._in_order = in_order
         self._counts = np.zeros((n, N_BINS), np.int64)
-        self._numbers = np.zeros((n, 8), np.int64)
+        self._numbers = np.zeros((n, 9), np.int64)
         self._extremes = np.tile(np.array([0.0, np.inf, -np.inf]), (n, 1))
         self._expansions = np.zeros((n, 2, _ROOM))
         self._lengths = np.zeros((n, 2), np.int64)
@@ -244,13 +251,13 @@ class Merging:
 
     def histogram(self, i: int) -> Histogram:
         """Return what a tensor has come to so far."""
-        doublings, edge, *tallies, finite, parts = self._numbers[i].tolist()
+        doublings, edge, *tallies, finite, parts, clamped = self._numbers[i].tolist()
         if not parts:
             return Histogram.empty()
         base, *extremes = self._extremes[i].tolist()
         sums, squares = (tuple(self._expansions[i, k, : self._lengths[i, k]].tolist()) for k in range(2))
         counts = self._counts[i].copy()
-        return Histogram.assemble(base, doublings, counts, edge, tallies, extremes, sums, squares, finite)
+        return Histogram.assemble(base, doublings, counts, edge, tallies, extremes, sums, squares, finite, clamped)
 
 
 def encode(counts: NDArray[np.int64]) -> tuple[int, bytes]:

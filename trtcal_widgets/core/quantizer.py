@@ -128,7 +128,7 @@ class NoiseModel:
         amax = np.ascontiguousarray(amax, dtype=np.float64)
         if not (amax >= 0.0).all():
             raise UsageError(f"amax must be 0 or more, not {amax[~(amax >= 0.0)][0]}")
-        n = self._histogram.n_finite
+        n = self._histogram.n_finite + self._histogram.clamped
         width = self._histogram.range / N_BINS
         if n == 0 or width == 0.0:
             return np.zeros((amax.size, 3))
@@ -161,7 +161,7 @@ class NoiseModel:
     def sqnr_db(self, noise: float) -> float:
         """Return the signal's power over a mean squared error, in dB."""
         n = self._histogram.n_finite
-        power = self._histogram.sum_squares / n if n else 0.0
+        power = self._histogram.sum_squares / n if n and self._histogram.amax else 0.0
         if power == 0.0:
             return math.nan
         return 10.0 * math.log10(power / noise) if noise > 0.0 else math.inf

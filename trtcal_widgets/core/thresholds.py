@@ -190,6 +190,15 @@ def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
     return threshold_curve(histogram, method).amax
 
 
+def is_infinite_in_tensorrt(histogram: Histogram, method: str | Method = "entropy") -> bool:
+    """Whether TensorRT would write an infinite scale where :func:`threshold` is finite.
+
+    MinMax for any infinite value, the others where the batch that sets the range has one (run on 8.6.0). The histogram
+    is that of batches replayed in their order.
+    """
+    return histogram.infs > 0 if Method.parse(method).kind == "minmax" else histogram.has_infinite_range
+
+
 def _number(word: str, text: str) -> float:
     try:
         return float(word)

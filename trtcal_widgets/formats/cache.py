@@ -130,6 +130,7 @@ class CalibrationCache:
         algorithm: str = "EntropyCalibration2",
         version: str | None = None,
         legacy: tuple[float, float] | None = None,
+        infinite: bool = False,
     ) -> CalibrationCache:
         """Make a new cache, rows in the order of ``scales``.
 
@@ -144,6 +145,8 @@ class CalibrationCache:
             :func:`~trtcal_widgets.formats.installed.default_version`).
         legacy
             For LegacyCalibration: quantile and regression cutoff, which its header names instead of the version.
+        infinite
+            Whether a scale may be infinite, as TensorRT writes them too; otherwise it is refused.
 
         Raises
         ------
@@ -155,8 +158,8 @@ class CalibrationCache:
         """
         version = default_version() if version is None else version
         if algorithm == "LegacyCalibration" and legacy is not None:
-            return cls._build(legacy_header_text(*legacy, version), scales)
-        return cls._build(header_text(algorithm, version), scales)
+            return cls._build(legacy_header_text(*legacy, version), scales, infinite=infinite)
+        return cls._build(header_text(algorithm, version), scales, infinite=infinite)
 
     @classmethod
     def build_legacy(
@@ -182,12 +185,12 @@ class CalibrationCache:
         return cls.build(scales, algorithm="LegacyCalibration", version=version, legacy=numbers)
 
     @classmethod
-    def _build(cls, header: str, scales: Mapping[str, float]) -> CalibrationCache:
+    def _build(cls, header: str, scales: Mapping[str, float], *, infinite: bool) -> CalibrationCache:
         if not isinstance(scales, Mapping):
             raise UsageError(f"scales must map tensor names to scales (a dict), not be a {type(scales).__name__}.")
         if not scales:
             raise ExportError("A cache without rows is of no use. Calibrate first, or choose rows.")
-        rows = [f"{writable_name(name)}: {hex_}" for name, hex_ in writable_digits(scales).items()]
+        rows = [f"{writable_name(name)}: {hex_}" for name, hex_ in writable_digits(scales, infinite=infinite).items()]
         text = "\n".join([header, *rows, ""])
         return cls(text.encode("utf-8", "surrogateescape"), source="<new cache>")
 

@@ -79,12 +79,12 @@ def replace_digits(line: str, digits: str) -> str:
     return head + digits + line[len(row) :]
 
 
-def writable_digits(scales: Mapping[str, float]) -> dict[str, str]:
-    """Hex digits by name of scales that may be written, or say which tensor's may not."""
+def writable_digits(scales: Mapping[str, float], *, infinite: bool = False) -> dict[str, str]:
+    """Hex digits by name of scales that may be written (infinity where allowed), or say which tensor's may not."""
     values = np.fromiter(map(_number, scales.values()), dtype=np.float64, count=len(scales))
     with np.errstate(all="ignore"):
         stored = np.abs(values).astype(np.float32)  # abs: a negative zero would become 80000000
-    usable = (values >= 0) & (stored < np.inf)
+    usable = (values >= 0) & ((stored < np.inf) | (infinite & np.isposinf(values)))
     if not usable.all():
         name, scale = list(scales.items())[int(np.argmin(usable))]
         raise ExportError(

@@ -67,9 +67,9 @@ struct State {
 __device__ __forceinline__ float float_max() { return __int_as_float(0x7f7fffff); }
 __device__ __forceinline__ float infinity() { return __int_as_float(0x7f800000); }
 
-// No range is shorter than histogram.py's SMALLEST_RANGE, so that the factor is finite.
+// No range is shorter than SMALLEST_RANGE, so that the factor is finite; denormals are zeros.
 __device__ __forceinline__ float start_of(float largest) {
-    return largest == 0.0f ? 0.0f : fmaxf(largest, __uint_as_float((127u - 116u) << 23));
+    return __float_as_uint(largest) < 0x00800000u ? 0.0f : fmaxf(largest, __uint_as_float((127u - 116u) << 23));
 }
 
 __device__ __forceinline__ float nan() { return __int_as_float(0x7fc00000); }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.arguments import kind_of, one_of
 from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import (
@@ -17,7 +17,7 @@ from trtcal_widgets.formats.header import (
     constant_row,
     parse_version,
 )
-from trtcal_widgets.formats.scales import scale_of_amax
+from trtcal_widgets.formats.scales import scales_of_amaxes
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.rows import constants_of
 
@@ -57,8 +57,15 @@ def cache_of(
     names: Sequence[str],
     algorithm: str | None,
     version: str,
+    infinite: str,
 ) -> CalibrationCache:
-    """Return the scales of those tensors that have values or a choice; ``names`` are what ``rows`` means."""
+    """Return the scales of those tensors that have values or a choice; ``names`` are what ``rows`` means.
+
+    ``infinite`` says what is written where TensorRT's scale is infinite: ``"finite"`` ours, ``"tensorrt"`` infinity.
+    """
+    theirs = one_of(infinite, ("finite", "tensorrt"), "infinite") == "tensorrt"
+    if theirs and not view.in_order:
+        raise UsageError("infinite='tensorrt' needs range_mode='tensorrt': two passes know no first batch")
     if not view.batches:
         raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
     algorithm = algorithm or _ALGORITHMS.get(state.method.kind, "EntropyCalibration2")
@@ -68,16 +75,17 @@ def cache_of(
         if not (isinstance(rows, str) and rows == "tensorrt"):
             chosen = frozenset(names)
             wanted = tuple(row for row in wanted if (row.own or row.tensor) in chosen)
-        of_rows = zip(wanted, view.network_thresholds(wanted, state, shared=not fused), strict=True)
+        of_rows = zip(wanted, view.network_thresholds(wanted, state, shared=not fused, infinite=theirs), strict=True)
         found = {row.name: amax for row, amax in of_rows if not math.isnan(amax)}
     else:
         counted = zip(names, view.histograms(names), strict=True)
         known = [name for name, h in counted if h.n_values or graph.group_of(name)[0] in state.choices]
         constants = frozenset(constants_of(graph)) if parse_version(version) >= CONSTANT_ROWS_FROM else frozenset()
         keys = [constant_row(name) if name in constants else name for name in known]
-        found = dict(zip(keys, view.thresholds(known, state), strict=True))
-    scales = {row: float(scale_of_amax(amax)) for row, amax in found.items()}
-    return CalibrationCache.build(scales, algorithm=algorithm, version=version, legacy=state.method.legacy)
+        found = dict(zip(keys, view.thresholds(known, state, infinite=theirs), strict=True))
+    scales = {row: float(scale) for row, scale in zip(found, scales_of_amaxes(list(found.values())), strict=True)}
+    numbers = state.method.legacy
+    return CalibrationCache.build(scales, algorithm=algorithm, version=version, legacy=numbers, infinite=theirs)
 
 
 def has_network_rows(graph: ModelGraph, version: str) -> bool:

@@ -17,8 +17,9 @@ import numpy as np
 from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.histogram import Histogram, combine, replay
 from trtcal_widgets.core.quantizer import Cost, NoiseModel
-from trtcal_widgets.core.thresholds import Method, ThresholdCurve, threshold, threshold_curve
+from trtcal_widgets.core.thresholds import Method, ThresholdCurve, is_infinite_in_tensorrt, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.rows import build_row
 from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
 from trtcal_widgets.session.store import Totals
 
@@ -28,80 +29,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.quantizer import Cost
     from trtcal_widgets.model.graph import ModelGraph, NetworkRow
     from trtcal_widgets.session.store import BatchStore
-
-_MUCH_DISAGREEMENT = 4.0
-_MUCH_CLIPPED = 0.01
-
-
-def build_row(
-    graph: ModelGraph,
-    name: str,
-    histogram: Histogram,
-    intent: Choice | Method,
-    compared: Sequence[float],
-    chosen: float,
-    cost: Cost,
-) -> TensorRow:
-    """Return a row.
-
-    ``graph``, ``name``, ``histogram``: the tensor, and its values over the counted batches. ``compared``: thresholds of
-    its group: entropy's, minmax's, and those of further methods, in the tensor's unit. ``chosen`` and ``cost``: the
-    threshold that holds, in the tensor's unit, and what it costs.
-    """
-    tensor = graph.tensor(name)
-    has_data = histogram.n_values > 0
-    disagreement = max(compared) / min(compared) if min(compared) > 0 else 1.0
-    known = has_data or isinstance(intent, Choice)
-    return TensorRow(
-        name=name,
-        op_type=graph.op_type(name),
-        kind=tensor.kind.value,
-        dtype=tensor.dtype,
-        shape_text=_shape_text(tensor.shape),
-        group=graph.group_of(name),
-        has_data=has_data,
-        minimum=histogram.minimum if histogram.n_finite else math.nan,
-        maximum=histogram.maximum if histogram.n_finite else math.nan,
-        amax=chosen if known else math.nan,
-        method=intent.label,
-        mine=isinstance(intent, Choice),
-        entropy=compared[0] if has_data else math.nan,
-        minmax_amax=compared[1] if has_data else math.nan,
-        sqnr_db=cost.sqnr_db if has_data else math.nan,
-        clipped_fraction=cost.clipped_fraction if has_data else math.nan,
-        disagreement=disagreement if has_data else math.nan,
-        zeros_fraction=histogram.zeros / histogram.n_values if has_data else math.nan,
-        nans=histogram.nans,
-        infs=histogram.infs,
-        suspicious=tuple(_suspicions(tensor.kind, histogram, cost, disagreement)) if has_data else (),
-    )
-
-
-def _suspicions(kind: TensorKind, histogram: Histogram, cost: Cost, disagreement: float) -> Iterable[str]:
-    """Say what is odd about a tensor, in a user's words."""
-    if histogram.nans:
-        yield f"{_values(histogram.nans)} NaN and left out"
-    if histogram.infs:
-        yield f"{_values(histogram.infs)} infinite and left out"
-    if histogram.n_finite and histogram.amax == 0.0:
-        yield "every value is 0: the scale is 0, and TensorRT runs the layer in higher precision"
-    elif histogram.n_finite and histogram.minimum == histogram.maximum and kind is not TensorKind.CONSTANT:
-        yield "every value is the same"
-    if disagreement > _MUCH_DISAGREEMENT:
-        yield f"the methods disagree by a factor of {disagreement:.1f}: a few large values set the range"
-    if cost.clipped_fraction > _MUCH_CLIPPED:
-        yield f"{100 * cost.clipped_fraction:.1f} % of the values are clipped"
-
-
-def _values(n: int) -> str:
-    return "1 value is" if n == 1 else f"{n:,} values are"
-
-
-def _shape_text(shape: tuple[int | str | None, ...] | None) -> str:
-    if shape is None:
-        return "[?]"
-    return "[" + ",".join("?" if d is None else str(d) for d in shape) + "]"
-
 
 _COMPARED = (Method("entropy"), Method("minmax"), Method("percentile", 99.99))
 """Methods whose disagreement is shown: those that are cheap for every tensor after every batch."""
@@ -138,6 +65,7 @@ class Numbers:
         self.graph = graph
         self.store = store
         self.constants = constants
+        self.in_order = in_order
         self.join = replay if in_order else combine
         self.totals = Totals(store, in_order=in_order)
         self._now = View(self, ())
@@ -262,17 +190,30 @@ class View:
             known[choice] = threshold(self.histogram(leader), choice)
         return known[choice]
 
-    def thresholds(self, names: Sequence[str], state: SessionState) -> list[float]:
-        """Return the thresholds that hold for tensors, searched on all cores."""
+    @property
+    def in_order(self) -> bool:
+        """Whether batches were replayed in their order, as TensorRT's one pass counts."""
+        return self._all.in_order
+
+    def is_infinite(self, name: str, intent: Choice | Method) -> bool:
+        """Whether TensorRT would write an infinite scale: never where the user's own value holds, or in two passes."""
+        method = intent.method if isinstance(intent, Choice) else intent
+        return self.in_order and method is not None and is_infinite_in_tensorrt(self.histogram(name), method)
+
+    def _written(self, name: str, intent: Choice | Method, *, infinite: bool) -> float:
+        return math.inf if infinite and self.is_infinite(name, intent) else self.amax(name, intent)
+
+    def thresholds(self, names: Sequence[str], state: SessionState, *, infinite: bool = False) -> list[float]:
+        """Return the thresholds that hold for tensors, searched on all cores; with ``infinite``, as TensorRT's are."""
         wanted = [(self._graph.group_of(name)[0], self.intent(name, state)) for name in names]
         once = dict.fromkeys(wanted)  # the members of a group share one threshold
         self._merge_many(dict.fromkeys(leader for leader, _ in once))
         with ThreadPoolExecutor(available_cores()) as pool:
-            found = dict(zip(once, pool.map(lambda pair: self.amax(*pair), once), strict=True))
+            found = dict(zip(once, pool.map(lambda pair: self._written(*pair, infinite=infinite), once), strict=True))
         return [found[pair] for pair in wanted]
 
     def network_thresholds(
-        self, rows: Sequence[NetworkRow], state: SessionState, *, shared: bool = True
+        self, rows: Sequence[NetworkRow], state: SessionState, *, shared: bool = True, infinite: bool = False
     ) -> list[float]:
         """Return the thresholds of rows of TensorRT's network, nan where a row has no data.
 
@@ -283,7 +224,9 @@ class View:
         once = dict.fromkeys(wanted)
         self._merge_many(dict.fromkeys(source for source, _ in once if isinstance(source, str)))
         with ThreadPoolExecutor(available_cores()) as pool:
-            found = dict(zip(once, pool.map(lambda pair: self._network_amax(*pair), once), strict=True))
+            found = dict(
+                zip(once, pool.map(lambda pair: self._network_amax(*pair, infinite=infinite), once), strict=True)
+            )
         return [found[pair] for pair in wanted]
 
     def _decides(self, row: NetworkRow, state: SessionState, *, shared: bool) -> tuple[str | float, Choice | Method]:
@@ -297,12 +240,12 @@ class View:
         decides = leader if shared else row.own or row.tensor
         return decides, state.choices.get(leader, state.method)
 
-    def _network_amax(self, source: str | float, intent: Choice | Method) -> float:
+    def _network_amax(self, source: str | float, intent: Choice | Method, *, infinite: bool) -> float:
         if not isinstance(source, str):
             return threshold(Histogram.of(np.array([source], np.float32)), cast("Method", intent))
         if not self.histogram(source).n_values and not isinstance(intent, Choice):
             return math.nan
-        return self.amax(source, intent)
+        return self._written(source, intent, infinite=infinite)
 
     def cost(self, name: str, amax: float) -> Cost:
         """Return what a threshold costs a tensor."""
@@ -368,6 +311,7 @@ class View:
         leader, intent = self._graph.group_of(name)[0], self.intent(name, state)
         compared = [self.amax(leader, m) for m in _COMPARED]
         chosen = self.amax(leader, intent)
-        row = build_row(self._graph, name, self.histogram(name), intent, compared, chosen, self.cost(name, chosen))
+        infinite, cost = self.is_infinite(leader, intent), self.cost(name, chosen)
+        row = build_row(self._graph, name, self.histogram(name), intent, compared, chosen, cost, infinite=infinite)
         self._rows[name] = (intent, row)
         return row

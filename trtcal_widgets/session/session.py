@@ -323,7 +323,11 @@ class CalibrationSession:
 
     # Leaving with files
     def to_cache(
-        self, algorithm: str | None = None, version: str | None = None, rows: str | Iterable[str] = "tensorrt"
+        self,
+        algorithm: str | None = None,
+        version: str | None = None,
+        rows: str | Iterable[str] = "tensorrt",
+        infinite: Literal["finite", "tensorrt"] = "finite",
     ) -> CalibrationCache:
         """Return the chosen scales as a TensorRT calibration cache.
 
@@ -331,23 +335,18 @@ class CalibrationSession:
         ----------
         algorithm
             For the header; None: MinMaxCalibration or LegacyCalibration where minmax or legacy is the method for all,
-            else EntropyCalibration2. LegacyCalibration's header has the quantile and the cutoff of that method (1 and 1
-            where it is another).
-            For 8.x, EntropyCalibration and LegacyCalibration lack the rows that are predicted to lie inside fused
-            kernels, and their pools have scales of their own, as in TensorRT's caches.
+            else EntropyCalibration2. For 8.x, EntropyCalibration and LegacyCalibration lack the rows in fused kernels.
         version
-            TensorRT's, for the header: ``"8.6.1"``, ``"10.16.1"``; None: the installed one's, or the last with
-            calibrators. From 10 on, the row of a constant is called ``<constant>_output``, as in TensorRT's own
-            caches, and rows are in graph order. For 8.x the rows are those that TensorRT 8.6 writes, by its names and
-            in its order: layers without a name are counted as its ONNX parser counts them. What cannot be told is left
-            out; :meth:`left_out_rows` says what and why.
+            TensorRT's, for the header: ``"8.6.1"``; None: the installed one's, or the last with calibrators. Rows have
+            its names (constants from 10 on ``<constant>_output``) and, for 8.x, its order; see :meth:`left_out_rows`.
         rows
             ``"tensorrt"``: inputs, activations and constants; ``"activations"``: no constants; or names.
-
+        infinite
+            Where TensorRT's scale is infinite: ``"finite"`` writes ours, ``"tensorrt"`` infinity.
         A SessionError where no batch is counted, an ExportError where a name cannot stand in a cache.
         """
-        version = default_version() if version is None else version
-        return cache_of(self.graph, self._view, self.state, rows, self.row_names(rows), algorithm, version)
+        names, version = self.row_names(rows), default_version() if version is None else version
+        return cache_of(self.graph, self._view, self.state, rows, names, algorithm, version, infinite)
 
     def left_out_rows(self, version: str | None = None) -> tuple[tuple[str, str], ...]:
         """Return (row, why) for what TensorRT 8.x writes and :meth:`to_cache` cannot; ``?`` is an unknown number."""
@@ -360,9 +359,8 @@ class CalibrationSession:
     def to_torch_quantizers(self, rows: str | Iterable[str] = "activations") -> dict[str, float]:
         """Return tensor name -> amax, to start quantisation-aware training from these ranges.
 
-        pytorch-quantization's and ModelOpt's ``TensorQuantizer`` take the value as ``quantizer.amax = amax``; which
-        quantizer belongs to which ONNX tensor is known to whoever exported the model. Tensors without a usable range
-        (no data, all zero) are left out; ``rows`` are as for :meth:`to_cache`.
+        pytorch-quantization and ModelOpt take it as ``quantizer.amax = amax``. Tensors without a usable range are left
+        out; ``rows`` are as for :meth:`to_cache`.
         """
         names = self.row_names(rows)
         found = zip(names, self._view.thresholds(names, self.state), strict=True)
@@ -398,5 +396,5 @@ class CalibrationSession:
         self.close()
 
     def __repr__(self) -> str:
-        counted = f"{self.state.position} of {self.status.n_batches or '?'} batches counted"
-        return f"<CalibrationSession {self.graph.name}: {len(self.calibrated)} tensors, {counted}>"
+        n, of = self.state.position, self.status.n_batches or "?"
+        return f"<CalibrationSession {self.graph.name}: {len(self.calibrated)} tensors, {n} of {of} batches counted>"

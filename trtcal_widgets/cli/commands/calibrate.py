@@ -13,6 +13,7 @@ from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
 from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import DEFAULT_VERSION
 from trtcal_widgets.formats.header import header_text
 from trtcal_widgets.formats.installed import default_version
@@ -57,6 +58,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="tensorrt: the histogram's range starts at the first batch and doubles, as TensorRT's does; "
         "two-pass: the range is known first, so the order of batches does not matter; default: %(default)s",
     )
+    parser.add_argument(
+        "--infinite",
+        choices=("finite", "tensorrt"),
+        default="finite",
+        help="where infinite values make TensorRT's scale infinite: write ours, which is finite, or infinity too; "
+        "default: %(default)s",
+    )
     parser.add_argument("--input", metavar="NAME", help="the model input that the data are for, where it has several")
     parser.add_argument(
         "--trt-version",
@@ -81,7 +89,9 @@ def _run(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     method = Method.parse(arguments.method)
     _check_paths(arguments, output)
-    # A wrong version must not cost a whole run.
+    # What cannot be written must not cost a whole run.
+    if arguments.infinite == "tensorrt" and arguments.range != "tensorrt":
+        raise UsageError("--infinite tensorrt needs --range tensorrt: two passes know no first batch")
     header_text("EntropyCalibration2", arguments.trt_version or default_version())
     graph = load_graph(arguments.model)
     source = open_source(arguments.data, arguments, graph)
@@ -139,7 +149,7 @@ def _interrupted(session: CalibrationSession, arguments: argparse.Namespace, out
 
 
 def _finish(session: CalibrationSession, source: Source, arguments: argparse.Namespace, output: Path) -> int:
-    cache = session.to_cache(version=arguments.trt_version)
+    cache = session.to_cache(version=arguments.trt_version, infinite=arguments.infinite)
     replaced = output.exists()
     cache.write(output)
     if session.status.dropped:

@@ -64,6 +64,7 @@ _FLUSH_AFTER = 1 << 30
 INF_BITS = np.int32(0x7F800000)
 """The bits of infinity. Those of a finite magnitude are smaller, those of a NaN larger."""
 
+_SMALLEST_NORMAL = np.int32(0x00800000)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -102,11 +103,14 @@ def finite_amax(bits: NDArray[np.int32]) -> np.int32:
 
 @compiled()
 def start_of(largest: np.int32) -> float:
-    """Return the range that a histogram starts from, given the bits of the largest finite |x|; 0 where that is 0."""
+    """Return the range that a histogram starts from, given the bits of the largest finite |x|.
+
+    0 where that is 0 or denormal: to TensorRT denormals are zeros (run on 8.6.0).
+    """
     bits = np.empty(1, np.int32)
     bits[0] = largest
     amax = np.float64(bits.view(np.float32)[0])
-    return max(amax, SMALLEST_RANGE) if amax > 0.0 else 0.0
+    return max(amax, SMALLEST_RANGE) if largest >= _SMALLEST_NORMAL else 0.0
 
 
 @compiled()

@@ -171,7 +171,7 @@ def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], step
 
     ``addresses`` and ``sizes``: of contiguous float32 arrays, shape (n,). They stay alive until this returns.
     ``tables``: what is counted, a row for each tensor; added to. A range of 0 becomes the largest finite |x| of the
-    tensor.
+    tensor, or stays 0 where that is denormal.
     """
     bases = tables.bases
     largest = np.zeros(bases.size, np.int32)

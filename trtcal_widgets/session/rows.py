@@ -1,0 +1,97 @@
+"""A tensor's numbers as a table shows them, and what is odd about it in words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.state import Choice, TensorRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.core.quantizer import Cost
+    from trtcal_widgets.core.thresholds import Method
+    from trtcal_widgets.model.graph import ModelGraph
+
+_MUCH_DISAGREEMENT = 4.0
+_MUCH_CLIPPED = 0.01
+
+
+def build_row(
+    graph: ModelGraph,
+    name: str,
+    histogram: Histogram,
+    intent: Choice | Method,
+    compared: Sequence[float],
+    chosen: float,
+    cost: Cost,
+    *,
+    infinite: bool,
+) -> TensorRow:
+    """Return a row.
+
+    ``graph``, ``name``, ``histogram``: the tensor, and its values over the counted batches. ``compared``: thresholds of
+    its group: entropy's, minmax's, and those of further methods, in the tensor's unit. ``chosen`` and ``cost``: the
+    threshold that holds, in the tensor's unit, and what it costs. ``infinite``: whether TensorRT's scale is infinite.
+    """
+    tensor = graph.tensor(name)
+    has_data = histogram.n_values > 0
+    disagreement = max(compared) / min(compared) if min(compared) > 0 else 1.0
+    known = has_data or isinstance(intent, Choice)
+    odd = _suspicions(tensor.kind, histogram, cost, disagreement, infinite=infinite)
+    return TensorRow(
+        name=name,
+        op_type=graph.op_type(name),
+        kind=tensor.kind.value,
+        dtype=tensor.dtype,
+        shape_text=_shape_text(tensor.shape),
+        group=graph.group_of(name),
+        has_data=has_data,
+        minimum=histogram.minimum if histogram.n_finite else math.nan,
+        maximum=histogram.maximum if histogram.n_finite else math.nan,
+        amax=chosen if known else math.nan,
+        method=intent.label,
+        mine=isinstance(intent, Choice),
+        entropy=compared[0] if has_data else math.nan,
+        minmax_amax=compared[1] if has_data else math.nan,
+        sqnr_db=cost.sqnr_db if has_data else math.nan,
+        clipped_fraction=cost.clipped_fraction if has_data else math.nan,
+        disagreement=disagreement if has_data else math.nan,
+        zeros_fraction=histogram.zeros / histogram.n_values if has_data else math.nan,
+        nans=histogram.nans,
+        infs=histogram.infs,
+        suspicious=tuple(odd) if has_data else (),
+    )
+
+
+def _suspicions(
+    kind: TensorKind, histogram: Histogram, cost: Cost, disagreement: float, *, infinite: bool
+) -> Iterable[str]:
+    """Say what is odd about a tensor, in a user's words."""
+    if histogram.nans:
+        yield f"{_values(histogram.nans)} NaN and left out"
+    if histogram.infs:
+        where = "in the last bin, as TensorRT counts them" if histogram.clamped else "left out"
+        theirs = "; TensorRT would write an infinite scale" if infinite else ""
+        yield f"{_values(histogram.infs)} infinite and {where}{theirs}"
+    if histogram.n_finite and histogram.amax == 0.0:
+        yield "every value is 0: the scale is 0, and TensorRT runs the layer in higher precision"
+    elif histogram.n_finite and histogram.minimum == histogram.maximum and kind is not TensorKind.CONSTANT:
+        yield "every value is the same"
+    if disagreement > _MUCH_DISAGREEMENT:
+        yield f"the methods disagree by a factor of {disagreement:.1f}: a few large values set the range"
+    if cost.clipped_fraction > _MUCH_CLIPPED:
+        yield f"{100 * cost.clipped_fraction:.1f} % of the values are clipped"
+
+
+def _values(n: int) -> str:
+    return "1 value is" if n == 1 else f"{n:,} values are"
+
+
+def _shape_text(shape: tuple[int | str | None, ...] | None) -> str:
+    if shape is None:
+        return "[?]"
+    return "[" + ",".join("?" if d is None else str(d) for d in shape) + "]"
