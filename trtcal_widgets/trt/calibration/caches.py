@@ -46,6 +46,8 @@ class CacheReport:
         Why TensorRT would not take it (another version or algorithm); empty where it would.
     model
         Why it looks like another model's; empty where it does not, or where the model is not known.
+    values
+        Rows whose scale is NaN or negative, with which TensorRT 8.6.0 stops the build; empty where there are none.
     missing
         Tensors of the model without a row: TensorRT runs their layers in higher precision.
     """
@@ -53,16 +55,17 @@ class CacheReport:
     source: str
     header: str = ""
     model: str = ""
+    values: str = ""
     missing: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
         """Whether TensorRT would take it and it is this model's."""
-        return not (self.header or self.model)
+        return not (self.header or self.model or self.values)
 
     def __str__(self) -> str:
         """Return the report in words."""
-        parts = [f"{self.source}: {text}" for text in (self.header, self.model) if text]
+        parts = [f"{self.source}: {text}" for text in (self.header, self.model, self.values) if text]
         if self.missing:
             more = f" and {len(self.missing) - 3} more" if len(self.missing) > 3 else ""
             named = ", ".join(map(quote, self.missing[:3])) + more
@@ -109,8 +112,9 @@ def check_cache(
     fit = header_fits(cache, ".".join(version.split(".")[:3]), check_algorithm(algorithm))
     wanted = tuple(tensors)
     header = "" if fit.verdict == "reuse" else fit.message
+    values = _unusable(cache)
     if not wanted:
-        return CacheReport(cache.source, header)
+        return CacheReport(cache.source, header, values=values)
     names = compare_with_names(cache, wanted, also_known=also_known, constants=constants)
     own = len(names.matched)
     told = own + len(names.unknown)
@@ -121,7 +125,19 @@ def check_cache(
             f"{own} of its {told} rows are tensors of this model (not: {strangers}), so it is another model's or "
             "another export's. `trtcal port` carries scales over between exports of one model."
         )
-    return CacheReport(cache.source, header, model, names.missing)
+    return CacheReport(cache.source, header, model, values, names.missing)
+
+
+def _unusable(cache: CalibrationCache) -> str:
+    """Say which rows stop a build."""
+    names = [oddity.name for oddity in cache.oddities if oddity.kind in ("nan", "negative")]
+    if not names:
+        return ""
+    named = ", ".join(map(quote, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return (
+        f"the scale of {named} is NaN or negative, and TensorRT stops the build where it needs it: calibrate anew, or "
+        "give these tensors an amax"
+    )
 
 
 DLA_ALGORITHM = "EntropyCalibration2"
