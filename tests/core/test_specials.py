@@ -49,6 +49,21 @@ def tensors_of(case):
     return {"x": x, "y": y, "z": z}
 
 
+@pytest.mark.parametrize("factor", [1e30, 3.4e38])
+def test_a_batch_that_is_far_too_large_is_taken_as_one_with_infinite_values(factor):
+    """As 8.6.0 did with 1e30, 3e38 and 3.4e38, while with 1e12 the range grew."""
+    first, second = np.random.default_rng(4).normal(0, 1, (2, 4096)).astype(np.float32)
+    second[:64] = factor
+    result = calibrate_array([first, second])
+    assert result.histogram.range == float(np.abs(first).max())
+    assert result.histogram.counts.sum() == result.histogram.n_finite == 8192
+    assert result.histogram.counts[2047] >= 64
+    second[:64] = np.inf
+    assert result.hex == calibrate_array([first, second]).hex
+    second[:64] = 1e12
+    assert calibrate_array([first, second]).histogram.range >= float(np.float32(1e12))
+
+
 @pytest.mark.parametrize("key", [key for key in SPECIALS if not key.endswith("_none")])
 def test_every_row_is_tensorrts(key):
     algorithm, case = key.split("_", 1)

@@ -190,11 +190,12 @@ def test_the_line_through_the_tail_is_numpys_least_squares():
 @pytest.mark.parametrize(
     ("counts", "cutoff", "by_line"),
     [
-        ({5: 100, 9: 30}, 0.5, True),
-        ({5: 100, 9: 30}, 0.95, False),  # one point
+        ({5: 100, 9: 25}, 0.5, True),
+        ({5: 100, 9: 25}, 0.95, False),  # one point
         ({5: 1, 9: 1}, 0.1, False),  # ln 2 is below 0.694
         ({5: 100, 9: 100}, 1.0, False),  # a level line
-        ({5: 100, 100: 99}, 0.1, False),  # it ends beyond twice the last bin
+        ({5: 100, 100: 99}, 0.1, False),  # it ends beyond twice the largest value
+        ({5: 100, 9: 30}, 0.5, False),  # so does this one, which ends before twice the last bin
         ({5: 100, 9: 50, 1500: 1}, 0.5, True),
     ],
 )

@@ -120,7 +120,8 @@ def _one_pass(batches: Iterable[Any]) -> Histogram:
     total = Histogram.empty()
     for batch in batches:
         added = Histogram.of(batch, total.base)
-        if total.base > 0 and added.infs and not total.has_infinite_range:
+        beyond_count = added.amax >= _NO_GROWTH * total.range
+        if total.base > 0 and (added.infs or beyond_count) and not total.has_infinite_range:
             if added.doublings > total.doublings:
                 added = _clamped(added, batch, total.range)
         elif total.base > 0 and added.amax > _MOST_GROWTH * total.range:
@@ -134,8 +135,12 @@ _MOST_GROWTH = 2048
 """Beyond it nothing is left of the bins. Seen on 8.6.0: a factor of 1,802 is a power of two, one of 902,138 is not."""
 
 
+_NO_GROWTH = 2.0**63
+"""From here on TensorRT takes a batch as one with infinite values. Seen: 1e12 grows, 1e30 does not."""
+
+
 def _clamped(added: Histogram, batch: Any, limit: float) -> Histogram:
-    """Count a batch with infinite values: the range does not grow, and what is beyond it is in its last bin."""
+    """Count a batch with infinite or far too large values: the range stays, what is beyond it is in its last bin."""
     with np.errstate(all="ignore"):
         inside = np.clip(np.asarray(batch).astype(np.float32), np.float32(-limit), np.float32(limit))
     kept = Histogram.of(inside, added.base)

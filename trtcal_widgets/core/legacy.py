@@ -26,12 +26,13 @@ class Line(NamedTuple):
     end: float
 
 
-def tail_line(counts: NDArray[np.int64], cutoff: float) -> Line | None:
+def tail_line(counts: NDArray[np.int64], cutoff: float, limit: float) -> Line | None:
     """Return the least-squares line through the tail's log counts; None where the quantile decides.
 
     y = float32(ln(count + 1)) - float32(0.694) in float32. The points are the bins from the highest one on (bin 0 is
-    none) whose y is positive and at least ``cutoff`` of the highest. The line counts where there are two points, it
-    falls, and it ends at most at twice the end of the last non-empty bin.
+    none) whose y is positive and at least ``cutoff`` of the highest. The line counts where there are two points and
+    it comes to 0 between 0 and ``limit``, twice the largest |x| (or the largest float32), in
+    bins; a rising one too.
     """
     y = (np.log(counts + 1.0).astype(np.float32) - _LN_2).astype(np.float64)
     y[0] = -np.inf
@@ -45,10 +46,10 @@ def tail_line(counts: NDArray[np.int64], cutoff: float) -> Line | None:
     x, height = tail + 0.5, y[tail]
     from_mean = x - x.mean()
     slope = float((from_mean * (height - height.mean())).sum() / (from_mean**2).sum())
-    if not slope < 0:
+    if slope == 0:
         return None
     end = float(x.mean() - height.mean() / slope)
-    if end > 2 * (int(np.flatnonzero(counts)[-1]) + 1):
+    if not 0 < end <= limit:
         return None
     return Line(float(height.mean() - slope * x.mean()), slope, end)
 

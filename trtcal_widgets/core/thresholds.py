@@ -297,7 +297,9 @@ def _legacy(histogram: Histogram, method: Method) -> _Computed:
     quantile, cutoff = method.legacy
     counts = histogram.counts.copy()
     counts[0] += histogram.nans
-    line = tail_line(counts, cutoff) if histogram.amax else None
+    longest = min(2.0 * histogram.amax, _FLOAT32_MAX)
+    limit = longest / (histogram.range / N_BINS) if longest else 0.0
+    line = tail_line(counts, cutoff, limit)
     if line is None:
         amax = _edge_of_bin(quantile_bin(counts, quantile), histogram.bin_width) if histogram.amax else 0.0
         off = np.abs(_clipped_share(histogram) - (1.0 - quantile))
