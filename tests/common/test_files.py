@@ -246,3 +246,17 @@ def test_read_whole_says_what_is_wrong(tmp_path):
         read_whole("nul\0byte", error=ExportError)
     with pytest.raises(CacheFormatError, match=r"cannot be read|no such file"):
         read_whole(tmp_path / "a" / "b", error=CacheFormatError)
+
+
+def test_what_a_killed_process_left_is_cleaned_up_when_it_is_old(tmp_path):
+    target = tmp_path / "x.cache"
+    old, fresh, foreign = (
+        tmp_path / name for name in (f".x.cache.{'0' * 12}.tmp", f".x.cache.{'1' * 12}.tmp", ".x.cache.tmp")
+    )
+    for path in (old, fresh, foreign):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    os.utime(foreign, (0, 0))
+    write_atomic(target, b"whole")
+    assert target.read_bytes() == b"whole"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([target.name, fresh.name, foreign.name])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.core import oracles
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.quantizer import NoiseModel, dequantize, fake_quantize, quantize
+from trtcal_widgets.core.thresholds import threshold
 from trtcal_widgets.errors import UsageError
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -305,3 +306,56 @@ def test_an_amax_that_is_no_threshold_is_refused(amax):
             model.cost(amax)
         with pytest.raises(UsageError, match="amax must be 0 or more"):
             model.noise(np.array([1.0, amax]))
+
+
+KINDS = {
+    "normal": lambda rng: rng.normal(size=20_000),
+    "cauchy": lambda rng: rng.standard_cauchy(100_000),
+    "one outlier": lambda rng: np.append(rng.normal(size=10_000), [200.0]),
+    "far outlier": lambda rng: np.append(rng.normal(size=10_000), [1e6]),
+    "whole numbers": lambda rng: rng.integers(0, 11, 10_000) * 1.0,
+    "quarters": lambda rng: np.round(rng.normal(size=10_000) * 4) / 4,
+    "sparse": lambda rng: rng.normal(size=30_000) * (rng.random(30_000) > 0.99),
+    "student": lambda rng: rng.standard_t(3, 50_000),
+    "lognormal": lambda rng: rng.lognormal(0, 1.5, 50_000),
+    "relu": lambda rng: np.maximum(rng.normal(size=50_000), 0),
+    "constant": lambda rng: np.full(100, 2.5),
+    "few": lambda rng: rng.normal(size=20),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["minmax", "entropy", "mse", "percentile:99.9", "percentile:50"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_true_sqnr_lies_in_the_range_that_is_shown(kind, method, seed):
+    """Against the values themselves; what is left are the doubtful tenths of bins that neighbours vouch for."""
+    x = KINDS[kind](np.random.default_rng(seed)).astype(np.float32)
+    model = NoiseModel(Histogram.of(x))
+    cost = model.cost(threshold(Histogram.of(x), method))
+    low, high = cost.sqnr_range_db
+    signal, step = np.sum(x.astype(np.float64) ** 2), cost.amax / 127
+    error = x - np.clip(np.rint(x.astype(np.float64) / step), -127, 127) * step
+    noise = float(np.sum(error**2))
+    true = 10 * np.log10(signal / noise) if noise > 0 else math.inf
+    assert low - 0.5 <= true <= high + 0.5
+    assert low <= cost.sqnr_db <= high
+    if abs(true - cost.sqnr_db) > 3:
+        assert cost.is_vague
+
+
+def test_a_smooth_tensor_is_not_vague_and_a_heavy_tail_at_its_maximum_is():
+    rng = np.random.default_rng(0)
+    smooth, heavy = (Histogram.of(KINDS[kind](rng).astype(np.float32)) for kind in ("normal", "cauchy"))
+    for method in ("minmax", "entropy", "mse"):
+        low, high = NoiseModel(smooth).cost(threshold(smooth, method)).sqnr_range_db
+        assert high - low < 0.1
+    assert NoiseModel(heavy).cost(heavy.amax).is_vague
+
+
+def test_nothing_and_zeros_have_a_range_of_their_own_number():
+    for histogram in (Histogram.empty(), Histogram.of(np.zeros(5, np.float32))):
+        cost = NoiseModel(histogram).cost(1.0)
+        assert all(math.isnan(end) for end in cost.sqnr_range_db)
+        assert not cost.is_vague
+    histogram = Histogram.of(np.ones(5, np.float32))
+    assert NoiseModel(histogram).cost(0.0).sqnr_range_db == pytest.approx((0.0, 0.0), abs=0.01)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -134,6 +136,7 @@ def _existing_mode(path: str) -> int | None:
 def _create_beside(target: str) -> tuple[str, int]:
     """Open a new file in the target's folder, with the permissions that any new file gets."""
     folder, name = os.path.split(target)
+    _clean_up(folder, name)
     # Not tempfile.mkstemp: its files are private (0600), which a cache for colleagues must not be.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
@@ -142,6 +145,19 @@ def _create_beside(target: str) -> tuple[str, int]:
             return temporary, os.open(temporary, flags, 0o666)
         except FileExistsError:  # one in 10**14; take another name
             continue
+
+
+_OLD = 3600.0
+"""Seconds after which a temporary file is one that a killed process has left: writing takes minutes at most."""
+
+
+def _clean_up(folder: str, name: str) -> None:
+    """Remove what killed processes have left of this file."""
+    left = re.compile(rf"\.{re.escape(name[:40])}\.[0-9a-f]{{12}}\.tmp")
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if left.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _OLD:
+                Path(entry.path).unlink()
 
 
 def _sync_folder(target: str) -> None:

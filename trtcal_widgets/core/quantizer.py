@@ -24,6 +24,9 @@ __all__ = ["Cost", "NoiseModel", "dequantize", "fake_quantize", "quantize"]
 
 Q_MAX = 127
 
+_NEAR_IN_BINS = 1e-6
+"""An amax of less than this many bins clips everything."""
+
 _FAR_IN_BINS = 1e12
 """An amax this many bins away rounds everything to 0, as any larger one does."""
 
@@ -81,6 +84,9 @@ class Cost:
         Mean squared error, in the tensor's unit squared, of the clipped values and of the others, over all values.
     sqnr_db
         Signal to quantisation noise ratio in dB: inf without noise, nan without signal.
+    sqnr_range_db
+        Between what it lies, however the values lie within the bins of which the histogram cannot tell: the first one,
+        and those that stand alone (:meth:`NoiseModel.noise_range`).
     """
 
     amax: float
@@ -88,6 +94,13 @@ class Cost:
     clip_noise: float
     rounding_noise: float
     sqnr_db: float
+    sqnr_range_db: tuple[float, float] = (math.nan, math.nan)
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether the ends of the range are 3 dB apart or more: the histogram alone does not tell the noise."""
+        low, high = self.sqnr_range_db
+        return high - low >= 3.0 or (math.isinf(high) and math.isfinite(low))
 
 
 class NoiseModel:
@@ -111,9 +124,7 @@ class NoiseModel:
         """What :func:`_objectives.quantization_noise` takes: mass per bin and its prefix moments at the bin edges."""
         mass = self._histogram.counts.astype(np.float64)
         mass[0] -= self._histogram.zeros
-        left = np.arange(N_BINS, dtype=np.float64)
-        m0, m1, m2 = (_prefix(m) for m in (mass, mass * (left + 0.5), mass * (left * (left + 1.0) + 1.0 / 3.0)))
-        return np.append(mass, 0.0), m0, m1, m2
+        return _moments_of(mass)
 
     def noise(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return clipped fraction, clipping noise and rounding noise, shape (k, 3), for amax of shape (k,).
@@ -156,7 +167,48 @@ class NoiseModel:
             clip_noise=clip_noise,
             rounding_noise=rounding_noise,
             sqnr_db=self.sqnr_db(clip_noise + rounding_noise),
+            sqnr_range_db=self._range_db(amax, clip_noise + rounding_noise),
         )
+
+    def _range_db(self, amax: float, noise: float) -> tuple[float, float]:
+        low, high = self.noise_range(amax)
+        return self.sqnr_db(max(high, noise)), self.sqnr_db(min(low, noise))
+
+    def noise_range(self, amax: float) -> tuple[float, float]:
+        """Return the least and the largest mean squared error that the histogram allows for.
+
+        Values are taken as evenly spread where a bin has occupied neighbours. That says nothing of the first bin, in
+        which the bulk of a heavy-tailed tensor lies, nor of a bin that stands alone, as the bins of discrete values do:
+        these have the smallest and the largest squared error that a value in them can have. The largest value is known
+        exactly.
+
+        Parameters
+        ----------
+        amax
+            The threshold, in the tensor's unit.
+        """
+        h = self._histogram
+        n, width = h.n_finite, h.range / N_BINS
+        with np.errstate(all="ignore"):
+            limit, largest = (min(float(np.float64(x) / width), _FAR_IN_BINS) for x in (amax, h.amax))
+        if n == 0 or not (limit > _NEAR_IN_BINS and largest > 0.0):
+            return (noise := float(self.noise(np.array([amax]))[0, 1:].sum())), noise
+        mass = self._moments[0][:-1].copy()
+        mass[int(min(largest, N_BINS - 1))] -= 1.0  # the largest value itself
+        mass = np.maximum(mass, 0.0)
+        occupied = mass > 0.0
+        alone = occupied & ~np.append(False, occupied[:-1]) & ~np.append(occupied[1:], False)
+        alone[0] = bool(occupied[0])
+        bins = np.flatnonzero(alone)
+        left = bins.astype(np.float64)
+        least, most = _extreme_errors(left, np.minimum(left + 1.0, largest), limit)
+        _, clipped, rounded = _objectives.quantization_noise(
+            np.array([limit]), *_moments_of(np.where(alone, 0.0, mass))
+        )[0]
+        sure = (0.0 if amax >= h.amax else max(clipped, 0.0)) + max(rounded, 0.0) + _squared_error(largest, limit)
+        ends = (sure + float((mass[bins] * errors).sum()) for errors in (least, most))
+        low, high = (end * width * width / n for end in ends)
+        return float(low), float(high)
 
     def sqnr_db(self, noise: float) -> float:
         """Return the signal's power over a mean squared error, in dB."""
@@ -165,6 +217,32 @@ class NoiseModel:
         if power == 0.0:
             return math.nan
         return 10.0 * math.log10(power / noise) if noise > 0.0 else math.inf
+
+
+def _squared_error(value: float, amax: float) -> float:
+    """Return the squared error of one |x|; lengths in bins."""
+    step = amax / Q_MAX
+    return (value - min(round(min(value, amax) / step), Q_MAX) * step) ** 2
+
+
+def _extreme_errors(
+    left: NDArray[np.float64], right: NDArray[np.float64], amax: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the smallest and the largest squared error that a value between two ends can have; lengths in bins."""
+    step = amax / Q_MAX
+    ends = [np.abs(x - np.minimum(np.rint(x / step), Q_MAX) * step) for x in (left, right)]
+    holds_level = np.minimum(np.floor(right / step), Q_MAX) >= np.ceil(left / step)
+    edge = (np.ceil(left / step - 0.5) + 0.5) * step  # the first edge between two levels from the left end on
+    holds_edge = (edge <= right) & (edge < amax)
+    least = np.where(holds_level, 0.0, np.minimum(*ends))
+    most = np.maximum(np.maximum(*ends), np.where(holds_edge, step / 2.0, 0.0))
+    return least**2, most**2
+
+
+def _moments_of(mass: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    left = np.arange(N_BINS, dtype=np.float64)
+    m0, m1, m2 = (_prefix(m) for m in (mass, mass * (left + 0.5), mass * (left * (left + 1.0) + 1.0 / 3.0)))
+    return np.append(mass, 0.0), m0, m1, m2
 
 
 def _prefix(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -13,10 +14,11 @@ from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
 from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.words import count_of, printable
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import TrtcalError, UsageError
 from trtcal_widgets.formats.cache import DEFAULT_VERSION
 from trtcal_widgets.formats.header import header_text
 from trtcal_widgets.formats.installed import default_version
+from trtcal_widgets.formats.native import writable_name
 
 if TYPE_CHECKING:
     import argparse
@@ -94,6 +96,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise UsageError("--infinite tensorrt needs --range tensorrt: two passes know no first batch")
     header_text("EntropyCalibration2", arguments.trt_version or default_version())
     graph = load_graph(arguments.model)
+    for name in graph.calibrated:
+        writable_name(name)
     source = open_source(arguments.data, arguments, graph)
     with CalibrationSession(
         arguments.model,
@@ -105,9 +109,13 @@ def _run(arguments: argparse.Namespace) -> int:
         method=method,
     ) as session:
         say(f"{printable(graph.name)}: {count_of(len(session.calibrated), 'tensor')}, {printable(source.describe())}")
-        if not _complete(session):
-            return _interrupted(session, arguments, output)
-        return _finish(session, source, arguments, output)
+        try:
+            if not _complete(session):
+                return _interrupted(session, arguments, output)
+            return _finish(session, source, arguments, output)
+        except Exception:
+            _keep(session, arguments)
+            raise
 
 
 def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph) -> int | None:
@@ -146,6 +154,15 @@ def _interrupted(session: CalibrationSession, arguments: argparse.Namespace, out
         lines.append("Add --session FILE to keep the batches that are done, or --batches N to use fewer.")
     note("\n".join(lines))
     return INTERRUPTED
+
+
+def _keep(session: CalibrationSession, arguments: argparse.Namespace) -> None:
+    """Save what was recorded before an error, where a file is given for it."""
+    if not (arguments.session and session.status.recorded):
+        return
+    with contextlib.suppress(TrtcalError):  # the error at hand is the one to show
+        session.save(arguments.session)
+        note(f"the {done_text(session.status)} before the error are saved in {arguments.session}")
 
 
 def _finish(session: CalibrationSession, source: Source, arguments: argparse.Namespace, output: Path) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.core.quantizer import Cost
     from trtcal_widgets.session import CalibrationSession, TensorRow
 
 _SHOWN = ("entropy", "minmax", "percentile:99.99", "mse")
@@ -275,13 +276,24 @@ _NUMBERS = {
 """Key -> label, and what it is."""
 
 
+def _sqnr_cell(cost: Cost) -> tuple[str, str]:
+    """Return the estimate, with its range where the histogram alone does not tell."""
+    text = f"{typeset(cost.sqnr_db)} dB" if math.isfinite(cost.sqnr_db) else typeset(cost.sqnr_db)
+    if not cost.is_vague:
+        return text, exact(cost.sqnr_db)
+    low, high = (typeset(end) for end in cost.sqnr_range_db)
+    return (
+        f"{text} ({low} to {high})",
+        f"{exact(cost.sqnr_db)}; from {low} to {high} dB, as the values lie in their bins",
+    )
+
+
 def _cells(session: CalibrationSession, row: TensorRow) -> dict[str, tuple[str, str]]:
     """Return each number as it is shown, and exactly."""
     nan, known, cost = math.nan, row.has_data, session.cost(row.name)
     n_values = session.histogram(row.name).n_values
     scale = float(scale_of_amax(row.amax)) if math.isfinite(row.amax) else nan
     hexes = scale_to_hex(scale) if math.isfinite(scale) else NO_NUMBER
-    sqnr = cost.sqnr_db if known else nan
 
     def number(value: float) -> tuple[str, str]:
         return typeset(value), exact(value)
@@ -293,7 +305,7 @@ def _cells(session: CalibrationSession, row: TensorRow) -> dict[str, tuple[str, 
         "amax": number(row.amax if math.isfinite(row.amax) else nan),
         "scale": number(scale),
         "hex": (hexes, hexes),
-        "sqnr": (f"{typeset(sqnr)} dB" if math.isfinite(sqnr) else typeset(sqnr), exact(sqnr)),
+        "sqnr": _sqnr_cell(cost) if known else (typeset(nan), exact(nan)),
         "clipped": share(cost.clipped_fraction),
         "clip": number(cost.clip_noise if known else nan),
         "rounding": number(cost.rounding_noise if known else nan),
