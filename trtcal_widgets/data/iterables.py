@@ -28,16 +28,10 @@ _readers: weakref.WeakValueDictionary[int, Cursor[Any]] = weakref.WeakValueDicti
 class Cursor(Generic[T]):
     """Items of an iterable by position.
 
-    Parameters
-    ----------
-    items
-        Something to iterate over: once (an iterator), again and again (a list, a DataLoader), by position (an
-        object with ``__len__`` and ``__getitem__``), or a function without arguments that returns one of these.
-    what
-        What an item is, for errors: ``"batch"`` or ``"sample"``.
-    convert
-        Makes of (item, position) what :meth:`take` returns; called as soon as the item is there, because many
-        iterables fill the same buffer again for the next one.
+    ``items``: something to iterate over once (an iterator), again and again (a list, a DataLoader), by position (an
+    object with ``__len__`` and ``__getitem__``), or a function without arguments that returns one of these. ``what``
+    an item is, for errors. ``convert`` makes of (item, position) what :meth:`take` returns, as soon as the item is
+    there: many iterables fill the same buffer again for the next one.
     """
 
     def __init__(self, items: Any, what: Literal["batch", "sample"], convert: Callable[[Any, int], T]) -> None:
