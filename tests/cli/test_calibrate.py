@@ -208,6 +208,22 @@ def test_suspicious_tensors_are_named(trtcal, here):
     assert "  data: " in done.out
 
 
+def test_absurd_scales_come_first_and_before_the_file(trtcal, here):
+    many = [f"z{i}" for i in range(12)]
+    nodes = [*(node("Mul", ["x", "zero"], [name]) for name in many), node("MaxPool", ["x"], ["y"], kernel_shape=[1, 1])]
+    shape = ("N", 1, 64, 64)
+    outputs = [value(name, shape) for name in ("y", *many)]
+    save(here / "pool.onnx", nodes, [value("x", shape)], outputs, [const("zero", [0.0])])
+    data = np.random.default_rng(0).normal(size=(8, 1, 64, 64)).astype(np.float32)
+    data[3, 0, 0, 0] = np.finfo(np.float32).min
+    np.save(here / "x.npy", data)
+    done = trtcal("calibrate", "pool.onnx", "x.npy", "--batch-size", "4", "-o", "pool.cache")
+    assert done.code == 0, done.err
+    first = done.out.split("worth a look:")[1].lstrip().splitlines()[0]
+    assert first.startswith("x: absurd scale")
+    assert done.out.index("absurd scale") < done.out.index("wrote pool.cache")
+
+
 def test_rows_of_tensorrt_8_and_those_that_cannot_be_told(trtcal, here):
     nodes = [
         node("Add", ["x", "k"], ["a"]),

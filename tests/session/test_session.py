@@ -406,6 +406,33 @@ def test_a_tensor_without_a_finite_value_has_no_extremes():
     assert np.isnan([row.minimum, row.maximum]).all()
 
 
+@pytest.mark.parametrize("method", ["entropy", "minmax"])
+@pytest.mark.parametrize("sample", [0, -1])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(-np.finfo(np.float32).max, "the largest number of float32"), (1e30, "all become 0"), (-3e6, "all become 0")],
+)
+def test_absurd_scales_are_said_until_the_user_chooses(method, sample, value, words):
+    data = np.repeat(DATA, 200, axis=0)  # more than 10,000 values
+    data[sample, 1] = value
+    with toy_session(data, batch_size=400, method=method) as session:
+        session.run()
+        row = session.row("x")
+        assert row.absurd
+        assert row.suspicious[0].startswith("absurd scale: ±")
+        assert words in row.suspicious[0]
+        session.choose("x", amax=4.0)
+        assert not session.row("x").absurd
+        assert not any("absurd" in text for text in session.row("x").suspicious)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e9])
+def test_large_numbers_alone_are_not_absurd(factor):
+    with toy_session(DATA * np.float32(factor)) as session:
+        session.run()
+        assert not any(row.absurd for row in session.table())
+
+
 def test_an_all_zero_tensor_has_scale_zero_and_is_reported():
     with toy_session(np.zeros((8, 4), np.float32)) as session:
         session.run()

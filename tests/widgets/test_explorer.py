@@ -16,10 +16,11 @@ import pytest
 from tests.support.traffic import count_traffic, state_bytes
 from tests.widgets.front_end import click_overview, drag_line, resize_echo, send
 from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
-from trtcal_widgets import CalibrationCache, CalibrationSession
+from trtcal_widgets import CalibrationCache, CalibrationSession, sample
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.explorer.detail import detail_state, histogram_plot
+from trtcal_widgets.widgets.explorer.export_form import ExportForm, export_state
 
 
 def updates(session):
@@ -398,6 +399,19 @@ def test_a_tensor_with_two_minima_that_rounding_decides_between_says_so(explorer
     session.choose_all("minmax")
     notes = detail_state(session, histogram_plot(session, name))["notes"]
     assert not any(note.startswith("two minima") for note in notes)
+
+
+def test_absurd_scales_are_said_before_the_export(make_explorer):
+    data = np.random.default_rng(0).normal(size=(40, 1, 28, 28)).astype(np.float32)
+    data[7, 0, 0, 0] = np.finfo(np.float32).min
+    session = CalibrationSession(sample.model_path(), data, batch_size=20)
+    session.run()
+    state = make_explorer(session).views.export.state
+    assert state["result_kind"] == "warn"
+    absurd = [row.name for row in session.table() if row.absurd and row.name in session.calibrated]
+    assert "data" in absurd
+    assert state["result"].startswith(f"{len(absurd)} tensor")
+    assert "absurd" not in export_state(session, ExportForm(), n_rows=1, n_mine=1)["result"]
 
 
 def test_a_cache_that_the_installed_tensorrt_would_ignore_is_said_before_it_is_written(explorer, monkeypatch):

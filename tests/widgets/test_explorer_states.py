@@ -15,7 +15,7 @@ from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.session.numbers import _suspicions
+from trtcal_widgets.session.rows import _suspicions
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.explorer.histogram_view import _log_ticks
 from trtcal_widgets.widgets.kit.figures import lanes
@@ -154,8 +154,8 @@ def test_constants_of_one_value_are_not_suspicious():
     """A detection network has a hundred of them: they would hide what is."""
     histogram = Histogram.of(np.full(50, 2.5, np.float32))
     cost = NoiseModel(histogram).cost(2.5)
-    assert list(_suspicions(TensorKind.ACTIVATION, histogram, cost, 1.0)) == ["every value is the same"]
-    assert list(_suspicions(TensorKind.CONSTANT, histogram, cost, 1.0)) == []
+    assert list(_suspicions(TensorKind.ACTIVATION, histogram, cost, 1.0, infinite=False)) == ["every value is the same"]
+    assert list(_suspicions(TensorKind.CONSTANT, histogram, cost, 1.0, infinite=False)) == []
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.02, 3.0), (1e-9, 5.0), (0.3, 0.31), (0.05, 0.9), (1.0, 10.0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.words import significant
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.session.state import Choice, TensorRow
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 _MUCH_DISAGREEMENT = 4.0
 _MUCH_CLIPPED = 0.01
+
+_LIMITS = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
+"""Largest numbers of the types that tensors have."""
+
+_NEARLY = 0.999
+_ABSURD = 1e6
+_UNRESOLVED = 1e-3
+"""The first bin ends at most here, as a share of the largest value: a percentile below it may be any number."""
 
 
 def build_row(
@@ -34,14 +43,15 @@ def build_row(
     """Return a row.
 
     ``graph``, ``name``, ``histogram``: the tensor, and its values over the counted batches. ``compared``: thresholds of
-    its group: entropy's, minmax's, and those of further methods, in the tensor's unit. ``chosen`` and ``cost``: the
+    its group: entropy's, minmax's, and the 99.99th percentile's, in the tensor's unit. ``chosen`` and ``cost``: the
     threshold that holds, in the tensor's unit, and what it costs. ``infinite``: whether TensorRT's scale is infinite.
     """
     tensor = graph.tensor(name)
     has_data = histogram.n_values > 0
     disagreement = max(compared) / min(compared) if min(compared) > 0 else 1.0
     known = has_data or isinstance(intent, Choice)
-    odd = _suspicions(tensor.kind, histogram, cost, disagreement, infinite=infinite)
+    absurd = tuple(_absurd(tensor.dtype, chosen, compared)) if known else ()
+    odd = (*absurd, *_suspicions(tensor.kind, histogram, cost, disagreement, infinite=infinite))
     return TensorRow(
         name=name,
         op_type=graph.op_type(name),
@@ -63,8 +73,28 @@ def build_row(
         zeros_fraction=histogram.zeros / histogram.n_values if has_data else math.nan,
         nans=histogram.nans,
         infs=histogram.infs,
-        suspicious=tuple(odd) if has_data else (),
+        suspicious=odd if has_data else absurd,
+        absurd=bool(absurd),
     )
+
+
+def _absurd(dtype: str, chosen: float, compared: Sequence[float]) -> Iterable[str]:
+    """Say that a threshold is no range of numbers that a network computes with.
+
+    A histogram of 2,048 bins holds no ratio of a million: once one value is that large, all others lie in the first
+    bin. So a percentile that lies there counts as small enough, where the threshold itself is beyond a million.
+    """
+    _, largest, percentile = compared
+    if chosen >= _NEARLY * _LIMITS.get(dtype, math.inf):
+        yield (
+            f"absurd scale: ±{significant(chosen)} is the largest number of {dtype}, which an operator makes of NaN or "
+            "of an overflow, or a mask holds: look at what computes it, or choose an amax yourself"
+        )
+    elif chosen > _ABSURD and percentile <= max(chosen / _ABSURD, _UNRESOLVED * largest):
+        yield (
+            f"absurd scale: ±{significant(chosen)}, but 99.99 % of the values are below {significant(percentile)} and "
+            "all become 0: look at what computes the few large ones, or choose an amax yourself"
+        )
 
 
 def _suspicions(

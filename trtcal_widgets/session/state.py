@@ -148,6 +148,9 @@ class TensorRow:
         Largest over smallest threshold of entropy, minmax and the 99.99th percentile; 1 where they agree.
     suspicious
         What is odd, in words; empty where nothing is.
+    absurd
+        Whether the threshold is no range that a network computes with: at its type's limit, or so large that nearly
+        all values become 0. The words are the first of ``suspicious``.
     """
 
     name: str
@@ -171,6 +174,7 @@ class TensorRow:
     nans: int
     infs: int
     suspicious: tuple[str, ...]
+    absurd: bool
 
 
 @dataclass(frozen=True, eq=False)

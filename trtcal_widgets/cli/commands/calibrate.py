@@ -167,6 +167,10 @@ def _keep(session: CalibrationSession, arguments: argparse.Namespace) -> None:
 
 def _finish(session: CalibrationSession, source: Source, arguments: argparse.Namespace, output: Path) -> int:
     cache = session.to_cache(version=arguments.trt_version, infinite=arguments.infinite)
+    warnings = list(warning_lines(session))
+    if warnings:
+        say("worth a look:")
+        say("\n".join(warnings))
     replaced = output.exists()
     cache.write(output)
     if session.status.dropped:
@@ -177,10 +181,6 @@ def _finish(session: CalibrationSession, source: Source, arguments: argparse.Nam
         )
     for _, reason in getattr(source, "skipped", ()):  # it names the file
         say(f"skipped: {printable(reason)}")
-    warnings = list(warning_lines(session))
-    if warnings:
-        say("worth a look:")
-        say("\n".join(warnings))
     say(
         f"{'replaced' if replaced else 'wrote'} {printable(str(output))}: {cache.header}, "
         f"{count_of(len(cache.rows), 'row')}, from {done_text(session.status)}"

@@ -167,7 +167,7 @@ def _curve(session: CalibrationSession, name: str, method: Method) -> Curve:
     return Curve(
         label=curve.objective_label,
         kind=method.kind,
-        amax=curve.candidates.astype(np.float32),
+        amax=np.minimum(curve.candidates, np.finfo(np.float32).max).astype(np.float32),
         objective=objective.astype(np.float32),
         pick_amax=float(curve.candidates[at]),
         pick_objective=pick,

@@ -30,7 +30,9 @@ class ExportForm(FileForm):
     open: bool = False
 
 
-def export_state(session: CalibrationSession, form: ExportForm, *, n_rows: int, n_mine: int) -> dict[str, Any]:
+def export_state(
+    session: CalibrationSession, form: ExportForm, *, n_rows: int, n_mine: int, n_absurd: int = 0
+) -> dict[str, Any]:
     """Return what the panel shows."""
     counted = any(i not in session.state.excluded for i in range(session.state.position))
     summary, preview = "count a batch first: there are no scales yet", ""
@@ -38,7 +40,7 @@ def export_state(session: CalibrationSession, form: ExportForm, *, n_rows: int, 
         try:
             summary, preview = _described(session, form, n_rows, n_mine)
             if not form.result:
-                form = _warned(form, form.algorithm or _fitting(session), form.version.strip())
+                form = _warned(form, form.algorithm or _fitting(session), form.version.strip(), n_absurd)
         except TrtcalError as error:
             summary, form = "", replace(form, result=str(error), result_kind="error")
     return {
@@ -73,15 +75,18 @@ def _described(session: CalibrationSession, form: ExportForm, n_rows: int, n_min
     return f"{header} · {len(cache.rows):,} rows{yours}{lacks}", text
 
 
-def _warned(form: ExportForm, algorithm: str, version: str) -> ExportForm:
-    """Return the form with a warning where the TensorRT that is installed here would ignore a file with this header."""
+def _warned(form: ExportForm, algorithm: str, version: str, n_absurd: int) -> ExportForm:
+    """Return the form with a warning where scales are absurd, or the TensorRT installed here would ignore the file."""
+    warnings = []
+    if n_absurd:
+        have = "tensor has an absurd scale" if n_absurd == 1 else "tensors have absurd scales"
+        warnings.append(f"{n_absurd:,} {have}: the list says which and why, under suspicious.")
     here = installed_version()
-    if not here:
-        return form
-    fit = header_fits(CalibrationCache.build({"x": 1.0}, algorithm=algorithm, version=version), here, algorithm)
-    if fit.verdict == "reuse":
-        return form
-    return replace(form, result=f"{fit.message} Here: write {here} in the field TensorRT.", result_kind="warn")
+    if here:
+        fit = header_fits(CalibrationCache.build({"x": 1.0}, algorithm=algorithm, version=version), here, algorithm)
+        if fit.verdict != "reuse":
+            warnings.append(f"{fit.message} Here: write {here} in the field TensorRT.")
+    return replace(form, result=" ".join(warnings), result_kind="warn") if warnings else form
 
 
 def _fitting(session: CalibrationSession) -> str:

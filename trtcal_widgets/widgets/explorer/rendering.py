@@ -31,7 +31,7 @@ class Parts:
     """What was made of a session last, for what changes seldom or costs much.
 
     ``rows`` are the session's own objects: one that is the same has not changed. The numbers say how many tensors get a
-    row in the cache, are the user's own choice, and are suspicious.
+    row in the cache, are the user's own choice, are suspicious, and have an absurd scale.
     """
 
     overview: Overview
@@ -40,7 +40,7 @@ class Parts:
     detail: dict[str, Any]
     numbers: dict[str, Any]
     strip: dict[str, Any]
-    n_rows = n_mine = n_odd = 0
+    n_rows = n_mine = n_odd = n_absurd = 0
 
     def __init__(self, session: CalibrationSession) -> None:
         self.columns = build_columns(session)
@@ -63,6 +63,7 @@ class Parts:
             cached = [row for row, in_cache in zip(self.rows, self.columns.cached, strict=True) if in_cache]
             self.n_rows = sum(row.has_data for row in cached)
             self.n_odd = sum(bool(row.suspicious) for row in cached)
+            self.n_absurd = sum(row.absurd for row in cached)
             self.n_mine = sum(row.mine for row in self.rows if row.kind != "weight")
 
 
@@ -80,7 +81,8 @@ def render(views: Views, session: CalibrationSession, screen: Screen, parts: Par
     views.trace.render(parts.trace, session.status.n_batches, parts.plot.empty)
     views.overview_caption.show(title="all tensors", note=_overview_note(parts, behind=behind))
     views.trace_caption.show(title="thresholds by batch", note=printable(parts.plot.name))
-    views.export.show(**export_state(session, screen.form, n_rows=parts.n_rows, n_mine=parts.n_mine))
+    counts = {"n_rows": parts.n_rows, "n_mine": parts.n_mine, "n_absurd": parts.n_absurd}
+    views.export.show(**export_state(session, screen.form, **counts))
 
 
 def _render_rows(panel: ListPanel, parts: Parts) -> None:

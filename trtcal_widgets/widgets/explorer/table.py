@@ -124,7 +124,7 @@ def build_overview(rows: Sequence[TensorRow], columns: Columns) -> Overview:
     positive = np.where(maximum > 0, maximum, np.nan).astype(np.float32)
     negative = np.where(minimum < 0, -minimum, np.nan).astype(np.float32)
     floor, ceiling = _ends(np.concatenate([positive, negative, amax]))
-    largest = np.fmax(positive, negative)
+    largest = np.fmax(positive, negative).astype(np.float64)  # the axis may end beyond float32
     return Overview(
         places=columns.places,
         labels=columns.labels,
