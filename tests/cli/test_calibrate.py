@@ -224,6 +224,28 @@ def test_absurd_scales_come_first_and_before_the_file(trtcal, here):
     assert done.out.index("absurd scale") < done.out.index("wrote pool.cache")
 
 
+@pytest.mark.parametrize("domain", ["", "com.microsoft"])
+def test_a_model_that_is_quantised_already_is_said_before_the_run_and_by_show(trtcal, here, domain):
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"], domain=domain),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"], domain=domain),
+        node("Relu", ["d"], ["y"]),
+    ]
+    stored = [const("s", np.float32(0.1)), const("z", 0, np.int8)]
+    save(here / "qdq.onnx", nodes, [value("x", ("N", 3))], [value("y", ("N", 3))], stored)
+    np.save(here / "x.npy", np.eye(3, dtype=np.float32))
+    done = trtcal("calibrate", "qdq.onnx", "x.npy", "--batch-size", "3", "-o", "qdq.cache")
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    said = "qdq.onnx is quantised already (1 DequantizeLinear, 1 QuantizeLinear): TensorRT takes the scales"
+    assert said in words
+    assert words.index(said) < words.index("qdq.onnx: ")
+    shown = trtcal("show", "qdq.cache", "--model", "qdq.onnx", "--trt-version", "10.16.1")
+    assert said in " ".join(shown.out.split())
+    plain = trtcal("show", "qdq.cache", "--model", str(MODEL), "--trt-version", "10.16.1")
+    assert "quantised already" not in plain.out
+
+
 def test_rows_of_tensorrt_8_and_those_that_cannot_be_told(trtcal, here):
     nodes = [
         node("Add", ["x", "k"], ["a"]),

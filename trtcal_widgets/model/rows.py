@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.formats.compare import compare_with_names
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.formats.compare import NameComparison, ScaleFile
     from trtcal_widgets.model.graph import ModelGraph, NetworkRow
+
+EXPLICIT_OPS = frozenset({"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"})
+"""Operators that make a network explicitly quantised, in ONNX's own domain and in others' (com.microsoft)."""
 
 _NUMBERED = re.compile(r"\(Unnamed Layer\* \d+\) ")
 
@@ -28,6 +32,20 @@ def constants_of(graph: ModelGraph) -> tuple[str, ...]:
         name
         for name in graph.calibrated
         if graph.tensors[name].kind is TensorKind.CONSTANT and constant_row(name) not in graph.tensors
+    )
+
+
+def explicit_note(graph: ModelGraph) -> str:
+    """Say that TensorRT takes no calibration cache for a model, because it has Q/DQ nodes; empty where it takes one."""
+    pairs = [n for n in graph.nodes if n.op_type in EXPLICIT_OPS]
+    if not pairs:
+        return ""
+    counts = Counter(node.op_type for node in pairs)
+    listed = ", ".join(f"{count:,} {op_type}" for op_type, count in sorted(counts.items()))
+    return (
+        f"{graph.name} is quantised already ({listed}): TensorRT takes the scales from these nodes and ignores a "
+        "calibration cache. Build the engine from this model without a cache, or calibrate the FP32 model that it was "
+        "made from."
     )
 
 

@@ -13,6 +13,7 @@ from trtcal_widgets.cli.progress import done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
 from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.common.text_tables import wrap
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import TrtcalError, UsageError
 from trtcal_widgets.formats.cache import DEFAULT_VERSION
@@ -86,6 +87,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.core.thresholds import Method
     from trtcal_widgets.model.load import load_graph
+    from trtcal_widgets.model.rows import explicit_note
     from trtcal_widgets.session import CalibrationSession
 
     output = Path(arguments.output)
@@ -98,6 +100,8 @@ def _run(arguments: argparse.Namespace) -> int:
     graph = load_graph(arguments.model)
     for name in graph.calibrated:
         writable_name(name)
+    for line in wrap(explicit_note(graph), ""):
+        say(line)
     source = open_source(arguments.data, arguments, graph)
     with CalibrationSession(
         arguments.model,

@@ -37,10 +37,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     file = read_scale_file(arguments.file)
-    names = _against_model(file, arguments.model) if arguments.model else None
-    verdict = ""
+    names, verdict = _against_model(file, arguments.model) if arguments.model else (None, "")
     version = arguments.trt_version or installed_version()
-    if version and isinstance(file, CalibrationCache):
+    if not verdict and version and isinstance(file, CalibrationCache):
         verdict = header_fits(file, version, file.algorithm).message
     if arguments.json:
         say(json.dumps(_as_json(file, names, verdict), indent=1, allow_nan=False))
@@ -50,11 +49,13 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _against_model(file: CalibrationCache | ScaleTable, path: str) -> NameComparison:
+def _against_model(file: CalibrationCache | ScaleTable, path: str) -> tuple[NameComparison, str]:
+    """Return how rows and tensors match, and why TensorRT would ignore any cache for this model, if it would."""
     from trtcal_widgets.model.load import load_graph
-    from trtcal_widgets.model.rows import compare_with_model
+    from trtcal_widgets.model.rows import compare_with_model, explicit_note
 
-    return compare_with_model(file, load_graph(path))
+    graph = load_graph(path)
+    return compare_with_model(file, graph), explicit_note(graph)
 
 
 def _lines(file: CalibrationCache | ScaleTable, names: NameComparison | None, verdict: str) -> Iterator[str]:
