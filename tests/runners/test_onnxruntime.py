@@ -479,6 +479,26 @@ def test_operators_that_onnxruntime_lacks(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")  # nothing is printed beside what is raised
 
 
+@pytest.mark.parametrize("domain", ["", "TRT"])
+@pytest.mark.parametrize("op_type", ["EfficientNMS_TRT", "CropAndResize", "MadeUp_TRT"])
+@pytest.mark.parametrize("inputs", [["x"], ["x", "x"]])  # a schema without a kernel, or that does not fit
+def test_tensorrt_plugins_are_called_so_in_any_domain(tmp_path, domain, op_type, inputs):
+    nodes = [node(op_type, inputs, ["y"], domain=domain)]
+    path = save(tmp_path / "p.onnx", nodes, [value("x")], [value("y")], domains=[domain] if domain else [])
+    said = (
+        rf"does not take p\.onnx: {op_type} is a TensorRT plugin, which only TensorRT can compute\. Cut the model off"
+    )
+    with pytest.raises(ModelError, match=said), OnnxRuntimeRunner(path):
+        pass
+
+
+def test_other_unknown_operators_are_no_plugins(tmp_path):
+    path = save(tmp_path / "p.onnx", [node("Frobnicate", ["x"], ["y"])], [value("x")], [value("y")])
+    said = "Frobnicate.*an operator that ONNX Runtime does not know"
+    with pytest.raises(ModelError, match=said), OnnxRuntimeRunner(path):
+        pass
+
+
 def test_invalid_models_and_versions(tmp_path):
     path = save(tmp_path / "m.onnx", [node("Relu", ["x", "x"], ["y"])], [value("x")], [value("y")])
     with pytest.raises(ModelError, match=r"does not take m\.onnx.*Relu"), OnnxRuntimeRunner(path):

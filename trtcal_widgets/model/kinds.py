@@ -64,6 +64,22 @@ def is_default_domain(domain: str) -> bool:
     return domain in ("", "ai.onnx")
 
 
+_PLUGINS = frozenset(
+    {
+        "CoordConvAC", "CropAndResize", "CropAndResizeDynamic", "CustomEmbLayerNormPluginDynamic",
+        "CustomFCPluginDynamic", "CustomGeluPluginDynamic", "CustomQKVToContextPluginDynamic",
+        "CustomSkipLayerNormPluginDynamic", "DecodeBbox3DPlugin", "GroupNormalizationPlugin", "ModulatedDeformConv2d",
+        "PillarScatterPlugin", "Proposal", "ProposalDynamic", "VoxelGeneratorPlugin",
+    }
+)  # fmt: skip
+"""Operators of TensorRT's plugin library whose names do not end in _TRT, as most do."""
+
+
+def is_tensorrt_plugin(op_type: str) -> bool:
+    """Whether an operator that ONNX does not have is one of TensorRT's plugins, or is called like one."""
+    return op_type in _PLUGINS or op_type.endswith("_TRT")
+
+
 def constant_kinds(
     nodes: Sequence[NodeInfo],
     consumers: Mapping[str, Sequence[int]],

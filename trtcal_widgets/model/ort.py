@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import MissingDependencyError, ModelError
+from trtcal_widgets.model.kinds import is_tensorrt_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +112,14 @@ _NOISE = (
     re.compile(r"^[^.\n]+ was false\. (?=\S)"),  # the condition, where words follow
 )
 
+_UNKNOWN_OPERATOR = re.compile(
+    r"(\w+)\(-?\d+\) is not a registered function/op"
+    r"|No Op registered for (\w+)"
+    r"|Could not find an implementation for (\w+)\("
+    r"|with schema\(::(\w+):\d"
+)
+"""How ONNX Runtime names an operator that it does not know, has no kernel for, or has a schema alone of."""
+
 _FAILED_NODE = re.compile(
     r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message:\s*(.*)", re.DOTALL
 )
@@ -136,6 +145,13 @@ def failure(error: BaseException) -> tuple[str, str]:
 
 def _advice(error: BaseException) -> str:
     text = short_message(str(error))
+    found = _UNKNOWN_OPERATOR.search(text)
+    op_type = next(filter(None, found.groups())) if found else ""
+    if is_tensorrt_plugin(op_type):
+        return (
+            f"{op_type} is a TensorRT plugin, which only TensorRT can compute. Cut the model off before it (its inputs "
+            "become outputs of the model) to calibrate the rest, or run the model with TensorRTRunner"
+        )
     if "is not a registered function/op" in text or "No Op registered for" in text:
         return (
             f"{text}. It has an operator that ONNX Runtime does not know (a TensorRT plugin?); "
