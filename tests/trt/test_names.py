@@ -10,6 +10,7 @@ from tests.support import trt_fake_network
 from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.trt.building import build
 
+EIGHT = "(Unnamed Layer* 1) [Constant]_output"
 DATA = np.random.default_rng(1).standard_normal((4, 1, 4, 4)).astype(np.float32)
 
 
@@ -20,7 +21,7 @@ def session(tmp_path):
         yield session
 
 
-@pytest.mark.parametrize(("version", "row"), [("10.0.0", "bias_output"), ("10.16.1", "bias_output"), ("8.6.1", "bias")])
+@pytest.mark.parametrize(("version", "row"), [("10.0.0", "bias_output"), ("10.16.1", "bias_output"), ("8.6.1", EIGHT)])
 def test_a_cache_has_the_constants_row_where_that_release_looks_for_it(session, version, row):
     assert set(session.to_cache(version=version).scales) == {"x", row, "c", "s", "y"}
     assert list(session.to_cache(version=version, rows=["bias"]).scales) == [row]
@@ -28,14 +29,14 @@ def test_a_cache_has_the_constants_row_where_that_release_looks_for_it(session, 
 
 @pytest.mark.parametrize(
     ("release", "theirs"),
-    [("10.16.1.11", "bias_output"), ("10.0.1", "bias_output_7"), ("8.6.1", "(Unnamed Layer* 1) [Constant]_output")],
+    [("10.16.1.11", "bias_output"), ("10.0.1", "bias_output_7"), ("8.6.1", EIGHT)],
 )
 def test_the_network_itself_says_how_its_constants_are_called(plug, monkeypatch, session, tmp_path, release, theirs):
     machine = plug(release)
     parse = trt_fake_network._parse
 
-    def parse_with_constant(trt, machine, network, path):
-        parse(trt, machine, network, path)
+    def parse_with_constant(trt, machine, network, proto, path):
+        parse(trt, machine, network, proto, path)
         tensor = trt.ITensor(theirs, trt.DataType.FLOAT, (1, 2, 1, 1))
         network._layers.append(trt.ILayer("bias", [tensor], ""))
         node = trt.ITensor("c", trt.DataType.FLOAT, (1, 2, 4, 4))

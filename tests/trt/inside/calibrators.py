@@ -307,6 +307,10 @@ def test_arguments_that_cannot_be_meant(options, says):
     assert says in str(caught.value)
 
 
+CACHE = b"TRT-8601-MinMaxCalibration\nx: 3c008912\n"
+"""One that every release with calibrators takes."""
+
+
 class Own(trt.IInt8MinMaxCalibrator):
     """A calibrator as users write them."""
 
@@ -335,13 +339,13 @@ class DeviceAllocation:
 
 
 def test_a_users_own_class_is_taken_and_guarded():
-    own = Own(lambda names: [DeviceAllocation()] * len(names), cache=bytearray(b"TRT"))
+    own = Own(lambda names: [DeviceAllocation()] * len(names), cache=bytearray(CACHE))
     made = guard_calibrator(trt, own)
     cpp = CppCalibrator(made)
     assert isinstance(made, trt.IInt8MinMaxCalibrator)
     assert cpp.get_batch_size() == 8
     assert cpp.get_batch("a", "b") == [4096, 4096]
-    assert cpp.read_calibration_cache() == b"TRT"
+    assert cpp.read_calibration_cache() == CACHE
     cpp.write_calibration_cache(b"rows")
     assert own.written == b"rows"
     made.raise_if_failed()
