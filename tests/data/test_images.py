@@ -360,3 +360,16 @@ def test_without_pillow_the_error_names_the_extra(tmp_path, monkeypatch):
 def test_nonsense_is_refused(ten, options):
     with pytest.raises(UsageError):
         ImageFolder(ten, **options)
+
+
+def test_avif_is_taken_where_pillow_reads_it(tmp_path, monkeypatch):
+    Image.init()
+    if "AVIF" not in Image.SAVE:
+        pytest.skip("this Pillow writes no AVIF")
+    Image.new("RGB", (8, 6), (200, 10, 10)).save(tmp_path / "a.AVIF", format="AVIF", quality=100)
+    Image.new("RGB", (8, 6)).save(tmp_path / "b.png")
+    source = ImageFolder(tmp_path, scale=1)
+    assert [path.name for path in source.paths] == ["a.AVIF", "b.png"]
+    np.testing.assert_allclose(source.load(0, 1)[""][0, :, 3, 3], [200, 10, 10], atol=4)
+    monkeypatch.setattr("trtcal_widgets.data.files._reads_avif", lambda: False)
+    assert [path.name for path in ImageFolder(tmp_path).paths] == ["b.png"]

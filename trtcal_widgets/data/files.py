@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +96,18 @@ def _walk(folder: Path, pattern: str | None, *, recursive: bool) -> tuple[list[P
 
 def _matches(path: Path, pattern: str | None) -> bool:
     if pattern is None:
-        return path.suffix.lower() in IMAGE_SUFFIXES
+        return path.suffix.lower() in IMAGE_SUFFIXES or (path.suffix.lower() == ".avif" and _reads_avif())
     text = path.as_posix() if "/" in pattern else path.name
     return fnmatch.fnmatchcase(text.lower(), pattern.lower())
+
+
+@cache
+def _reads_avif() -> bool:
+    """Whether this Pillow was built with a decoder for AVIF."""
+    from PIL import Image
+
+    Image.init()
+    return "AVIF" in Image.OPEN
 
 
 def _unreadable(error: OSError) -> None:

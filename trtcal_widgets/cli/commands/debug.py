@@ -145,7 +145,7 @@ def read_labels(path: str) -> NDArray[np.int64]:
             return np.asarray(read_idx(path), np.int64)
         if path.endswith(".npy"):
             return np.asarray(np.load(path, allow_pickle=False))
-        return np.array(Path(path).read_text("utf-8").split(), np.int64)
+        return np.array(Path(path).read_text("utf-8-sig").split(), np.int64)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"the labels in {path} cannot be read ({error}): give an .npy or IDX file, or text with one class index "
