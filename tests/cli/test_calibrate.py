@@ -208,6 +208,15 @@ def test_suspicious_tensors_are_named(trtcal, here):
     assert "  data: " in done.out
 
 
+def test_a_list_of_images_gives_what_its_folder_gives(trtcal, here, folder):
+    names = [f"{folder}/img{i}.png {i % 10}" for i in range(60)]
+    (here / "calib.txt").write_text("\n".join(names), "utf-8")
+    for data, cache in (("calib.txt", "list.cache"), (folder, "folder.cache")):
+        done = trtcal("calibrate", MODEL, data, "-o", cache, "--batch-size", "20")
+        assert done.code == 0, done.err
+    assert (here / "list.cache").read_bytes() == (here / "folder.cache").read_bytes()
+
+
 def test_absurd_scales_come_first_and_before_the_file(trtcal, here):
     many = [f"z{i}" for i in range(12)]
     nodes = [*(node("Mul", ["x", "zero"], [name]) for name in many), node("MaxPool", ["x"], ["y"], kernel_shape=[1, 1])]

@@ -18,7 +18,7 @@ def files(tmp_path):
     (tmp_path / "a.NPZ.npz").rename(tmp_path / "a.NPZ")
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(IMAGES)))
     (tmp_path / "renamed.bin").write_bytes(idx_bytes(IMAGES))
-    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "notes.md").write_text("hello")
     Image.fromarray(IMAGES[0]).save(tmp_path / "one.png")
     return tmp_path
 
@@ -68,8 +68,8 @@ def test_options_go_to_the_source_and_strangers_are_refused(files):
 
 
 def test_files_that_are_no_data_say_what_is_needed(files):
-    with pytest.raises(DataError, match=r"notes\.txt cannot be used.*\.npz, \.npy or IDX"):
-        as_source(files / "notes.txt")
+    with pytest.raises(DataError, match=r"notes\.md cannot be used.*\.npz, \.npy or IDX"):
+        as_source(files / "notes.md")
     with pytest.raises(DataError, match=r"one\.png.*give the folder"):
         as_source(files / "one.png")
     with pytest.raises(DataError, match="no file or folder"):

@@ -69,7 +69,7 @@ def shuffled(paths: list[Path], folder: Path, seed: int) -> list[Path]:
     """
 
     def key(path: Path) -> bytes:
-        name = path.relative_to(folder).as_posix()
+        name = (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
         return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
 
     return sorted(paths, key=key)

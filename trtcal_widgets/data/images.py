@@ -10,6 +10,7 @@ from trtcal_widgets.common.arguments import one_of, to_path, whole_number
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import input_name
 from trtcal_widgets.data.files import ImageReport, Step, find_files, shuffled
+from trtcal_widgets.data.lists import is_list, read_list
 from trtcal_widgets.data.pixels import (
     Color,
     Interpolation,
@@ -23,7 +24,7 @@ from trtcal_widgets.data.pixels import (
 )
 from trtcal_widgets.data.plan import reading
 from trtcal_widgets.data.thumbnails import THUMBNAIL_SIZE
-from trtcal_widgets.errors import DataError
+from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import os
@@ -45,7 +46,8 @@ class ImageFolder:
     Parameters
     ----------
     folder
-        Where the images are. They come in natural order of their paths (``img2`` before ``img10``).
+        Where the images are. They come in natural order of their paths (``img2`` before ``img10``). Or a text file
+        (``.txt``, ``.lst``, ``.list``) with ``path`` or ``path label`` in each line, in its order: :attr:`labels`.
     size
         (height, width) to bring all to, or one number for both; None leaves each image as it is, and then the
         images of one batch must have one size.
@@ -133,17 +135,30 @@ class ImageFolder:
         self._skips = on_error == "skip"
         self._limit = limit
         self._name = ONLY_INPUT if name is None else input_name(name)
-        paths = find_files(self._folder, pattern, recursive=recursive)
+        self._labels: dict[Path, int] = {}
+        if is_list(self._folder):
+            if pattern is not None:
+                raise UsageError(f"pattern={pattern!r} is for a folder; {self._folder} lists its images")
+            paths, self._labels = read_list(self._folder)
+        else:
+            paths = find_files(self._folder, pattern, recursive=recursive)
         paths = paths if shuffle_seed is None else shuffled(paths, self._folder, shuffle_seed)
         # Where files may be skipped, a file's position is settled only when all before it were read.
         self._paths: list[Path] = [] if self._skips else paths[:limit]
         self._unread: list[Path] = paths[::-1] if self._skips else []
         self._skipped: list[tuple[Path, str]] = []
+        if self._skips and self._labels:
+            self.check()  # labels are taken by position before the first batch
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The images in order; where files may be skipped, those that were read, then those still to be tried."""
         return (*self._paths, *reversed(self._unread))[: self._limit]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The label of each image, int64 [n]; empty where the images come from a folder or a list without labels."""
+        return np.array([self._labels[path] for path in self.paths] if self._labels else [], np.int64)
 
     @property
     def skipped(self) -> tuple[tuple[Path, str], ...]:

@@ -17,6 +17,7 @@ from trtcal_widgets.data.halves import halved
 from trtcal_widgets.data.idx import IdxImages, looks_like_idx
 from trtcal_widgets.data.images import ImageFolder
 from trtcal_widgets.data.iterables import IterableBatches
+from trtcal_widgets.data.lists import is_list
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def as_source(data: Any, **options: Any) -> Source:
     ----------
     data
         A source (returned as it is); the path of a folder of images or of TensorRT sample batch files, of a
-        ``.npy``, ``.npz`` or IDX file; an array or tensor; a mapping of input name to array; or an iterable of
-        batches.
+        ``.txt`` file that lists images, of a ``.npy``, ``.npz`` or IDX file; an array or tensor; a mapping of input
+        name to array; or an iterable of batches.
     **options
         Passed on to the source that fits: see :class:`ImageFolder`, :class:`IdxImages`, :class:`ArrayBatches`,
         :class:`BatchFiles` and :class:`IterableBatches`. An option that the source does not have is an error.
@@ -71,9 +72,12 @@ def _maker_of_path(path: Path) -> Callable[..., Source]:
         return ArrayBatches
     if looks_like_idx(path):
         return IdxImages
+    if is_list(path):
+        return ImageFolder
     hint = "an image: give the folder that holds the images" if suffix in IMAGE_SUFFIXES else "none of them"
     raise DataError(
-        f"{path} cannot be used as calibration data: a folder of images, a .npz, .npy or IDX file is needed, and it "
+        f"{path} cannot be used as calibration data: a folder of images, a .txt file that "
+        f"lists them, a .npz, .npy or IDX file is needed, and it "
         f"is {hint}"
     )
 
@@ -136,7 +140,9 @@ def _is_image_folder(data: Any) -> bool:
     if not isinstance(data, (str, os.PathLike)):
         return False
     path = Path(data)
-    return bool(is_folder(path, DataError)) and not find_batch_files(path)
+    if is_folder(path, DataError):
+        return not find_batch_files(path)
+    return is_list(path) and not looks_like_idx(path)
 
 
 def _input(graph: ModelGraph, name: str) -> TensorInfo:

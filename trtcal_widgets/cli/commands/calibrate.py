@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
-    parser.add_argument("data", metavar="DATA", help="folder of images, .npy or .npz file of inputs, or IDX file")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="folder of images, .txt file that lists images, .npy or .npz file of inputs, or IDX file",
+    )
     parser.add_argument(
         "-o", "--output", metavar="CACHE", default="calibration.cache", help="cache to write; default: %(default)s"
     )
