@@ -8,7 +8,7 @@ import pytest
 
 from tests.ui.lab import CHROMIUM_FLAGS, chromium_path, jupyterlab
 
-pytest.register_assert_rewrite("tests.ui.explorer_page")
+pytest.register_assert_rewrite("tests.ui.explorer_page", "tests.ui.tidy")
 
 ARTEFACTS = Path(__file__).parents[2] / ".ci" / "artefacts"
 

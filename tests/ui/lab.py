@@ -120,8 +120,9 @@ class NotebookPage:
 
     def __init__(self, page, url: str, name: str, *, theme: str = "light") -> None:
         self.page = page
-        # A workspace of its own: JupyterLab would open the notebooks of the test before as well.
-        page.goto(f"{url}/lab/workspaces/{Path(name).stem}/tree/{name}")
+        # A workspace of its own, and as if new: JupyterLab would open the notebooks of the test before as well, and
+        # give the file browser the share of the window that it had in the narrowest one.
+        page.goto(f"{url}/lab/workspaces/{Path(name).stem}/tree/{name}?reset")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=90_000)
         if theme == "dark":

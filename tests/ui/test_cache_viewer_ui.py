@@ -112,6 +112,6 @@ def test_looking_into_a_large_cache(url, browser, theme):
     expect(page.locator(".scatterlayer .trace").first.locator("path").first).to_have_css("fill", wanted)
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.locator(".trtcal-root").screenshot(path=SHOTS / f"cache-viewer-{theme}.png")
-    assert_tidy(page, "tc-cache-viewer", (1280, 890, 850, 700), SHOTS)
+    assert_tidy(page, "tc-cache-viewer", (1280, 890, 850, 700, 560), SHOTS)
     assert errors == []
     page.close()

@@ -86,7 +86,12 @@ def _running(run: BuildRun) -> str:
             return f"Waiting before {batch}: step lets this one through, continue all."
         return f"TensorRT runs {batch}" + ("; it will wait after that." if run.control.paused else ".")
     names = [p.phase for p in run.ordered() if not p.finished]
-    return f"TensorRT works: {names[-1]}." if names else "Starting …"
+    return f"TensorRT works: {_phase_name(names[-1])}." if names else "Starting …"
+
+
+def _phase_name(phase: str) -> str:
+    own = {"Parse": "read the model", "Calibrate": "calibrate", "Build": "build", "Write Q/DQ": "write the Q/DQ model"}
+    return printable(own.get(phase, phase))
 
 
 def _later(run: BuildRun) -> bool:
@@ -222,9 +227,8 @@ def _phase(p: Progress, run: BuildRun) -> dict[str, Any]:
     done = p.finished or is_over(p) or (p.phase == "Parse" and len(run.phases) > 1) or run.engine is not None
     percent = 100 if done else round(100 * p.done / p.total) if p.total else None
     steps = f"{p.done:,} of {p.total:,}" if p.total else ("done" if done else "")
-    own = {"Parse": "read the model", "Calibrate": "calibrate", "Build": "build", "Write Q/DQ": "write the Q/DQ model"}
     return {
-        "name": printable(own.get(p.phase, p.phase)),
+        "name": _phase_name(p.phase),
         "inner": bool(p.parent),
         "percent": percent,
         "steps": steps,
