@@ -7,6 +7,13 @@ _UNTIDY = r"""(testid) => {
   const aside = '.js-plotly-plot, option, svg, .tc-help-body, details:not([open]) > :not(summary), canvas';
   const visible = (e) => !e.closest(aside) && e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden';
   const found = [], words = [];
+  // Where the screen is wider than the place it has, one can scroll to its right edge.
+  for (let a = root.parentElement, scrolls = false; a && !scrolls; a = a.parentElement) {
+    const { overflowX } = getComputedStyle(a);
+    scrolls = /auto|scroll/.test(overflowX) && a.scrollWidth > a.clientWidth;
+    const beyond = edge.right > a.getBoundingClientRect().right + 1.5;
+    if (overflowX !== 'visible' && !scrolls && beyond) found.push('cut: the screen');
+  }
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const e = node.parentElement;
