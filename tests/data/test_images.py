@@ -222,13 +222,13 @@ class TestFolder:
             ImageFolder(tmp_path / "absent")
         with pytest.raises(DataError, match="it is empty"):
             ImageFolder(tmp_path)
-        (tmp_path / "notes.txt").write_text("x")
-        with pytest.raises(DataError, match=r"1 other files \(notes\.txt\)"):
+        (tmp_path / "notes.md").write_text("x")
+        with pytest.raises(DataError, match=r"1 other files \(notes\.md\)"):
             ImageFolder(tmp_path)
         with pytest.raises(DataError, match=r"no files that match '\*\.jpg'.*change the pattern"):
             ImageFolder(tmp_path, pattern="*.jpg")
         with pytest.raises(DataError, match="is a file"):
-            ImageFolder(tmp_path / "notes.txt")
+            ImageFolder(tmp_path / "notes.md")
 
 
 @pytest.fixture

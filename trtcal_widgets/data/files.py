@@ -54,7 +54,9 @@ def find_files(folder: Path, pattern: str | None, *, recursive: bool) -> list[Pa
     if found_there is None:
         raise DataError(f"There is no folder {folder}; check the path")
     if not found_there:
-        raise DataError(f"{folder} is a file, not a folder of images; give the folder that holds it")
+        raise DataError(
+            f"{folder} is a file, not a folder of images; give the folder that holds it, or a .txt that lists images"
+        )
     found, others = _walk(folder, pattern, recursive=recursive)
     if not found:
         raise DataError(_nothing_found(folder, pattern, others, recursive=recursive))

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
     parser.add_argument("data", metavar="CALIBRATION_DATA", help="as for trtcal calibrate, or a saved session")
-    parser.add_argument("evaluation", metavar="EVAL_DATA", help="folder of images, .npy or .npz file, or IDX file")
+    parser.add_argument(
+        "evaluation",
+        metavar="EVAL_DATA",
+        help="folder of images, .txt file that lists images (path label), .npy or .npz file, or IDX file",
+    )
     parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
     parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
     parser.add_argument(
