@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import json
 import sys
+import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,8 @@ class Count:
 def reason(histogram: Histogram, theirs: float) -> str:
     """Say why an entropy pick differs from TensorRT's scale, as far as the histogram tells."""
     curve = threshold_curve(histogram, "entropy")
+    if not np.isfinite(theirs) or not curve.bin_width > 0:
+        return "no values" if not curve.bin_width > 0 else "infinite in TensorRT"
     index = theirs * 127 / curve.bin_width - 0.5
     nearest = round(index)
     if abs(index - nearest) > 0.02 or not 128 <= nearest <= 2048:
@@ -275,6 +278,13 @@ rounding decides, and either pick is as good.
 """
 
 
+def _wrapped(line: str) -> str:
+    """Break a long line of text; tables and whole paragraphs stay as they are."""
+    if line.startswith("|") or "\n" in line or len(line) <= 118:
+        return line
+    return textwrap.fill(line, 118, subsequent_indent="  " * line.startswith("- "), break_long_words=False)
+
+
 def main() -> None:
     """Compare and print, or write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -304,7 +314,7 @@ def main() -> None:
             lines += ["Different rows (up to eight each):", "", *(f"- {text}" for text in named), ""]
     if given.second:
         lines += second_release(module, given.data, given.second)
-    text = "\n".join(lines)
+    text = "\n".join(_wrapped(line) for line in lines)
     print(text)
     if given.write:
         PAGE.write_text(text.rstrip("\n") + "\n", encoding="utf-8")

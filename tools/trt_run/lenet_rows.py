@@ -87,7 +87,7 @@ _calibrator_row("entropy2")
 _calibrator_row("entropy")
 _calibrator_row("minmax", "minmax")
 _calibrator_row("legacy", "legacy:1")
-_calibrator_row("legacy", "legacy:0.999", quantile=0.999, regression_cutoff=0.5)
+_calibrator_row("legacy", "legacy:0.999,0.5", quantile=0.999, regression_cutoff=0.5)
 
 
 @row("entropy calibrator before fusion")
