@@ -72,7 +72,7 @@ class Oddity:
         A short fixed word to group by: ``"duplicate"``, ``"zero"``, ``"inf"``, ``"nan"``, ``"negative"``,
         ``"denormal"``, ``"crlf"``, ``"bom"``, ``"non-utf8"``, ``"control-character"``,
         ``"no-final-newline"``, ``"blank-line"``, ``"spacing"``, ``"odd-digits"``, ``"no-rows"``,
-        ``"unknown-algorithm"``, ``"unknown-version"``, ``"min-above-max"``, ``"legacy-numbers"``.
+        ``"unknown-algorithm"``, ``"unknown-version"``, ``"min-above-max"``, ``"legacy-numbers"``, ``"left-out"``.
     line
         1-based line number; 0 where it is about the whole file or the format has no lines.
     name

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.errors import CacheFormatError, UsageError
+from trtcal_widgets.formats.foreign import ForeignTable, read_foreign
 from trtcal_widgets.formats.header import DECIMAL, TextLines, decode_lines, line_core, quote
 from trtcal_widgets.formats.oddities import Oddity, text_oddities, value_oddity
 from trtcal_widgets.formats.scales import scale_to_hex, scales_of_amaxes
@@ -193,15 +194,20 @@ def _range_oddities(ranges: Mapping[str, tuple[float, float]]) -> Iterator[Oddit
 
 
 def parse_json_table(data: bytes, source: str) -> ScaleTable:
-    """Read ONNX Runtime's JSON: ``{name: [min, max]}``, or its newer nested ``TensorsData`` form.
+    """Read ONNX Runtime's JSON: ``{name: [min, max]}``, or its newer nested ``TensorsData`` form; or another tool's.
 
-    Raises CacheFormatError if it is not JSON, or not this JSON; names the tensor and what to do.
+    What another tool's file (:mod:`~trtcal_widgets.formats.foreign`) holds besides symmetric INT8 with one scale for a
+    tensor is among the oddities, with the reason. Raises CacheFormatError if it is not JSON, or not this JSON; names
+    the tensor and what to do.
     """
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
         found = json.loads(text, object_pairs_hook=_Pairs, parse_int=float)
     except (ValueError, RecursionError) as exc:
         raise CacheFormatError(f"{source}: this is not valid JSON: {exc}.") from exc
+    foreign = read_foreign(_plain(found))
+    if foreign is not None:
+        return _foreign_table(foreign, source)
     entries: Any = found
     if isinstance(found, _Pairs) and found.get("CLS") == "TensorsData":
         entries = found.get("data")
@@ -213,6 +219,38 @@ def parse_json_table(data: bytes, source: str) -> ScaleTable:
         low, high = ranges[name] = _json_range(name, value, source)
         pairs.append((0, name, float(np.maximum(abs(low), abs(high)))))  # max() would lose a NaN
     return table_from_pairs(pairs, kind="json", source=source, ranges=ranges)
+
+
+def _foreign_table(foreign: ForeignTable, source: str) -> ScaleTable:
+    if not foreign.amax:
+        first = next(iter(foreign.left_out.items()), None)
+        why = f": {quote(first[0])} {first[1]}" if first else ""
+        raise CacheFormatError(
+            f"{source} is a file of {foreign.tool} in which nothing is symmetric INT8 with one scale per tensor{why}. "
+            "Export symmetric 8-bit activations per tensor, or calibrate with trtcal calibrate."
+        )
+    table = table_from_pairs([(0, name, amax) for name, amax in foreign.amax.items()], kind="json", source=source)
+    left = (
+        Oddity("left-out", 0, name, f"{quote(name)} {why}. It is left out.", "warning")
+        for name, why in foreign.left_out.items()
+    )
+    return replace(table, oddities=(*table.oddities, *left))
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON with objects as dicts; the last of a repeated key counts."""
+    stack: list[tuple[Any, Any, Any]] = []
+    top = [value]
+    stack.append((top, 0, value))
+    while stack:
+        holder, key, one = stack.pop()
+        if isinstance(one, _Pairs):
+            holder[key] = made = dict(one.pairs)
+            stack.extend((made, name, inner) for name, inner in made.items())
+        elif isinstance(one, list):
+            holder[key] = copied = list(one)
+            stack.extend((copied, index, inner) for index, inner in enumerate(copied))
+    return top[0]
 
 
 class _Pairs:
