@@ -202,9 +202,10 @@ def test_the_plot_is_zoomed_and_moved_and_comes_back(opened):
     mouse.dblclick(*at)
     axes("JSON.stringify([now.x, now.y]) === JSON.stringify([whole.x, whole.y])")
     # The kernel knows as well: what it draws next does not bring the zoom back.
+    # While batches came the axis was kept from the batch before; for a tensor chosen anew it is fitted anew.
     explorer.select("conv1")
     explorer.select("data")
-    axes("JSON.stringify([now.x, now.y]) === JSON.stringify([whole.x, whole.y])")
+    axes("now.x[0] === 0 && Math.abs(now.x[1] / whole.x[1] - 1) < 0.01 && now.y[1] === whole.y[1]")
 
 
 def test_help_closes_search_takes_patterns_and_undo_has_its_usual_keys(opened):

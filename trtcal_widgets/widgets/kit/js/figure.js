@@ -80,14 +80,24 @@ function resetWithDoubleClick(el, model, view, home) {
     model.set("_js2py_relayout", { relayout_data: data, source_view_id: "double click" });
     model.save_changes();
   };
-  const drawn = ({ detail }) => {
-    if (detail.element !== el) return;
-    document.removeEventListener("plotlywidget-after-render", drawn);
-    el.on("plotly_doubleclick", reset);
+  // Plotly counts presses, drags among them: after a quick zoom it takes the first click for the second.
+  let before = null;
+  const far = ({ clientX, clientY }) => Math.hypot(clientX - before.x, clientY - before.y) > SAME_PLACE;
+  const onDown = (event) => {
+    if (event.button !== 0 || !event.target.closest?.(".nsewdrag")) return;
+    const twice = before && event.timeStamp - before.at < DOUBLE && !far(event);
+    if (twice) window.addEventListener("pointerup", () => setTimeout(reset, AFTER), { capture: true, once: true });
+    before = twice ? null : { at: event.timeStamp, x: event.clientX, y: event.clientY };
   };
-  document.addEventListener("plotlywidget-after-render", drawn);
-  return () => document.removeEventListener("plotlywidget-after-render", drawn);
+  const onMove = (event) => { if (before && event.buttons && far(event)) before = null; };
+  el.addEventListener("pointerdown", onDown, true);
+  window.addEventListener("pointermove", onMove, true);
+  return () => window.removeEventListener("pointermove", onMove, true);
 }
+
+const DOUBLE = 500; // ms between the presses of a double click
+const SAME_PLACE = 5; // px that the pointer may move meanwhile
+const AFTER = 50; // ms: Plotly is done with the second click
 
 /**
  * The wheel zooms along x, around the pointer: Plotly would move the counts as well, and does not where the wheel turns

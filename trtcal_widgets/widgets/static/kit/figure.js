@@ -67,14 +67,24 @@ function resetWithDoubleClick(el, model, view, home) {
     model.set("_js2py_relayout", { relayout_data: data, source_view_id: "double click" });
     model.save_changes();
   };
-  const drawn = ({ detail }) => {
-    if (detail.element !== el) return;
-    document.removeEventListener("plotlywidget-after-render", drawn);
-    el.on("plotly_doubleclick", reset);
+  let before = null;
+  const far = ({ clientX, clientY }) => Math.hypot(clientX - before.x, clientY - before.y) > SAME_PLACE;
+  const onDown = (event) => {
+    if (event.button !== 0 || !event.target.closest?.(".nsewdrag")) return;
+    const twice = before && event.timeStamp - before.at < DOUBLE && !far(event);
+    if (twice) window.addEventListener("pointerup", () => setTimeout(reset, AFTER), { capture: true, once: true });
+    before = twice ? null : { at: event.timeStamp, x: event.clientX, y: event.clientY };
   };
-  document.addEventListener("plotlywidget-after-render", drawn);
-  return () => document.removeEventListener("plotlywidget-after-render", drawn);
+  const onMove = (event) => {
+    if (before && event.buttons && far(event)) before = null;
+  };
+  el.addEventListener("pointerdown", onDown, true);
+  window.addEventListener("pointermove", onMove, true);
+  return () => window.removeEventListener("pointermove", onMove, true);
 }
+var DOUBLE = 500;
+var SAME_PLACE = 5;
+var AFTER = 50;
 function zoomWithWheel(el) {
   let pointed = false;
   const onMove = (event) => {
