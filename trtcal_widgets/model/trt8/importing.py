@@ -181,8 +181,8 @@ class Parser:
         return self.net.tensor("IDENTITY", [tensor], tensor.dtype, tensor.dims, SameAs(tensor))
 
     def cast(self, tensor: Tensor, dtype: str) -> Tensor:
-        """Add a cast."""
-        return self.net.tensor("CAST", [tensor], dtype, tensor.dims, SameAs(tensor))
+        """Add a cast of the parser's own, which is an identity layer with another output type."""
+        return self.net.tensor("IDENTITY", [tensor], dtype, tensor.dims, SameAs(tensor))
 
     def reduce(self, tensor: Tensor, op_type: str, axes: Iterable[int], *, keep: bool) -> Tensor:
         """Add a reduction; ``op_type`` is ONNX's."""

@@ -25,6 +25,7 @@ __all__ = ["NO_INNER", "InnerTensors", "inner_tensors"]
 _AXES_AS_INPUT = {"ReduceSum": 13}
 _AXES_AS_INPUT_OF_ALL = 18
 _GEMM_WITHOUT_BIAS = 11
+_SLICE_INPUTS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,9 @@ class _Recipes:
         recipe = tensor.value
         assert isinstance(recipe, Computed)
         inputs = [self._operand(operand) for operand in recipe.inputs]
+        if recipe.op_type == "Slice" and self._opset < _SLICE_INPUTS:
+            raise UnsureError("its values are a slice, which opsets before 10 write in another way")
+        inputs += [self._constant(np.array(values, np.int64)) for values in recipe.integers]
         attributes: dict[str, Any] = dict(recipe.attributes)
         if "axes" in attributes and self._opset >= _AXES_AS_INPUT.get(recipe.op_type, _AXES_AS_INPUT_OF_ALL):
             inputs.append(self._constant(np.asarray(attributes.pop("axes"), np.int64)))

@@ -45,11 +45,15 @@ class SameAs:
 
 @dataclass(frozen=True, eq=False)
 class Computed:
-    """What a standard ONNX operator makes of other tensors: no tensor of the graph has these values."""
+    """What a standard ONNX operator makes of other tensors: no tensor of the graph has these values.
+
+    ``integers`` are inputs behind the tensors.
+    """
 
     op_type: str
     inputs: tuple[Tensor, ...]
     attributes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    integers: tuple[tuple[int, ...], ...] = ()
 
 
 Value = OfGraph | OfNumber | SameAs | Computed | None

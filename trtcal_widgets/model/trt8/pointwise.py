@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.model.trt8.importing import Node, Parser, Result, Weights, imports, spread
-from trtcal_widgets.model.trt8.network import Computed, Tensor
+from trtcal_widgets.model.trt8.network import Computed, SameAs, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,7 @@ def _celu(node: Node) -> Result:
     x = parser.ranked(parser.tensor(given), rank)
     zero, one, alpha = (parser.ranked(parser.number(value), rank) for value in (0.0, 1.0, node.number("alpha", 1.0)))
     power = unary(parser, parser.pointwise("ELEMENTWISE", [x, alpha], "Div"), "Exp")
-    positive = parser.pointwise("ELEMENTWISE", [zero, x], "Max")
+    positive = parser.pointwise("ELEMENTWISE", [x, zero], "Max")
     less = parser.pointwise("ELEMENTWISE", [power, one], "Sub")
     scaled = parser.pointwise("ELEMENTWISE", [alpha, less], "Mul")
     negative = parser.pointwise("ELEMENTWISE", [zero, scaled], "Min")
@@ -131,7 +131,8 @@ def select(parser: Parser, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 @imports("Cast")
 def _cast(node: Node) -> Result:
-    return [node.parser.cast(node.tensor(0), _DTYPES.get(node.whole("to", 1), "int"))]
+    x = node.tensor(0)
+    return [node.net.tensor("CAST", [x], _DTYPES.get(node.whole("to", 1), "int"), x.dims, SameAs(x))]
 
 
 @imports("Identity")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.model.trt8.importing import Node, Result, imports
-from trtcal_widgets.model.trt8.network import SameAs, Tensor
+from trtcal_widgets.model.trt8.network import Computed, SameAs, Tensor
 from trtcal_widgets.model.trt8.picking import filled
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class _Loop:
             sides = [self.inside("SLICE", [hidden, start, single]) for start in starts]
             passes = [self.add("LOOP_OUTPUT", [side, length]) for side in sides]
             steps = self.add("CONCATENATION", passes, dims[0])
+            for i, one_way in enumerate(passes):
+                one_way.value = _piece(steps, i, i + 1, 1)
         else:
             steps = self.add("LOOP_OUTPUT", [hidden, length], dims[0])
         return [steps, *(self.add("LOOP_OUTPUT", [state], d) for state, d in zip(states, dims[1:], strict=False))]
@@ -93,6 +95,10 @@ def _in_loop(tensor: Tensor) -> Tensor:
     assert tensor.layer is not None
     tensor.layer.in_loop = True
     return tensor
+
+
+def _piece(tensor: Tensor, start: int, end: int, axis: int) -> Computed:
+    return Computed("Slice", (tensor,), integers=((start,), (end,), (axis,)))
 
 
 def _feed_back(state: Tensor, new: Tensor) -> None:
@@ -107,7 +113,9 @@ def _folded_bias(loop: _Loop, gates: int) -> Tensor | None:
     bias = loop.node.tensor(3)
     halves = loop.add("SHUFFLE", [bias], (loop.directions, 2, gates * loop.hidden))
     halves.value = SameAs(bias)
-    return loop.add("REDUCE", [halves], (loop.directions, 1, gates * loop.hidden))
+    total = loop.add("REDUCE", [halves], (loop.directions, 1, gates * loop.hidden))
+    total.value = Computed("ReduceSum", (halves,), {"axes": [1], "keepdims": 1})
+    return total
 
 
 @imports("RNN")
@@ -180,7 +188,11 @@ def _gru(node: Node) -> Result:
     if node.given(3) is not None:
         bias = node.tensor(3)
         whole = loop.add("SHUFFLE", [bias], (loop.directions, 1, 6 * loop.hidden))
-        biases = [loop.add("SLICE", [whole]) for _ in range(4)]
+        whole.value = SameAs(bias)
+        for begin, n_gates in ((0, 2), (2, 1), (3, 2), (5, 1)):
+            piece = loop.add("SLICE", [whole], (loop.directions, 1, n_gates * loop.hidden))
+            piece.value = _piece(bias, begin * loop.hidden, (begin + n_gates) * loop.hidden, 1)
+            biases.append(piece)
     shape = loop.state_shape(x)
     step = loop.enter(x)
     first = loop.initial(_INITIAL_HIDDEN, shape)
@@ -222,7 +234,7 @@ def _gru_candidate(
         seen = loop.inside("MATRIX_MULTIPLY", [loop.inside("ELEMENTWISE", [reset, hidden]), weights])
         total = loop.inside("ELEMENTWISE", [product, seen])
         if biases:
-            both = loop.add("ELEMENTWISE", [biases[3], biases[1]])
+            both = loop.parser.pointwise("ELEMENTWISE", [biases[3], biases[1]], "Add")
             total = loop.inside("ELEMENTWISE", [total, both])
         return total
     seen = loop.inside("MATRIX_MULTIPLY", [hidden, weights])

@@ -7,8 +7,9 @@ row, except
 * tensors of rank 0;
 * the output of a shuffle that changes nothing: the shuffle is gone, and its input takes its name where that is an
   output of the network;
-* what is made of constants alone, unless an arithmetic layer reads it: not for a comparison, a normalisation's scale
-  and bias, a table that is gathered from, or a loop.
+* what is made of constants alone, or by a gather, scatter, select, grid sample or normalisation, and is read only by
+  such layers, by comparisons and by the products of a loop;
+* a softmax whose logarithm is taken.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "NetworkTensors", "resolved"]
 
 _LEAVING = frozenset({"ITERATOR", "RECURRENCE", "TRIP_LIMIT"})
+_NOT_CALIBRATED = frozenset({"GATHER", "GRID_SAMPLE", "NORMALIZATION", "SCATTER", "SELECT"})
+"""Layers that want no scales: a tensor between two of them has no row."""
+
 _OF_CONSTANTS = frozenset(
     {"CAST", "CONCATENATION", "CONSTANT", "ELEMENTWISE", "GATHER", "REDUCE", "SHAPE", "SHUFFLE", "SLICE", "UNARY"}
 )
@@ -146,7 +150,7 @@ class NetworkTensors:
     def entries(self) -> Iterator[Entry]:
         """Yield the rows in TensorRT's order: inputs first, then layer by layer."""
         for tensor in self._net.inputs:
-            if tensor.dtype in FLOATS and id(tensor) in self._readers:
+            if tensor.dtype in FLOATS:
                 yield Entry(tensor.name, tensor, tensor, sure=True)
         for layer in self.layers:
             if layer.in_loop or layer.kind in _LEAVING:
@@ -159,21 +163,22 @@ class NetworkTensors:
     def _has_row(self, tensor: Tensor) -> bool:
         if tensor.dtype not in FLOATS or tensor.dims == () or id(tensor) in self._gone:
             return False
-        if id(tensor) in self._constant:
-            return self._is_wanted(tensor)
-        return id(tensor) in self._readers or id(tensor) in self._outputs
+        layer = tensor.layer
+        if id(tensor) in self._constant or (layer is not None and layer.kind in _NOT_CALIBRATED):
+            return self.is_output(tensor) or self._is_wanted(tensor)
+        return not (layer is not None and layer.kind == "SOFTMAX" and self._is_of_logarithm(tensor))
 
-    def _is_wanted(self, constant: Tensor) -> bool:
-        if id(constant) in self._outputs:
-            return True
-        return any(self._wants(layer, place) for layer, place in self._readers.get(id(constant), ()))
+    def _is_of_logarithm(self, tensor: Tensor) -> bool:
+        readers = self.readers(tensor)
+        return len(readers) == 1 and readers[0].detail == "Log" and not self.is_output(tensor)
 
-    def _wants(self, layer: Layer, place: int) -> bool:
-        """Whether a layer wants the scale of a constant that it reads."""
-        if layer.in_loop or (layer.kind == "GATHER" and place == 0) or (layer.kind == "NORMALIZATION" and place):
+    def _is_wanted(self, tensor: Tensor) -> bool:
+        return any(self._wants(layer) for layer, _ in self._readers.get(id(tensor), ()))
+
+    def _wants(self, layer: Layer) -> bool:
+        """Whether a layer wants the scales of what it reads."""
+        if layer.kind in _NOT_CALIBRATED or (layer.in_loop and layer.kind == "MATRIX_MULTIPLY"):
             return False
-        if layer.kind == "SHUFFLE" or (layer.kind == "SLICE" and layer.detail == "broadcast"):
+        if layer.kind in ("SHUFFLE", "SLICE") and id(layer.outputs[0]) in self._constant:
             return self._is_wanted(layer.outputs[0])
-        if layer.kind == "SLICE":
-            return False
         return layer.outputs[0].dtype in FLOATS
