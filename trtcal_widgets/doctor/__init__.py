@@ -1,0 +1,57 @@
+"""Is the calibration set good enough? What the recorded batches say about the data, without the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trtcal_widgets.doctor.comparison import CommonBins, TensorDifference
+    from trtcal_widgets.doctor.small_set import SmallSet
+    from trtcal_widgets.doctor.types import (
+        Band,
+        DataReport,
+        DataWarning,
+        Gate,
+        Needed,
+        OrderEffect,
+        Settling,
+        Verdict,
+    )
+
+_TYPES = "trtcal_widgets.doctor.types"
+_HOMES = {
+    "Band": _TYPES,
+    "CommonBins": "trtcal_widgets.doctor.comparison",
+    "DataReport": _TYPES,
+    "DataWarning": _TYPES,
+    "Gate": _TYPES,
+    "Needed": _TYPES,
+    "OrderEffect": _TYPES,
+    "Settling": _TYPES,
+    "SmallSet": "trtcal_widgets.doctor.small_set",
+    "TensorDifference": "trtcal_widgets.doctor.comparison",
+    "Verdict": _TYPES,
+}
+
+__all__ = [
+    "Band",
+    "CommonBins",
+    "DataReport",
+    "DataWarning",
+    "Gate",
+    "Needed",
+    "OrderEffect",
+    "Settling",
+    "SmallSet",
+    "TensorDifference",
+    "Verdict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for: types need no compiler, examining does."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
