@@ -252,6 +252,13 @@ def test_float64_beyond_float32_counts_as_infinite_and_below_as_zero():
     assert (result.pos_infs, result.neg_infs, result.zeros, result.amax) == (1, 1, 1, 2.0)
 
 
+def test_denormals_set_no_range_however_an_array_lies_in_memory():
+    """To TensorRT they are zeros; float64 and every other element go through blocks."""
+    x = np.full(64, 1e-40)
+    for array in (np.float32(x), np.float32(x)[::2], x):
+        assert Histogram.of(array).base == 0.0
+
+
 @pytest.mark.parametrize("tiny", [1.2e-38, 1e-37, 1e-36])
 def test_a_range_too_short_for_its_bins_is_raised_to_the_shortest(tiny):
     x = np.array([tiny, -tiny / 2, 0.0], np.float32)

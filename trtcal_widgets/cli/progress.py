@@ -20,6 +20,15 @@ _LINES = 10
 """Plain lines per pass, so that a log stays readable."""
 
 
+def compile_first() -> None:
+    """Compile what a run needs where no run has done so yet, and say why the first one takes longer."""
+    from trtcal_widgets.core.first_run import compile_kernels, is_first
+
+    if is_first():
+        note("the first run on this machine compiles its loops, which takes some seconds; later runs find them")
+        compile_kernels()
+
+
 @contextlib.contextmanager
 def show_progress() -> Iterator[Callable[[RunStatus], None]]:
     """Give a function to call with each new status of a run."""

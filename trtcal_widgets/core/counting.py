@@ -11,7 +11,7 @@ from trtcal_widgets.common.arguments import number
 from trtcal_widgets.core.kernels import counting as _kernels
 from trtcal_widgets.core.kernels import families as _many
 from trtcal_widgets.core.kernels.counting import N_BINS, SMALLEST_RANGE, Tables
-from trtcal_widgets.core.steps import NO_STEPS, step_tables
+from trtcal_widgets.core.steps import NO_STEPS, StepKind, step_tables
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def new_tables(bases: Sequence[float | None]) -> Tables:
 def _add_blocks(tables: Tables, i: int, x: NDArray[Any]) -> None:
     """Count an array that is not contiguous float32 into row ``i``, from its own range where it has none."""
     if tables.bases[i] == 0.0:
-        tables.bases[i] = starting_ranges([amax_of(x)], 1)[0]
+        tables.bases[i] = _starts(np.array([amax_of(x)], np.float32))[0]
     limit = float(tables.bases[i]) or 1.0
     for block in _float32_blocks(x):
         grown = _kernels.accumulate(block, tables.slots[i], limit, tables.tallies[i], tables.moments[i])
@@ -86,6 +86,11 @@ class Counting:
         """Count, let go of the arrays, and return what was counted, in the order of ``bases``."""
         flat = [_as_vector(x) for x in self._arrays]
         addresses, sizes = where(flat)
+        unknown = self._tables.bases == 0.0
+        if unknown.any():
+            sought = np.logical_or.reduceat(unknown, self._steps.starts[:-1])
+            largest, _ = _largest(addresses, np.where(sought, sizes, 0), self._steps)
+            self._tables.bases[unknown] = _starts(largest)[unknown]
         _many.accumulate_all(addresses, sizes, self._steps, self._tables)
         for i, x in enumerate(flat):
             if x is None:
@@ -118,14 +123,31 @@ def amax_of_all(arrays: Sequence[Any], steps: Sequence[Sequence[Step]] | None = 
     """
     xs, made = _prepared(arrays, steps)
     flat = [_as_vector(x) for x in xs]
-    largest = np.zeros(made.parents.size, np.int32)
-    _many.amax_all(*where(flat), made, largest)
+    largest, finite = _largest(*where(flat), made)
     for i, x in enumerate(xs):
+        first, last = made.starts[i], made.starts[i + 1]
         if flat[i] is None:
             blocks = _float32_blocks(x)
             bits = max((_kernels.finite_amax(block.view(np.int32)) for block in blocks), default=0)
-            largest[made.starts[i]] = bits
-    return [float(amax) for amax in largest.view(np.float32)]
+            largest[first] = np.int32(bits).view(np.float32)
+        if not finite[i] and np.any(made.kinds[first + 1 : last] == StepKind.CLIP):
+            largest[first + 1 : last] = np.nan
+    return [float(amax) for amax in largest]
+
+
+def _largest(
+    addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the largest finite |x| of arrays and what is made of them, and whether all values of each are finite."""
+    largest, finite = np.zeros(steps.parents.size, np.int32), np.empty(sizes.size, np.bool_)
+    _many.amax_all(addresses, sizes, steps, largest, finite)
+    return largest.view(np.float32), finite
+
+
+def _starts(largest: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the ranges that histograms start from, given their largest finite |x|; see ``start_of`` of the kernels."""
+    normal = largest >= np.finfo(np.float32).smallest_normal
+    return np.where(normal, np.maximum(largest.astype(np.float64), SMALLEST_RANGE), 0.0)
 
 
 def _prepared(arrays: Sequence[Any], steps: Sequence[Sequence[Step]] | None) -> tuple[list[NDArray[Any]], StepTables]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
 from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
-from trtcal_widgets.cli.progress import done_text, show_progress
+from trtcal_widgets.cli.progress import compile_first, done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
 from trtcal_widgets.cli.terminal import note, say
@@ -101,6 +101,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.infinite == "tensorrt" and arguments.range != "tensorrt":
         raise UsageError("--infinite tensorrt needs --range tensorrt: two passes know no first batch")
     header_text("EntropyCalibration2", arguments.trt_version or default_version())
+    compile_first()
     graph = load_graph(arguments.model)
     for name in graph.calibrated:
         writable_name(name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
 from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output, check_outputs, is_kind
-from trtcal_widgets.cli.progress import show_progress, show_work
+from trtcal_widgets.cli.progress import compile_first, show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.text_tables import Column, table_lines
@@ -80,6 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
         inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels),
         force=arguments.force,
     )
+    compile_first()
     model = load_model(arguments.model)
     batch_size = arguments.batch_size or default_batch_size(model.graph)
     evaluation = Evaluation(

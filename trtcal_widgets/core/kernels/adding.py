@@ -55,7 +55,8 @@ def add_counts(
     """
     if own > doublings:
         shorter = total.copy()
-        total[:] = counts
+        for j in range(N_BINS):  # total[:] = counts would compile the text of an error for other sizes: 2 s
+            total[j] = counts[j]
         _add_folded(total, shorter, own - doublings, edge if lift_earlier else 0)
         return own, own_edge
     _add_folded(total, counts, doublings - own, own_edge if lift_later else 0)

@@ -20,7 +20,6 @@ from trtcal_widgets.core.kernels.counting import (
     flush,
     magnitude_of,
     new_counters,
-    start_of,
 )
 from trtcal_widgets.core.steps import StepKind
 
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 15
 """Values that are made at a time: 128 KB for each tensor of a family. A multiple of the chunk of the counting kernel,
 so that sums are added in the order in which a whole array's are."""
-
-UNCERTAIN = np.int32(0x7FC00000)
-"""The bits of a NaN."""
 
 _ADD = int(StepKind.ADD)
 _SUBTRACT_FROM = int(StepKind.SUBTRACT_FROM)
@@ -63,7 +59,8 @@ def _make(kind: int, constants: NDArray[np.float32], x: NDArray[np.float32], mad
         for j in range(x.size):
             made[j] = min(max(x[j], first), second)
     else:
-        made[:] = x
+        for j in range(x.size):  # made[:] = x would compile the text of an error for other sizes: 2 s
+            made[j] = x[j]
 
 
 @compiled()
@@ -97,72 +94,42 @@ def _block_of(
     return made
 
 
-@compiled()
-def _amax_of_family(
-    x: NDArray[np.float32], first: int, last: int, steps: StepTables, largest: NDArray[np.int32]
-) -> bool:
-    """Write the bits of the largest finite |x| of an array and of what is made of it.
-
-    Return whether all values of what is made, and of what it is made of, were finite.
-    """
-    if last == first + 1:
-        largest[first] = finite_amax(x.view(np.int32))
-        return True
-    finite = True
-    blocks = np.empty((last - first, min(_BLOCK, x.size)), np.float32)
-    largest[first:last] = 0
-    for start in range(0, x.size, _BLOCK):
-        block = x[start : start + _BLOCK]
-        for row in range(first, last):
-            bits = _block_of(row, first, block, steps, blocks).view(np.int32)
-            best = magnitude_of(bits)
-            if best >= INF_BITS:
-                finite = False
-                best = finite_amax(bits)
-            largest[row] = max(largest[row], best)
-    return finite
+# Each of the two below is one function on purpose: what it calls is optimised again with it, so that every level of
+# calls costs a second in a first run.
 
 
 @compiled()
 def amax_all(
-    addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables, largest: NDArray[np.int32]
+    addresses: NDArray[np.uint64],
+    sizes: NDArray[np.int64],
+    steps: StepTables,
+    largest: NDArray[np.int32],
+    finite: NDArray[np.bool_],
 ) -> None:
     """Write the bits of the largest finite |x| of several arrays and of what is made of them.
 
     ``addresses`` and ``sizes``: of contiguous float32 arrays, shape (n,). They stay alive until this returns.
-    ``largest``: shape (rows,), written: :data:`UNCERTAIN` for what is made of an array in a family where something is
-    clipped and a value is not finite.
+    ``largest``: shape (rows,), written. ``finite``: shape (n,), written: whether all values of an array and of what is
+    made of it are finite; true for an array of which nothing is made.
     """
     for i in range(addresses.size):
         x = carray(float32_at(addresses[i]), sizes[i])
         first, last = steps.starts[i], steps.starts[i + 1]
-        finite = _amax_of_family(x, first, last, steps, largest)
-        if not finite and np.any(steps.kinds[first + 1 : last] == _CLIP):
-            largest[first + 1 : last] = UNCERTAIN
-
-
-@compiled()
-def _accumulate_family(x: NDArray[np.float32], first: int, last: int, steps: StepTables, tables: Tables) -> None:
-    """Count one array and what is made of it; the ranges to start from are there."""
-    bases, doublings = tables.bases, tables.doublings
-    alone = last == first + 1  # an array alone is counted as it lies in memory, in one go
-    size = x.size if alone else min(_BLOCK, x.size)
-    blocks = np.empty((last - first, 0 if alone else size), np.float32)
-    counters = new_counters(last - first)
-    unflushed = np.zeros(last - first, np.int64)
-    for start in range(0, x.size, max(size, 1)):
-        block = x[start : start + size]
-        for row in range(first, last):
-            values = _block_of(row, first, block, steps, blocks)
-            # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
-            limit = math.ldexp(bases[row] if bases[row] > 0.0 else 1.0, doublings[row])
-            k = row - first
-            grown, unflushed[k] = count(
-                values, counters[k], unflushed[k], tables.slots[row], limit, tables.tallies[row], tables.moments[row]
-            )
-            doublings[row] += grown
-    for row in range(first, last):
-        flush(counters[row - first], tables.slots[row])
+        finite[i] = True
+        if last == first + 1:
+            largest[first] = finite_amax(x.view(np.int32))
+            continue
+        blocks = np.empty((last - first, min(_BLOCK, x.size)), np.float32)
+        largest[first:last] = 0
+        for start in range(0, x.size, _BLOCK):
+            block = x[start : start + _BLOCK]
+            for row in range(first, last):
+                bits = _block_of(row, first, block, steps, blocks).view(np.int32)
+                best = magnitude_of(bits)
+                if best >= INF_BITS:
+                    finite[i] = False
+                    best = finite_amax(bits)
+                largest[row] = max(largest[row], best)
 
 
 @compiled()
@@ -170,17 +137,34 @@ def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], step
     """Count several arrays and what is made of them.
 
     ``addresses`` and ``sizes``: of contiguous float32 arrays, shape (n,). They stay alive until this returns.
-    ``tables``: what is counted, a row for each tensor; added to. A range of 0 becomes the largest finite |x| of the
-    tensor, or stays 0 where that is denormal.
+    ``tables``: what is counted, a row for each tensor; added to. The ranges to start from are there, and 0 where there
+    is nothing but zeros.
     """
-    bases = tables.bases
-    largest = np.zeros(bases.size, np.int32)
+    bases, doublings = tables.bases, tables.doublings
     for i in range(addresses.size):
         x = carray(float32_at(addresses[i]), sizes[i])
         first, last = steps.starts[i], steps.starts[i + 1]
-        if np.any(bases[first:last] == 0.0):
-            _amax_of_family(x, first, last, steps, largest)
+        alone = last == first + 1  # an array alone is counted as it lies in memory, in one go
+        size = x.size if alone else min(_BLOCK, x.size)
+        blocks = np.empty((last - first, 0 if alone else size), np.float32)
+        counters = new_counters(last - first)
+        unflushed = np.zeros(last - first, np.int64)
+        for start in range(0, x.size, max(size, 1)):
+            block = x[start : start + size]
             for row in range(first, last):
-                if bases[row] == 0.0:
-                    bases[row] = start_of(largest[row])
-        _accumulate_family(x, first, last, steps, tables)
+                values = _block_of(row, first, block, steps, blocks)
+                # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
+                limit = math.ldexp(bases[row] if bases[row] > 0.0 else 1.0, doublings[row])
+                k = row - first
+                grown, unflushed[k] = count(
+                    values,
+                    counters[k],
+                    unflushed[k],
+                    tables.slots[row],
+                    limit,
+                    tables.tallies[row],
+                    tables.moments[row],
+                )
+                doublings[row] += grown
+        for row in range(first, last):
+            flush(counters[row - first], tables.slots[row])

@@ -1,0 +1,73 @@
+"""The kernels of a first run, compiled by two processes: this one takes one half, and finds the other in numba's cache.
+
+A kernel is compiled once for a machine and kept on disk. Until then a run waits for every one of them, and numba
+compiles on one core alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trtcal_widgets.core.counting import Counting, amax_of
+from trtcal_widgets.core.histogram import Histogram, replay
+from trtcal_widgets.core.kernels import families
+from trtcal_widgets.core.packed import RECORD, encode, histogram_of, record_of
+from trtcal_widgets.core.quantizer import NoiseModel
+from trtcal_widgets.core.thresholds import Method, threshold
+
+__all__ = ["compile_kernels", "is_first"]
+
+
+def is_first() -> bool:
+    """Whether no run has compiled the kernels for this machine yet, and what is compiled can be kept."""
+    try:
+        cache: Any = families.accumulate_all._cache  # type: ignore[attr-defined]  # noqa: SLF001 - numba tells it nowhere else
+        folder, name = Path(cache.cache_path), cache._impl.filename_base  # noqa: SLF001
+    except (AttributeError, TypeError):  # no cache, or another numba's: nothing is lost but the second core
+        return False
+    return not any(folder.glob(f"{name}*.nbi"))
+
+
+def compile_kernels() -> None:
+    """Compile what a run needs, half of it in another process, where :func:`is_first`; else nothing is to be done.
+
+    Nobody waits for the other process: a kernel that it has not made when it is needed is compiled here as well.
+    """
+    if not is_first():
+        return
+    if sys.executable:
+        with contextlib.suppress(OSError):
+            subprocess.Popen(  # noqa: S603 - this Python, this module
+                [sys.executable, "-m", __name__],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+    Counting([np.ones(1, np.float32)], [1.0]).run()
+
+
+def _compile_half() -> None:
+    """Call what a run needs besides the counting itself, in the order in which it needs it."""
+    amax_of(np.ones(1, np.float32))
+    counts = np.zeros(2048, np.int64)
+    counts[[0, 3]] = 2, 1
+    histogram = Histogram.assemble(1.0, 0, counts, 0, (1, 0, 0, 0), (0.0, 0.5), (0.5,), (0.25,), 3)
+    itemsize, block = encode(histogram.counts)
+    record = np.array([record_of(histogram, itemsize, 0, len(block))], RECORD)
+    again = histogram_of(record[0], block)
+    longer = Histogram.assemble(1.0, 1, counts, 0, (1, 0, 0, 0), (0.0, 1.5), (1.5,), (2.25,), 3)
+    merged = replay([again, longer])
+    threshold(merged, Method("entropy"))
+    NoiseModel(merged).cost(0.5)
+
+
+if __name__ == "__main__":
+    _compile_half()
