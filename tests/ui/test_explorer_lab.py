@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from tests.ui.explorer_page import ExplorerPage, read_log
 from tests.ui.lab import NotebookPage, write_notebook
@@ -247,3 +248,31 @@ def test_nothing_is_cut_in_a_narrow_window(opened, artefacts):
     explorer.press("tc-last")
     explorer.wait_text("tc-message", "Finished")
     assert_tidy(explorer.page, "tc-explorer", (1280, 890, 850, 700), artefacts)
+
+
+def test_a_plot_is_saved_as_it_is_seen(opened, artefacts):
+    _, explorer, _ = opened
+    page = explorer.page
+    explorer.press("tc-last")
+    explorer.wait_text("tc-message", "Finished")
+    explorer.select("conv1")
+    amax = page.get_by_test_id("tc-amax")
+    amax.fill("1000")
+    amax.press("Enter")
+    explorer.wait_text("tc-notes", "times the largest value")
+    explorer.settle()
+    page.screenshot(path=artefacts / "explorer-threshold-off-the-plot.png")
+    plot = page.locator("[data-testid=tc-figure]").first
+    plot.scroll_into_view_if_needed()
+    plot.hover()
+    for kind in ("png", "svg"):
+        with page.expect_download() as download:
+            plot.get_by_test_id(f"tc-save-{kind}").click()
+        assert download.value.suggested_filename == f"histogram_of_conv1.{kind}"
+        download.value.save_as(artefacts / f"saved-plot.{kind}")
+    with Image.open(artefacts / "saved-plot.png") as picture:
+        assert picture.width == 2 * round(plot.bounding_box()["width"])
+        assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255), "no transparent background"
+    words = (artefacts / "saved-plot.svg").read_text()
+    assert "histogram of conv1" in words
+    assert "mine 1000 →" in words

@@ -17,6 +17,7 @@ from tests.support.traffic import count_traffic, state_bytes
 from tests.widgets.front_end import click_overview, drag_line, resize_echo, send
 from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
 from trtcal_widgets import CalibrationCache, CalibrationSession, sample
+from trtcal_widgets.common.words import printable
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.explorer.detail import detail_state, histogram_plot
@@ -182,6 +183,80 @@ def test_axes_stay_unless_the_range_grows(explorer):
     assert layout.xaxis.range == zoomed
 
 
+class _GrowingRunner(MadeUpRunner):
+    """The second batch just exceeds the range of the first one, which doubles."""
+
+    def infer(self, feeds):
+        self._batch += 1
+        values = np.linspace(0, 1 if self._batch == 1 else 1.01, 400, dtype=np.float32)
+        return ((name, values) for name in self.graph.float_tensors)
+
+
+def test_the_axis_ends_near_the_data_however_far_the_range_has_doubled(make_explorer):
+    images = np.zeros((16, 1, 10, 10), np.float32)
+    session = CalibrationSession(_GrowingRunner(chain_graph(["x", "y"])), {"x": images}, batch_size=4)
+    explorer = make_explorer(session)
+    session.run()
+    assert session.histogram("x").range == pytest.approx(2.0)
+    assert 1.01 <= explorer.views.histogram.figure.layout.xaxis.range[1] < 1.25
+
+
+def _labels(explorer):
+    notes = explorer.views.histogram.figure.layout.annotations
+    return [(note.text, note.x, note.xanchor) for note in notes if note.visible and note.text]
+
+
+def test_a_threshold_off_the_plot_is_marked_at_its_edge_and_can_be_pulled_back(explorer):
+    figure = explorer.views.histogram.figure
+    edge = figure.layout.xaxis.range[1]
+    explorer.session.choose(explorer.session.state.selected, amax=300.0)
+    assert figure.layout.xaxis.range[1] == edge, "one absurd value does not press the data to the left"
+    assert ("<b>◆ mine 300 →</b>", edge, "right") in _labels(explorer)
+    assert figure.layout.shapes[0].x0 == edge
+    drag_line(explorer, edge)
+    assert explorer.session.choice(explorer.session.state.selected).amax == 300.0, "only moved up or down"
+    drag_line(explorer, 0.5 * edge)
+    assert explorer.session.choice(explorer.session.state.selected).amax == 0.5 * edge
+
+
+def test_thresholds_outside_a_zoom_are_marked_at_its_edges(explorer):
+    layout = explorer.views.histogram.figure.layout
+    smallest = min(mark.amax for mark in explorer.binding._parts.plot.marks)
+    layout.xaxis.range = (0.0, 0.5 * smallest)
+    ((text, x, _),) = _labels(explorer)
+    assert x == 0.5 * smallest, "one label, for there is no room for four"
+    assert all(glyph in text for glyph in "●■▲▼→")
+    assert "<b>● entropy" in text, "the one that holds has its value"
+    layout.xaxis.range = (10 * smallest, 20 * smallest)
+    assert all("←" in text and x == 10 * smallest for text, x, _ in _labels(explorer))
+    _, second, *others = sorted(mark.amax for mark in explorer.binding._parts.plot.marks)
+    layout.xaxis.range = (0.0, (second + others[0]) / 2)
+    assert len(_labels(explorer)) == 4
+    assert sum("→" in text for text, _, _ in _labels(explorer)) == 2
+    explorer.session.update(selected=explorer.session.tensors[3])
+    assert not any("←" in text or "→" in text for text, _, _ in _labels(explorer)), "another tensor is seen as a whole"
+
+
+@pytest.mark.parametrize(("factor", "words"), [(500, "500 times the largest value"), (0.01, "of the signal's power")])
+def test_a_threshold_that_fits_nothing_is_said(explorer, factor, words):
+    name = explorer.session.state.selected
+    largest = explorer.session.histogram(name).amax
+    explorer.session.choose(name, amax=factor * largest)
+    assert any(words in note for note in explorer.views.detail.state["notes"])
+    assert any(words in note for note in explorer.session.row(name).suspicious)
+    explorer.session.choose(name, amax=largest)
+    assert not any(words in note for note in explorer.views.detail.state["notes"])
+
+
+def test_plots_say_what_they_show_for_the_picture_that_is_saved_of_them(make_explorer):
+    hostile = "a<b>&\n/x:0"
+    explorer = make_explorer(synthetic_session(names=["in", hostile]))
+    explorer.session.update(selected=hostile)
+    assert explorer.views.histogram.figure.caption == f"histogram of {printable(hostile)}"
+    assert explorer.views.overview.figure.caption
+    assert printable(hostile) in explorer.views.trace.figure.caption
+
+
 def test_the_theme_reaches_the_plots(explorer):
     figure = explorer.views.histogram.figure
     light = figure.layout.font.color
@@ -194,9 +269,9 @@ def test_two_explorers_of_one_session_show_the_same(make_explorer):
     first = make_explorer(synthetic_session(5))
     second = make_explorer(first.session)
     first.session.step()
-    drag_line(first, 0.25)
+    drag_line(first, 0.03125)
     assert second.views.detail.state == first.views.detail.state
-    assert second.views.histogram.figure.layout.shapes[0].x0 == 0.25
+    assert second.views.histogram.figure.layout.shapes[0].x0 == 0.03125
 
 
 RUBBISH = [
@@ -480,9 +555,9 @@ def test_more_panels_can_be_added(explorer):
 
 
 def test_a_figure_that_is_read_later_is_up_to_date(explorer):
-    drag_line(explorer, 0.5)
+    drag_line(explorer, 0.03125)
     state = explorer.views.histogram.figure.get_state()
-    assert state["_widget_layout"]["shapes"][0]["x0"] == 0.5
+    assert state["_widget_layout"]["shapes"][0]["x0"] == 0.03125
 
 
 def test_the_display_has_a_picture_for_a_notebook_without_kernel(explorer):

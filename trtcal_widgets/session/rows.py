@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MUCH_DISAGREEMENT = 4.0
 _MUCH_CLIPPED = 0.01
+_LITTLE_SIGNAL_DB = 10.0
+_FAR_BEYOND = 100.0
 
 _LIMITS = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
 """Largest numbers of the types that tensors have."""
@@ -51,7 +53,11 @@ def build_row(
     disagreement = max(compared) / min(compared) if min(compared) > 0 else 1.0
     known = has_data or isinstance(intent, Choice)
     absurd = tuple(_absurd(tensor.dtype, chosen, compared)) if known else ()
-    odd = (*absurd, *_suspicions(tensor.kind, histogram, cost, disagreement, infinite=infinite))
+    odd = (
+        *absurd,
+        *_misfits(tensor.kind, histogram, chosen, cost),
+        *_suspicions(tensor.kind, histogram, cost, disagreement, infinite=infinite),
+    )
     return TensorRow(
         name=name,
         op_type=graph.op_type(name),
@@ -94,6 +100,30 @@ def _absurd(dtype: str, chosen: float, compared: Sequence[float]) -> Iterable[st
         yield (
             f"absurd scale: ±{significant(chosen)}, but 99.99 % of the values are below {significant(percentile)} and "
             "all become 0: look at what computes the few large ones, or choose an amax yourself"
+        )
+
+
+def _misfits(kind: TensorKind, histogram: Histogram, chosen: float, cost: Cost) -> Iterable[str]:
+    """Say that a threshold does not fit the values: nearly all is lost, or nearly no level is used.
+
+    Not of weights, which have a scale per channel.
+    """
+    if kind is TensorKind.WEIGHT or not histogram.amax > 0:
+        return
+    if chosen > _FAR_BEYOND * histogram.amax:
+        levels = math.floor(127 * histogram.amax / chosen + 0.5)
+        used = (
+            "every value becomes 0" if not levels else f"of 127 levels {levels} {'is' if levels == 1 else 'are'} used"
+        )
+        yield (
+            f"the threshold ±{significant(chosen)} is {significant(chosen / histogram.amax)} times the largest value "
+            f"({significant(histogram.amax)}): {used}"
+        )
+    elif cost.sqnr_db < _LITTLE_SIGNAL_DB:
+        share = 100 * 10 ** (-cost.sqnr_db / 10)
+        yield (
+            f"SQNR {significant(cost.sqnr_db)} dB: the error has {significant(share)} % of the signal's power; choose "
+            "another threshold, or leave the layers that read it in higher precision"
         )
 
 

@@ -7,6 +7,7 @@ smallest and its largest, and zooming in draws the rows themselves.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,7 @@ _FAR = 6.0
 class CacheRanges(FigureView):
     """The figure and what is drawn in it."""
 
-    watched = "xaxis.range"
+    follows_zoom = True
 
     def __init__(self, facts: CacheFacts) -> None:
         super().__init__()
@@ -52,6 +53,7 @@ class CacheRanges(FigureView):
         self.figure = self._new_figure()
         self._draw()
         self.apply_theme("light")
+        self.call(f"thresholds in {Path(facts.file.source).name or facts.file.source}")
 
     def _new_figure(self) -> Any:
         traces: list[dict[str, Any]] = []
@@ -143,11 +145,9 @@ class CacheRanges(FigureView):
         rows = self._drawn[trace]
         return {"type": "select", "row": int(rows[point])} if point < len(rows) else None
 
-    def moved(self, value: Any) -> dict[str, Any] | None:
+    def zoomed(self, low: float, high: float) -> dict[str, Any] | None:
         """Return that other rows are in view; where all are drawn anyway, nothing is to be done."""
-        if value is None or len(self._facts.names) <= MAX_POINTS:
-            return None
-        return {"type": "zoom", "first": float(value[0]), "last": float(value[1])}
+        return None if len(self._facts.names) <= MAX_POINTS else {"type": "zoom", "first": low, "last": high}
 
 
 def thin_out(rows: NDArray[np.intp], values: NDArray[np.float64], limit: int = MAX_POINTS) -> NDArray[np.intp]:

@@ -46,6 +46,7 @@ parse_event = event_parser(
         "choose": ({"method": str}, {"amax": str}),
         "choose_all": {"method": str},
         "counts": {"scale": str},
+        "zoom": {"first": float, "last": float},
         "export_set": _EXPORT,
         "export_write": {**_EXPORT, "replace": bool},
         "export_preview": {"open": bool},
@@ -217,6 +218,9 @@ class Binding(Boundary):
         if scale not in ("log", "linear"):
             raise UsageError(f"the counts axis is log or linear, not {scale!r}")
         self.screen = replace(self.screen, counts=scale)
+
+    def _on_zoom(self, first: float, last: float) -> None:
+        self.screen = replace(self.screen, window=(self._session.state.selected, first, last))
 
     def _on_export_preview(self, open: bool) -> None:  # noqa: A002 - the message's word
         self.screen = replace(self.screen, form=replace(self.screen.form, open=open))

@@ -56,6 +56,7 @@ class Curve:
 class HistogramPlot:
     """What is drawn of the chosen tensor: int64 counts, shape (2048,), and R in the tensor's unit, 0 without data.
 
+    ``end`` is where the last bin that holds something ends: R is up to twice as large, for it grows by doubling.
     ``empty`` says why there is no histogram to draw. ``amax`` holds, 0 for none; weights are not ``editable``.
     """
 
@@ -67,6 +68,7 @@ class HistogramPlot:
     marks: tuple[Mark, ...]
     counts: NDArray[np.int64]
     range: float
+    end: float
     curve: Curve | None
 
 
@@ -83,8 +85,15 @@ def histogram_plot(session: CalibrationSession, name: str) -> HistogramPlot:
         marks=_marks(session, row, method, mine_amax),
         counts=histogram.counts,
         range=histogram.range,
+        end=_end(histogram),
         curve=_curve(session, name, method) if row.has_data and histogram.amax > 0 else None,
     )
+
+
+def _end(histogram: Histogram) -> float:
+    """Return the upper edge of the last occupied bin, in the tensor's unit; R where none is."""
+    occupied = np.flatnonzero(histogram.counts)
+    return histogram.range * (int(occupied[-1]) + 1) / len(histogram.counts) if occupied.size else histogram.range
 
 
 def _editable(row: TensorRow) -> bool:

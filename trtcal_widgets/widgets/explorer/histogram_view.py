@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,18 +17,25 @@ from trtcal_widgets.widgets.kit.figures import (
     set_ends,
     shown_counts,
 )
+from trtcal_widgets.widgets.kit.formatting import typeset
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trtcal_widgets.common.palette import Theme
     from trtcal_widgets.widgets.explorer.detail import HistogramPlot, Mark
 
 CountsScale = Literal["log", "linear"]
+Window = tuple[str, float, float]
 
 _SLOTS = 6
 """Traces for the methods' lines: four methods, one other choice, the user's own."""
 _HIST, _SHADE, _FIRST_MARK = 0, 1, 2
 _CURVE, _PICK, _CURVE_CHOSEN = _FIRST_MARK + _SLOTS, _FIRST_MARK + _SLOTS + 1, _FIRST_MARK + _SLOTS + 2
 _LANE = 13
+_MOST_BESIDE = 2
+_BESIDE = 1.5
+"""Thresholds up to so many times the end of the data are on the axis; one beyond it is marked at the edge."""
 _GLYPHS = {
     "circle": "●",
     "square": "■",
@@ -43,12 +50,16 @@ class HistogramView(FigureView):
     """The plot. Plotly reports a drag of the line when it is let go; :meth:`moved` says what it means."""
 
     watched = "shapes"
+    follows_zoom = True
 
     def __init__(self) -> None:
         super().__init__()
         self._detail: HistogramPlot | None = None
         self._counts: CountsScale = "log"
         self._x_end = 0.0
+        self._window: Window | None = None
+        self._shown = (0.0, 1.0)
+        self._place = 0.0
         self._y_top = 0.0
         self.figure = new_figure(_traces(), _layout(), height=398)
         make_draggable(self.figure)
@@ -60,7 +71,11 @@ class HistogramView(FigureView):
         if detail is None or not shapes:
             return None
         ends = [float(x) for x in (shapes[0].x0, shapes[0].x1) if isinstance(x, (int, float))]
-        return next(({"type": "drop", "amax": x} for x in ends if x != detail.amax), None)
+        return next(({"type": "drop", "amax": x} for x in ends if x != self._place), None)
+
+    def zoomed(self, low: float, high: float) -> dict[str, Any] | None:
+        """Return that another part of the axis is in view: thresholds outside it are marked at its edge."""
+        return {"type": "zoom", "first": low, "last": high}
 
     def put_back(self) -> None:
         """Draw the line where it was: a drop that was refused, or one that only moved it up or down."""
@@ -68,13 +83,20 @@ class HistogramView(FigureView):
             with self.filling():
                 self._draw_line(self._detail)
 
-    def render(self, detail: HistogramPlot, counts: CountsScale) -> None:
-        """Draw a tensor. Axes move only where the tensor is another one or its range has grown."""
+    def render(self, detail: HistogramPlot, counts: CountsScale, window: Window | None = None) -> None:
+        """Draw a tensor. Axes move only where the tensor is another one or its range has grown.
+
+        ``window`` is the part of the x axis that the user looks at: a tensor's name, and both ends.
+        """
         before, scale_before = self._detail, self._counts
-        if detail is before and counts == scale_before:
+        if detail is before and counts == scale_before and window == self._window:
             return
+        if window != self._window and window is not None and window[0] == detail.name:
+            self._shown = window[1:]
+        self._window = window
         self._detail, self._counts = detail, counts
         other = before is None or before.name != detail.name or not before.has_data
+        self.call(f"histogram of {detail.name}")
         with self.filling():
             self._draw_axes(detail, counts, other=other, other_scale=counts != scale_before)
             if before is None or before.counts is not detail.counts:
@@ -90,6 +112,7 @@ class HistogramView(FigureView):
         # Of the same tensor the axis only grows: stepping back does not make it jump.
         if other or end > self._x_end * 1.0001:
             self._x_end = end
+            self._shown = (0.0, end)
             set_ends(layout.xaxis, 0, end)
         top = _y_top(float(detail.counts.max(initial=0)), counts)
         if other or other_scale or top > self._y_top:
@@ -109,14 +132,15 @@ class HistogramView(FigureView):
 
     def _draw_marks(self, detail: HistogramPlot) -> None:
         marks = () if detail.empty else detail.marks[:_SLOTS]
-        top = self._y_top
-        places = lanes(
-            [mark.amax / self._x_end if self._x_end else 0.0 for mark in marks], [len(m.label) for m in marks]
-        )
+        top, (low, high) = self._y_top, self._shown
+        labels = _labels(marks, low, high, self.theme)
+        seen = [min(max((mark.amax - low) / (high - low), 0.0), 1.0) for mark in marks]
+        places = lanes(seen, [label.length for label in labels])
         for k in range(_SLOTS):
             trace, note = self.figure.data[_FIRST_MARK + k], self.figure.layout.annotations[k]
             mark = marks[k] if k < len(marks) else None
-            trace.visible = note.visible = mark is not None
+            trace.visible = mark is not None
+            note.visible = mark is not None and bool(labels[k].text)
             if mark is None:
                 continue
             style = style_of(mark.kind)
@@ -124,8 +148,8 @@ class HistogramView(FigureView):
             trace.x, trace.y = [mark.amax, mark.amax], [LOG_FLOOR / 10, top]
             trace.line.color, trace.line.dash = color, style.dash
             trace.name = mark.label
-            note.x = mark.amax
-            note.text = _label(mark)
+            note.x = min(max(mark.amax, low), high)
+            note.text = labels[k].text
             note.font.color = color
             note.yshift = 1 + _LANE * places[k].lane
             note.xanchor = places[k].anchor
@@ -157,10 +181,13 @@ class HistogramView(FigureView):
             pick.marker.color, pick.marker.symbol = style.color(self.theme), style.marker
 
     def _draw_line(self, detail: HistogramPlot) -> None:
-        """Draw the line that can be dragged far beyond both ends of the axis: it cannot be tilted or lost."""
+        """Draw the line that can be dragged far beyond both ends of the axis: it cannot be tilted or lost.
+
+        A threshold off the axis has it at the edge, from where it can be drawn back.
+        """
         shape = self.figure.layout.shapes[0]
         shape.visible = not detail.empty and detail.editable
-        place = detail.amax
+        place = self._place = min(detail.amax, self._x_end) if self._x_end else detail.amax
         shape.x0 = shape.x1 = place
         far = self._y_top * 20
         shape.y0, shape.y1 = (1e-12, 1e24) if self._counts == "log" else (-far, far)
@@ -194,17 +221,52 @@ class HistogramView(FigureView):
             self._draw_line(self._detail)
 
 
-def _label(mark: Mark) -> str:
-    text = f"{_GLYPHS[style_of(mark.kind).marker]} {mark.label}"
-    return f"<b>{text}</b>" if mark.chosen else text
+class _Label(NamedTuple):
+    """What stands above a threshold, as Plotly takes it, and how many letters are seen of it."""
+
+    text: str
+    length: int
+
+
+def _labels(marks: Sequence[Mark], low: float, high: float, theme: Theme) -> list[_Label]:
+    """Return the words of thresholds; of those out of view, with their value, on the side on which they lie.
+
+    Where there is no room for that, one label has the markers of all that lie on a side.
+    """
+    labels = [_label(mark, mark.label) for mark in marks]
+    for before, after, out in (
+        ("", " →", [k for k, mark in enumerate(marks) if mark.amax > high]),
+        ("← ", "", [k for k, mark in enumerate(marks) if mark.amax < low]),
+    ):
+        for k in out:
+            labels[k] = _label(marks[k], f"{marks[k].label} {typeset(marks[k].amax)}", before, after)
+        if len(out) > _MOST_BESIDE:
+            glyphs = " ".join(_coloured(marks[k], theme) for k in out)
+            labels[out[0]] = _Label(f"{before}{glyphs}{after}", 2 * len(out) + 2)
+            labels[out[0] + 1 : out[-1] + 1] = [
+                _Label("", 0) if k in out else labels[k] for k in range(out[0] + 1, out[-1] + 1)
+            ]
+    return labels
+
+
+def _label(mark: Mark, words: str, before: str = "", after: str = "") -> _Label:
+    text = f"{before}{_GLYPHS[style_of(mark.kind).marker]} {words}{after}"
+    return _Label(f"<b>{text}</b>" if mark.chosen else text, len(text))
+
+
+def _coloured(mark: Mark, theme: Theme) -> str:
+    style = style_of(mark.kind)
+    text = _GLYPHS[style.marker]
+    if mark.chosen:
+        text = f"<b>{text} {mark.label} {typeset(mark.amax)}</b>"
+    return f'<span style="color: {style.color(theme)}">{text}</span>'
 
 
 def _x_end(detail: HistogramPlot) -> float:
-    """Return the right end of the axis: the histogram's range, and thresholds that lie somewhat beyond it."""
-    if detail.range <= 0:
+    """Return the right end of the axis: the end of the data, and thresholds that lie somewhat beyond it."""
+    if detail.end <= 0:
         return 1.0
-    wanted = max([detail.range, *(m.amax * 1.03 for m in detail.marks if m.amax < 3 * detail.range)])
-    return wanted * 1.03
+    return max([detail.end, *(m.amax for m in detail.marks if m.amax <= _BESIDE * detail.end)]) * 1.03
 
 
 def _y_top(largest: float, counts: CountsScale) -> float:

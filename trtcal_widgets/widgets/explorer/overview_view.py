@@ -45,6 +45,7 @@ class OverviewView(FigureView):
         self._ends = (0.0, 0.0)
         self.figure = new_figure(_traces(many=self._many), _layout(), height=226)
         self.apply_theme("light")
+        self.call("ranges of all tensors")
 
     def clicked(self, trace: int, point: int) -> dict[str, Any] | None:
         """Return that the tensor of a column is to be selected."""

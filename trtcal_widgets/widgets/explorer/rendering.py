@@ -75,10 +75,10 @@ def render(views: Views, session: CalibrationSession, screen: Screen, parts: Par
     _render_rows(views.tensors, parts)
     views.tensors.selected = selected
     views.detail.show(**parts.detail, counts=screen.counts)
-    views.histogram.render(parts.plot, screen.counts)
+    views.histogram.render(parts.plot, screen.counts, screen.window)
     views.numbers.show(**parts.numbers)
     views.overview.render(parts.overview, selected)
-    views.trace.render(parts.trace, session.status.n_batches, parts.plot.empty)
+    views.trace.render(parts.trace, parts.plot.name, session.status.n_batches, parts.plot.empty)
     views.overview_caption.show(title="all tensors", note=_overview_note(parts, behind=behind))
     views.trace_caption.show(title="thresholds by batch", note=printable(parts.plot.name))
     counts = {"n_rows": parts.n_rows, "n_mine": parts.n_mine, "n_absurd": parts.n_absurd}

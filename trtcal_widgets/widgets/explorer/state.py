@@ -28,10 +28,12 @@ _PERCENTILES = ("percentile:99", "percentile:99.9", "percentile:99.99", "percent
 class Screen:
     """What the screen itself remembers: nothing that belongs to the session.
 
-    ``counts`` is the axis of the histogram, ``unit`` what a sample is called: ``images`` once there were pictures.
+    ``counts`` is the axis of the histogram, ``window`` the part of a tensor's |x| that is zoomed to, ``unit`` what a
+    sample is called: ``images`` once there were pictures.
     """
 
     counts: Any = "log"
+    window: tuple[str, float, float] | None = None
     unit: str = "samples"
     notice: str = ""
     form: ExportForm = field(default_factory=ExportForm)

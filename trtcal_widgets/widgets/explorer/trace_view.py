@@ -31,12 +31,13 @@ class TraceView(FigureView):
         self.figure = new_figure(_traces(), _layout(), height=226, static=True)
         self.apply_theme("light")
 
-    def render(self, trace: Trace, n_batches: int | None, note: str = "") -> None:
+    def render(self, trace: Trace, name: str, n_batches: int | None, note: str = "") -> None:
         """Draw the ways of the thresholds, or a note; the batch axis is as long as the run will be."""
         if trace is self._trace and note == self._note:
             return
         self._note = note
         self._trace = trace
+        self.call(f"thresholds of {name} by batch")
         with self.filling():
             self._draw()
             last = max([n_batches or 1, *trace.positions.tolist(), 1])

@@ -130,6 +130,8 @@ class Boundary:
                 view.figure.data[k].on_click(self._clicked(view, k))
             if view.watched:
                 view.figure.layout.on_change(self._moved(view), view.watched)
+            if view.follows_zoom:
+                view.figure.layout.on_change(self._zoomed(view), "xaxis.range")
 
     def _clicked(self, view: FigureView, trace: int) -> Callable[..., None]:
         def clicked(_trace: Any, points: Any, _state: Any) -> None:
@@ -141,6 +143,13 @@ class Boundary:
 
     def _moved(self, view: FigureView) -> Callable[..., None]:
         return lambda _layout, value: None if view.rendering else self._meant(view.moved(value))
+
+    def _zoomed(self, view: FigureView) -> Callable[..., None]:
+        def zoomed(_layout: Any, ends: Any) -> None:
+            if ends is not None and not view.rendering:
+                self._meant(view.zoomed(*sorted(map(float, ends))))
+
+        return zoomed
 
     def _meant(self, message: Mapping[str, Any] | None) -> None:
         if message is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.palette import THEMES
+from trtcal_widgets.common.words import printable
 from trtcal_widgets.widgets.kit.assets import plotly_script, script
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def _figure_class() -> Any:
         _esm = script("kit/figure")
         script = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
         fresh = traitlets.Int(0).tag(sync=True)
+        caption = traitlets.Unicode("").tag(sync=True)
         one_thread: Any = None
         """Held by the thread that changes or reads the figure."""
 
@@ -133,7 +135,10 @@ class FigureView:
     """Traces whose points can be clicked."""
 
     watched = ""
-    """What of the layout the user moves."""
+    """What of the layout the user drags."""
+
+    follows_zoom = False
+    """Whether :meth:`zoomed` is to hear of another window of the x axis."""
 
     def __init__(self) -> None:
         self.rendering = False
@@ -143,7 +148,10 @@ class FigureView:
         """Return the event that a click means, as a panel would send it; None where there is none."""
 
     def moved(self, value: Any) -> dict[str, Any] | None:
-        """Return the event that a drag or a zoom to ``value`` means; None where there is none."""
+        """Return the event that a drag to ``value`` means; None where there is none."""
+
+    def zoomed(self, low: float, high: float) -> dict[str, Any] | None:
+        """Return the event that a zoom of the x axis means; None where there is none."""
 
     @contextmanager
     def filling(self) -> Iterator[None]:
@@ -155,6 +163,10 @@ class FigureView:
                     yield
             finally:
                 self.rendering = before
+
+    def call(self, caption: str) -> None:
+        """Say what the plot shows: the title and the name of the picture that a user saves of it."""
+        self.figure.caption = printable(caption)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in a theme's colours."""

@@ -1,6 +1,8 @@
 // A Plotly figure whose script is shared: every FigureWidget would bring its own 5 MB, and anywidget gives a model two
 // seconds to be ready. Here the model is ready at once, and Plotly is loaded, once per page, before the first plot is drawn.
 
+import { saveButtons } from "./save_picture.js";
+
 const PATIENCE = 3000;
 
 /** Plotly's own widget module, from the one widget that carries its text. */
@@ -174,6 +176,7 @@ export default () => {
         if (gone) return;
         cleanups.push(resetWithDoubleClick(el, model, view, home));
         cleanup = made.render({ model: view, el });
+        el.append(saveButtons(el, () => model.get("caption") || "plot"));
       }, (error) => {
         waiting.textContent = `Plotly could not be loaded: ${error.message}`;
       });

@@ -1,5 +1,63 @@
 // Made by frontend/build.mjs: change the sources beside the screens, in their js folders.
 
+// trtcal_widgets/widgets/kit/js/dom.js
+function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === void 0 || value === null || value === false) continue;
+    if (key === "class") node.className = value;
+    else if (key === "text") node.textContent = value;
+    else if (key === "testid") node.dataset.testid = value;
+    else if (key === "on") for (const [type, handler] of Object.entries(value)) node.addEventListener(type, handler);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== void 0));
+  return node;
+}
+
+// trtcal_widgets/widgets/kit/js/save_picture.js
+var TITLE = 26;
+var SCALE = 2;
+var LONGEST = 80;
+function fileName(title) {
+  return title.replace(/[^\p{L}\p{N}._-]+/gu, "_").replace(/^[_.]+/, "").slice(0, LONGEST) || "plot";
+}
+function plain(text) {
+  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+async function picture(plot, title, format) {
+  const { width, height } = plot._fullLayout;
+  const root = plot.closest(".trtcal-root") ?? document.body;
+  const { backgroundColor } = getComputedStyle(root);
+  const layout = structuredClone(plot.layout);
+  const margin = { ...layout.margin, t: (layout.margin?.t ?? 10) + TITLE };
+  Object.assign(layout, {
+    margin,
+    paper_bgcolor: backgroundColor,
+    autosize: false,
+    title: { text: plain(title), x: 0.01, xanchor: "left", y: 1, yanchor: "top", pad: { t: 9 }, font: { size: 13 } }
+  });
+  return globalThis.Plotly.toImage({ data: plot.data, layout }, { format, width, height: height + TITLE, scale: format === "png" ? SCALE : 1 });
+}
+async function save(el, title, format) {
+  const plot = el.matches(".js-plotly-plot") ? el : el.querySelector(".js-plotly-plot");
+  if (!plot?._fullLayout || !globalThis.Plotly) return;
+  const link = h("a", { href: await picture(plot, title, format), download: `${fileName(title)}.${format}` });
+  link.click();
+}
+function saveButtons(el, title) {
+  const button = (format) => h("button", {
+    type: "button",
+    class: "tc-segment",
+    text: format.toUpperCase(),
+    testid: `tc-save-${format}`,
+    title: `Save this plot as ${format.toUpperCase()}`,
+    "aria-label": `Save this plot as ${format.toUpperCase()}: ${title()}`,
+    on: { click: () => save(el, title(), format) }
+  });
+  return h("div", { class: "tc-save tc-segments", role: "group", "aria-label": "Save this plot" }, button("png"), button("svg"));
+}
+
 // trtcal_widgets/widgets/kit/js/figure.js
 var PATIENCE = 3e3;
 async function loadPlotly(model) {
@@ -157,6 +215,7 @@ var figure_default = () => {
         if (gone) return;
         cleanups.push(resetWithDoubleClick(el, model, view, home));
         cleanup = made.render({ model: view, el });
+        el.append(saveButtons(el, () => model.get("caption") || "plot"));
       }, (error) => {
         waiting.textContent = `Plotly could not be loaded: ${error.message}`;
       });
