@@ -39,6 +39,8 @@ The same code as the notebook, without a notebook. `python -m trtcal_widgets` is
 - **Progress** goes to stderr: a bar on a terminal, a few plain lines elsewhere. Results go to stdout.
 - **Ctrl-C** stops after the batch at hand and writes no cache, because a cache of part of the data looks like a whole
   one. With `--session FILE` the batches that are done are kept.
+- **Completion**: `eval "$(register-python-argcomplete trtcal)"` in `~/.bashrc` or `~/.zshrc` (zsh: after
+  `autoload -U bashcompinit && bashcompinit`); `register-python-argcomplete --shell fish trtcal | source` in fish.
 - **Names** of tensors are shown on one line; control characters appear as escapes such as `\\x1b`.
 """
 

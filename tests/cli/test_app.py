@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.shared import shared_path
-from trtcal_widgets import __version__
+from trtcal_widgets import __version__, sample
 from trtcal_widgets.errors import CacheFormatError
 
 
@@ -93,3 +95,67 @@ def test_commands_load_nothing_heavy(command):
     )
     done = subprocess.run([command[0], "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (["calibrat", "x"], "calibrate"),
+        (["calibrate", "m", "d", "--bath-size", "3"], "--batch-size"),
+        (["calibrate", "m", "d", "--tensorrt-version=8.6.1"], "--trt-version"),
+        (["convert", "f", "-o", "o", "--to", "jsn"], "json"),
+    ],
+)
+def test_what_was_meant_is_said(trtcal, argv, meant):
+    shown = trtcal(*argv)
+    assert shown.code == 2
+    assert f"did you mean {meant}?" in shown.err
+
+
+def test_nothing_is_guessed_where_nothing_is_near(trtcal):
+    assert "did you mean" not in trtcal("calibrate", "m", "d", "--zzz").err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["debug", "m", "d", "e", "--target", "99"], "99 % is 0.99"),
+        (["debug", "m", "d", "e", "--target", "0"], "share greater than 0"),
+        (["debug", "m", "d", "e", "--target", "nan"], "share greater than 0"),
+        (["debug", "m", "d", "e", "--batch-size", "0"], "at least 1"),
+        (["calibrate", "m", "d", "--batch-size", "-3"], "at least 1"),
+        (["calibrate", "m", "d", "--batches", "2.5"], "at least 1"),
+        (["report", "s", "--worst", "0"], "at least 1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_before_any_work(trtcal, argv, said):
+    shown = trtcal(*argv)
+    assert shown.code == 2
+    assert said in shown.err
+
+
+def test_evaluation_data_that_do_not_fit_are_refused_before_calibrating(trtcal, tmp_path):
+    wrong = tmp_path / "wrong.npy"
+    np.save(wrong, np.zeros((8, 3, 7, 7), np.float32))
+    model = sample.model_path()
+    images = model.with_name("calibration-images-idx3-ubyte.gz")
+    shown = trtcal("debug", model, images, wrong)
+    assert shown.code == 2
+    assert "the evaluation data" in shown.err
+    assert "batch 1" not in shown.err
+    shown = trtcal("debug", model, images, images, "--scores", "prop")
+    assert "there is no output 'prop'" in shown.err
+    assert "did you mean prob?" in shown.err
+    assert "batch 1" not in shown.err
+
+
+def test_the_shell_completes(command, tmp_path):
+    """What argcomplete's shell function does: the line so far in the environment, the answers on descriptor 8."""
+    script = tmp_path / "ask.sh"
+    script.write_text('exec 8>"$ANSWERS"; shift 0; exec "$@" 9>/dev/null\n')
+    answers = tmp_path / "answers"
+    line = "trtcal conv"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    environment = {**os.environ, **asked, "ANSWERS": str(answers), "_ARGCOMPLETE_SUPPRESS_SPACE": "1"}
+    subprocess.run(["bash", str(script), *command], env=environment, check=True, capture_output=True)
+    assert answers.read_text().split() == ["convert"]

@@ -168,8 +168,6 @@ def test_an_unreadable_image_among_good_ones(trtcal, here, tmp_path_factory, fol
         ([MODEL, IMAGES, "--input", "conv1"], "--input conv1 is no input of lenet.onnx, which has 'data'"),
         ([MODEL, IMAGES, "--size", "28x28"], "size"),
         ([MODEL, IMAGES, "--batch-size", "501"], "lower --batch-size"),
-        ([MODEL, IMAGES, "--batch-size", "0"], "--batch-size"),
-        ([MODEL, IMAGES, "--batches", "-1"], "--batches"),
         ([MODEL, IMAGES, "-o", "no/such/folder/x.cache"], "does not exist"),
         ([MODEL, IMAGES, "--mean", "1,2,3"], "mean"),
     ],
@@ -182,7 +180,17 @@ def test_what_cannot_be_meant_costs_no_run(trtcal, here, argv, words):
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("argv", [["--size", "3x"], ["--mean", "a,b"], ["--scale", "1/0"], ["--last", "throw"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--size", "3x"],
+        ["--mean", "a,b"],
+        ["--scale", "1/0"],
+        ["--last", "throw"],
+        ["--batch-size", "0"],
+        ["--batches", "-1"],
+    ],
+)
 def test_wrong_usage(trtcal, here, argv):
     refused = trtcal("calibrate", MODEL, IMAGES, *argv)
     assert refused.code == 2

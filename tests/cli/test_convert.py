@@ -110,3 +110,21 @@ def test_version_belongs_to_a_cache(trtcal, tmp_path):
     refused = trtcal("convert", source, "-o", tmp_path / "out", "--to", "ort", "--trt-version", "8.6.1")
     assert refused.code == 2
     assert "11" in trtcal("convert", source, "-o", tmp_path / "out", "--to", "cache", "--trt-version", "11.0").err
+
+
+@pytest.mark.parametrize("target", ["cache", "ranges", "ort", "json"])
+def test_without_a_file_the_text_alone_goes_to_stdout(shell, tmp_path, target):
+    source = shared_path("data/golden/CalibrationTablemnist")
+    written = tmp_path / "out"
+    assert shell("convert", source, "--to", target, "-o", written).returncode == 0
+    printed = shell("convert", source, "--to", target)
+    assert printed.returncode == 0
+    assert printed.stdout.rstrip("\n") == written.read_text().rstrip("\n")
+    assert "8 tensors" in printed.stderr
+
+
+@pytest.mark.parametrize("target", ["flatbuffers", "qdq"])
+def test_what_is_no_text_needs_a_file(trtcal, target):
+    shown = trtcal("convert", shared_path("data/golden/CalibrationTablemnist"), "--to", target)
+    assert shown.code == 2
+    assert "--output" in shown.err

@@ -48,7 +48,9 @@ def options_for(command):
             "--input 'a b' is for one array; leave --input out",
         ),
         ("calibrate", "input='conv1' is no input", "--input conv1 is no input"),
-        ("calibrate", "pattern='*.ext' takes other endings", "pattern='*.ext' (in Python) takes other endings"),
+        ("calibrate", "give them (in Python: pattern='*.ext' takes others); or", "give them; or"),
+        ("convert", "`trtcal x` (in Python: cache.with_header(version='8.6.1')).", "`trtcal x`."),
+        ("calibrate", "Choose minmax (in Python: session.choose('a) (b', method='mse')).", "Choose minmax."),
         (
             "convert",
             "names no version: pass version='10.16.1' or so",
@@ -121,8 +123,8 @@ def here(tmp_path, monkeypatch):
     ("argv", "option"),
     [
         (["calibrate", MODEL, IMAGES, "--batch-size", "501"], "lower --batch-size to 500"),
-        (["calibrate", MODEL, IMAGES, "--batch-size", "0"], "--batch-size must be"),
-        (["calibrate", MODEL, IMAGES, "--batches", "0"], "--batches must be"),
+        (["calibrate", MODEL, IMAGES, "--batch-size", "0"], "argument --batch-size: "),
+        (["calibrate", MODEL, IMAGES, "--batches", "0"], "argument --batches: "),
         (["calibrate", MODEL, "short.npy", "--batch-size", "4"], "--last pad or keep"),
         (["calibrate", MODEL, "good", "--mean", "1,2,3"], "--mean 1.0,2.0,3.0 has 3 numbers"),
         (["calibrate", MODEL, "good", "--std", "0"], "--std divides"),
@@ -133,7 +135,7 @@ def here(tmp_path, monkeypatch):
         (["calibrate", MODEL, IMAGES, "--size", "28"], "--size"),
         (["calibrate", MODEL, "named.npz", "--input", "data"], "leave --input out"),
         (["calibrate", MODEL, IMAGES, "--input", "conv1"], "--input conv1 is no input"),
-        (["debug", MODEL, IMAGES, IMAGES, "--eval-batches", "0"], "--eval-batches must be"),
+        (["debug", MODEL, IMAGES, IMAGES, "--eval-batches", "0"], "argument --eval-batches: "),
         (["debug", MODEL, IMAGES, IMAGES, "--labels", LABELS, "--scores", "x", "--keep-scales"], "no output 'x'"),
     ],
 )

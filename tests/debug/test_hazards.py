@@ -328,7 +328,7 @@ def test_confident_answers_that_entropy_gives_up(tmp_path):
         hazard = only(find_hazards(session), "clipped-probabilities")
         session.choose("out", method="minmax")
         assert "clipped-probabilities" not in kinds(find_hazards(session))
-    assert hazard.mend == "Choose minmax for this tensor: session.choose('out', method='minmax')."
+    assert hazard.mend == "Choose minmax for this tensor (in Python: session.choose('out', method='minmax'))."
 
 
 # The data

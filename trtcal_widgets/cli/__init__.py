@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The ``trtcal`` command: the same code as the notebook, without a notebook."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The parser, the exit codes and what happens when something goes wrong."""
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _make_output_lenient()
     parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what could be typed next, and this answers and ends
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as done:  # argparse has said what is wrong (2), or printed the help or version (0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--size", type=_size, metavar="HxW", help="height and width; default: the model's")
     group.add_argument("--resize", choices=("stretch", "crop", "letterbox"), help="how images come to that size")
     group.add_argument(
-        "--short-side", type=int, metavar="N", help="with --resize crop: scale the shorter side to this first"
+        "--short-side", type=count, metavar="N", help="with --resize crop: scale the shorter side to this first"
     )
     group.add_argument("--mean", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
     group.add_argument("--std", type=_numbers, metavar="R,G,B", help="one number, or one per channel")
@@ -55,6 +56,25 @@ def default_batch_size(graph: ModelGraph) -> int:
     """Return the batch size that the model's inputs fix, or 32."""
     fixed = [tensor.shape[0] for tensor in graph.inputs if tensor.shape and isinstance(tensor.shape[0], int)]
     return fixed[0] if fixed and fixed[0] > 0 else _DEFAULT_BATCH
+
+
+def count(text: str) -> int:
+    """Read a whole number of at least 1: an argument's type."""
+    if re.fullmatch(r"\+?0*[1-9][0-9]{0,8}", text.strip()):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+
+
+def share(text: str) -> float:
+    """Read a share greater than 0 and at most 1: an argument's type."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if 0 < value <= 1:
+        return value
+    hint = f"; {text} % is {value / 100:g}" if 1 < value <= 100 else ""
+    raise argparse.ArgumentTypeError(f"{text!r} is not a share greater than 0 and at most 1, such as 0.99{hint}")
 
 
 def _size(text: str) -> tuple[int, int]:

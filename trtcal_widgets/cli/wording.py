@@ -31,6 +31,7 @@ _VALUE = rf"{_QUOTED}(?: or {_QUOTED})*|\([^()]*\)|[-+]?[0-9.][\w.+/-]*(?<![.-])
 _NAME = r"\b[a-z]+(?:_[a-z]+)*"
 _SUBJECT = re.compile(r"^[a-z]+(?= (?:must|is|divides|goes)\b)")
 _REPEATED = re.compile(r"(?P<option>--[a-z-]+) \((?P=option)\)")
+_FOR_PYTHON = re.compile(rf" ?\(in Python: (?:{_QUOTED}|[^()'\"]|\([^()]*\))*\)")
 _CALL = re.compile(r"\b[A-Z]\w+\(…, (?P<arguments>--[^()]*)\)")
 
 
@@ -38,6 +39,11 @@ def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
     """Return a command's options by the name under which argparse keeps them: ``batch_size`` -> ``--batch-size``."""
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of its options
     return {action.dest: option for option, action in actions.items() if option.startswith("--")}
+
+
+def without_python(message: str) -> str:
+    """Return a message without what it says for Python alone: ``… (in Python: cache.with_header(version='8.6.1'))``."""
+    return _FOR_PYTHON.sub("", message)
 
 
 def in_options(message: str, options: Mapping[str, str], given: Iterable[str] = ()) -> str:
@@ -58,6 +64,7 @@ def in_options(message: str, options: Mapping[str, str], given: Iterable[str] = 
             return _option(text, options) or text
         return text
 
+    message = without_python(message)
     subject = _SUBJECT.match(message)
     start = _option(subject[0], options) if subject else ""
     rest = message[len(subject[0]) :] if subject and start else message

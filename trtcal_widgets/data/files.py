@@ -132,7 +132,7 @@ def _nothing_found(folder: Path, pattern: str | None, others: list[Path], *, rec
     hint = (
         "change the pattern"
         if pattern
-        else "pattern='*.ext' takes other endings, and arrays or IDX files are given themselves"
+        else "arrays and IDX files are given themselves (in Python: pattern='*.ext' takes other endings)"
     )
     return f"{folder} holds no {wanted}, but {len(others)} other files ({few}{more}); {hint}{inside}"
 

@@ -91,7 +91,7 @@ def header_fits(cache: CacheWithHeader, version: str, algorithm: str) -> HeaderF
 def _four_digits(cache: CacheWithHeader, version: str, algorithm: str) -> HeaderFit:
     """Return what 8.6.0 was seen to do; other releases before 10 are taken to do the same."""
     reasons = []
-    mend = f"cache.with_header(version={version!r}), or `trtcal convert --to cache --trt-version {version}`"
+    mend = f"`trtcal convert --to cache --trt-version {version}` (in Python: cache.with_header(version={version!r}))"
     if cache.legacy is None and (cache.version is None or cache.version[0] >= FOUR_DIGITS_BELOW):
         reasons.append(_digits(cache))
     if cache.legacy is not None and not cache.header.startswith("0 "):

@@ -33,7 +33,7 @@ export function headerFits(file: ScaleFile, version: string, algorithm: string):
 /** What 8.6.0 was seen to do; other releases before 10 are taken to do the same. */
 function fourDigits(header: CacheHeader, file: ScaleFile, version: string, algorithm: string): HeaderFit {
   const reasons: string[] = [];
-  let mend = `cache.with_header(version=${pythonRepr(version)}), or \`trtcal convert --to cache --trt-version ${version}\``;
+  let mend = `\`trtcal convert --to cache --trt-version ${version}\` (in Python: cache.with_header(version=${pythonRepr(version)}))`;
   if (!header.legacy && (!header.version || header.version[0] >= FOUR_DIGITS_BELOW)) {
     reasons.push(digits(header));
   }

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, open_source
 from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
 from trtcal_widgets.cli.progress import compile_first, done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
@@ -48,9 +48,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "default: %(default)s",
     )
     parser.add_argument(
-        "--batch-size", type=int, metavar="N", help="samples per batch; default: what the model fixes, else 32"
+        "--batch-size", type=count, metavar="N", help="samples per batch; default: what the model fixes, else 32"
     )
-    parser.add_argument("--batches", type=int, metavar="N", help="use no more than this many batches")
+    parser.add_argument("--batches", type=count, metavar="N", help="use no more than this many batches")
     parser.add_argument(
         "--last",
         choices=("drop", "pad", "keep"),
@@ -82,7 +82,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--session",
         metavar="FILE",
-        help="save the session too, to explore it in a notebook with CalibrationSession.load",
+        help="save the session too, to explore it in a notebook",
     )
     parser.add_argument("--force", action="store_true", help="replace CACHE or FILE even where it is something else")
     add_data_arguments(parser)
@@ -156,8 +156,8 @@ def _interrupted(session: CalibrationSession, arguments: argparse.Namespace, out
     if arguments.session and session.status.recorded:
         session.save(arguments.session)
         lines.append(
-            f"These batches are saved in {arguments.session}: CalibrationSession.load({arguments.session!r}) in a "
-            "notebook shows them; with model= and source= it goes on from there."
+            f"These batches are saved in {arguments.session}: a notebook shows them, and goes on from there with the "
+            "model and the data."
         )
     elif session.status.recorded:
         lines.append("Add --session FILE to keep the batches that are done, or --batches N to use fewer.")

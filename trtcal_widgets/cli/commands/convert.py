@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.cli.commands.qdq import add_qdq_arguments, check_only_qdq, convert_to_qdq
 from trtcal_widgets.cli.outputs import Output, check_outputs, table_kind
 from trtcal_widgets.cli.registry import OK, Command
-from trtcal_widgets.cli.terminal import say
+from trtcal_widgets.cli.terminal import note, print_file, say
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import count_of, printable
-from trtcal_widgets.errors import ExportError
+from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.formats.cache import KNOWN_ALGORITHMS, CalibrationCache
 from trtcal_widgets.formats.detect import check_format
 from trtcal_widgets.formats.reading import (
@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from trtcal_widgets.formats.reading import ScaleTable
 
 
+NOT_TEXT = ("flatbuffers", "qdq")
+"""Formats that only a file can hold."""
+
+
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the file to read; its format is recognised by its content")
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file to write")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="the file to write; without it a text format goes to stdout"
+    )
     parser.add_argument(
         "--to",
         required=True,
@@ -58,13 +64,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.output is None and arguments.to in NOT_TEXT:
+        raise UsageError(f"--to {arguments.to} is no text for a terminal: name the file to write with --output")
     if arguments.to == "qdq":
         return convert_to_qdq(arguments)
     check_only_qdq(arguments)
-    output = Path(arguments.output)
     table = read_scale_file(arguments.file)
     kind = table_kind(check_format(arguments.to))
-    check_outputs([Output("--output", output, kind)], inputs=[arguments.file], force=arguments.force)
+    check_outputs([Output("--output", arguments.output, kind)], inputs=[arguments.file], force=arguments.force)
     _refuse_unusable(table, arguments)
     data = convert(
         table,
@@ -73,15 +80,20 @@ def _run(arguments: argparse.Namespace) -> int:
         algorithm=arguments.algorithm,
         skip_unusable=arguments.skip_unusable,
     )
-    write_atomic(output, data)
-    kept = scales_from_bytes(data, source=arguments.output).amax
+    # What is printed is the file alone, so that it can go into a pipe; the rest is for people, on stderr.
+    tell = note if arguments.output is None else say
+    if arguments.output is None:
+        print_file(data)
+    else:
+        write_atomic(Path(arguments.output), data)
+    kept = scales_from_bytes(data, source=arguments.output or "stdout").amax
     skipped = [name for name in table.amax if name not in kept]
-    say(
-        f"{printable(str(output))}: {describe_format(arguments.to)}, "
+    tell(
+        f"{printable(arguments.output or 'stdout')}: {describe_format(arguments.to)}, "
         f"{count_of(len(kept), 'tensor')}, from {printable(arguments.file)}"
     )
     if skipped:
-        say(f"left out: {', '.join(printable(name) for name in skipped)}")
+        tell(f"left out: {', '.join(printable(name) for name in skipped)}")
     return OK
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.cli.data_source import add_data_arguments, default_batch_size, open_source
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, open_source, share
 from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output, check_outputs, is_kind
 from trtcal_widgets.cli.progress import compile_first, show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
-from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.cli.terminal import did_you_mean, note, say
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.formats.header import DEFAULT_VERSION
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.debug.results import LayerResult
     from trtcal_widgets.debug.search import SearchResult
-    from trtcal_widgets.runners.evaluation import Score
+    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.runners.evaluation import Evaluation, Score
     from trtcal_widgets.session import CalibrationSession
 
 
@@ -41,12 +42,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
     parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
     parser.add_argument(
-        "--target", type=float, default=0.99, metavar="SHARE", help="share of FP32's accuracy to reach; default: 0.99"
+        "--target", type=share, default=0.99, metavar="SHARE", help="share of FP32's accuracy to reach; default: 0.99"
     )
     parser.add_argument("--method", default="entropy", help="as for trtcal calibrate; default: %(default)s")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="samples per batch; default: the model's, or 32")
-    parser.add_argument("--batches", type=int, metavar="N", help="use no more batches than this to calibrate")
-    parser.add_argument("--eval-batches", type=int, metavar="N", help="use no more batches than this to evaluate")
+    parser.add_argument("--batch-size", type=count, metavar="N", help="samples per batch; default: the model's, or 32")
+    parser.add_argument("--batches", type=count, metavar="N", help="use no more batches than this to calibrate")
+    parser.add_argument("--eval-batches", type=count, metavar="N", help="use no more batches than this to evaluate")
     parser.add_argument(
         "--last", choices=("drop", "pad", "keep"), default="drop", help="short last calibration batch; default: drop"
     )
@@ -69,8 +70,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.debug import Evaluation, Int8Simulation, PlanSearch, scale_candidates
     from trtcal_widgets.model.load import load_model
 
-    if arguments.eval_batches is not None and arguments.eval_batches < 1:
-        raise UsageError(f"--eval-batches must be at least 1, not {arguments.eval_batches}")
     check_outputs(
         (
             Output("--state", arguments.state, SEARCH),
@@ -90,6 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
         output=arguments.scores,
         max_batches=arguments.eval_batches,
     )
+    _check_first(evaluation, model.graph, arguments.scores)
     with _session(arguments, batch_size) as session, show_work() as control:
         simulation = Int8Simulation(model, _scales(session), placement=arguments.placement)
         search = PlanSearch(
@@ -110,6 +110,20 @@ def _run(arguments: argparse.Namespace) -> int:
         judged = ", ".join(map(printable, simulation.judged))
         say(f"compared with FP32 by {judged}: {', '.join(replaced)} cannot be compared value by value")
     return _write(arguments, simulation, result)
+
+
+def _check_first(evaluation: Evaluation, graph: ModelGraph, scores: str | None) -> None:
+    """Refuse what the model cannot be fed, and an output that it has not: before the calibration, not after it."""
+    from trtcal_widgets.runners.feeds import check_feeds
+
+    outputs = [output.name for output in graph.outputs]
+    if scores is not None and scores not in outputs:
+        has = ", ".join(map(printable, outputs))
+        raise UsageError(f"--scores: there is no output {scores!r}, but {has}{did_you_mean(scores, outputs)}")
+    try:
+        check_feeds(graph, evaluation.plan.load(0).feeds)
+    except DataError as error:
+        raise DataError(f"the evaluation data: {error}") from error
 
 
 def _session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:

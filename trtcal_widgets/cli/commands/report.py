@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.cli.data_source import count
 from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.terminal import say
@@ -25,20 +26,17 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", metavar="PLAN", help="precision plan (JSON) to show")
     parser.add_argument("--title", metavar="TEXT", help="heading; default: the model's name")
     parser.add_argument(
-        "--worst", type=int, metavar="N", default=12, help="tensors to show with histograms; default: %(default)s"
+        "--worst", type=count, metavar="N", default=12, help="tensors to show with histograms; default: %(default)s"
     )
     parser.add_argument("--force", action="store_true", help="replace HTML even where it is something else")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.debug.hazards.finding import find_hazards
-    from trtcal_widgets.errors import UsageError
     from trtcal_widgets.model.plan import PrecisionPlan
     from trtcal_widgets.report.writing import write_report
     from trtcal_widgets.session import CalibrationSession
 
-    if arguments.worst < 1:
-        raise UsageError(f"--worst is 1 or more, not {arguments.worst}")
     output = Path(arguments.output)
     inputs = (arguments.session, arguments.model, arguments.plan)
     check_outputs([Output("--output", output, PAGE)], inputs=inputs, force=arguments.force)

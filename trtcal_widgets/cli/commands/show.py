@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.terminal import say
+from trtcal_widgets.cli.wording import without_python
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.cache import CalibrationCache, header_fits
@@ -40,7 +41,7 @@ def _run(arguments: argparse.Namespace) -> int:
     names, verdict = _against_model(file, arguments.model) if arguments.model else (None, "")
     version = arguments.trt_version or installed_version()
     if not verdict and version and isinstance(file, CalibrationCache):
-        verdict = header_fits(file, version, file.algorithm).message
+        verdict = without_python(header_fits(file, version, file.algorithm).message)
     if arguments.json:
         say(json.dumps(_as_json(file, names, verdict), indent=1, allow_nan=False))
         return OK

@@ -144,7 +144,7 @@ def _probability(facts: Facts, row: TensorRow) -> Hazard:
             f"threshold ({row.method}) is {significant(row.amax)}: all answers above it become equal. "
             "Where large ones are rare beside many small ones, the search gives them up."
         ),
-        mend=f"Choose minmax for this tensor: session.choose({row.name!r}, method='minmax').",
+        mend=f"Choose minmax for this tensor (in Python: session.choose({row.name!r}, method='minmax')).",
     )
 
 
@@ -166,8 +166,8 @@ def _clipped(facts: Facts, row: TensorRow) -> Hazard:
             f"{significant(row.minmax_amax)}, {significant(ratio)} times as far. SQNR {significant(row.sqnr_db)} dB."
         ),
         mend=(
-            f"Try session.choose({row.name!r}, method='mse') or 'minmax', and compare what each costs; keep the "
-            "clipping only where the accuracy does not suffer."
+            "Try mse or minmax for it, and compare what each costs; keep the clipping only where the accuracy does "
+            f"not suffer (in Python: session.choose({row.name!r}, method='mse'))."
         ),
     )
 
