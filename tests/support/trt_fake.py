@@ -25,7 +25,7 @@ from tests.support.trt_fake_network import (
     ParserError,
     add_parser,
 )
-from tests.support.trt_fake_runtime import ICudaEngine, IExecutionContext, add_runtime
+from tests.support.trt_fake_runtime import EngineInspector, ICudaEngine, IExecutionContext, add_runtime
 from trtcal_widgets.trt import api
 from trtcal_widgets.trt.versions import Features
 
@@ -49,7 +49,8 @@ def make_fake(machine: Machine) -> ModuleType:
     trt.__version__ = machine.release
     _add_enums(trt, has)
     _add_interfaces(trt, has)
-    for cls in (ITensor, ILayer, INetworkDefinition, IOptimizationProfile, ParserError, ICudaEngine, IExecutionContext):
+    classes = (ITensor, ILayer, INetworkDefinition, IOptimizationProfile, ParserError)
+    for cls in (*classes, ICudaEngine, EngineInspector, IExecutionContext):
         setattr(trt, cls.__name__, _only_listed(cls, has))
     trt.IBuilderConfig = _config_class(has)
     add_parser(trt, machine)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["DIFFERENT", "FAILED", "INTERRUPTED", "OK", "Command", "commands"]
 
 OK, DIFFERENT, FAILED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; ``diff`` found a difference or ``debug`` no plan; wrong usage or an error; Ctrl-C."""
+"""Exit codes: done; ``diff`` found a difference, ``check`` a refusal or ``debug`` no plan; wrong usage or an error;
+Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ _MODULES = (
     "show",
     "diff",
     "convert",
+    "check",
     "port",
     "debug",
     "report",

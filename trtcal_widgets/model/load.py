@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-__all__ = ["OnnxModel", "load_graph", "load_model"]
+__all__ = ["OnnxModel", "load_graph", "load_model", "model_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,14 @@ def load_model(path: str | os.PathLike[str]) -> OnnxModel:
         return _model(path, proto, sha256)
     except UnicodeDecodeError as error:  # protobuf decodes names when they are asked for
         raise ModelError(f"{path} is damaged: a name in it is not UTF-8 text; export it again") from error
+
+
+def model_of(path: Path, proto: ModelProto) -> OnnxModel:
+    """Return a model in memory with its facts; ``path``: the file that it would be, beside its external data.
+
+    Raises ModelError if its graph is broken or its external data are not there.
+    """
+    return _model(path, proto, "")
 
 
 def _model(path: Path, proto: ModelProto, sha256: str) -> OnnxModel:

@@ -53,6 +53,7 @@ HANDLES = MappingProxyType(
         "runtime": "Runtime",
         "cuda_engine": "ICudaEngine",
         "context": "IExecutionContext",
+        "inspector": "EngineInspector",
         "flags": "BuilderFlag",
         "kinds": "NetworkDefinitionCreationFlag",
     }
@@ -60,6 +61,7 @@ HANDLES = MappingProxyType(
 """Names of variables and attributes that hold TensorRT's objects -> their class."""
 
 _IMPLICIT = "calibrators"
+_ANY_GPU = "compute_capabilities"
 
 
 def _classes(feature: str, *names: str) -> list[Use]:
@@ -95,7 +97,8 @@ USES: tuple[Use, ...] = (
     Use("tensorrt", "__version__", "value"),
     *_classes("", "Builder", "ILogger", "INetworkDefinition", "ILayer", "OnnxParser", "ParserError", "Runtime"),
     *_classes("", "BuilderFlag", "DataType", "DeviceType", "MemoryPoolType", "NetworkDefinitionCreationFlag"),
-    *_classes("", "ProfilingVerbosity", "TensorIOMode", "TensorLocation"),
+    *_classes("", "ProfilingVerbosity", "TensorIOMode", "TensorLocation", "LayerInformationFormat"),
+    *_classes(_ANY_GPU, "ComputeCapability"),
     *_classes(_IMPLICIT, "IInt8Calibrator", *_CALIBRATORS, "QuantizationFlag"),
     *_classes("progress_monitor", "IProgressMonitor"),
     *_classes("debug_tensors", "IDebugListener"),
@@ -107,6 +110,7 @@ USES: tuple[Use, ...] = (
     *_values("MemoryPoolType", "", "WORKSPACE"),
     *_values("NetworkDefinitionCreationFlag", _IMPLICIT, "EXPLICIT_BATCH"),
     *_values("NetworkDefinitionCreationFlag", "strongly_typed", "STRONGLY_TYPED"),
+    *_values("LayerInformationFormat", "", "JSON"),
     *_values("ProfilingVerbosity", "", "DETAILED"),
     *_values("QuantizationFlag", _IMPLICIT, "CALIBRATE_BEFORE_FUSION"),
     *_values("TensorIOMode", "", "INPUT"),
@@ -128,6 +132,8 @@ USES: tuple[Use, ...] = (
     *_properties("IBuilderConfig", "", "builder_optimization_level"),
     *_properties("IBuilderConfig", _IMPLICIT, "int8_calibrator"),
     *_properties("IBuilderConfig", "progress_monitor", "progress_monitor"),
+    *_properties("IBuilderConfig", _ANY_GPU, "num_compute_capabilities"),
+    Use("IBuilderConfig", "set_compute_capability", "method", ("compute_capability", "index"), _ANY_GPU),
     Use("IOptimizationProfile", "set_shape", "method", ("input", "min", "opt", "max")),
     Use("IOptimizationProfile", "set_shape_input", "method", ("input", "min", "opt", "max")),
     Use("OnnxParser", "__init__", "method", ("network", "logger")),
@@ -164,6 +170,8 @@ USES: tuple[Use, ...] = (
     Use("ICudaEngine", "get_tensor_shape", "method", ("name",)),
     Use("ICudaEngine", "get_tensor_location", "method", ("name",)),
     Use("ICudaEngine", "get_tensor_profile_shape", "method", ("name", "profile_index")),
+    Use("ICudaEngine", "create_engine_inspector", "method"),
+    Use("EngineInspector", "get_engine_information", "method", ("format",)),
     Use("IExecutionContext", "set_input_shape", "method", ("name", "shape")),
     Use("IExecutionContext", "infer_shapes", "method"),
     Use("IExecutionContext", "get_tensor_shape", "method", ("name",)),

@@ -43,6 +43,8 @@ class Features:
         ``ILayer.metadata``: which ONNX node a layer comes from.
     parser_node_names
         ``ParserError.node_name``: which node the parser does not take.
+    compute_capabilities
+        ``IBuilderConfig.set_compute_capability``: building for a GPU that is not here (TensorRT for RTX).
     """
 
     version: str
@@ -53,6 +55,7 @@ class Features:
     unfused_debug_tensors: bool
     layer_metadata: bool
     parser_node_names: bool
+    compute_capabilities: bool = False
 
 
 def load_tensorrt() -> ModuleType:
@@ -84,6 +87,36 @@ def load_tensorrt() -> ModuleType:
         raise MissingDependencyError(
             f"TensorRT {trt.__version__} is too old: {OLDEST[0]}.{OLDEST[1]} or later is needed. "
             f"Its cache can still be made here: export for this version with `trtcal convert`. {_WITHOUT}"
+        )
+    return trt
+
+
+def load_rtx() -> ModuleType:
+    """Import TensorRT for RTX, whose parser and builder run on a machine without a GPU.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not installed or its libraries do not load; says what to do.
+    """
+    try:
+        trt = importlib.import_module("tensorrt_rtx")
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("tensorrt_rtx"):
+            raise
+        raise MissingDependencyError(
+            "TensorRT for RTX, which builds without a GPU, is not installed: pip install 'trtcal_widgets[rtx]' "
+            "(Linux on x86-64)"
+        ) from error
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"TensorRT for RTX is installed but cannot be loaded: {error}. Its bindings and its libraries must be of "
+            "one version: pip install --force-reinstall 'trtcal_widgets[rtx]'"
+        ) from error
+    if not hasattr(trt, "Builder"):
+        raise MissingDependencyError(
+            f"`import tensorrt_rtx` found {getattr(trt, '__file__', None) or 'an empty folder'}, which is not NVIDIA's "
+            "TensorRT for RTX. Is there a file or folder of that name beside the notebook?"
         )
     return trt
 
@@ -125,6 +158,7 @@ def features(trt: Any) -> Features:
         unfused_debug_tensors=hasattr(networks, "mark_unfused_tensors_as_debug_tensors"),
         layer_metadata=hasattr(layers, "metadata"),
         parser_node_names=hasattr(trt.ParserError, "node_name"),
+        compute_capabilities=hasattr(trt, "ComputeCapability"),
     )
 
 

@@ -36,12 +36,13 @@ from trtcal_widgets.model.tap import MAX_PROTO_BYTES
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from onnx import ModelProto
 
     from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.trt.check import CheckReport
 
 __all__ = [
     "PLACEMENTS",
@@ -98,6 +99,35 @@ class QdqResult:
             If a file cannot be written; an old one is left as it was.
         """
         return write_model(self.proto, self.folder, path)
+
+    def check(
+        self,
+        *,
+        builder: str = "auto",
+        target: str = "SM89",
+        shapes: Mapping[str, Sequence[int]] | None = None,
+    ) -> CheckReport:
+        """Parse and build the model with NVIDIA's builder, and say what became of each layer and pair.
+
+        Parameters
+        ----------
+        builder
+            ``"tensorrt"``, ``"rtx"`` (TensorRT for RTX, which builds without a GPU), or ``"auto"``.
+        target
+            The GPU generation that TensorRT for RTX builds for.
+        shapes
+            Input -> shape, for inputs whose shape the model leaves open.
+
+        Raises
+        ------
+        MissingDependencyError
+            If neither is installed: ``pip install 'trtcal_widgets[rtx]'``.
+        DeviceError, UsageError
+            See :func:`trtcal_widgets.trt.check.check_model`.
+        """
+        from trtcal_widgets.trt.check import check_proto
+
+        return check_proto(self.proto, self.folder, self.report.model, builder=builder, target=target, shapes=shapes)
 
 
 def build_qdq(

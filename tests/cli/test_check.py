@@ -1,0 +1,63 @@
+"""``trtcal check`` on a command line."""
+
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+
+from tests.support.rtx import need_rtx
+from trtcal_widgets import sample
+from trtcal_widgets.cli import main
+from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.model.plan import PrecisionPlan
+
+SCALES = {"data": 0.008, "pool1": 0.015, "flatten": 0.03, "relu1": 0.017}
+
+
+@pytest.fixture(scope="module")
+def lenet(tmp_path_factory):
+    need_rtx()
+    path = tmp_path_factory.mktemp("check") / "lenet.qdq.onnx"
+    build_qdq(sample.model_path(), SCALES).write(path)
+    return path
+
+
+def test_a_model_that_is_taken(lenet, capsys, tmp_path):
+    plan = tmp_path / "keep.json"
+    assert main(["check", str(lenet), "--builder", "rtx", "--shape", "data=4x1x28x28", "--plan", str(plan)]) == 0
+    out = capsys.readouterr().out
+    assert "of 4 quantised layers 4 in INT8" in out
+    assert "built for 4×1×28×28" in out
+    assert PrecisionPlan.load(plan).keep == ()
+
+
+def test_json(lenet, capsys):
+    assert main(["check", str(lenet), "--builder", "rtx", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"]
+
+
+def test_a_model_that_is_refused_ends_with_1(lenet, capsys, tmp_path):
+    proto = onnx.load(lenet)
+    for tensor in proto.graph.initializer:
+        if tensor.name == "zero_point_int8":
+            tensor.raw_data = b"\x05"
+    onnx.save(proto, tmp_path / "odd.onnx")
+    assert main(["check", str(tmp_path / "odd.onnx"), "--builder", "rtx"]) == 1
+    out = capsys.readouterr().out
+    assert "data_QuantizeLinear (QuantizeLinear)" in out
+    assert "->" in out
+
+
+@pytest.mark.parametrize("shape", ["data", "data=1xax28", "=1x2", "other=1x1x28x28"])
+def test_shapes_that_cannot_be_read(lenet, capsys, shape):
+    assert main(["check", str(lenet), "--builder", "rtx", "--shape", shape]) == 2
+    assert "shape" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_model(capsys, tmp_path):
+    path = tmp_path / "calibration.cache"
+    path.write_text("TRT-8601-EntropyCalibration2\nx: 3c008912\n")
+    assert main(["check", str(path)]) == 2
+    assert "calibration.cache" in capsys.readouterr().err

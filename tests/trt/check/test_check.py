@@ -1,0 +1,183 @@
+"""NVIDIA's parser and builder on the Q/DQ models that this package and others write."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.support.rtx import need_rtx
+from trtcal_widgets import sample
+from trtcal_widgets.errors import MissingDependencyError, UsageError
+from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.model.explicit.pairs import read_pairs
+from trtcal_widgets.model.load import load_model
+from trtcal_widgets.trt.check import check_model
+from trtcal_widgets.trt.check.advice import node_named, problems_of_file
+from trtcal_widgets.trt.check.builders import find_builder
+
+SCALES = {"data": 0.008, "pool1": 0.015, "flatten": 0.03, "relu1": 0.017}
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    need_rtx()
+    result = build_qdq(sample.model_path(), SCALES)
+    return result, result.check()
+
+
+def test_lenet_runs_in_int8_and_every_pair_is_stored(lenet):
+    _, report = lenet
+    assert report.ok
+    assert report.parsed
+    assert [(one.node, one.wanted, one.runs_in) for one in report.verdicts] == [
+        (name, "int8", "int8") for name in ("conv1", "conv2", "ip1", "ip2")
+    ]
+    assert [(pair.tensor, pair.fate) for pair in report.pairs if pair.tensor != "data"] == [
+        (name, "stored") for name in ("pool1", "flatten", "relu1")
+    ]
+    assert report.shapes == {"data": (1, 1, 28, 28)}
+    assert "relu1" in next(one.fused for one in report.verdicts if one.node == "ip1")
+    assert not report.fell_back
+    assert not report.plan().keep
+
+
+def test_the_file_is_judged_as_the_model_in_memory_is(lenet, tmp_path):
+    result, report = lenet
+    result.write(tmp_path / "lenet.onnx")
+    again = check_model(tmp_path / "lenet.onnx", builder="rtx", shapes={"data": (8, 1, 28, 28)})
+    assert [one.runs_in for one in again.verdicts] == [one.runs_in for one in report.verdicts]
+    assert again.shapes == {"data": (8, 1, 28, 28)}
+
+
+def test_the_report_is_text_and_json(lenet):
+    _, report = lenet
+    assert "of 4 quantised layers 4 in INT8" in report.to_text()
+    data = json.loads(report.to_json())
+    assert data["ok"]
+    assert len(data["verdicts"]) == 4
+
+
+def model(nodes, initializers, *, shape=(1, 8, 16, 16), opset=13):
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def written(tmp_path, proto, name="model.onnx"):
+    onnx.save(proto, tmp_path / name)
+    return tmp_path / name
+
+
+def deconvolution(tmp_path):
+    weight = np.random.default_rng(0).normal(size=(8, 8, 2, 2)).astype(np.float32)
+    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], name="up", strides=[2, 2])
+    return written(tmp_path, model([node], {"w": weight}))
+
+
+def test_a_layer_that_falls_back_is_named_and_the_plan_keeps_it_out(tmp_path):
+    need_rtx()
+    path = deconvolution(tmp_path)
+    report = build_qdq(path, {"x": 0.01}).check()
+    assert report.ok
+    assert [(one.node, one.runs_in) for one in report.fell_back] == [("up", "float")]
+    assert [pair.tensor for pair in report.wasted] == ["x"]
+    assert "up (ConvTranspose): FP32" in report.to_text()
+    plan = report.plan()
+    assert plan.keep == ("up",)
+    assert not build_qdq(path, {"x": 0.01}, plan=plan).report.quantized
+
+
+def asymmetric(tmp_path):
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="quant[0]"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], name="dequant"),
+        helper.make_node("Relu", ["d"], ["y"], name="relu"),
+    ]
+    return written(tmp_path, model(nodes, {"s": np.float32(0.1), "z": np.uint8(7)}))
+
+
+def test_an_asymmetric_model_is_refused_by_node_with_what_to_do(tmp_path):
+    need_rtx()
+    report = check_model(asymmetric(tmp_path), builder="rtx")
+    assert not report.ok
+    assert not report.parsed
+    assert {problem.node for problem in report.problems} == {"quant[0]"}
+    assert all("symmetric" in problem.advice for problem in report.problems)
+    assert "quant[0] (QuantizeLinear)" in report.to_text()
+
+
+def test_quantised_biases_are_all_named_though_the_parser_stops_at_the_first(tmp_path):
+    need_rtx()
+    arrays = {"w": np.ones((8, 8, 1, 1), np.int8), "b": np.ones(8, np.int32), "s": np.float32(0.1)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["wd"], name="w_dq"),
+        helper.make_node("DequantizeLinear", ["b", "s"], ["bd"], name="b_dq"),
+        helper.make_node("DequantizeLinear", ["b", "s"], ["bd2"], name="b_dq2"),
+        helper.make_node("Conv", ["x", "wd", "bd"], ["c"], name="conv"),
+        helper.make_node("Conv", ["c", "wd", "bd2"], ["y"], name="conv2"),
+    ]
+    path = written(tmp_path, model(nodes, arrays))
+    report = check_model(path, builder="rtx")
+    assert not report.ok
+    assert any("int32" in problem.message and "QuantizeBias" in problem.advice for problem in report.problems)
+    assert problems_of_file(load_model(path).graph, read_pairs(load_model(path)))
+
+
+def test_what_the_builder_refuses_names_the_node_and_the_gpu_that_would_take_it(tmp_path, lenet):
+    result, _ = lenet
+    report = result.check(builder="rtx", target="SM75")
+    assert report.parsed
+    assert not report.built
+    (problem,) = report.problems
+    assert problem.node in ("ip1", "ip2")
+    assert problem.advice
+
+
+def test_a_node_without_a_name_is_called_as_everywhere_else(tmp_path):
+    need_rtx()
+    weight = np.random.default_rng(0).normal(size=(8, 8, 1, 1)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Conv", ["c", "w"], ["y"])]
+    result = build_qdq(written(tmp_path, model(nodes, {"w": weight})), {"x": 0.01, "c": 0.02})
+    names = [
+        node.name for node in load_model(result.write(tmp_path / "q.onnx")[0]).graph.nodes if node.op_type == "Conv"
+    ]
+    assert [one.node for one in result.check().verdicts] == names
+
+
+def test_shapes_and_targets_that_cannot_be(tmp_path):
+    need_rtx()
+    path = deconvolution(tmp_path)
+    with pytest.raises(UsageError, match="no input"):
+        check_model(path, shapes={"z": (1, 8, 16, 16)})
+    with pytest.raises(UsageError, match="does not fit"):
+        check_model(path, shapes={"x": (1, 8, 16)})
+    with pytest.raises(UsageError, match="target must be"):
+        check_model(path, target="SM90")
+    with pytest.raises(UsageError, match="builder must be"):
+        check_model(path, builder="trtexec")
+
+
+def test_without_a_builder_it_says_what_to_install(monkeypatch):
+    for name in ("tensorrt", "tensorrt_rtx"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependencyError, match=r"trtcal_widgets\[rtx\]"):
+        find_builder("auto")
+    with pytest.raises(MissingDependencyError, match=r"trtcal_widgets\[rtx\]"):
+        find_builder("rtx")
+
+
+def test_a_node_is_found_in_words_as_a_whole():
+    names = ["ip1", "ip10", "a.ip1"]
+    assert node_named("Cannot compile operation 'ip10' for Turing", names) == "ip10"
+    assert node_named("Cannot compile a.ip1: no", names) == "a.ip1"
+    assert node_named("ip100", names) == ""

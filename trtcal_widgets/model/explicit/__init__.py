@@ -1,0 +1,1 @@
+"""Models with explicit quantisation: their Q/DQ pairs as facts, whoever put them there."""
