@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from trtcal_widgets import CalibrationSession, sample
+from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.debug import Control, Evaluation, Int8Simulation, PlanSearch, Score, scale_candidates
-from trtcal_widgets.debug.search import reaches
+from trtcal_widgets.debug.goal import goal_of, reaches, value_text
+from trtcal_widgets.debug.results import LayerResult
 from trtcal_widgets.errors import CancelledError, SessionError, UsageError
+from trtcal_widgets.model.plan import PrecisionPlan
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +85,7 @@ def test_a_cancelled_search_goes_on_from_its_state(broken, evaluation, tmp_path,
         return original(self, evaluation, plan, control=control)
 
     monkeypatch.setattr(Int8Simulation, "score", counting)
-    control = Control(lambda done, total, what: control.cancel() if what == "scoring the plan" else None)
+    control = Control(lambda done, total, what: control.cancel() if what == "trying plans" else None)
     with pytest.raises(CancelledError):
         PlanSearch(
             Int8Simulation(sample.model_path(), broken), evaluation, target=0.99, state=state, control=control
@@ -124,7 +129,7 @@ def test_a_plan_is_minimal_by_test(session, evaluation, target, with_scales):
     assert result.met
     assert result.plan
     for smaller in without_any_one(result.plan):
-        assert not reaches(simulation.score(evaluation, smaller).value, result.goal)
+        assert not reaches(simulation.score(evaluation, smaller), result.goal)
 
 
 class Table:
@@ -178,8 +183,70 @@ def test_what_is_taken_back_late_is_tried_again(session, evaluation):
     assert (result.plan.keep, dict(result.plan.amax)) == (("conv2",), {})
 
 
+class Drawn:
+    """A simulation of layers and scales that are not there, whose scores are drawn at random: nothing adds up."""
+
+    def __init__(self, seed, n_layers):
+        self._rng, self._known = np.random.default_rng(seed), {}
+        self.layers = tuple(f"layer {i}" for i in range(n_layers))
+        self.placed = {node: (f"into {node}",) for node in self.layers}
+        self.scales = {f"into {node}": 1.0 for node in self.layers}
+        self.quantized = frozenset(self.scales)
+        self.plan = PrecisionPlan()
+        self.graph = SimpleNamespace(sha256="0" * 64)
+        self.placement = "recommended"
+
+    def reference_score(self, evaluation, *, control=None):
+        return Score(1000, top1=0.99)
+
+    def score(self, evaluation, plan=None, *, control=None):
+        key = frozenset(plan.keep), frozenset(plan.amax.items())
+        top1 = 0.99 if len(plan.keep) == len(self.layers) else round(self._rng.uniform(0.9, 0.99), 3)
+        return self._known.setdefault(key, Score(1000, top1=top1))
+
+    def isolated(self, evaluation, *, control=None):
+        errors = TensorComparison(n=1, signal=1.0, noise=1.0)
+        order = self._rng.permutation(self.layers)
+        return [LayerResult(node, "Conv", node, errors, self.reference_score(None), 0.0) for node in order]
+
+
+@pytest.mark.parametrize("with_scales", [False, True])
+@pytest.mark.parametrize("target", [0.95, 0.97, 0.995, 1.0])
+def test_plans_are_minimal_whatever_the_scores_are(evaluation, target, with_scales):
+    kept, moved = [], []
+    for seed in range(60):
+        simulation = Drawn(seed, 2 + seed % 7)
+        candidates = (lambda name: {"other": 0.5, "another": 2.0}) if with_scales else None
+        result = PlanSearch(simulation, evaluation, target=target, candidates=candidates).run()
+        assert result.met
+        assert reaches(simulation.score(evaluation, result.plan), result.goal)
+        for smaller in without_any_one(result.plan):
+            assert not reaches(simulation.score(evaluation, smaller), result.goal), (seed, result.plan)
+        kept.append(len(result.plan.keep))
+        moved.append(len(result.plan.amax))
+    assert any(moved) == with_scales
+    assert any(kept) or with_scales
+
+
 def test_a_goal_is_compared_as_it_is_shown():
-    assert reaches(0.99196, 0.99204)  # both are 99.20 %
-    assert not reaches(0.9918, 0.99204)
-    assert reaches(0.9930, 0.99204)
-    assert not reaches(float("nan"), 0.5)
+    def top1(value):
+        return Score(100, top1=value)
+
+    assert reaches(top1(0.99196), 0.99204)  # both are 99.20 %
+    assert not reaches(top1(0.9918), 0.99204)
+    assert reaches(top1(0.9930), 0.99204)
+    assert not reaches(top1(float("nan")), 0.5)
+    # a measure of one's own may be small: four digits of it are shown, not four decimals
+    assert not reaches(Score(100, custom=1.0e-5), 2.0e-5)
+    assert not reaches(Score(100, custom=-3.0e-6), -1.0e-6)
+    assert reaches(Score(100, custom=1.23451e-5), 1.23454e-5)
+    cosine = Score(100, outputs=TensorComparison(n=2, signal=1.0, tested=1.0, product=0.98995))
+    assert value_text(cosine) == "0.98995"
+    assert not reaches(cosine, 0.98999), "the fifth decimal is shown"
+
+
+def test_the_goal_of_a_measure_below_zero_can_be_reached():
+    fp32 = Score(100, custom=-2.0)
+    assert goal_of(fp32, 0.99) == pytest.approx(-2.02)
+    assert reaches(fp32, goal_of(fp32, 0.99))
+    assert goal_of(Score(100, custom=2.0), 0.99) == pytest.approx(1.98)

@@ -124,7 +124,7 @@ def test_finding_and_mending_with_the_mouse_and_the_keyboard(open_debugger, them
     expect(worst).to_contain_text("conv2")
     worst.click()
     expect(by(page, "tc-dbg-tensor")).to_have_text("pool1")
-    expect(by(page, "tc-dbg-int8-within")).to_have_text("no")
+    expect(by(page, "tc-dbg-int8-goal")).to_have_text("no")
     page.wait_for_function(
         "() => [...document.querySelectorAll('.js-plotly-plot')].at(-1)?._fullData?.[5]?.x?.length > 1000"
     )
@@ -133,10 +133,10 @@ def test_finding_and_mending_with_the_mouse_and_the_keyboard(open_debugger, them
     # the keyboard keeps the layer, and what that gives is measured
     by(page, "tc-dbg-rows").focus()
     page.keyboard.press(" ")
-    expect(by(page, "tc-dbg-plan-within")).to_have_text("yes", timeout=60_000)
+    expect(by(page, "tc-dbg-plan-goal")).to_have_text("yes", timeout=60_000)
     expect(by(page, "tc-dbg-plan")).to_contain_text("keep 1 layer in FP16 (conv2)")
     page.keyboard.press("z")
-    expect(by(page, "tc-dbg-plan-within")).to_have_text("–")
+    expect(by(page, "tc-dbg-plan-goal")).to_have_text("–")
     by(page, "tc-dbg-find").click()
     expect(by(page, "tc-dbg-plan")).to_contain_text("It reaches the goal", timeout=120_000)
     by(page, "tc-dbg-export-kind").select_option("trtexec")
@@ -224,12 +224,12 @@ def test_a_tick_moves_nothing_and_keeps_the_focus(open_debugger):
         rows.focus()
         before = page.evaluate(_PLACES), page.evaluate(_SCROLLED)
         box.click()
-        expect(by(page, "tc-dbg-plan-within")).not_to_have_text("–", timeout=60_000)
+        expect(by(page, "tc-dbg-plan-goal")).not_to_have_text("–", timeout=60_000)
         expect(box).to_be_focused()
         assert (page.evaluate(_PLACES), page.evaluate(_SCROLLED)) == before
         page.keyboard.press(" ")
         expect(box).not_to_be_checked()
-        expect(by(page, "tc-dbg-plan-within")).to_have_text("–")
+        expect(by(page, "tc-dbg-plan-goal")).to_have_text("–")
         by(page, "tc-debugger").evaluate("root => root.focus({ preventScroll: true })")
         page.keyboard.press(" ")
         expect(box).not_to_be_checked()

@@ -109,7 +109,7 @@ def test_what_is_shown_is_what_was_measured(ran):
     state = ran.debugging.state
     assert cells(ran, "fp32")["top1"] == f"{100 * state.comparison.fp32.top1:.2f} %"
     assert cells(ran, "int8")["top1"] == f"{100 * state.comparison.int8.top1:.2f} %"
-    assert cells(ran, "int8")["within"] == "no"
+    assert cells(ran, "int8")["goal"] == "no"
     rows, names = ran.views.layers.rows, ran.views.layers.columns["names"]
     for result in state.ranking:
         i = names.index(result.node)
@@ -155,13 +155,13 @@ def test_ticking_scores_the_plan_and_undo_takes_it_back(ran):
     index = layer_index(ran, "conv2")
     send(ran, type="keep", index=index, on=True)
     assert ran.views.layers.keep == [index]
-    assert cells(ran, "plan")["within"] == "yes"
+    assert cells(ran, "plan")["goal"] == "yes"
     assert "conv2" in ran.views.summary.state["plan"]
     send(ran, type="undo")
     assert ran.views.layers.keep == []
-    assert cells(ran, "plan")["within"] == "\N{EN DASH}"
+    assert cells(ran, "plan")["goal"] == "\N{EN DASH}"
     send(ran, type="redo")
-    assert cells(ran, "plan")["within"] == "yes"
+    assert cells(ran, "plan")["goal"] == "yes"
     send(ran, type="clear")
     assert ran.views.layers.keep == []
 
@@ -206,7 +206,7 @@ def test_of_many_ticks_in_a_row_only_the_last_plan_is_scored(make, evaluation, m
         send(widget, type="keep", index=layer_index(widget, name), on=True)
     held.go()
     assert scored == [("conv1", "ip1", "conv2")]
-    assert cells(widget, "plan")["within"] == "yes"
+    assert cells(widget, "plan")["goal"] == "yes"
 
 
 def test_linked_with_the_explorer_through_the_session_alone(ran, session):
@@ -296,7 +296,7 @@ def test_without_labels_outputs_are_compared(make):
     pixels = sample.test_images().load(0, 200)[""]
     widget = make(Evaluation(pixels, batch_size=100))
     send(widget, type="run")
-    assert [c["key"] for c in widget.views.summary.state["columns"]] == ["within", "sqnr", "cosine"]
+    assert [c["key"] for c in widget.views.summary.state["columns"]] == ["goal", "sqnr", "cosine"]
     assert "no labels" in shell(widget)["text"]
 
 
@@ -446,3 +446,109 @@ def test_a_tensor_without_a_comparison_says_why(ran):
     assert build_tensor_plot(ran.debugging, "data").note == "an input of the model: the same for both"
     assert build_tensor_plot(ran.debugging, weight).note == "a weight or constant: it is not compared"
     assert not build_tensor_plot(ran.debugging, "conv1").note
+
+
+def test_the_goal_that_was_typed_is_the_goal_everywhere(ran, tmp_path):
+    fp32 = ran.debugging.state.comparison.fp32.value
+    labels = lambda: {c["key"]: c["label"] for c in ran.views.summary.state["columns"]}
+    assert labels()["goal"] == f"reaches {99 * fp32:.2f} %"
+    assert cells(ran, "int8")["goal"] == "no"
+    send(ran, type="target", target="50")
+    assert labels()["goal"] == f"reaches {50 * fp32:.2f} %"
+    assert cells(ran, "int8")["goal"] == "yes"
+    assert "as it is: no plan is needed" in ran.views.summary.state["plan"]
+    ran.debugging.find_plan(0.985, scales=False)
+    assert ran.views.summary.state["target"] == "98.5"
+    assert f"goal of {98.5 * fp32:.2f} % (98.5 % of FP32)" in ran.views.summary.state["plan"]
+    send(ran, type="export_kind", kind="report")
+    send(ran, type="export_write", path=str(tmp_path / "report.html"), replace=False)
+    page = (tmp_path / "report.html").read_text()
+    assert f"goal of {98.5 * fp32:.2f} %" in page
+    assert f"INT8 with the plan has {100 * ran.debugging.state.planned.value:.2f} % of top-1" in page
+    send(ran, type="target", target="no number")
+    assert "goal" in shell(ran)["notice"]
+
+
+def test_a_plan_by_hand_says_whether_it_reaches_the_goal(ran):
+    assert "INT8 misses the goal" in ran.views.summary.state["plan"]
+    send(ran, type="keep", index=layer_index(ran, "conv2"), on=True)
+    assert "It reaches the goal" in ran.views.summary.state["plan"]
+    assert ran.views.summary.state["plan_kind"] == "ok"
+    send(ran, type="clear")
+    send(ran, type="keep", index=layer_index(ran, "ip2"), on=True)
+    assert "misses the goal" in ran.views.summary.state["plan"]
+    assert "keep more layers" in ran.views.summary.state["plan"]
+    assert ran.views.summary.state["plan_kind"] == "warn"
+
+
+def test_it_opens_on_the_worst_layer_unless_the_user_looks_at_another_tensor(make, evaluation, session):
+    send(make(evaluation), type="run")
+    assert session.state.selected == "pool1", "what conv2 quantises"
+    send(make(evaluation), type="run")
+    assert session.state.selected == "pool1"
+    held = HeldExecutor()
+    widget = make(evaluation, held)
+    send(widget, type="run")
+    session.update(selected="relu1")
+    held.go()
+    assert session.state.selected == "relu1"
+    session.update(selected="ip1")
+    send(widget, type="run")
+    held.go()
+    assert session.state.selected == "ip1", "a second run leaves it where it is"
+
+
+def test_no_advice_is_given_that_the_trials_beside_it_contradict(ran, session):
+    send(ran, type="layer", index=layer_index(ran, "conv2"))
+    send(ran, type="try")
+    assert ran.views.detail.state["advice"] == "none is better than the one in use"
+    known = {item["tensors"][0]["name"]: item for item in ran.views.hazards.state["items"] if item["tensors"]}
+    about = [h for h in ran.debugging.state.hazards if h.kind in ("clipped", "disagreement")]
+    assert about, "the case has one"
+    hazard = about[0]
+    item = known[hazard.tensors[0]]
+    assert hazard.tensors[0] == "conv1", "it has one scale with pool1, which was tried"
+    assert item["mend"].startswith("Other thresholds were tried: none is better")
+    assert "conv2, alone in INT8, loses" in item["cost"]
+    ran.debugging._commit(hazards=(replace(hazard, tensors=("prob",)), hazard))
+    assert "changes nothing in a model with Q/DQ" in ran.views.hazards.state["items"][0]["mend"]
+    assert ran.views.hazards.state["items"][0]["cost"] == ""
+    trials = ran.debugging.state.trials["pool1"]
+    better = [replace(t, score=replace(t.score, top1=0.999)) if t.method == "minmax" else t for t in trials]
+    ran.debugging._commit(trials={"pool1": tuple(better)})
+    assert "minmax is best, 99.90 %" in ran.views.hazards.state["items"][1]["mend"]
+    assert ran.views.detail.state["advice"] == "click one to use it in the session"
+
+
+def test_losses_have_a_unit_with_and_without_labels(ran, make):
+    assert ran.views.layers.rows["loss_unit"] == "pt"
+    pixels = sample.test_images().load(0, 200)[""]
+    widget = make(Evaluation(pixels, batch_size=100))
+    send(widget, type="run")
+    assert widget.views.layers.rows["loss_unit"] == "of cosine"
+    loss = {cell["key"]: cell["text"] for cell in widget.views.numbers.state["numbers"]}["loss"]
+    assert loss.endswith(" of cosine")
+
+
+def test_every_trace_has_a_name_of_its_own_making(ran):
+    """Plotly calls one without "trace 0" where it shows it."""
+    assert all(trace.name for view in ran.plots for trace in view.figure.data)
+
+
+def test_steps_of_a_search_say_which_were_accepted(ran):
+    send(ran, type="find", target="99", precision="fp16", scales=True)
+    steps = ran.views.summary.state["steps"]
+    assert [s["accepted"] for s in steps] == [s.accepted for s in ran.debugging.state.search.steps]
+    assert {s["accepted"] for s in steps} == {True, False}
+
+
+def test_how_far_a_run_and_a_search_are_is_said(make, evaluation):
+    widget = make(evaluation)
+    seen = []
+    widget.debugging.subscribe(lambda _changed: seen.append(shell(widget)["text"]))
+    send(widget, type="run")
+    assert any(text.startswith("step 1 of 3: comparing FP32 with INT8 · ") for text in seen)
+    assert any(text.startswith("step 2 of 3: ranking layers · ") and "left for this step" in text for text in seen)
+    seen.clear()
+    send(widget, type="find", target="99.9", precision="fp16", scales=True)
+    assert any("trying plans · " in text and "of at most" in text for text in seen)

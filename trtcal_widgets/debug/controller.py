@@ -11,15 +11,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from trtcal_widgets.debug.given import check_given, model_of
 from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.search import METHODS, PlanSearch, SearchResult, scale_candidates
 from trtcal_widgets.debug.simulation import Int8Simulation
 from trtcal_widgets.debug.state import Basis, DebugState, Trial, Worker, basis_of, differences
 from trtcal_widgets.errors import ModelError, SessionError, UsageError
-from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
-from trtcal_widgets.runners.evaluation import Evaluation, Score
-from trtcal_widgets.session import CalibrationSession, Choice
+from trtcal_widgets.session import Choice
 
 if TYPE_CHECKING:
     import os
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.comparison import TensorComparison
     from trtcal_widgets.debug.results import TensorDetail
     from trtcal_widgets.debug.runs import Control
+    from trtcal_widgets.model.load import OnnxModel
+    from trtcal_widgets.runners.evaluation import Evaluation, Score
+    from trtcal_widgets.session import CalibrationSession
 
 __all__ = ["AccuracyDebugging"]
 
@@ -50,6 +52,8 @@ class AccuracyDebugging(Worker):
         The session's ONNX model, where the session was loaded without one: its path, or the loaded model.
     placement, threads
         As for :class:`~trtcal_widgets.debug.simulation.Int8Simulation`.
+    target
+        As for :meth:`aim`.
 
     Raises
     ------
@@ -67,14 +71,16 @@ class AccuracyDebugging(Worker):
         *,
         placement: str = "recommended",
         threads: int | None = None,
+        target: float = 0.99,
     ) -> None:
-        _check(session, evaluation)
+        check_given(session, evaluation)
         self.session = session
         self.evaluation = evaluation
-        self.model = _model_of(session, model)
+        self.model = model_of(session, model)
         self.placement = placement
         self._threads = threads
         super().__init__(DebugState(plan=PrecisionPlan(model_sha256=self.model.graph.sha256)))
+        self.aim(target)
         self._simulation: Int8Simulation | None = None
         self._basis: Basis | None = None
         self._scores: dict[str, Score] = {}
@@ -142,26 +148,28 @@ class AccuracyDebugging(Worker):
         return self._state.planned
 
     def find_plan(
-        self, target: float = 0.99, *, precision: Literal["fp16", "fp32"] = "fp16", scales: bool = True
+        self, target: float | None = None, *, precision: Literal["fp16", "fp32"] = "fp16", scales: bool = True
     ) -> SearchResult:
         """Look for the smallest plan that reaches a share of FP32's accuracy; it replaces the plan of the moment.
 
         Parameters
         ----------
         target
-            Share of FP32's value, 0 to 1.
+            Share of FP32's value, 0 to 1, from now on the goal of :attr:`state`; None: the goal that it has.
         precision
             What kept layers run in.
         scales
             Whether other thresholds are tried before layers are kept.
         """
         simulation = self._ready()
+        if target is not None:
+            self.aim(target)
         candidates = scale_candidates(self.session) if scales else None
         with self._working("search") as control:
             search = PlanSearch(
                 simulation,
                 self.evaluation,
-                target=target,
+                target=self._state.target,
                 precision=precision,
                 candidates=candidates,
                 ranking=self.state.ranking,
@@ -226,6 +234,18 @@ class AccuracyDebugging(Worker):
                 raise ModelError(f"{self.model.graph.name} has no layer {name!r}")
         plan = self._state.plan
         self.set_plan(plan.with_kept(names, "kept by hand") if kept else plan.without(names))
+
+    def aim(self, target: float) -> None:
+        """Set the goal: a share of FP32's value, greater than 0 and at most 1.
+
+        Raises
+        ------
+        UsageError
+            If it is no such share.
+        """
+        if not 0 < target <= 1:
+            raise UsageError(f"target is a share of FP32's accuracy, greater than 0 and at most 1, not {target}")
+        self._commit(target=float(target))
 
     def set_plan(self, plan: PrecisionPlan) -> None:
         """Take another plan.
@@ -338,32 +358,6 @@ class AccuracyDebugging(Worker):
             self._planned_tensors[key] = MappingProxyType(found)
         if self._state.plan == plan:
             self._commit(**self._known_results(plan))
-
-
-def _check(session: Any, evaluation: Any) -> None:
-    if not isinstance(session, CalibrationSession):
-        raise UsageError(
-            f"the first argument is a CalibrationSession, not {type(session).__name__}: "
-            'CalibrationSession("model.onnx", images, batch_size=32)'
-        )
-    if not isinstance(evaluation, Evaluation):
-        raise UsageError(
-            f"the second argument is an Evaluation, not {type(evaluation).__name__}: "
-            "Evaluation(test_images, batch_size=100, labels=labels)"
-        )
-
-
-def _model_of(session: CalibrationSession, given: Any) -> OnnxModel:
-    model: Any = given
-    if given is None:
-        model = getattr(session.runner, "model", None)
-    elif not isinstance(given, OnnxModel):
-        model = load_model(given)
-    if not isinstance(model, OnnxModel):
-        raise UsageError("this session has no ONNX model at hand: pass its path, model='model.onnx'")
-    if model.graph.sha256 != session.graph.sha256:
-        raise ModelError(f"{model.graph.name} is not the model that the session was calibrated with: the files differ")
-    return model
 
 
 def _key(plan: PrecisionPlan) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.debug.goal import goal_of, loss_text, reaches
 from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.runners.evaluation import Evaluation, Score
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 METHODS = ("entropy", "minmax", "percentile:99.99", "percentile:99.9", "mse")
 """Methods that are tried for the scales of the worst layers."""
+
+TRYING = "trying plans"
+"""What the search reports to be doing, with how many plans it has tried and how many there are at most."""
 
 _FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
 """Steps of the search for amax around the best method's value."""
@@ -85,12 +89,7 @@ class SearchResult:
     @property
     def met(self) -> bool:
         """Whether the plan reaches the goal."""
-        return reaches(self.after.value, self.goal)
-
-
-def reaches(value: float, goal: float) -> bool:
-    """Whether a value reaches a goal, as both are shown: 99.20 % reaches a goal of 99.20 %."""
-    return value >= goal or round(value, 4) >= round(goal, 4)
+        return reaches(self.after, self.goal)
 
 
 def scale_candidates(session: CalibrationSession, methods: Sequence[str] = METHODS) -> Candidates:
@@ -113,7 +112,7 @@ class PlanSearch:
     evaluation
         The batches, and how outputs are judged.
     target
-        Share of FP32's value to reach, 0 to 1 (0.99: "within 1 %").
+        Share of FP32's value to reach, 0 to 1; see :func:`~.goal.goal_of`.
     precision
         What kept layers are to run in.
     candidates
@@ -157,6 +156,7 @@ class PlanSearch:
         self._control = control or Control()
         self._memory = _Memory(None if state is None else Path(state), simulation, evaluation)
         self._steps: list[SearchStep] = []
+        self._tried = self._most = 0
         self.ranking: list[LayerResult] = list(ranking or ())
 
     def run(self) -> SearchResult:
@@ -167,19 +167,20 @@ class PlanSearch:
         CancelledError
             If the control was cancelled. With ``state`` the next search goes on from there.
         """
-        self._steps = []
+        self._steps, self._tried, self._most = [], 0, 0
         fp32 = self._simulation.reference_score(self._evaluation, control=self._control)
-        goal = self._target * fp32.value
+        goal = goal_of(fp32, self._target)
         before = self._score(self._start)
         plan, score = self._start, before
-        if not reaches(score.value, goal):
+        if not reaches(score, goal):
             self.ranking = self._rank()
+            self._most = self._most_trials()
             plan, score = min((self._by_scales(before, goal), self._by_layers(before, goal)), key=self._cost(goal))
         return SearchResult(plan, fp32, before, score, goal, tuple(self._steps))
 
     def _by_scales(self, before: Score, goal: float) -> tuple[PrecisionPlan, Score]:
         """Improve scales, then keep layers where that is not enough."""
-        plan, score = self._improve_scales(self._start, before, self.ranking, goal)
+        plan, score = self._improve_scales(self._start, before, goal)
         return self._roll_back(*self._keep_layers(plan, score, self.ranking, goal), goal)
 
     def _by_layers(self, before: Score, goal: float) -> tuple[PrecisionPlan, Score]:
@@ -195,7 +196,7 @@ class PlanSearch:
 
         def cost(found: tuple[PrecisionPlan, Score]) -> tuple[Any, ...]:
             plan, score = found
-            missed = not reaches(score.value, goal)
+            missed = not reaches(score, goal)
             worse = tuple(-part for part in _key(score))
             return (missed, worse) if missed else (missed, len(plan.keep), len(plan.amax), worse)
 
@@ -208,9 +209,22 @@ class PlanSearch:
     def _score(self, plan: PrecisionPlan) -> Score:
         known = self._memory.get(plan)
         if known is None:
-            known = self._simulation.score(self._evaluation, plan, control=self._control)
+            known = self._simulation.score(self._evaluation, plan, control=Control(self._report))
             self._memory.put(plan, known)
+        self._tried += bool(self._most)
         return known
+
+    def _report(self, done: int, total: int, what: str) -> None:
+        """Tell how many plans were tried; before that, how far the run is with which all are compared."""
+        if self._most:
+            done, total, what = min(self._tried, self._most), self._most, TRYING
+        self._control.report(done, total, what)
+
+    def _most_trials(self) -> int:
+        """Return how many plans are tried at most, until none is left to take back more than once."""
+        names = self._names_to_improve()
+        methods = sum(len(self._candidates(name)) for name in names) if self._candidates else 0
+        return methods + len(names) * len(_FACTORS) + 3 * len(self.ranking) + len(names)
 
     def _try(self, plan: PrecisionPlan, score: Score, tried: PrecisionPlan, what: str) -> tuple[PrecisionPlan, Score]:
         """Go on with ``tried`` if it scores better."""
@@ -219,24 +233,27 @@ class PlanSearch:
         self._steps.append(SearchStep(what, new, better))
         return (tried, new) if better else (plan, score)
 
-    def _improve_scales(
-        self, plan: PrecisionPlan, score: Score, ranking: Sequence[LayerResult], goal: float
-    ) -> tuple[PrecisionPlan, Score]:
+    def _names_to_improve(self) -> list[str]:
+        """Return what flows into the worst layers and has a scale; nothing where scales stay as they are."""
+        simulation = self._simulation
+        into = (name for layer in self.ranking[: self._worst] for name in simulation.placed[layer.node])
+        worst = dict.fromkeys(into if self._candidates is not None else ())
+        return [name for name in worst if name in simulation.quantized and name in simulation.scales]
+
+    def _improve_scales(self, plan: PrecisionPlan, score: Score, goal: float) -> tuple[PrecisionPlan, Score]:
         """Try other methods, then values around the best, for what flows into the worst layers."""
         if self._candidates is None:
             return plan, score
-        placed = self._simulation.placed
-        worst = dict.fromkeys(name for layer in ranking[: self._worst] for name in placed[layer.node])
-        names = [name for name in worst if name in self._simulation.quantized and name in self._simulation.scales]
+        names = self._names_to_improve()
         for name in names:
             for label, amax in self._candidates(name).items():
-                if reaches(score.value, goal):
+                if reaches(score, goal):
                     return plan, score
                 plan, score = self._try(plan, score, _with_amax(plan, name, amax, label), f"{name} with {label}")
         for name in names:
             centre = plan.amax.get(name, self._simulation.scales[name] * 127.0)
             for factor in _FACTORS:
-                if reaches(score.value, goal):
+                if reaches(score, goal):
                     return plan, score
                 amax = centre * factor
                 label = f"amax {amax:.4g}"
@@ -248,9 +265,9 @@ class PlanSearch:
     ) -> tuple[PrecisionPlan, Score]:
         """Keep one layer after the other in higher precision, the most harmful first."""
         for layer in ranking:
-            if reaches(score.value, goal):
+            if reaches(score, goal):
                 break
-            reason = f"alone in INT8 it costs {layer.loss:.4g} of {layer.score.measure}"
+            reason = f"alone in INT8 it costs {loss_text(layer.score, layer.loss)}"
             plan = plan.with_kept([layer.node], reason)
             score = self._score(plan)
             self._steps.append(SearchStep(f"{layer.node} kept in {plan.precision.upper()}", score, accepted=True))
@@ -261,10 +278,10 @@ class PlanSearch:
 
         Kept layers come first, the last one first: a scale costs nothing at run time.
         """
-        while reaches(score.value, goal):
+        while reaches(score, goal):
             for tried, what in self._without_one(plan):
                 new = self._score(tried)
-                enough = reaches(new.value, goal)
+                enough = reaches(new, goal)
                 self._steps.append(SearchStep(what, new, enough))
                 if enough:
                     plan, score = tried, new

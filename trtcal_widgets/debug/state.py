@@ -39,7 +39,7 @@ class Worker:
         self._future: list[PrecisionPlan] = []
         self._subscribers: list[Callable[[frozenset[str]], None]] = []
         self._lock = threading.RLock()
-        self._slow = threading.Lock()
+        self._slow = threading.RLock()  # its end is told before it is given up, and who hears of it may go on
         self._control: Control | None = None
         self._superseded: Control | None = None
 
@@ -205,6 +205,8 @@ class DebugState:
         How it ended, and what to do now: plain text, the traceback of a failed ``evaluate`` included.
     comparison, ranking, hazards
         Results of a run; None until it got so far. The ranking has the worst layer first.
+    target
+        Share of FP32's value that a plan is to reach, 0 to 1.
     plan, planned
         The plan of the moment, and the score with it; None while it is not known.
     planned_tensors
@@ -234,6 +236,7 @@ class DebugState:
     comparison: ComparisonResult | None = None
     ranking: tuple[LayerResult, ...] | None = None
     hazards: tuple[Hazard, ...] | None = None
+    target: float = 0.99
     plan: PrecisionPlan = field(default_factory=PrecisionPlan)
     planned: Score | None = None
     planned_tensors: Mapping[str, TensorComparison] | None = None

@@ -13,14 +13,14 @@ from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.formats.installed import default_version
 from trtcal_widgets.report.html import Html, join, tag
 from trtcal_widgets.report.page import worst_of
-from trtcal_widgets.report.sections import scores_of
 from trtcal_widgets.report.tables import facts_list
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trtcal_widgets.debug.hazards.types import Hazard
     from trtcal_widgets.formats.cache import CalibrationCache
+    from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.session import CalibrationSession
 
 _RANGE_MODES = {
@@ -56,12 +56,12 @@ def counted_text(session: CalibrationSession) -> str:
     return f"{text} of {status.recorded:,} recorded ({count_of(status.n_samples, 'sample')})"
 
 
-def tiles(session: CalibrationSession, hazards: Sequence[Hazard], evaluation_result: Any) -> Html:
+def tiles(session: CalibrationSession, hazards: Sequence[Hazard], scores: Mapping[str, Score]) -> Html:
     """Return the numbers that people look for first."""
     calibrated = frozenset(session.calibrated)
     rows = [row for row in session.table() if row.name in calibrated]
     worst = worst_of(rows, 1)
-    shown = [*_accuracy_tile(evaluation_result)]
+    shown = [*_accuracy_tile(scores)]
     shown.append((f"{len(rows):,}", "tensors with a threshold"))
     if worst:
         shown.append((f"{significant(worst[0].sqnr_db)} dB", f"lowest SQNR: {printable(worst[0].name)}"))
@@ -80,9 +80,8 @@ def _hazard_tile(hazards: Sequence[Hazard]) -> tuple[str, str]:
     return "no warning", f"no severe hazard; {count_of(notes, 'note')}"
 
 
-def _accuracy_tile(result: Any) -> list[tuple[str, str]]:
+def _accuracy_tile(scores: Mapping[str, Score]) -> list[tuple[str, str]]:
     """Return the reference's accuracy against the last one's: FP32 to INT8, or to what the plan gives."""
-    scores = scores_of(result)
     if len(scores) < 2:
         return []
     (first, reference), *_, (last, score) = scores.items()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from trtcal_widgets.common.words import count_of, significant
+from trtcal_widgets.debug.goal import goal_of, loss_text, reaches, value_text
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorResult
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.runners.evaluation import Score
@@ -83,8 +84,8 @@ class AsReportSection(Protocol):
         ...
 
 
-def accuracy_section(result: Any) -> tuple[ReportSection, ...]:
-    """Return the scores side by side.
+def accuracy_section(result: Any, planned: Score | None = None, target: float = 0.99) -> tuple[ReportSection, ...]:
+    """Return the scores side by side, ``planned`` (that with the plan) last, and whether each reaches the goal.
 
     ``result``: a :class:`~trtcal_widgets.debug.results.ComparisonResult`, a
     :class:`~trtcal_widgets.debug.search.SearchResult`, scores by label (the first one is what the others are measured
@@ -93,11 +94,17 @@ def accuracy_section(result: Any) -> tuple[ReportSection, ...]:
     given = _as_given(result)
     if given is not None:
         return (given,)
-    scores = scores_of(result)
-    return (_scores(scores), *_steps(result)) if scores else ()
+    scores = scores_of(result, planned)
+    return (_scores(scores, _goal_of(result, scores, target)), *_steps(result)) if scores else ()
 
 
-def scores_of(result: Any) -> Mapping[str, Score]:
+def _goal_of(result: Any, scores: Mapping[str, Score], target: float) -> float:
+    from trtcal_widgets.debug.search import SearchResult
+
+    return result.goal if isinstance(result, SearchResult) else goal_of(next(iter(scores.values())), target)
+
+
+def scores_of(result: Any, planned: Score | None = None) -> Mapping[str, Score]:
     """Return the scores in a result by label, the reference first; none for a section, which is not looked into.
 
     Raises UsageError if it is none of the kinds that :func:`accuracy_section` takes.
@@ -107,7 +114,8 @@ def scores_of(result: Any) -> Mapping[str, Score]:
     if result is None or _as_given(result) is not None:
         return {}
     if isinstance(result, ComparisonResult):
-        return {"FP32": result.fp32, "INT8": result.int8}
+        with_plan = {} if planned is None else {"INT8 with the plan": planned}
+        return {"FP32": result.fp32, "INT8": result.int8, **with_plan}
     if isinstance(result, SearchResult):
         return {"FP32": result.fp32, "INT8": result.before, "INT8 with the plan": result.after}
     if isinstance(result, Mapping) and all(isinstance(score, Score) for score in result.values()):
@@ -127,7 +135,9 @@ def _steps(result: Any) -> tuple[ReportSection, ...]:
     measure = result.fp32.measure
     rows = tuple((step.what, step.score.value, "kept" if step.accepted else "taken back") for step in result.steps)
     reached = "was reached" if result.met else "was not reached"
-    intro = f"In the order in which it was tried; the goal, {measure} of {significant(result.goal, 4)}, {reached}."
+    intro = (
+        f"In the order in which it was tried; the goal, {measure} of {value_text(result.fp32, result.goal)}, {reached}."
+    )
     return (ReportSection("Search for a plan", ("tried", measure, "outcome"), rows, intro),)
 
 
@@ -137,7 +147,7 @@ def _as_given(result: Any) -> ReportSection | None:
     return result.report_section() if isinstance(result, AsReportSection) else None
 
 
-def _scores(scores: Mapping[str, Score]) -> ReportSection:
+def _scores(scores: Mapping[str, Score], goal: float) -> ReportSection:
     reference = next(iter(scores.values()))
     measures = [
         (title, [getattr(s, field) * factor for s in scores.values()])
@@ -160,25 +170,21 @@ def _scores(scores: Mapping[str, Score]) -> ReportSection:
         for k, (label, score) in enumerate(scores.items())
     )
     notes = tuple(
-        _verdict(label, score, reference) for label, score in list(scores.items())[1:] if score is not reference
+        _verdict(label, score, reference, goal) for label, score in list(scores.items())[1:] if score is not reference
     )
     base = next(iter(scores))
     intro = f"SQNR and cosine compare the model's outputs with those of {base} on the same samples."
     return ReportSection("Accuracy", columns, rows, intro, notes)
 
 
-def _verdict(label: str, score: Score, reference: Score) -> str:
-    if math.isnan(reference.value) or reference.measure == "output cosine":
+def _verdict(label: str, score: Score, reference: Score, goal: float) -> str:
+    if math.isnan(reference.value):
         return f"{label}: output cosine {significant(score.outputs.cosine, 5)} (there are no labels)."
-    lost = reference.value - score.value
-    unit = "of a percentage point" if reference.measure == "top-1" and abs(lost) < 0.01 else ""
-    number = (
-        f"{significant(100 * lost)} {unit or 'percentage points'}"
-        if reference.measure == "top-1"
-        else f"{significant(lost)}"
-    )
-    within = lost <= 0.01 * abs(reference.value)
-    return f"{label} loses {number} of {reference.measure}: {'within' if within else 'more than'} 1 % of the reference."
+    what = "(there are no labels)" if reference.measure == "output cosine" else f"of {reference.measure}"
+    wanted = f"the goal of {value_text(reference, goal)}"
+    verdict = "reaches" if reaches(score, goal) else "misses"
+    lost = loss_text(score, reference.value - score.value)
+    return f"{label} has {value_text(score)} {what}, a loss of {lost.lstrip('+')}: it {verdict} {wanted}."
 
 
 def errors_section(result: Any, n_worst: int) -> tuple[ReportSection, ...]:

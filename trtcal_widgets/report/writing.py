@@ -25,6 +25,7 @@ from trtcal_widgets.report.sections import (
     errors_section,
     plan_section,
     ranking_section,
+    scores_of,
 )
 from trtcal_widgets.report.tables import section_body, tensor_table
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from trtcal_widgets.debug.hazards.finding import Hazard
+    from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.session import CalibrationSession
 
 __all__ = ["AsReportSection", "ReportSection", "render_report", "write_report"]
@@ -47,6 +49,8 @@ def write_report(
     evaluation_result: Any = None,
     ranking: Any = None,
     plan: Any = None,
+    planned: Score | None = None,
+    target: float = 0.99,
     hazards: Iterable[Hazard] | None = None,
     sections: Iterable[ReportSection | AsReportSection] = (),
     title: str | None = None,
@@ -65,6 +69,8 @@ def write_report(
         evaluation_result=evaluation_result,
         ranking=ranking,
         plan=plan,
+        planned=planned,
+        target=target,
         hazards=hazards,
         sections=sections,
         title=title,
@@ -80,6 +86,8 @@ def render_report(
     evaluation_result: Any = None,
     ranking: Any = None,
     plan: Any = None,
+    planned: Score | None = None,
+    target: float = 0.99,
     hazards: Iterable[Hazard] | None = None,
     sections: Iterable[ReportSection | AsReportSection] = (),
     title: str | None = None,
@@ -100,6 +108,10 @@ def render_report(
         :class:`~trtcal_widgets.debug.results.LayerResult` objects: what each layer alone costs.
     plan
         A :class:`~trtcal_widgets.model.plan.PrecisionPlan`.
+    planned
+        The score with the plan, on the samples of the ``evaluation_result``; a search's result has it already.
+    target
+        Share of the reference's value that was to be reached, 0 to 1; that of a search is its own.
     hazards
         Of :func:`~trtcal_widgets.debug.hazards.finding.find_hazards`; None: those that can be found without running the
         model.
@@ -122,7 +134,7 @@ def render_report(
     found = tuple(find_hazards(session, channel_batches=0) if hazards is None else hazards)
     plan = getattr(evaluation_result, "plan", None) if plan is None else plan
     results = [
-        *(accuracy_section(evaluation_result) if evaluation_result is not None else ()),
+        *(accuracy_section(evaluation_result, planned, target) if evaluation_result is not None else ()),
         *(ranking_section(ranking, n_worst) if ranking is not None else ()),
         *(plan_section(plan) if plan is not None else ()),
         *(_section(given) for given in sections),
@@ -132,7 +144,13 @@ def render_report(
     parts = [*_error_parts(evaluation_result, n_worst), *_parts(session, found, results, n_worst)]
     parts.sort(key=lambda part: part[0] != "result-1")  # accuracy first, errors behind it
     nav = tag("nav", *(tag("a", text, href=f"#{anchor}") for anchor, text, _ in parts), aria_label="Contents")
-    header = tag("header", tag("h1", heading), headline(session, when), tiles(session, found, evaluation_result), nav)
+    header = tag(
+        "header",
+        tag("h1", heading),
+        headline(session, when),
+        tiles(session, found, scores_of(evaluation_result, planned)),
+        nav,
+    )
     body = [tag("section", tag("h2", text, id=anchor), content) for anchor, text, content in parts]
     footer = tag("footer", f"Made by trtcal_widgets on {when}. Nothing in this file is loaded from a network.")
     return _document(printable(heading), join([header, tag("main", *body), footer]))

@@ -34,6 +34,7 @@ parse_event = event_parser(
         "keep": {"index": int, "on": bool},
         "use": {"method": str},
         "precision": {"precision": str},
+        "target": {"target": str},
         "find": {"target": str, "precision": str, "scales": bool},
         "export_kind": {"kind": str},
         "export_path": {"path": str},
@@ -52,17 +53,16 @@ class DebugBinding(Boundary):
     _WHAT = "the debugger"
     _ADVICE = " Your session is unharmed: save it with session.save(path)."
 
-    def __init__(
-        self, debugging: AccuracyDebugging, views: DebugViews, executor: Executor, *, target: float, auto: bool
-    ) -> None:
+    def __init__(self, debugging: AccuracyDebugging, views: DebugViews, executor: Executor, *, auto: bool) -> None:
         super().__init__(executor, parse_event)
         self._debugging = debugging
         self._session = debugging.session
         self._views = views
         self._plan_job = 0
         self._tried: Basis | None = None
+        self._opened_at: str | None = self._session.state.selected
         self._parts = Parts()
-        self.screen = DebugScreen(form=ExportForm(), auto=auto, target=target)
+        self.screen = DebugScreen(form=ExportForm(), auto=auto)
         self._bind(views.shell, views.panels, views.plots)
         self._hear(debugging)
         self._hear(self._session, _PLACE)
@@ -122,11 +122,13 @@ class DebugBinding(Boundary):
         self._debugging.adopt_scales()
         self._score_plan()
 
+    def _on_target(self, target: str) -> None:
+        self._debugging.aim(_percent(target))
+
     def _on_find(self, target: str, precision: str, scales: bool) -> None:
-        share = _percent(target)
-        self.screen = replace(self.screen, target=share)
+        self._on_target(target)
         find: Any = self._debugging.find_plan
-        self._start(lambda: find(share, precision=precision, scales=scales), self._finished)
+        self._start(lambda: find(precision=precision, scales=scales), self._finished)
 
     def _on_try(self) -> None:
         name = self._session.state.selected
@@ -200,7 +202,17 @@ class DebugBinding(Boundary):
         if not self._closed:
             self.guarded(self._refresh_if_auto)
 
+    def _open_at_worst(self) -> None:
+        """Look at the worst layer once the layers are ranked, unless the user looks at another tensor by then."""
+        ranking, opened_at = self._debugging.state.ranking, self._opened_at
+        if opened_at is None or not ranking or self._debugging.simulation is None:
+            return
+        self._opened_at = None
+        if self._session.state.selected == opened_at:
+            self._on_layer(self._debugging.simulation.layers.index(ranking[0].node))
+
     def _draw(self, _changed: frozenset[str] = frozenset()) -> None:
+        self._open_at_worst()
         layer = layer_of(self._debugging, self._session.state.selected, self.screen.layer)
         render(self._views, self._debugging, replace(self.screen, layer=layer), self._parts)
         self._look()

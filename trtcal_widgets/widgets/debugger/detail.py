@@ -16,10 +16,13 @@ from trtcal_widgets.widgets.debugger.summary import loss_text, value_text
 from trtcal_widgets.widgets.kit.formatting import exact, percent, plot_text, typeset
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.debug.results import LayerResult, TensorResult
+    from trtcal_widgets.debug.state import Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +133,7 @@ def detail_state(debugging: AccuracyDebugging, name: str, layer: str) -> dict[st
         "try_title": "Score each method's threshold for this tensor on the evaluation data, everything else as it is",
         "why": why,
         "trials": _trials(debugging, name),
+        "advice": _advice(debugging, name),
         "revision": state.revision if state.phase == "running" and state.work == "trial" else 0,
     }
 
@@ -161,12 +165,11 @@ def _can_try(debugging: AccuracyDebugging, name: str) -> tuple[bool, str]:
 
 def _trials(debugging: AccuracyDebugging, name: str) -> list[dict[str, Any]]:
     state, session = debugging.state, debugging.session
-    trials = state.trials.get(name, ())
+    trials = trials_of(debugging, name)
     if not trials or state.comparison is None:
         return []
-    worth = [(t.score.value, _or_low(t.score.outputs.sqnr_db)) for t in trials]
-    now = session.amax(name)
-    fp32 = state.comparison.fp32
+    best, now, fp32 = _best_worth(trials), session.amax(name), state.comparison.fp32
+    differ = any(_worth(trial) != best for trial in trials)
     return [
         {
             "method": trial.method,
@@ -174,17 +177,48 @@ def _trials(debugging: AccuracyDebugging, name: str) -> list[dict[str, Any]]:
             "amax": f"±{typeset(trial.amax)}",
             "value": value_text(trial.score),
             "sqnr": f"{trial.score.outputs.sqnr_db:.1f} dB" if math.isfinite(trial.score.outputs.sqnr_db) else "",
-            "best": score == max(worth) and len(set(worth)) > 1,
+            "best": differ and _worth(trial) == best,
             "chosen": trial.amax == now,
             "title": f"{trial.method}: amax {exact(trial.amax)}, "
             f"loss against FP32 {loss_text(fp32.value - trial.score.value, trial.score)}",
         }
-        for trial, score in zip(trials, worth, strict=True)
+        for trial in trials
     ]
 
 
-def _or_low(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
+def trials_of(debugging: AccuracyDebugging, name: str) -> tuple[Trial, ...]:
+    """Return what was tried for the scale of a tensor, through whichever tensor that has it."""
+    trials = debugging.state.trials
+    return next((trials[n] for n in (name, *debugging.session.group(name)) if n in trials), ())
+
+
+def best_trial(debugging: AccuracyDebugging, name: str) -> Trial | None:
+    """Return the threshold that was tried for a tensor with more accuracy than the one in use; None without any."""
+    state = debugging.state
+    trials = trials_of(debugging, name)
+    if not trials or state.comparison is None:
+        return None
+    now = debugging.session.amax(name)
+    present = next((trial.score for trial in trials if trial.amax == now), state.planned or state.comparison.int8)
+    best = max(trials, key=_worth)
+    return best if best.score.value > present.value else None
+
+
+def _advice(debugging: AccuracyDebugging, name: str) -> str:
+    """Say what to do with what was tried: nothing where the threshold in use is as good as any."""
+    if best_trial(debugging, name) is not None:
+        return "click one to use it in the session"
+    return "none is better than the one in use"
+
+
+def _best_worth(trials: Sequence[Trial]) -> tuple[float, float]:
+    return max(map(_worth, trials))
+
+
+def _worth(trial: Trial) -> tuple[float, float]:
+    """Order by the value that decides, then by closeness to FP32."""
+    sqnr = trial.score.outputs.sqnr_db
+    return trial.score.value, -math.inf if math.isnan(sqnr) else sqnr
 
 
 def number_cells(debugging: AccuracyDebugging, name: str, layer: str) -> list[dict[str, str]]:

@@ -142,6 +142,6 @@ def _write_report(debugging: AccuracyDebugging, target: Path) -> str:
     state = debugging.state
     write_report(
         debugging.session, target, evaluation_result=state.comparison, ranking=state.ranking,
-        plan=state.plan or None, hazards=state.hazards,
+        plan=state.plan or None, planned=state.planned, target=state.target, hazards=state.hazards,
     )  # fmt: skip
     return ""

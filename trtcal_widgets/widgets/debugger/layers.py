@@ -1,4 +1,4 @@
-"""The layers and the hazards as the debugger's panels show them: JSON columns and plain values."""
+"""The layers as the debugger's panel shows them: JSON columns and plain values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable
+from trtcal_widgets.debug.goal import loss_unit
 from trtcal_widgets.widgets.debugger.summary import loss_text
 from trtcal_widgets.widgets.kit.formatting import json_number
 
@@ -43,14 +44,20 @@ def layer_rows(layers: Sequence[str], ranking: Sequence[LayerResult] | None, fp3
     by_name = {result.node: (rank, result) for rank, result in enumerate(ranking)}
     found = [by_name.get(name) for name in layers]
     return {
+        "loss_unit": loss_unit(ranking[0].score) if ranking else "",
         "loss": [None if f is None else json_number(f[1].loss) for f in found],
-        "loss_text": ["–" if f is None else loss_text(f[1].loss, f[1].score) for f in found],
+        "loss_text": ["–" if f is None else _number(f[1]) for f in found],
         "loss_kind": ["bad" if f is not None and f[1].loss > _MUCH_LOSS * abs(fp32_value) else "" for f in found],
         "rank": [None if f is None else f[0] for f in found],
         "out": [None if f is None else _db(f[1].output_sqnr_db) for f in found],
         "own": [None if f is None else _db(f[1].own_sqnr_db) for f in found],
         "cos": [None if f is None else json_number(f[1].own.cosine) for f in found],
     }
+
+
+def _number(result: LayerResult) -> str:
+    """Return the loss without its unit, which is in the column's head."""
+    return loss_text(result.loss, result.score).removesuffix(f" {loss_unit(result.score)}")
 
 
 def _db(value: float) -> float | None:
@@ -92,26 +99,3 @@ def worst_input(debugging: AccuracyDebugging, layer: str) -> str:
 def _own_sqnr(session: CalibrationSession, name: str) -> float:
     sqnr = session.cost(name).sqnr_db if session.amax(name) > 0 else math.inf
     return math.inf if math.isnan(sqnr) else sqnr
-
-
-def hazards_state(debugging: AccuracyDebugging) -> dict[str, Any]:
-    """Return the hazards, severe ones first."""
-    hazards = debugging.state.hazards
-    known = debugging.session.graph.tensors
-    items = [
-        {
-            "kind": hazard.kind,
-            "severity": hazard.severity,
-            "basis": hazard.basis,
-            "message": printable(hazard.message),
-            "mend": printable(hazard.mend),
-            "tensors": [
-                {"name": n, "shown": printable(n)} for n in hazard.tensors[:3] if n in known and known[n].is_float
-            ],
-        }
-        for hazard in hazards or ()
-    ]
-    empty = (
-        "Looked for at the end of a run." if hazards is None else "None found. That is no proof that INT8 is harmless."
-    )
-    return {"items": items, "note": f"{len(items)}" if items else "", "empty": empty}

@@ -21,7 +21,7 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
         "summary": _help(
             "Before and after",
             "The model's outputs over the evaluation data: in FP32, with every layer in INT8, and with your plan. "
-            "“Within 1 %” asks whether INT8 keeps 99 % of FP32's accuracy, as NVIDIA's MNIST sample does. SQNR and "
+            "The goal is a share of FP32's accuracy; 99 % is what NVIDIA's MNIST sample asks. SQNR and "
             "cosine compare the outputs with FP32's and need no labels. “Find a plan” tries other thresholds for the "
             "worst layers first, then keeps as few layers as possible in higher precision.",
             "Before and after",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.widgets.debugger.detail import build_sqnr_plot, build_tensor_plot, detail_state, number_cells
 from trtcal_widgets.widgets.debugger.export_form import export_state
-from trtcal_widgets.widgets.debugger.layers import hazards_state, layer_columns, layer_rows
+from trtcal_widgets.widgets.debugger.hazards import hazards_state
+from trtcal_widgets.widgets.debugger.layers import layer_columns, layer_rows
 from trtcal_widgets.widgets.debugger.summary import DebugScreen, shell_state, summary_state
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen,
     """Draw; what is the same as before is left alone."""
     state, selected = debugging.state, debugging.session.state.selected
     views.shell.show(**shell_state(debugging, screen))
-    views.summary.show(**summary_state(debugging, screen))
+    views.summary.show(**summary_state(debugging))
     _render_layers(views.layers, debugging, screen, parts)
     curves = (state.comparison, state.ranking, state.planned_tensors, bool(state.stale))
     views.sqnr.render(parts.of("sqnr", curves, lambda: build_sqnr_plot(debugging)), selected)

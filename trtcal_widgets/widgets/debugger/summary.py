@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import count_of, printable
-from trtcal_widgets.widgets.kit.formatting import duration, exact, typeset
+from trtcal_widgets.debug import goal
+from trtcal_widgets.debug.search import TRYING
+from trtcal_widgets.widgets.kit.formatting import NO_NUMBER, duration, exact, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.controller import AccuracyDebugging
     from trtcal_widgets.debug.search import SearchStep
     from trtcal_widgets.debug.state import DebugState
+    from trtcal_widgets.model.plan import PrecisionPlan
     from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.widgets.debugger.export_form import ExportForm
 
@@ -34,7 +37,6 @@ class DebugScreen:
     auto: bool = False
     notice: str = ""
     layer: str = ""
-    target: float = 0.99
 
 
 # ---- header ------------------------------------------------------------------------------------------------------
@@ -73,9 +75,7 @@ def _facts(debugging: AccuracyDebugging) -> str:
 
 def _status_text(debugging: AccuracyDebugging, state: DebugState) -> tuple[str, str]:
     if state.phase == "running":
-        left = f" · {duration(state.seconds_left)} left" if state.seconds_left is not None else ""
-        counted = f" · {state.done:,} of {state.total:,}" if state.total else ""
-        return f"{state.what or 'starting'}{counted}{left}", ""
+        return _progress(state), ""
     what = _WORK.get(state.work, "The work")
     if state.phase == "failed":
         first = state.message.strip().splitlines()[0] if state.message.strip() else "no reason was given"
@@ -85,6 +85,20 @@ def _status_text(debugging: AccuracyDebugging, state: DebugState) -> tuple[str, 
     if state.comparison is None:
         return _before(debugging), ""
     return _finished(debugging, state), ""
+
+
+_STEPS = ("comparing FP32 with INT8", "ranking layers", "looking for hazards")
+"""What a run does, in order; between the last two it scores the plan, where there is one."""
+
+
+def _progress(state: DebugState) -> str:
+    """Say what goes on, how far it is, and how long that takes: of a run the step, of a search all of it at most."""
+    most = "at most " if state.what == TRYING else ""
+    step = f"step {_STEPS.index(state.what) + 1} of {len(_STEPS)}: " if state.what in _STEPS else ""
+    counted = f" · {state.done:,} of {most}{state.total:,}" if state.total else ""
+    whose = " for this step" if step else ""
+    left = f" · {most}{duration(state.seconds_left)} left{whose}" if state.seconds_left is not None else ""
+    return f"{step}{state.what or 'starting'}{counted}{left}"
 
 
 def _again(state: DebugState) -> str:
@@ -128,22 +142,28 @@ def _finished(debugging: AccuracyDebugging, state: DebugState) -> str:
 
 
 def value_text(score: Score, value: float | None = None) -> str:
-    """Return the number that decides, in its unit."""
-    shown = score.value if value is None else value
-    if score.measure == "top-1":
-        return _percent(shown)
-    return f"{shown:.5f}" if score.measure == "output cosine" else typeset(shown, 4)
+    """Return the number that decides, in its unit, set for the screen."""
+    return _typeset(goal.value_text(score, value))
+
+
+def loss_text(loss: float, score: Score) -> str:
+    """Return a loss with its unit: percentage points for top-1."""
+    return _typeset(goal.loss_text(score, loss))
+
+
+def _typeset(text: str) -> str:
+    return NO_NUMBER if text == "-" else text.replace("-", "−")
 
 
 def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.2f} %".replace("-", "−")
+    return NO_NUMBER if math.isnan(share) else f"{100 * share:.2f} %".replace("-", "−")
 
 
-def _cell(key: str, score: Score, fp32: Score) -> dict[str, str]:
-    if key == "within":
-        within = score.value >= 0.99 * fp32.value
+def _cell(key: str, score: Score, fp32: Score, target: float) -> dict[str, str]:
+    if key == "goal":
+        met = goal.reaches(score, goal.goal_of(fp32, target))
         title = f"loss against FP32: {loss_text(fp32.value - score.value, score)}"
-        return {"key": key, "text": "yes" if within else "no", "kind": "ok" if within else "bad", "title": title}
+        return {"key": key, "text": "yes" if met else "no", "kind": "ok" if met else "bad", "title": title}
     value = {
         "top1": score.top1,
         "top5": score.top5,
@@ -160,47 +180,37 @@ def _cell(key: str, score: Score, fp32: Score) -> dict[str, str]:
     return {"key": key, "text": text, "kind": "", "title": f"exactly {exact(value)}"}
 
 
-def loss_text(loss: float, score: Score) -> str:
-    """Return a loss in the unit of what decides: percentage points for top-1."""
-    if math.isnan(loss):
-        return "–"
-    if score.measure == "top-1":
-        return f"{100 * loss:+.2f} pt".replace("-", "−")
-    if abs(loss) < 1e-9:
-        return "0"
-    return ("+" if loss > 0 else "") + typeset(loss)
-
-
 _COLUMNS: Mapping[str, tuple[str, str]] = {
     "top1": ("top-1", "Share of samples whose label is the largest output"),
     "top5": ("top-5", "Share of samples whose label is among the five largest outputs"),
     "custom": ("your measure", "Mean of your evaluate function over the samples"),
-    "within": ("within 1 %", "Whether at least 99 % of FP32's accuracy is kept"),
+    "goal": ("reaches goal", "Whether it reaches the goal"),
     "sqnr": ("SQNR", "Signal to quantisation noise ratio at the outputs, against FP32"),
     "cosine": ("cosine", "Cosine between the outputs and FP32's"),
 }
 
 
-def summary_state(debugging: AccuracyDebugging, screen: DebugScreen) -> dict[str, Any]:
+def summary_state(debugging: AccuracyDebugging) -> dict[str, Any]:
     """Return what the panel of scores shows."""
     state = debugging.state
     comparison, plan = state.comparison, state.plan
     keys = _keys(debugging)
     fp32, int8 = (None, None) if comparison is None else (comparison.fp32, comparison.int8)
     rows = [
-        _row("fp32", "FP32", "The model as it is", fp32, fp32, keys),
-        _row("int8", "INT8, all layers", "Every layer that can be is in INT8", int8, fp32, keys),
-        _row("plan", "INT8 with your plan", "What the plan keeps stays in FP32", state.planned, fp32, keys),
-    ]
+        _row("fp32", "FP32", "The model as it is", fp32, fp32, keys, state.target),
+        _row("int8", "INT8, all layers", "Every layer that can be is in INT8", int8, fp32, keys, state.target),
+        _row("plan", "INT8 with your plan", "What the plan keeps stays in FP32", state.planned, fp32, keys,
+             state.target),
+    ]  # fmt: skip
     text, kind = _plan_text(state)
     return {
-        "columns": [{"key": key, "label": _COLUMNS[key][0], "title": _COLUMNS[key][1]} for key in keys],
+        "columns": [_column(key, fp32, state.target) for key in keys],
         "rows": rows,
         "note": "" if comparison is None else count_of(comparison.fp32.n_samples, "sample"),
         "plan": text,
         "plan_kind": kind,
         "plan_title": "\n".join(f"{printable(name)}: {why}" for name, why in plan.reasons.items()),
-        "target": f"{100 * screen.target:g}",
+        "target": f"{100 * state.target:g}",
         "precision": plan.precision,
         "scales": True,
         "running": state.phase == "running",
@@ -211,49 +221,72 @@ def summary_state(debugging: AccuracyDebugging, screen: DebugScreen) -> dict[str
     }
 
 
+def _column(key: str, fp32: Score | None, target: float) -> dict[str, str]:
+    label, title = _COLUMNS[key]
+    if key == "goal" and fp32 is not None:
+        value = value_text(fp32, goal.goal_of(fp32, target))
+        label, title = f"reaches {value}", f"{title}: {_share(target)} of FP32's {value_text(fp32)}"
+    return {"key": key, "label": label, "title": title}
+
+
+def _share(target: float) -> str:
+    return f"{100 * target:g} %"
+
+
 def _keys(debugging: AccuracyDebugging) -> list[str]:
     evaluation = debugging.evaluation
     keys = ["custom"] if evaluation.evaluate is not None else []
-    return [*keys, *(["top1", "top5"] if evaluation.has_labels else []), "within", "sqnr", "cosine"]
+    return [*keys, *(["top1", "top5"] if evaluation.has_labels else []), "goal", "sqnr", "cosine"]
 
 
 def _row(
-    key: str, label: str, title: str, score: Score | None, fp32: Score | None, keys: Sequence[str]
+    key: str, label: str, title: str, score: Score | None, fp32: Score | None, keys: Sequence[str], target: float
 ) -> dict[str, Any]:
     known = score is not None and fp32 is not None
     if score is None or fp32 is None:
         cells = [{"key": k, "text": "–", "kind": "", "title": ""} for k in keys]
     else:
         # FP32 is not compared with itself.
-        own = ("within", "sqnr", "cosine") if key == "fp32" else ()
+        own = ("goal", "sqnr", "cosine") if key == "fp32" else ()
         blank = {"text": "", "kind": "", "title": ""}
-        cells = [{"key": k, **blank} if k in own else _cell(k, score, fp32) for k in keys]
+        cells = [{"key": k, **blank} if k in own else _cell(k, score, fp32, target) for k in keys]
     return {"key": key, "label": label, "title": title, "cells": cells, "empty": not known}
 
 
-def _step(step: SearchStep) -> str:
-    return f"{'✓' if step.accepted else '·'} {printable(step.what)}: {value_text(step.score)}"
+def _step(step: SearchStep) -> dict[str, Any]:
+    return {"what": printable(step.what), "value": value_text(step.score), "accepted": step.accepted}
 
 
 def _plan_text(state: DebugState) -> tuple[str, str]:
-    plan, search = state.plan, state.search
+    """Say what the plan is and whether it reaches the goal that is on the screen, whoever made it."""
+    plan, search, comparison = state.plan, state.search, state.comparison
+    text = _what_plan(plan)
+    if comparison is None:
+        return (text, "") if text else ("No plan yet: press run first.", "none")
+    fp32, wanted = comparison.fp32, goal.goal_of(comparison.fp32, state.target)
+    shown = f"the goal of {value_text(fp32, wanted)} ({_share(state.target)} of FP32)"
+    if not text:
+        if goal.reaches(comparison.int8, wanted):
+            return f"INT8 reaches {shown} as it is: no plan is needed.", "ok"
+        return f"INT8 misses {shown}: tick layers to keep, or let a plan be found.", "none"
+    if state.planned is None:
+        return text, ""
+    if goal.reaches(state.planned, wanted):
+        return f"{text} It reaches {shown}.", "ok"
+    found = search is not None and search.plan == plan and not search.met
+    advice = "no better one was found: lower the goal" if found else "keep more layers, or let a plan be found"
+    return f"{text} With {value_text(state.planned)} it misses {shown}: {advice}.", "warn"
+
+
+def _what_plan(plan: PrecisionPlan) -> str:
     parts = []
     if plan.keep:
-        shown = ", ".join(printable(name) for name in plan.keep[:4]) + _more(len(plan.keep) - 4)
-        parts.append(f"keep {count_of(len(plan.keep), 'layer')} in {plan.precision.upper()} ({shown})")
+        names = ", ".join(printable(name) for name in plan.keep[:4]) + _more(len(plan.keep) - 4)
+        parts.append(f"keep {count_of(len(plan.keep), 'layer')} in {plan.precision.upper()} ({names})")
     if plan.amax:
         moved = [f"{printable(n)} ±{typeset(v)}" for n, v in list(plan.amax.items())[:3]]
-        shown = ", ".join(moved) + _more(len(plan.amax) - 3)
-        parts.append(f"{count_of(len(plan.amax), 'other threshold')} ({shown})")
-    text = "Plan: " + ", ".join(parts) + "." if parts else ""
-    if search is None or search.plan != plan:
-        return (text, "") if text else ("No plan yet: tick layers to keep, or let one be found.", "none")
-    goal = value_text(search.fp32, search.goal)
-    if not search.met:
-        advice = f"It does not reach the goal of {goal}: lower the goal, or look at the evaluation data."
-        return f"{text} {advice}".strip(), "warn"
-    as_it_is = f"INT8 reaches the goal of {goal} as it is: no plan is needed."
-    return f"{text} It reaches the goal of {goal}." if text else as_it_is, "ok"
+        parts.append(f"{count_of(len(plan.amax), 'other threshold')} ({', '.join(moved)}{_more(len(plan.amax) - 3)})")
+    return f"Plan: {', '.join(parts)}." if parts else ""
 
 
 def _more(n: int) -> str:

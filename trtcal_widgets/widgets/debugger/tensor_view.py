@@ -131,10 +131,10 @@ def _traces() -> list[dict[str, Any]]:
         steps("INT8, before its rounding", "", "%{y:,.0f} values in INT8"),
         {**line, "name": "±amax", "line": {"width": 2.5}},
         {**steps("error", "2", "%{y:,.0f} values"), "showlegend": False},
-        {**line, **third, "line": {"width": 1, "dash": "dot"}},
-        {"type": "scatter", "mode": "markers", "x": [], "y": [], "marker": {"size": 3, "opacity": 0.5}, **third,
-         "hovertemplate": "FP32 %{x:.4g}<br>INT8 %{y:.4g}<extra></extra>"},
-        {**line, **third, "line": {"width": 1.6}},
+        {**line, **third, "name": "no error", "line": {"width": 1, "dash": "dot"}},
+        {"type": "scatter", "mode": "markers", "name": "values", "x": [], "y": [], **third,
+         "marker": {"size": 3, "opacity": 0.5}, "hovertemplate": "FP32 %{x:.4g}<br>INT8 %{y:.4g}<extra></extra>"},
+        {**line, **third, "name": "±amax", "line": {"width": 1.6}},
     ]  # fmt: skip
 
 

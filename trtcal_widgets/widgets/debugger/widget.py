@@ -71,17 +71,16 @@ class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
         executor: Executor | None = None,
     ) -> None:
         from trtcal_widgets.debug.controller import AccuracyDebugging
-        from trtcal_widgets.errors import UsageError
 
-        if not 0 < target <= 1:
-            raise UsageError(f"target is a share of FP32's accuracy, greater than 0 and at most 1, not {target}")
-        self.debugging: AccuracyDebugging = AccuracyDebugging(session, evaluation, model, placement=placement)
+        self.debugging: AccuracyDebugging = AccuracyDebugging(
+            session, evaluation, model, placement=placement, target=target
+        )
         self.session = session
         self.views = DebugViews()
         self.plots = self.views.plots
         super().__init__(self.views.arranged(), executor)
         self.add_class("trtcal-debug")
-        self.binding = DebugBinding(self.debugging, self.views, self._executor, target=target, auto=auto)
+        self.binding = DebugBinding(self.debugging, self.views, self._executor, auto=auto)
 
     def run(self) -> None:
         """Run the comparison now and return when it is done: for notebooks that go on with the results."""

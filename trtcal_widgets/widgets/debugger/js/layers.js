@@ -87,12 +87,13 @@ function render({ model, el }) {
       row.append(h("span", { class: "tc-l-number", text: cellText(rows, key, index), "data-kind": kind }));
     }
     row.dataset.kept = String(keep.has(index));
-    row.setAttribute("aria-label", `${columns.names[index]}, ${columns.ops[index]}, loss ${cellText(rows, "loss", index)}${keep.has(index) ? ", kept" : ""}`);
+    row.setAttribute("aria-label", `${columns.names[index]}, ${columns.ops[index]}, loss ${cellText(rows, "loss", index)} ${rows.loss_unit}${keep.has(index) ? ", kept" : ""}`);
   };
   const refresh = () => {
     for (const [key, [node, label]] of buttons) {
       const on = view.sort === key;
-      node.replaceChildren(h("span", { text: label }), h("span", { class: "tc-dbg-arrow", "aria-hidden": "true", text: on ? (view.down ? "▼" : "▲") : "" }));
+      const unit = key === "loss" && rows?.loss_unit ? `, ${rows.loss_unit.replace(/^of (your )?/, "")}` : "";
+      node.replaceChildren(h("span", { text: `${label}${unit}` }), h("span", { class: "tc-dbg-arrow", "aria-hidden": "true", text: on ? (view.down ? "▼" : "▲") : "" }));
       node.parentNode.toggleAttribute("data-on", on);
       node.setAttribute("aria-pressed", String(on));
     }

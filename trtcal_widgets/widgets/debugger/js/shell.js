@@ -31,7 +31,7 @@ function render({ model, el }) {
   const text = h("div", { class: "tc-dbg-status-text", testid: "tc-dbg-status", "aria-live": "polite" });
   const stale = h("div", { class: "tc-dbg-stale", role: "status", testid: "tc-dbg-stale", hidden: true });
   const staleText = h("div", { class: "tc-dbg-stale-text" });
-  stale.append(icon("warn"), staleText, h("button", { type: "button", class: "tc-button", testid: "tc-dbg-refresh", text: "Refresh", title: "Run again with the session's thresholds of now (r)", on: { click: () => send("run") } }));
+  stale.append(icon("warn"), staleText, h("button", { type: "button", class: "tc-button", testid: "tc-dbg-refresh", text: "refresh", title: "Run again with the session's thresholds of now (r)", on: { click: () => send("run") } }));
   const failure = h("pre", { class: "tc-dbg-failure", role: "alert", testid: "tc-dbg-failure", hidden: true });
   const notice = noticeBox("tc-dbg-notice", send);
   el.append(

@@ -2,6 +2,7 @@
 
 import { helpButton } from "../../kit/js/controls.js";
 import { h, option, setText } from "../../kit/js/dom.js";
+import { icon } from "../../kit/js/icons.js";
 import { follow } from "../../kit/js/model.js";
 
 function render({ model, el }) {
@@ -22,11 +23,16 @@ function render({ model, el }) {
     title: "Try better thresholds for the worst layers, then keep as few layers as possible in higher precision. It replaces your ticks; undo brings them back.",
     on: { click: () => send("find", { target: target.value, precision: precision.value, scales: scales.checked }) } });
   precision.addEventListener("change", () => send("precision", { precision: precision.value }));
+  target.addEventListener("change", () => send("target", { target: target.value }));
   target.addEventListener("keydown", (event) => { if (event.key === "Enter") find.click(); });
   const steps = h("details", { class: "tc-preview-box tc-dbg-steps", testid: "tc-dbg-steps", hidden: true });
   const stepsHead = h("summary");
-  const stepsText = h("pre", { class: "tc-preview" });
-  steps.append(stepsHead, stepsText);
+  const stepsList = h("ol", { class: "tc-preview tc-dbg-step-list", tabindex: "0", "aria-label": "What the search tried, in order" });
+  steps.append(stepsHead, stepsList);
+  const makeStep = (step) => h("li", { class: "tc-dbg-step", "data-accepted": step.accepted, title: step.accepted ? "The search went on with it" : "The search went on without it" },
+    h("span", { class: "tc-dbg-step-mark" }, step.accepted ? icon("done") : null), h("span", { class: "tc-dbg-step-what", text: step.what }),
+    h("span", { class: "tc-dbg-step-value", text: step.value }), h("span", { class: "tc-offscreen", text: step.accepted ? "accepted" : "not accepted" }));
+  let drawn = "";
   el.append(h("div", { class: "tc-dbg-summary" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "before and after" }), note, helpButton(model.get("help"), "tc-help-dbg-summary")),
     h("div", { class: "tc-dbg-scores-box" }, table), plan,
@@ -53,8 +59,11 @@ function render({ model, el }) {
     adopt.hidden = !state.moved;
     clear.hidden = !state.planned;
     steps.hidden = !state.steps.length;
-    setText(stepsHead, `${state.steps.length} things were tried`);
-    setText(stepsText, state.steps.join("\n"));
+    const accepted = state.steps.filter((step) => step.accepted).length;
+    setText(stepsHead, `${state.steps.length} ${state.steps.length === 1 ? "thing was" : "things were"} tried, ${accepted} accepted`);
+    const key = JSON.stringify(state.steps);
+    if (key !== drawn) stepsList.replaceChildren(...state.steps.map(makeStep));
+    drawn = key;
   };
   scales.addEventListener("change", () => { scales.dataset.touched = "yes"; });
   return follow(model, ["state"], update);

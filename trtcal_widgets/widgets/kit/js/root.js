@@ -68,16 +68,28 @@ function alive(node) {
   return node.isConnected && !node.matches(":disabled") && node.getClientRects().length > 0;
 }
 
-/** A control that is switched off, hidden or replaced while it has the focus would leave it to the page: the root takes it. */
+/**
+ * A control that is switched off, hidden or replaced while it has the focus would leave it to the page: the root takes it,
+ * and gives it back when the control can have it again, unless the user went elsewhere meanwhile.
+ */
 function keepFocus(root) {
   let focused = null;
+  let lost = null;
   const rescue = () => {
-    if (!focused || alive(focused)) return;
     const now = root.getRootNode().activeElement;
-    if (root.isConnected && (!now || now === document.body || now === focused)) root.focus({ preventScroll: true });
+    if (lost && now === root && alive(lost)) lost.focus({ preventScroll: true });
+    if (!focused || alive(focused)) return;
+    const left = focused;
+    if (root.isConnected && (!now || now === document.body || now === focused)) {
+      root.focus({ preventScroll: true });
+      lost = left;
+    }
     focused = null;
   };
-  const onFocus = (event) => { focused = event.target; };
+  const onFocus = (event) => {
+    focused = event.target;
+    lost = null;
+  };
   const onBlur = ({ target, relatedTarget }) => {
     // Whoever leaves by a click elsewhere leaves a control that is still there.
     if (relatedTarget) focused = null;

@@ -222,14 +222,21 @@ function alive(node) {
 }
 function keepFocus(root) {
   let focused = null;
+  let lost = null;
   const rescue = () => {
-    if (!focused || alive(focused)) return;
     const now = root.getRootNode().activeElement;
-    if (root.isConnected && (!now || now === document.body || now === focused)) root.focus({ preventScroll: true });
+    if (lost && now === root && alive(lost)) lost.focus({ preventScroll: true });
+    if (!focused || alive(focused)) return;
+    const left = focused;
+    if (root.isConnected && (!now || now === document.body || now === focused)) {
+      root.focus({ preventScroll: true });
+      lost = left;
+    }
     focused = null;
   };
   const onFocus = (event) => {
     focused = event.target;
+    lost = null;
   };
   const onBlur = ({ target, relatedTarget }) => {
     if (relatedTarget) focused = null;

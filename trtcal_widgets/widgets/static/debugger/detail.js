@@ -237,7 +237,7 @@ function render({ model, el }) {
     trials.replaceChildren(
       h("span", { class: "tc-faint", text: "with its threshold by" }),
       ...state.trials.map(makeTrial),
-      h("span", { class: "tc-faint", text: "click one to use it in the session" })
+      h("span", { class: "tc-faint", testid: "tc-dbg-advice", text: state.advice })
     );
   };
   return follow(model, ["state"], update);

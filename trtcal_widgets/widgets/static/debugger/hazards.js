@@ -91,7 +91,8 @@ function render({ model, el }) {
       { class: "tc-dbg-hazard", role: "listitem", "data-severity": item.severity, testid: "tc-dbg-hazard" },
       h("div", { class: "tc-dbg-hazard-head" }, h("span", { class: "tc-dbg-severity", text: item.severity }), h("span", { class: "tc-faint", text: `${item.kind} · ${item.basis}` }), ...chips),
       h("div", { text: item.message }),
-      h("div", { class: "tc-dbg-mend", text: item.mend })
+      h("div", { class: "tc-dbg-mend", text: item.mend }),
+      item.cost ? h("div", { class: "tc-faint", text: item.cost }) : null
     );
   };
   return follow(model, ["state"], () => {

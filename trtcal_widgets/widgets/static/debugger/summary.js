@@ -1,6 +1,7 @@
 // Made by frontend/build.mjs: change the sources beside the screens, in their js folders.
 
 // trtcal_widgets/widgets/kit/js/dom.js
+var SVG_NS = "http://www.w3.org/2000/svg";
 function h(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(props)) {
@@ -14,11 +15,50 @@ function h(tag, props = {}, ...children) {
   node.append(...children.filter((child) => child !== null && child !== void 0));
   return node;
 }
+function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG_NS, tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
 function option(value, text) {
   return h("option", { value, text });
 }
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+// trtcal_widgets/widgets/kit/js/icons.js
+var ICONS = {
+  first: "M4 3v10M13 3 6.5 8l6.5 5z",
+  back: "M11 3 4.5 8l6.5 5z",
+  play: "M4.5 2.5 13 8l-8.5 5.5z",
+  pause: "M5 3v10M11 3v10",
+  forward: "M5 3l6.5 5L5 13z",
+  last: "M12 3v10M3 3l6.5 5L3 13z",
+  cancel: "M4 4l8 8M12 4l-8 8",
+  undo: "M6 3.5 2.5 7 6 10.5M3 7h6.5a3.5 3.5 0 0 1 0 7H7",
+  redo: "M10 3.5 13.5 7 10 10.5M13 7H6.5a3.5 3.5 0 0 0 0 7H9",
+  copy: "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z",
+  done: "M3 8.5l3.5 3.5L13 4.5",
+  search: "M7 2.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9M10.3 10.3l3.7 3.7",
+  reset: "M3 8a5 5 0 1 0 1.6-3.7M3 2.5v3h3",
+  up: "M8 13V3M4 7l4-4 4 4",
+  down: "M8 3v10M4 9l4 4 4-4",
+  warn: "M8 2 14.5 13.5h-13zM8 6.5v3.5M8 11.8v.4",
+  link: "M6.5 9.5 9.5 6.5M7 4.5l1.2-1.2a3 3 0 0 1 4.4 4.4L11.4 9M9 11.5l-1.2 1.2a3 3 0 0 1-4.4-4.4L4.6 7"
+};
+var FILLED = /* @__PURE__ */ new Set(["first", "back", "play", "forward", "last"]);
+function icon(name) {
+  const path = svg("path", {
+    d: ICONS[name],
+    fill: FILLED.has(name) ? "currentColor" : "none",
+    stroke: "currentColor",
+    "stroke-width": 1.5,
+    "stroke-linecap": "round",
+    "stroke-linejoin": "round"
+  });
+  return svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true", class: "tc-icon" }, path);
 }
 
 // trtcal_widgets/widgets/kit/js/controls.js
@@ -103,13 +143,23 @@ function render({ model, el }) {
     on: { click: () => send("find", { target: target.value, precision: precision.value, scales: scales.checked }) }
   });
   precision.addEventListener("change", () => send("precision", { precision: precision.value }));
+  target.addEventListener("change", () => send("target", { target: target.value }));
   target.addEventListener("keydown", (event) => {
     if (event.key === "Enter") find.click();
   });
   const steps = h("details", { class: "tc-preview-box tc-dbg-steps", testid: "tc-dbg-steps", hidden: true });
   const stepsHead = h("summary");
-  const stepsText = h("pre", { class: "tc-preview" });
-  steps.append(stepsHead, stepsText);
+  const stepsList = h("ol", { class: "tc-preview tc-dbg-step-list", tabindex: "0", "aria-label": "What the search tried, in order" });
+  steps.append(stepsHead, stepsList);
+  const makeStep = (step) => h(
+    "li",
+    { class: "tc-dbg-step", "data-accepted": step.accepted, title: step.accepted ? "The search went on with it" : "The search went on without it" },
+    h("span", { class: "tc-dbg-step-mark" }, step.accepted ? icon("done") : null),
+    h("span", { class: "tc-dbg-step-what", text: step.what }),
+    h("span", { class: "tc-dbg-step-value", text: step.value }),
+    h("span", { class: "tc-offscreen", text: step.accepted ? "accepted" : "not accepted" })
+  );
+  let drawn = "";
   el.append(h(
     "div",
     { class: "tc-dbg-summary" },
@@ -149,8 +199,11 @@ function render({ model, el }) {
     adopt.hidden = !state.moved;
     clear.hidden = !state.planned;
     steps.hidden = !state.steps.length;
-    setText(stepsHead, `${state.steps.length} things were tried`);
-    setText(stepsText, state.steps.join("\n"));
+    const accepted = state.steps.filter((step) => step.accepted).length;
+    setText(stepsHead, `${state.steps.length} ${state.steps.length === 1 ? "thing was" : "things were"} tried, ${accepted} accepted`);
+    const key = JSON.stringify(state.steps);
+    if (key !== drawn) stepsList.replaceChildren(...state.steps.map(makeStep));
+    drawn = key;
   };
   scales.addEventListener("change", () => {
     scales.dataset.touched = "yes";
