@@ -17,6 +17,15 @@ OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
 ``layout`` and ``all`` change the order of additions (seen: up to 2.4e-5 of amax)."""
 
 CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+_CUDA_OPTIONS = {
+    "use_tf32": "0",
+    "cudnn_conv_algo_search": "HEURISTIC",
+    "arena_extend_strategy": "kSameAsRequested",
+}
+"""What the CUDA provider is told where the user says nothing else: float32 products of float32 precision, algorithms
+that are not chosen by a race (which two runs may decide differently), and memory as it is needed."""
 
 ERRORS_ONLY = 3
 SILENT = 4
@@ -52,6 +61,7 @@ def open_session(
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.absolute()))
     options.graph_optimization_level = _level(optimization)
     _check_available(wanted, ort.get_available_providers())
+    wanted = [_with_defaults(provider) for provider in wanted]
     try:
         # Its fallback would print to stdout and go on with other providers than the user asked for.
         session = ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
@@ -59,6 +69,14 @@ def open_session(
         raise ModelError(f"ONNX Runtime {ort.__version__} does not take {name}: {_advice(error)}") from error
     _check_started(wanted, session.get_providers())
     return session
+
+
+def _with_defaults(provider: Any) -> Any:
+    """Return a provider with the options that hold unless the user gave others."""
+    if provider_name(provider) != CUDA:
+        return provider
+    given = provider[1] if isinstance(provider, tuple | list) and len(provider) > 1 else {}
+    return CUDA, {**_CUDA_OPTIONS, **given}
 
 
 def _level(optimization: str) -> Any:

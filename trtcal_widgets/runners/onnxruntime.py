@@ -15,6 +15,7 @@ from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.ort import CPU, OPTIMIZATIONS, provider_name
+from trtcal_widgets.runners.cuda import OnDevice, cuda_device
 from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.runners.tap import OnnxRuntimeTap
 
@@ -55,6 +56,10 @@ class OnnxRuntimeRunner:
     optimization
         ONNX Runtime's graph optimisation: ``"off"``, ``"basic"``, ``"extended"`` (all three bit-identical),
         or ``"layout"``/``"all"``, which change results by up to 2.4e-5 of a tensor's amax.
+    group_bytes
+        With ``CUDAExecutionProvider`` first among the providers tensors stay on the GPU and are counted there (where
+        cuda-bindings or PyCUDA is installed). So many bytes of them are kept there at a time: a batch that has more is
+        run several times. None: half of what is free on the GPU.
 
     Raises
     ------
@@ -71,6 +76,7 @@ class OnnxRuntimeRunner:
         providers: Sequence[Any] | None = None,
         threads: int | None = None,
         optimization: str = "extended",
+        group_bytes: int | None = None,
     ) -> None:
         if optimization not in OPTIMIZATIONS:
             raise UsageError(f"optimization={optimization!r} is unknown; choose one of {', '.join(OPTIMIZATIONS)}")
@@ -87,6 +93,9 @@ class OnnxRuntimeRunner:
         self._tap = OnnxRuntimeTap(
             self._model, providers=self._providers, threads=self._threads, optimization=optimization
         )
+        self._optimization = optimization
+        self._group_bytes = None if group_bytes is None else whole_number(group_bytes, "group_bytes", 1)
+        self._on_device: OnDevice | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
 
@@ -129,6 +138,9 @@ class OnnxRuntimeRunner:
     def close(self) -> None:
         """Free ONNX Runtime's memory and the threads; ``with runner:`` opens it again."""
         self._closed = True
+        if self._on_device is not None:
+            self._on_device.close()
+            self._on_device = None
         self._tap.close()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -143,6 +155,13 @@ class OnnxRuntimeRunner:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "trtcal-histogram")
         return self._pool
+
+    def _device(self) -> OnDevice | None:
+        """Return what counts on the GPU, where the model runs there and it can be counted there."""
+        index = cuda_device(self._providers)
+        if index is not None and self._on_device is None:
+            self._on_device = OnDevice(self._tap, index, group_bytes=self._group_bytes)
+        return self._on_device
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Yield every float constant and weight, read (or, where the model computes it, computed) once.
@@ -206,6 +225,10 @@ class OnnxRuntimeRunner:
             In graph order, but for tensors that are made of another one, which follow that.
         """
         pool = self._open(lean=True)
+        device = self._device()
+        if device is not None:
+            names = [*self._tap.outputs, *self._model.inner.names]
+            return device.histograms(check_feeds(self.graph, feeds), names, bases)
         families = self._tap.families
         stream = self._stream(feeds, self._model.inner.names)
         found = stream_histograms(stream, bases, pool, self._threads, families)
@@ -214,6 +237,10 @@ class OnnxRuntimeRunner:
     def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
         """Run one batch and yield (name, largest finite |x|) for every tensor, as :meth:`histograms` does."""
         pool = self._open(lean=True)
+        device = self._device()
+        if device is not None:
+            names = [*self._tap.outputs, *self._model.inner.names]
+            return device.ranges(check_feeds(self.graph, feeds), names)
         families = self._tap.families
         found = stream_amax(self._stream(feeds, self._model.inner.names), pool, self._threads, families)
         return self._certain(found, families, math.isnan, lambda: self.ranges(feeds))

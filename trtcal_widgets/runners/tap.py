@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from trtcal_widgets.core.streams import NO_FAMILIES, Family
-from trtcal_widgets.errors import DataError, ModelError
+from trtcal_widgets.errors import DataError, ModelError, OutOfDeviceMemoryError
 from trtcal_widgets.model.derived import derived_tensors
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.ort import CPU, SILENT, failure, open_session, provider_name
@@ -121,22 +121,56 @@ class OnnxRuntimeTap:
 
         Raises DataError if an operator refuses a value; ModelError if an operator fails; the message names it.
         """
-        import onnxruntime as ort
-
-        options = ort.RunOptions()
-        options.log_severity_level = SILENT  # what it would log is raised
         names = [*(self._aliases.get(name, name) for name in self.outputs), *more]
         try:
             fed = {name: _for_onnxruntime(array) for name, array in feeds.items()}
-            values: list[Any] = self._session.run(names, fed, options)
+            values: list[Any] = self._session.run(names, fed, _silent())
         except Exception as error:  # noqa: BLE001 - ORT's exceptions have no common base but Exception
-            self._explain(error, feeds)
+            self._explain(error, ", ".join(f"{name!r} {array.dtype} {array.shape}" for name, array in feeds.items()))
         return values
 
-    def _explain(self, error: Exception, feeds: Mapping[str, NDArray[np.generic]]) -> NoReturn:
+    def to_place(self, array: NDArray[np.generic], place: str, device: int) -> Any:
+        """Return an array as ONNX Runtime's own, on a device; it stays on the host where its type is not NumPy's."""
+        import onnxruntime as ort
+
+        made = _for_onnxruntime(array)
+        return ort.OrtValue.ortvalue_from_numpy(array, place, device) if made is array else made
+
+    def run_in_place(
+        self, values: Mapping[str, Any], outputs: Sequence[str], place: str, device: int, *, shrink: bool = False
+    ) -> list[Any]:
+        """Run with arrays of ONNX Runtime and return the outputs as such, left where the device has them.
+
+        ``outputs``: any of :attr:`outputs` and of the model's inner tensors. ``shrink``: give memory that is not in use
+        back when the run has ended. Raises as :meth:`run` does, and OutOfDeviceMemoryError where the device is full.
+        """
+        options = _silent()
+        if shrink and place != "cpu":
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{device}")
+        binding = self._session.io_binding()
+        for name, value in values.items():
+            binding.bind_ortvalue_input(name, value)
+        for name in outputs:
+            binding.bind_output(self._aliases.get(name, name), place, device)
+        try:
+            self._session.run_with_iobinding(binding, options)
+            binding.synchronize_outputs()
+        except Exception as error:
+            shapes = ", ".join(f"{name!r} {v.data_type()} {tuple(v.shape())}" for name, v in values.items())
+            if _is_full(str(error)):
+                raise OutOfDeviceMemoryError(
+                    f"{self._model.graph.name} does not fit into the GPU's memory with a batch of {shapes}; use a "
+                    "smaller batch_size",
+                    requested=0,
+                    free=0,
+                    total=0,
+                ) from error
+            self._explain(error, shapes)
+        return list(binding.get_outputs())
+
+    def _explain(self, error: Exception, shapes: str) -> NoReturn:
         """Raise what an ONNX Runtime error means, with the node and the shapes it was given."""
         where, why = failure(error)
-        shapes = ", ".join(f"{name!r} {array.dtype} {array.shape}" for name, array in feeds.items())
         if "out of data bounds" in why:
             raise DataError(
                 f"{self._model.graph.name}: {where} was given an index that its table does not have: {why}. Fed: "
@@ -151,6 +185,21 @@ class OnnxRuntimeTap:
             f"{self._model.graph.name}: {where} failed: {why}. Fed: {shapes}. If the model runs with another batch or "
             "image size, that size is fixed inside its graph: use it, or export with dynamic axes"
         ) from error
+
+
+def _silent() -> Any:
+    """Return options for a run that logs nothing: what it would log is raised."""
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    options.log_severity_level = SILENT
+    return options
+
+
+def _is_full(text: str) -> bool:
+    """Whether an error says that the device's memory is used up."""
+    said = text.lower()
+    return "failed to allocate memory" in said or "out of memory" in said or "cudnn_status_alloc_failed" in said
 
 
 def _for_onnxruntime(array: NDArray[np.generic]) -> Any:
