@@ -8,10 +8,11 @@ from typing import Literal, get_args
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.header import DECIMAL, line_core, parse_header
 
-Format = Literal["cache", "legacy", "ranges", "ort", "json", "flatbuffers", "unknown"]
+Format = Literal["cache", "legacy", "ranges", "ort", "json", "flatbuffers", "qdq", "unknown"]
 """The formats: see :func:`describe_format` for what each is."""
 
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS: tuple[Format, ...] = tuple(name for name in get_args(Format) if name != "qdq")
+"""Those that the bytes of a file are recognised by; ``"qdq"`` is a model, which ``model.explicit`` reads."""
 
 _DESCRIPTIONS: dict[str, str] = {
     "cache": "a TensorRT calibration cache",
@@ -20,6 +21,7 @@ _DESCRIPTIONS: dict[str, str] = {
     "ort": "an ONNX Runtime calibration table in text (<name> <amax>)",
     "json": "an ONNX Runtime calibration table in JSON ({name: [min, max]})",
     "flatbuffers": "an ONNX Runtime calibration table in flatbuffers",
+    "qdq": "an ONNX model with QuantizeLinear and DequantizeLinear",
     "unknown": "no calibration file that is known here",
 }
 _HEX8 = re.compile(r"[0-9a-fA-F]{8}")

@@ -42,7 +42,7 @@ class ScaleTable:
     Attributes
     ----------
     format
-        ``"ranges"``, ``"ort"``, ``"json"`` or ``"flatbuffers"``.
+        ``"ranges"``, ``"ort"``, ``"json"``, ``"flatbuffers"``, or ``"qdq"`` for a model.
     amax
         Tensor name to threshold in real units, in file order, as written (not rounded to float32).
     ranges

@@ -18,16 +18,19 @@ from trtcal_widgets.formats.reading import (
     CONVERT_TARGETS,
     convert,
     describe_format,
-    read_scale_file,
     scales_from_bytes,
     unusable_rows,
 )
+from trtcal_widgets.model.explicit.table import QdqTable, read_scales
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from trtcal_widgets.formats.reading import ScaleTable
 
+
+_MOST_SAID = 5
 
 NOT_TEXT = ("flatbuffers", "qdq")
 """Formats that only a file can hold."""
@@ -69,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.to == "qdq":
         return convert_to_qdq(arguments)
     check_only_qdq(arguments)
-    table = read_scale_file(arguments.file)
+    table = read_scales(arguments.file)
     kind = table_kind(check_format(arguments.to))
     check_outputs([Output("--output", arguments.output, kind)], inputs=[arguments.file], force=arguments.force)
     _refuse_unusable(table, arguments)
@@ -94,7 +97,25 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     if skipped:
         tell(f"left out: {', '.join(printable(name) for name in skipped)}")
+    if isinstance(table, QdqTable):
+        for line in _said_of_model(table, arguments):
+            tell(line)
     return OK
+
+
+def _said_of_model(table: QdqTable, arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield what a cache cannot say of the pairs, and what has none."""
+    for oddity in table.oddities[:_MOST_SAID]:
+        yield f"note: {oddity.message}"
+    if len(table.oddities) > _MOST_SAID:
+        yield f"note: {len(table.oddities) - _MOST_SAID:,} more; trtcal show {printable(arguments.file)} lists them"
+    lacking = table.lacking
+    if lacking:
+        named = ", ".join(printable(name) for name in lacking[:5]) + (", …" if len(lacking) > 5 else "")
+        yield (
+            f"{count_of(len(lacking), 'tensor')} of the model have no scale ({named}): TensorRT runs their layers in "
+            "higher precision, and DLA needs one for each"
+        )
 
 
 def _refuse_unusable(table: CalibrationCache | ScaleTable, arguments: argparse.Namespace) -> None:
@@ -114,7 +135,8 @@ COMMAND = Command(
     name="convert",
     summary="turn a cache into ranges, JSON, an ONNX Runtime table or a Q/DQ model, and back",
     description=(
-        "Read a file of scales or ranges in any known format and write it in another, or, with its model, write the "
+        "Read a file of scales or ranges in any known format, a Q/DQ model included, and write it in another, or, with "
+        "its FP32 model, write the "
         "model with QuantizeLinear and DequantizeLinear, which TensorRT 11 needs."
     ),
     add_arguments=_arguments,
@@ -122,6 +144,7 @@ COMMAND = Command(
     examples=(
         "trtcal convert calibration.cache -o ranges.txt --to ranges",
         "trtcal convert ranges.txt -o calibration.cache --to cache --trt-version 8.6.1",
+        "trtcal convert quantised.onnx -o calibration.cache --to cache",
         "trtcal convert calibration.cache --model model.onnx --to qdq -o model.qdq.onnx",
     ),
 )

@@ -1,4 +1,4 @@
-"""``trtcal diff``: two caches side by side."""
+"""``trtcal diff``: two caches, or two Q/DQ models, side by side."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.commands.show import finite
+from trtcal_widgets.cli.explicit import diff_json, diff_lines
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import diff
-from trtcal_widgets.formats.reading import read_scale_file
+from trtcal_widgets.model.explicit.compare import compare_pairs
+from trtcal_widgets.model.explicit.table import QdqTable, read_scales
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +48,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.tolerance < math.inf:
         raise UsageError(f"--tolerance must be a share such as 0.01, not {arguments.tolerance}")
-    a, b = read_scale_file(arguments.a), read_scale_file(arguments.b)
+    a, b = read_scales(arguments.a), read_scales(arguments.b)
+    if isinstance(a, QdqTable) and isinstance(b, QdqTable):
+        return _run_on_models(a, b, arguments)
     found = diff(a, b)
     changed = [change for change in found.changed if not abs(change.ratio - 1) <= arguments.tolerance]
     changed.sort(key=_size_of_change, reverse=True)
@@ -59,6 +63,16 @@ def _run(arguments: argparse.Namespace) -> int:
         for line in _lines(found, changed, a, b):
             say(line)
     return DIFFERENT if scales_differ or rest_differs else OK
+
+
+def _run_on_models(a: QdqTable, b: QdqTable, arguments: argparse.Namespace) -> int:
+    found = compare_pairs(a.pairs, b.pairs, tolerance=arguments.tolerance)
+    if arguments.json:
+        say(json.dumps(diff_json(found, a.source, b.source), indent=1, allow_nan=False))
+    else:
+        for line in diff_lines(found, a.source, b.source):
+            say(line)
+    return OK if found.same else DIFFERENT
 
 
 def _size_of_change(change: RowChange) -> float:
@@ -138,10 +152,12 @@ def _as_json(found: CacheDiff, changed: list[RowChange], a: ScaleFile, b: ScaleF
 
 COMMAND = Command(
     name="diff",
-    summary="compare two caches; exit code 1 where they differ",
+    summary="compare two caches or two Q/DQ models; exit code 1 where they differ",
     description=(
         "Compare two caches or neighbouring files: tensors whose scale changed (the largest change first),\n"
-        "tensors that only one of them has, header and order of rows. Exit code 0 where nothing differs,\n"
+        "tensors that only one of them has, header and order of rows. Of two Q/DQ models, whoever made them:\n"
+        "tensors quantised in one alone, scales that differ, per channel or not, types, and who reads through\n"
+        "the pairs, in graph order; of a model and a cache, the scales. Exit code 0 where nothing differs,\n"
         "1 where something does, 2 for an error."
     ),
     add_arguments=_arguments,
@@ -149,5 +165,6 @@ COMMAND = Command(
     examples=(
         "trtcal diff old.cache new.cache",
         "trtcal diff old.cache new.cache --scales-only --tolerance 0.01",
+        "trtcal diff ours.qdq.onnx theirs.qdq.onnx",
     ),
 )

@@ -11,7 +11,7 @@ from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.errors import ExportError, UsageError
-from trtcal_widgets.formats.reading import read_scale_file
+from trtcal_widgets.model.explicit.table import read_scales
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +55,7 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
             "out by itself: remove these options"
         )
     output = Path(arguments.output)
-    table = read_scale_file(arguments.file)
+    table = read_scales(arguments.file)
     outputs = (Output("--output", output, QDQ_MODEL), Output("--report", arguments.report, REPORT))
     inputs = (arguments.file, arguments.model, arguments.plan)
     check_outputs(outputs, inputs=inputs, force=arguments.force)

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.cli.explicit import pair_json, pair_lines, pairs_summary
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.cli.wording import without_python
@@ -14,7 +15,8 @@ from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.cache import CalibrationCache, header_fits
 from trtcal_widgets.formats.installed import installed_version
-from trtcal_widgets.formats.reading import ScaleTable, describe_format, read_scale_file
+from trtcal_widgets.formats.reading import ScaleTable, describe_format
+from trtcal_widgets.model.explicit.table import QdqTable, read_scales
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +28,7 @@ _MAX_LISTED = 8
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="cache, dynamic-range text, or ONNX Runtime table")
+    parser.add_argument("file", metavar="FILE", help="cache, dynamic-range text, ONNX Runtime table, or Q/DQ model")
     parser.add_argument("--model", metavar="MODEL", help="ONNX model: say which rows it knows and which are missing")
     parser.add_argument(
         "--trt-version",
@@ -37,7 +39,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    file = read_scale_file(arguments.file)
+    file = read_scales(arguments.file)
     names, verdict = _against_model(file, arguments.model) if arguments.model else (None, "")
     version = arguments.trt_version or installed_version()
     if not verdict and version and isinstance(file, CalibrationCache):
@@ -72,6 +74,12 @@ def _lines(file: CalibrationCache | ScaleTable, names: NameComparison | None, ve
     if names:
         yield from _name_lines(names)
     yield ""
+    if isinstance(file, QdqTable):
+        yield from _field("pairs", pairs_summary(file.pairs))
+        yield ""
+        yield from pair_lines(file.pairs)
+        yield from _oddity_lines(file.oddities)
+        return
     yield from table_lines(
         list(amax),
         [
@@ -151,6 +159,8 @@ def _as_json(file: CalibrationCache | ScaleTable, names: NameComparison | None, 
             for o in file.oddities
         ],
     }
+    if isinstance(file, QdqTable):
+        found["pairs"] = [pair_json(pair) for pair in file.pairs]
     if verdict:
         found["verdict"] = verdict
     if names:
@@ -174,13 +184,15 @@ COMMAND = Command(
     description=(
         "Print what a calibration cache or a neighbouring file holds, in the order of the file:\n"
         "the threshold ±amax beyond which values are clipped, the scale (amax / 127, one INT8 step)\n"
-        "and the hex digits that stand for it in a cache."
+        "and the hex digits that stand for it in a cache. Of an ONNX model with QuantizeLinear and\n"
+        "DequantizeLinear: its pairs in graph order, under the names that the tensors had before."
     ),
     add_arguments=_arguments,
     run=_run,
     examples=(
         "trtcal show calibration.cache",
         "trtcal show calibration.cache --model model.onnx --trt-version 10.16.1",
+        "trtcal show model.qdq.onnx",
         "trtcal show calibration.cache --json | jq '.tensors[0]'",
     ),
 )

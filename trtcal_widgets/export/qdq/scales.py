@@ -11,8 +11,8 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.errors import ExportError, UsageError
-from trtcal_widgets.formats.reading import read_scale_file
 from trtcal_widgets.formats.scales import scale_of_amax
+from trtcal_widgets.model.explicit.table import read_scales
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -52,7 +52,7 @@ def rows_of(scales: Any) -> dict[str, float]:
     Parameters
     ----------
     scales
-        A mapping; the path of a calibration cache or of another file of scales or ranges; a
+        A mapping; the path of a calibration cache, of another file of scales or ranges, or of a Q/DQ model; a
         :class:`CalibrationCache`, a :class:`ScaleTable` or anything else with ``scales``; or a session, whose chosen
         thresholds of all tensors with data are taken.
 
@@ -64,7 +64,7 @@ def rows_of(scales: Any) -> dict[str, float]:
         If it is none of them, or a value is no number.
     """
     if isinstance(scales, (str, os.PathLike)):
-        scales = read_scale_file(scales)
+        scales = read_scales(scales)
     if hasattr(scales, "calibrated") and hasattr(scales, "to_cache"):  # a session
         scales = {name: scales.scale(name) for name in scales.calibrated if scales.histogram(name).n_finite}
     mapping = getattr(scales, "scales", scales)

@@ -193,8 +193,6 @@ class _Reader:
             return dequantized
         if not stored:
             return _INPUT_OF_OUTPUT.sub("", source)
-        if not _ADDED.search(dequantized):
-            return dequantized  # the tool kept the constant's own name for what the layer reads
         return _ADDED.sub("", source) or source
 
     def _readers(self, name: str) -> Iterator[tuple[str, str, int]]:
