@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.session.test_session import DATA, assert_same_counts, toy_session
 from tests.support.toy import ToyRunner, toy_graph
+from trtcal_widgets import sample
 from trtcal_widgets.data import ArrayBatches
 from trtcal_widgets.errors import ExportError, SessionError, TrtcalError
 from trtcal_widgets.session import CalibrationSession
@@ -166,3 +167,18 @@ def test_the_runner_is_public_and_the_halves_of_loading_are_not(tmp_path):
     assert loaded.runner is None
     public = {name for name in dir(CalibrationSession) if not name.startswith("_")}
     assert not public & {"adopt", "restore", "restored"}
+
+
+def test_a_fast_session_goes_on_fast(tmp_path):
+    """Batches that were counted in two ways would be one calibration of neither."""
+    options = {"batch_size": 100, "max_batches": 4}
+    images = sample.calibration_images()
+    path = tmp_path / "fast.trtcal"
+    with CalibrationSession(sample.model_path(), images, fast=True, **options) as session:
+        session.step()
+        session.save(path)
+    with CalibrationSession.load(path, sample.model_path(), images, **options) as loaded:
+        assert loaded.runner.name.endswith(", fast")
+        assert loaded.step()
+    with pytest.raises(SessionError, match="recorded with fast=True: leave fast= out"):
+        CalibrationSession.load(path, sample.model_path(), images, fast=False, **options)

@@ -39,6 +39,8 @@ class OnnxRuntimeTap:
         Threads inside one operator.
     optimization
         One of :data:`~trtcal_widgets.model.ort.OPTIMIZATIONS`.
+    fast
+        Leave out what is made of other tensors even where what is read then differs in its last bits.
 
     Attributes
     ----------
@@ -48,9 +50,12 @@ class OnnxRuntimeTap:
         Set it, and from the next :meth:`open` on nothing is left out.
     """
 
-    def __init__(self, model: OnnxModel, *, providers: Sequence[Any] | None, threads: int, optimization: str) -> None:
+    def __init__(
+        self, model: OnnxModel, *, providers: Sequence[Any] | None, threads: int, optimization: str, fast: bool = False
+    ) -> None:
         self.lean = False
-        self.read_everything = optimization not in _EXACT or any(provider_name(p) != CPU for p in providers or ())
+        exact = fast or optimization in _EXACT
+        self.read_everything = not exact or any(provider_name(p) != CPU for p in providers or ())
         self._model = model
         self._providers = providers
         self._threads = threads

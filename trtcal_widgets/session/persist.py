@@ -227,6 +227,7 @@ def _reattached(
     *,
     threads: int | None = None,
     providers: Sequence[Any] | None = None,
+    fast: bool | None = None,
     range_mode: str | None = None,  # noqa: ARG001 - that of the file holds
     method: object = None,  # noqa: ARG001 - as above
     **batches: Any,
@@ -234,7 +235,14 @@ def _reattached(
     """Check the model, and give a loaded session its model and data back, so that it can go on."""
     if model is None:
         raise SessionError(f"{shown}: to record more batches give model= as well as source=")
-    runner = as_runner(model, threads=threads, providers=providers)
+    from trtcal_widgets.runners.onnxruntime import FAST
+
+    recorded_fast = parts.origin.runner_name.endswith(FAST)
+    if fast is not None and fast != recorded_fast:
+        raise SessionError(f"{shown} was recorded with fast={recorded_fast}: leave fast= out to go on like that")
+    runner = as_runner(
+        model, threads=threads, providers=providers, fast=recorded_fast and not hasattr(model, "histograms")
+    )
     was, now = parts.graph, runner.graph
     if now.sha256 != was.sha256:
         raise SessionError(

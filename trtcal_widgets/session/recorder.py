@@ -204,16 +204,20 @@ def _fixed(graph: ModelGraph) -> Iterator[bool]:
     return (graph.tensors[name].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT) for name in graph.float_tensors)
 
 
-def as_runner(model: Any, *, threads: int | None = None, providers: Sequence[Any] | None = None) -> Runner:
+def as_runner(
+    model: Any, *, threads: int | None = None, providers: Sequence[Any] | None = None, fast: bool = False
+) -> Runner:
     """Return a runner for a model: itself where it is one, ONNX Runtime for a path."""
     if hasattr(model, "histograms") and hasattr(model, "graph"):
+        if fast:
+            raise UsageError("fast=True is for a model that is given by its path; this runner is as it was made")
         return model  # type: ignore[no-any-return]
     from trtcal_widgets.model.load import OnnxModel
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 
     if not isinstance(model, str | os.PathLike | OnnxModel):
         raise UsageError(f"a model is the path of an ONNX file, or a runner, not {kind_of(model)}")
-    return OnnxRuntimeRunner(model, threads=threads, providers=providers)
+    return OnnxRuntimeRunner(model, threads=threads, providers=providers, fast=fast)
 
 
 def no_recorder(why: str) -> SessionError:

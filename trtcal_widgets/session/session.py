@@ -61,8 +61,8 @@ class CalibrationSession:
         range of every tensor is found first, and the result does not depend on batch order or size.
     method
         For every tensor that the user does not choose for: see :class:`~trtcal_widgets.core.thresholds.Method`.
-    threads, providers
-        For ONNX Runtime, where ``model`` is a path.
+    threads, providers, fast
+        For ONNX Runtime, where ``model`` is a path; see :class:`~trtcal_widgets.OnnxRuntimeRunner`.
 
     Attributes
     ----------
@@ -99,9 +99,10 @@ class CalibrationSession:
         method: str | Method = "entropy",
         threads: int | None = None,
         providers: Sequence[Any] | None = None,
+        fast: bool = False,
     ) -> None:
         one_of(range_mode, ("tensorrt", "two-pass"), "range_mode")
-        runner = as_runner(model, threads=threads, providers=providers)
+        runner = as_runner(model, threads=threads, providers=providers, fast=fast)
         plan = plan_of(runner, source, batch_size=batch_size, last=last, max_batches=max_batches)
         self._assemble(new_parts(runner, plan, range_mode, SessionState(method=Method.parse(method))))
 
@@ -376,9 +377,8 @@ class CalibrationSession:
     ) -> CalibrationSession:
         """Read what :meth:`save` wrote.
 
-        Without ``model`` and ``source`` what was recorded can be looked at, changed and exported; with both, more can
-        be recorded. ``options`` are those of the constructor. A SessionError where the file is damaged, or was made
-        with another model (refused by hash) or other batches.
+        Without ``model`` and ``source`` it can be looked at, changed and exported; with both, more can be recorded.
+        ``options``: the constructor's. A SessionError for a damaged file, another model (by hash) or other batches.
         """
         session = cls.__new__(cls)
         CalibrationSession._assemble(session, load_parts(path, model, source, options))
