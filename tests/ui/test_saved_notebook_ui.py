@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
+from tests.ui.explorer_page import ExplorerPage
 from tests.ui.lab import NotebookPage, write_notebook
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
@@ -25,6 +29,18 @@ SEEN = """() => ({
 })"""
 
 
+def _kept(path, notebook, *, unlike=()):
+    """The three pictures in the saved notebook, the first of them not as it was."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        notebook.save()
+        found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", path.read_text())
+        if len(found) == 3 and found[:1] != list(unlike[:1]):
+            return found
+        notebook.page.wait_for_timeout(500)
+    raise TimeoutError(f"{len(found)} pictures, the first is as it was")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pictures_where_no_kernel_is_and_widgets_where_one_is(lab, browser, artefacts, theme):
     page = browser.new_page(viewport={"width": 1280, "height": 5200})
@@ -34,6 +50,17 @@ def test_pictures_where_no_kernel_is_and_widgets_where_one_is(lab, browser, arte
     notebook = NotebookPage(page, lab[0], f"{name}.ipynb", theme=theme)
     notebook.run_all()
     page.wait_for_function(f"() => {{ const s = ({SEEN})(); return s.roots === 3 && s.pictures === 0; }}")
+
+    # What is done with the screens is seen in the pictures, which stay hidden while the widgets live.
+    explorer = ExplorerPage(page)
+    first = _kept(lab[1] / f"{name}.ipynb", notebook)
+    explorer.select("ip1")
+    page.get_by_test_id("tc-amax").fill("1.25")
+    page.keyboard.press("Enter")
+    explorer.wait_method("mine")
+    last = _kept(lab[1] / f"{name}.ipynb", notebook, unlike=first)
+    assert last[1:] == first[1:], "the others have not changed"
+    assert page.evaluate(SEEN)["pictures"] == 0
 
     notebook.save()
     notebook.command("kernelmenu:shutdown")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import dataclass, field, replace
 
@@ -155,3 +156,25 @@ def test_a_closed_screen_does_nothing_more():
     held.go()
     send(little.panel, type="add", n=1)
     assert (little.panel.state["result"], little.screen.n) == ("writing …", 0)
+
+
+def test_rest_is_told_once_after_the_last_of_several_changes(monkeypatch):
+    monkeypatch.setattr("trtcal_widgets.widgets.kit.boundary._REST", 0.05)
+    told = []
+
+    async def act():
+        little, heard = Little(SameThreadExecutor()), asyncio.Event()
+        little.rested = lambda: (told.append(little.renders), heard.set())
+        for n in range(5):
+            send(little.panel, type="add", n=n)
+        drawn = little.renders
+        await asyncio.wait_for(heard.wait(), 10)
+        await asyncio.sleep(0.15)
+        assert told == [drawn]
+        little.running = True
+        send(little.panel, type="add", n=1)
+        await asyncio.sleep(0.15)
+        assert told == [drawn], "not while something runs"
+        little.close()
+
+    asyncio.run(act())

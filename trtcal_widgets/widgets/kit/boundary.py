@@ -84,6 +84,9 @@ _log = logging.getLogger(__name__)
 _ANYTHING = frozenset({"anything"})
 """What has changed, where all is drawn in any case."""
 
+_REST = 2.5
+"""Seconds without a change after which a user looks rather than acts."""
+
 _WRITING = "writing …"
 
 
@@ -114,7 +117,9 @@ class Boundary:
         self._shown: Any = None
         self._last = 0.0
         self.running = False
-        self.renders = 0
+        self.renders = self.changes = 0
+        self.rested: Callable[[], None] | None = None
+        """Called in the main thread once nothing has been drawn for some seconds, and nothing runs."""
 
     # ---- events up --------------------------------------------------------------------------------------------
 
@@ -267,6 +272,7 @@ class Boundary:
         """Take note of a change, from any thread; draw it, once, in the main thread."""
         with self._lock:
             self._pending |= changed
+            self.changes += 1
             if self._scheduled or self._closed:
                 return
             self._scheduled = True
@@ -283,6 +289,16 @@ class Boundary:
                 changed, self._pending, self._scheduled = frozenset(self._pending), set(), False
             if changed and not self._closed:
                 self._draw_guarded(changed)
+                self._await_rest()
+
+    def _await_rest(self) -> None:
+        renders = self.renders
+        if self.rested is not None:
+            self._marshal.later(_REST, lambda: self._rest(renders))
+
+    def _rest(self, renders: int) -> None:
+        if self.rested is not None and renders == self.renders and not (self.running or self._closed):
+            self.rested()
 
     def _draw_guarded(self, changed: frozenset[str]) -> None:
         self._shown, self._last = self.screen, time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,22 +30,31 @@ body[data-jp-theme-light="false"] .trtcal-static img { filter: invert(0.89) hue-
 On a dark page the picture is turned dark, its hues stay: nobody knows when the cell runs where it will be looked at."""
 
 
-def show_with_picture(widget: Any, what: str) -> None:
-    """Show a widget as the output of a cell, with its picture in front; ``what`` it is: "the calibration explorer"."""
+def show_with_picture(widget: Any, what: str) -> Any:
+    """Show a widget as the output of a cell, with its picture in front; ``what`` it is: "the calibration explorer".
+
+    Returns what changes the picture later, or None without one.
+    """
     from IPython.display import display
 
     bundle = widget._repr_mimebundle_()
     picture = None if bundle is None else bundle.pop("image/png", None)
+    handle: Any = None
     if picture is not None:
         widget.add_class(f"tc-of-{widget.model_id}")
-        fallback = {"text/html": _html(picture, widget.model_id, what), "text/plain": f"a picture of {what}"}
-        display(fallback, raw=True)  # type: ignore[no-untyped-call]
+        fallback = _in_a_picture(picture, widget.model_id, what)
+        handle = display(fallback, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         bundle["text/plain"] = f"{type(widget).__name__}: run the cell to use it"
     display(bundle, raw=True)  # type: ignore[no-untyped-call]
+    return handle
+
+
+def _in_a_picture(picture: str, of: str, what: str) -> dict[str, str]:
+    return {"text/html": _html(picture, of, what), "text/plain": f"a picture of {what}"}
 
 
 def _html(picture: str, of: str, what: str) -> str:
-    said = escape(f"A picture of {what} as it was when the cell ran. Run the cell to use it.", quote=True)
+    said = escape(f"A picture of {what} as it was last seen. Run the cell to use it.", quote=True)
     return (
         f'<style>{_STYLE}</style><figure class="trtcal-static" data-of="{of}" style="margin: 0">'
         f'<img style="max-width: 100%" alt="{said}" src="data:image/png;base64,{picture}">'
@@ -98,21 +108,70 @@ class BoundBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().close()
 
 
+_MOST_PLACES = 8
+"""Of one widget, that is the output of so many cells, the picture is kept up to date."""
+
+_on_pages: weakref.WeakSet[PicturedBox] = weakref.WeakSet()
+
+
+def _renew_pictures(*_: object) -> None:
+    """Bring the pictures of all widgets up to date: at the end of a cell, where a program that runs it would leave."""
+    for box in tuple(_on_pages):
+        box.renew_picture()
+
+
+def _follow_cells() -> None:
+    from IPython import get_ipython
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
+    if shell is not None and _renew_pictures not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _renew_pictures)
+
+
 class PicturedBox(BoundBox):
     """Base of the widgets that leave a picture in a saved notebook; a subclass sets ``plots``.
 
-    ``what`` says what it is called.
+    ``what`` says what it is called. The picture is the screen as it was last seen: it is made anew once nothing has
+    changed for some seconds, and at the end of a cell that changed something.
     """
 
     plots: Iterable[FigureView]
     _what: ClassVar[str] = "a widget"
+    _places: tuple[Any, ...] = ()
+    _seen: tuple[int, str] = (-1, "")
+    """How many changes there had been when the picture was made, and the picture."""
 
     def __init_subclass__(cls, *, what: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._what = what or cls._what
 
     def _ipython_display_(self) -> None:
-        show_with_picture(self, self._what)
+        handle = show_with_picture(self, self._what)
+        if handle is not None:
+            self._places = (*self._places, handle)[-_MOST_PLACES:]
+            self.binding.rested = self.renew_picture
+            _on_pages.add(self)
+            _follow_cells()
+
+    def renew_picture(self) -> None:
+        """Have the notebook keep a picture of what is on the screen now, where it is another one."""
+        if not self._places or self.binding.running or self._seen[0] == self.binding.changes:
+            return
+        before, picture = self._seen[1], self._picture_text()
+        if picture and picture != before:
+            for place in self._places:
+                place.update(_in_a_picture(picture, self.model_id, self._what), raw=True)
+
+    def _picture_text(self) -> str:
+        """Return the picture in base64; empty where it could not be made, which is logged."""
+        changes = self.binding.changes
+        try:
+            picture = b64encode(self._picture()).decode("ascii")
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the widget is shown without a picture
+            _log.exception("the static picture of %s could not be made", type(self).__name__)
+            picture = ""
+        self._seen = (changes, picture)
+        return picture
 
     def _picture(self) -> bytes:
         """Return a PNG of what is shown."""
@@ -125,8 +184,11 @@ class PicturedBox(BoundBox):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        try:
-            bundle["image/png"] = b64encode(self._picture()).decode("ascii")
-        except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the widget is shown without a picture
-            _log.exception("the static picture of %s could not be made", type(self).__name__)
+        if picture := self._picture_text():
+            bundle["image/png"] = picture
         return bundle
+
+    def close(self) -> None:
+        """End the widget and stop its work; the session and the last picture stay."""
+        _on_pages.discard(self)
+        super().close()

@@ -1,5 +1,6 @@
 // What stands around the panels of a widget: its root with name, theme, keyboard and focus.
 
+import { h } from "./dom.js";
 import { bindKeys } from "./keyboard.js";
 import { readTheme, watchTheme } from "./theme.js";
 
@@ -22,10 +23,15 @@ function passResize(root) {
 
 /** The static picture is for a notebook without its kernel; where the widget lives it would be seen twice. */
 function hidePicture(root) {
-  for (const picture of document.querySelectorAll(".trtcal-static")) {
-    if (!root.classList.contains(`tc-of-${picture.dataset.of}`)) continue;
+  const of = [...root.classList].find((name) => /^tc-of-[\w-]+$/.test(name))?.slice("tc-of-".length);
+  if (!of) return () => {};
+  for (const picture of document.querySelectorAll(`.trtcal-static[data-of="${of}"]`)) {
     (picture.closest(".jp-OutputArea-child") ?? picture).style.display = "none";
   }
+  // The kernel renews the picture when the screen has changed: the new one is another element.
+  const style = h("style", { text: `.trtcal-static[data-of="${of}"] { display: none; }` });
+  document.head.append(style);
+  return () => style.remove();
 }
 
 /** The root is there only once the view is attached: call `callback` with it then. Returns the clean-up. */
@@ -110,7 +116,6 @@ function keepFocus(root) {
 export function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
-  hidePicture(root);
-  const cleanups = [followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepFocus(root), passResize(root)];
+  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepFocus(root), passResize(root)];
   return () => cleanups.forEach((clean) => clean());
 }

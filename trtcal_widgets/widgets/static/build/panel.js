@@ -236,10 +236,15 @@ function passResize(root) {
   };
 }
 function hidePicture(root) {
-  for (const picture of document.querySelectorAll(".trtcal-static")) {
-    if (!root.classList.contains(`tc-of-${picture.dataset.of}`)) continue;
+  const of = [...root.classList].find((name) => /^tc-of-[\w-]+$/.test(name))?.slice("tc-of-".length);
+  if (!of) return () => {
+  };
+  for (const picture of document.querySelectorAll(`.trtcal-static[data-of="${of}"]`)) {
     (picture.closest(".jp-OutputArea-child") ?? picture).style.display = "none";
   }
+  const style = h("style", { text: `.trtcal-static[data-of="${of}"] { display: none; }` });
+  document.head.append(style);
+  return () => style.remove();
 }
 function whenAttached(el, callback) {
   const look = () => {
@@ -312,8 +317,7 @@ function keepFocus(root) {
 function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
-  hidePicture(root);
-  const cleanups = [followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepFocus(root), passResize(root)];
+  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepFocus(root), passResize(root)];
   return () => cleanups.forEach((clean) => clean());
 }
 
