@@ -43,7 +43,8 @@ def show_with_picture(widget: Any, what: str) -> Any:
     if picture is not None:
         widget.add_class(f"tc-of-{widget.model_id}")
         fallback = _in_a_picture(picture, widget.model_id, what)
-        handle = display(fallback, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        show: Any = display
+        handle = show(fallback, raw=True, display_id=True)
         bundle["text/plain"] = f"{type(widget).__name__}: run the cell to use it"
     display(bundle, raw=True)  # type: ignore[no-untyped-call]
     return handle
@@ -123,7 +124,7 @@ def _renew_pictures(*_: object) -> None:
 def _follow_cells() -> None:
     from IPython import get_ipython
 
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
+    shell: Any = get_ipython()
     if shell is not None and _renew_pictures not in shell.events.callbacks["post_run_cell"]:
         shell.events.register("post_run_cell", _renew_pictures)
 
