@@ -566,3 +566,17 @@ def test_the_display_has_a_picture_for_a_notebook_without_kernel(explorer):
     import base64
 
     assert base64.b64decode(bundle["image/png"])[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_what_fp8_would_cost_stands_beside_int8(explorer):
+    from trtcal_widgets.core.fp8 import fp8_cost
+    from trtcal_widgets.widgets.kit.formatting import exact
+
+    session = explorer.session
+    session.step()
+    name = next(name for name in session.tensors if session.row(name).sqnr_db > 0)
+    explorer.select(name) if hasattr(explorer, "select") else explorer.views.tensors
+    row = session.row(explorer.views.detail.state["name"])
+    cells = {cell["key"]: cell for cell in explorer.views.numbers.state["numbers"]}
+    assert cells["fp8"]["exact"] == exact(fp8_cost(session.histogram(row.name), row.amax).sqnr_db)
+    assert list(cells).index("fp8") == list(cells).index("sqnr") + 1

@@ -119,12 +119,17 @@ class NoiseModel:
     def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram
 
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """Values per bin that are not exact zeros, shape (2048,)."""
+        mass = self._histogram.counts.astype(np.float64)
+        mass[0] -= self._histogram.zeros
+        return mass
+
     @cached_property
     def _moments(self) -> tuple[NDArray[np.float64], ...]:
         """What :func:`_objectives.quantization_noise` takes: mass per bin and its prefix moments at the bin edges."""
-        mass = self._histogram.counts.astype(np.float64)
-        mass[0] -= self._histogram.zeros
-        return _moments_of(mass)
+        return _moments_of(self.mass)
 
     def noise(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return clipped fraction, clipping noise and rounding noise, shape (k, 3), for amax of shape (k,).

@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail, TensorResult
     from trtcal_widgets.debug.runs import Control
     from trtcal_widgets.debug.search import PlanSearch, SearchResult, SearchStep, scale_candidates
-    from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.debug.simulation import Fp8Simulation, Int8Simulation
     from trtcal_widgets.runners.evaluation import Evaluation, Score
 
 _HOMES = {
     "ComparisonResult": "trtcal_widgets.debug.results",
     "Control": "trtcal_widgets.debug.runs",
     "Evaluation": "trtcal_widgets.runners.evaluation",
+    "Fp8Simulation": "trtcal_widgets.debug.simulation",
     "Hazard": "trtcal_widgets.debug.hazards.finding",
     "HazardLimits": "trtcal_widgets.debug.hazards.finding",
     "Int8Simulation": "trtcal_widgets.debug.simulation",
@@ -34,6 +35,7 @@ __all__ = [
     "ComparisonResult",
     "Control",
     "Evaluation",
+    "Fp8Simulation",
     "Hazard",
     "HazardLimits",
     "Int8Simulation",

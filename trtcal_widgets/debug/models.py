@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +34,17 @@ if TYPE_CHECKING:
 
 
 class RunnableModels:
-    """The FP32 model, its INT8 versions, and the batches that both are fed with; parameters as of the simulation."""
+    """The FP32 model, its INT8 versions, and the batches that both are fed with; parameters as of the simulation.
+
+    A class whose ``format`` is ``"fp8"`` has FP8 versions instead.
+    """
+
+    format: ClassVar[str] = "int8"
+
+    @property
+    def words(self) -> str:
+        """What the model is quantised to, for people."""
+        return self.format.upper()
 
     def __init__(
         self,
@@ -52,7 +62,7 @@ class RunnableModels:
         self.placement = placement
         self.plan = plan or PrecisionPlan(model_sha256=self.graph.sha256)
         self.threads = threads or available_cores()
-        self._builder = QdqBuilder(self.model, self.scales, placement=placement, force=force)
+        self._builder = QdqBuilder(self.model, self.scales, placement=placement, force=force, format=self.format)
         self.report = self._builder.build(plan=self.plan).report
         self.float_proto = self._builder.build(only=()).proto
         self.dtypes = {t.name: t.dtype for t in self.graph.tensors.values()}

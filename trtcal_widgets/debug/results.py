@@ -77,7 +77,7 @@ class ComparisonResult:
     tensors
         Name -> result, in graph order: every floating-point activation.
     fp32, int8
-        Scores of the outputs.
+        Scores of the outputs; ``int8`` is that of FP8 where an :class:`Fp8Simulation` compared.
     skipped
         Tensors that had another number of values in INT8 than in FP32, as the data wanted: not compared.
     """

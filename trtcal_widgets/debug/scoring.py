@@ -105,17 +105,17 @@ class PlanScorer:
         wanted = list(dict.fromkeys([*made, *self._simulation.asked]))
         kept = _Kept(evaluation, proto, TensorStore(self._store_bytes))
         fp32 = self._simulation.fp32(self._simulation.asked)
-        tapped = self._simulation.tapped(proto, wanted, "INT8")
+        tapped = self._simulation.tapped(proto, wanted, self._simulation.words)
         plain: TappedModel | None = None
         total = evaluation.plan.n_batches or 0
         for batch, feeds in self._simulation.batches(evaluation):
-            control.report(batch.index, total, "running FP32 and INT8")
+            control.report(batch.index, total, f"running FP32 and {self._simulation.words}")
             kept.reference.append(fp32.run(feeds))
             if kept.store.complete:
                 values = tapped.run(feeds)
                 kept.store.keep(batch.index, [*feeds.items(), *((n, values[n]) for n in made)])
             else:
-                plain = plain or self._simulation.tapped(proto, self._simulation.asked, "INT8")
+                plain = plain or self._simulation.tapped(proto, self._simulation.asked, self._simulation.words)
                 values = plain.run(feeds)
             kept.outputs.append({n: values[n] for n in self._simulation.asked})
         self._kept = kept

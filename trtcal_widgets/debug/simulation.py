@@ -1,4 +1,4 @@
-"""FP32 and INT8 of one model side by side, simulated with Q/DQ nodes in ONNX Runtime on the CPU.
+"""FP32 and INT8, or FP8, of one model side by side, simulated with Q/DQ nodes in ONNX Runtime on the CPU.
 
 The INT8 model runs unoptimised: every rounding is exactly Q/DQ's, and no INT8 kernel of the machine at hand blurs it.
 Tensors are compared as they stream by, so memory does not grow with the number of samples.
@@ -37,8 +37,8 @@ _PAIRS = 4000
 """Points of a scatter of FP32 against INT8."""
 
 
-class Int8Simulation(RunnableModels):
-    """A model in FP32 and in INT8 with given scales.
+class QdqSimulation(RunnableModels):
+    """A model in FP32 and quantised with given scales: in what, its two classes say.
 
     Parameters
     ----------
@@ -98,13 +98,13 @@ class Int8Simulation(RunnableModels):
         compared = list(names) if names is not None else self._activations()
         asked = list(dict.fromkeys([*compared, *self.asked]))
         fp32 = self.fp32(asked)
-        int8 = self.tapped(self.proto(self.plan), asked, "INT8")
+        int8 = self.tapped(self.proto(self.plan), asked, self.words)
         sums = {name: PairSums() for name in compared}
         best, tested = Scorer(evaluation), Scorer(evaluation)
         total = evaluation.plan.n_batches or 0
         with ThreadPoolExecutor(self.threads) as pool:
             for batch, feeds in self.batches(evaluation):
-                control.report(batch.index, total, "comparing FP32 with INT8")
+                control.report(batch.index, total, f"comparing FP32 with {self.words}")
                 reference, quantized = fp32.run(feeds), int8.run(feeds)
                 self.judge(best, reference, reference, batch)
                 self.judge(tested, quantized, reference, batch)
@@ -112,7 +112,7 @@ class Int8Simulation(RunnableModels):
                 for name in [n for n in sums if reference[n].shape != quantized[n].shape]:
                     del sums[name]  # as many values as the data wants: nothing to compare, name by name
                 add_batch(sums, reference, quantized, pool)
-        control.report(total, total, "comparing FP32 with INT8")
+        control.report(total, total, f"comparing FP32 with {self.words}")
         results = {name: self._tensor_result(name, sums[name]) for name in compared if name in sums}
         skipped = tuple(name for name in compared if name not in sums)
         return ComparisonResult(results, best.result(), tested.result(), skipped)
@@ -148,7 +148,7 @@ class Int8Simulation(RunnableModels):
             Use no more than the first so many: a picture needs no more.
         """
         fp32 = self.fp32([name])
-        int8 = self.tapped(self.proto(self.plan), [name], "INT8")
+        int8 = self.tapped(self.proto(self.plan), [name], self.words)
         sums = PairSums()
         errors: list[Histogram] = []
         pairs: list[NDArray[np.float32]] = []
@@ -158,8 +158,8 @@ class Int8Simulation(RunnableModels):
             a, b = (batch.without_padding(model.run(feeds))[name] for model in (fp32, int8))
             if a.shape != b.shape:
                 raise ModelError(
-                    f"tensor {name!r} has as many values as the data wants: {a.shape} in FP32 and {b.shape} in INT8 "
-                    f"for batch {batch.index}. Look at a tensor in front of it"
+                    f"tensor {name!r} has as many values as the data wants: {a.shape} in FP32 and {b.shape} in "
+                    f"{self.words} for batch {batch.index}. Look at a tensor in front of it"
                 )
             for found in PairCounting([(a, b)], [sums.base]).run().results():
                 sums.add(*found)
@@ -214,6 +214,20 @@ class Int8Simulation(RunnableModels):
     ) -> list[LayerResult]:
         """Return what each layer alone in INT8 does, worst first; see :func:`~.ranking.rank_layers`."""
         return rank_layers(self, evaluation, layers, control=control)
+
+
+class Int8Simulation(QdqSimulation):
+    """A model in FP32 and in INT8 with given scales; parameters and methods as of :class:`QdqSimulation`."""
+
+
+class Fp8Simulation(QdqSimulation):
+    """A model in FP32 and in FP8 (E4M3, scale = amax / 448), with the same thresholds and places as INT8.
+
+    Parameters and methods are those of :class:`QdqSimulation`. Each rounding is that of ONNX Runtime's FP8
+    QuantizeLinear and DequantizeLinear; products and sums are FP32's.
+    """
+
+    format = "fp8"
 
 
 def _stride(size: int, wanted: int) -> int:

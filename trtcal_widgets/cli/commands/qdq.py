@@ -16,7 +16,7 @@ from trtcal_widgets.model.explicit.table import read_scales
 if TYPE_CHECKING:
     import argparse
 
-_ONLY_QDQ = ("model", "placement", "plan", "report")
+_ONLY_QDQ = ("model", "placement", "plan", "report", "format")
 
 
 def add_qdq_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,14 @@ def add_qdq_arguments(parser: argparse.ArgumentParser) -> None:
         help=(
             "recommended (the default): inputs of layers with weights, residuals, concatenations and average "
             "pools; weights-only-inputs: inputs of layers with weights alone"
+        ),
+    )
+    group.add_argument(
+        "--format",
+        choices=("int8", "fp8"),
+        help=(
+            "int8 (the default), or fp8: E4M3 with the same thresholds and places, for TensorRT 10 or later on Ada, "
+            "Hopper and Blackwell GPUs"
         ),
     )
     group.add_argument("--plan", metavar="PLAN", help="a precision plan (JSON): layers to keep, thresholds to change")
@@ -61,7 +69,14 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
     check_outputs(outputs, inputs=inputs, force=arguments.force)
     plan = PrecisionPlan.load(arguments.plan) if arguments.plan else None
     placement = arguments.placement or "recommended"
-    result = build_qdq(arguments.model, table, placement=placement, plan=plan, force=arguments.force)
+    result = build_qdq(
+        arguments.model,
+        table,
+        placement=placement,
+        plan=plan,
+        force=arguments.force,
+        format=arguments.format or "int8",
+    )
     if result.report.already_quantized and not result.report.quantized:
         if arguments.force:
             raise ExportError(

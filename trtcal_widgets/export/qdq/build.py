@@ -18,13 +18,14 @@ from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.export.qdq.decide import decide, foreign_nodes
 from trtcal_widgets.export.qdq.decision import Decision
+from trtcal_widgets.export.qdq.formats import find_format
 from trtcal_widgets.export.qdq.insert import Pair, insert_pairs
 from trtcal_widgets.export.qdq.passes.already import quantized_before
 from trtcal_widgets.export.qdq.placement import PLACEMENTS, check_placement, place, quantized_inputs
 from trtcal_widgets.export.qdq.report import LeftNode, MissingScale, QdqReport, QuantizedTensor, UnusedRow
 from trtcal_widgets.export.qdq.rows import check_match, match_rows, unused_rows
 from trtcal_widgets.export.qdq.scales import rows_of
-from trtcal_widgets.export.qdq.upgrade import HALF_OPSET, PER_CHANNEL_OPSET, upgraded
+from trtcal_widgets.export.qdq.upgrade import HALF_OPSET, upgraded
 from trtcal_widgets.export.qdq.weights import WeightScales
 from trtcal_widgets.export.qdq.write import signed, write_model
 from trtcal_widgets.model.dimensions import name_dimensions, words_of_dimensions
@@ -138,6 +139,7 @@ def build_qdq(
     plan: PrecisionPlan | None = None,
     only: Collection[str] | None = None,
     force: bool = False,
+    format: str = "int8",  # noqa: A002 - what it is called everywhere
 ) -> QdqResult:
     """Make a model with Q/DQ.
 
@@ -157,6 +159,9 @@ def build_qdq(
         Names of the nodes that may be quantised, for looking at layers one by one; None for all.
     force
         Take scales although most of their names are not in the model, and add pairs to a model that already has some.
+    format
+        What values are quantised to: ``"int8"``, or ``"fp8"`` (E4M3): the same thresholds and places, scale = amax /
+        448, opset 19. Operators that TensorRT has no FP8 kernel for are left, and the report says so.
 
     Returns
     -------
@@ -170,9 +175,9 @@ def build_qdq(
     ModelError
         If the model cannot be read, or the plan names layers that it does not have.
     UsageError
-        For an unknown placement or something that holds no scales.
+        For an unknown placement or format, or something that holds no scales.
     """
-    return QdqBuilder(model, scales, placement=placement, force=force).build(plan=plan, only=only)
+    return QdqBuilder(model, scales, placement=placement, force=force, format=format).build(plan=plan, only=only)
 
 
 def qdq_bytes(model: OnnxModel | str | os.PathLike[str], scales: Any, **options: Any) -> bytes:
@@ -185,7 +190,7 @@ class QdqBuilder:
 
     Parameters
     ----------
-    model, scales, placement, force
+    model, scales, placement, force, format
         As in :func:`build_qdq`.
     """
 
@@ -196,16 +201,18 @@ class QdqBuilder:
         *,
         placement: str = "recommended",
         force: bool = False,
+        format: str = "int8",  # noqa: A002 - what it is called everywhere
     ) -> None:
         self.model = model if isinstance(model, OnnxModel) else load_model(model)
         self.placement = check_placement(placement)
+        self.format = find_format(format)
         self._force = force
         self._rows = rows_of(scales)
         self._match = match_rows(self._rows, self.graph)
         self._scales = with_tensor_names(self._rows, self.graph)
         if not (force or self._is_explicit):
             check_match(self._match, self._rows, self.graph)
-        self._weights = WeightScales(self.model)
+        self._weights = WeightScales(self.model, self.format.levels)
         self._bases: dict[int, tuple[ModelProto, tuple[str, ...]]] = {}
 
     @property
@@ -233,14 +240,19 @@ class QdqBuilder:
         if self._is_explicit and not self._force:
             return self._unchanged()
         decision = decide(
-            self.graph, self._sites, self._scales, self._weights, plan=plan, already=self._already, only=only
-        )
+            self.graph, self._sites, self._scales, self._weights, plan=plan, already=self._already, only=only,
+            format=self.format,
+        )  # fmt: skip
         self._refuse_nothing(decision, plan, only)
         pairs = _pairs(self.graph, decision)
-        proto, notes = self._base(HALF_OPSET if any(pair.dtype == "float16" for pair in pairs) else PER_CHANNEL_OPSET)
-        names = insert_pairs(signed(proto), pairs)
+        half = any(pair.dtype == "float16" for pair in pairs)
+        proto, notes = self._base(HALF_OPSET if half else self.format.opset)
+        names = insert_pairs(signed(proto), pairs, self.format)
         quantized = tuple(_quantized(self.graph, pair, name, decision) for pair, name in zip(pairs, names, strict=True))
-        return QdqResult(proto, self.model.path.parent, self._report(proto, decision, quantized, notes))
+        return QdqResult(proto, self.model.path.parent, self._report(proto, decision, quantized, self._noted(notes)))
+
+    def _noted(self, notes: tuple[str, ...]) -> tuple[str, ...]:
+        return (*notes, self.format.note) if self.format.note else notes
 
     def _base(self, opset: int) -> tuple[ModelProto, tuple[str, ...]]:
         """Return a fresh copy of the model in at least this opset, and what is to be said of it."""
@@ -302,6 +314,7 @@ class QdqBuilder:
             left=(*decision.left, *foreign_nodes(self.graph, self.model.proto)),
             already_quantized=tuple(self._already.values()),
             notes=notes,
+            format=self.format.name,
         )
 
 

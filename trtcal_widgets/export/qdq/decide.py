@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.export.qdq.decision import Decision, Given
+from trtcal_widgets.export.qdq.formats import INT8
 from trtcal_widgets.export.qdq.passes.already import leave_quantized
 from trtcal_widgets.export.qdq.passes.keep import keep_by_plan
 from trtcal_widgets.export.qdq.passes.lonely_adds import drop_lonely_adds
 from trtcal_widgets.export.qdq.passes.lonely_concats import drop_lonely_concats
+from trtcal_widgets.export.qdq.passes.no_kernel import leave_without_kernel
 from trtcal_widgets.export.qdq.passes.scale import give_scales
 from trtcal_widgets.export.qdq.passes.select import select
 from trtcal_widgets.export.qdq.passes.used_rows import note_used_rows
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
+    from trtcal_widgets.export.qdq.formats import QdqFormat
     from trtcal_widgets.export.qdq.placement import Placement
     from trtcal_widgets.export.qdq.weights import WeightScales
     from trtcal_widgets.model.graph import ModelGraph
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 PASSES = (
     leave_quantized,
     keep_by_plan,
+    leave_without_kernel,
     give_scales,
     drop_lonely_adds,
     drop_lonely_concats,
@@ -49,15 +53,16 @@ def decide(
     plan: PrecisionPlan,
     already: Collection[int] = (),
     only: Collection[str] | None = None,
+    format: QdqFormat = INT8,  # noqa: A002 - what users call it
 ) -> Decision:
     """Decide what is built.
 
     ``graph`` and ``placement``: the model's facts and its sites. ``plan``: layers to keep and thresholds to set.
     ``already``: nodes that are quantised in the model as given. ``only``: names of the nodes that may be quantised;
-    None for all.
+    None for all. ``format``: what values are quantised to.
     """
-    source = ScaleSource(graph, rows, shared_amax(graph, plan.amax))
-    given = Given(graph, placement, source, weights, plan, already, only)
+    source = ScaleSource(graph, rows, shared_amax(graph, plan.amax), format)
+    given = Given(graph, placement, source, weights, plan, already, only, format)
     alone = ((graph.nodes[index], why) for index, why in placement.left_alone.items())
     decision = Decision(placement.sites, left=tuple(LeftNode(node.name, node.op_type, why) for node, why in alone))
     for apply in PASSES:

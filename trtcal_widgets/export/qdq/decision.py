@@ -6,12 +6,15 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.export.qdq.formats import INT8
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from trtcal_widgets.export.qdq.formats import QdqFormat
     from trtcal_widgets.export.qdq.placement import Placement, Site
     from trtcal_widgets.export.qdq.report import LeftNode, MissingScale
     from trtcal_widgets.export.qdq.scales import ScaleSource
@@ -44,6 +47,7 @@ class Given:
     plan: PrecisionPlan
     already: Collection[int]
     only: Collection[str] | None
+    format: QdqFormat = INT8
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,8 @@ class Decision:
     used_rows
         Rows that a scale of an active node comes from.
     excluded
-        Node index -> why it is not active: ``"already"``, ``"kept"``, ``"scale"``, ``"fused"``, ``"not-selected"``.
+        Node index -> why it is not active: ``"already"``, ``"kept"``, ``"scale"``, ``"fused"``, ``"no-kernel"``,
+        ``"not-selected"``.
     """
 
     active: Mapping[int, tuple[Site, ...]] = field(default_factory=dict)

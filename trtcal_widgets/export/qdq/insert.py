@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.export.qdq.formats import INT8
 from trtcal_widgets.model.files import iter_tensors
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, NodeProto
+
+    from trtcal_widgets.export.qdq.formats import QdqFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +44,17 @@ class Pair:
     readers: tuple[tuple[str, int], ...]
 
 
-def insert_pairs(proto: ModelProto, pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+def insert_pairs(
+    proto: ModelProto,
+    pairs: Sequence[Pair],
+    format: QdqFormat = INT8,  # noqa: A002 - what users call it
+) -> list[tuple[str, str]]:
     """Insert the pairs into the model, in place; return the names of the quantised and the dequantised tensor of each.
 
     No name that was there changes. A pair stands before the first node that reads through it: a sorted graph stays so.
     """
     names = _Names(proto.graph)
-    zero_points = _ZeroPoints(proto.graph, names)
+    zero_points = _ZeroPoints(proto.graph, names, format)
     new: dict[tuple[str, int], int] = {}
     made: list[tuple[str, str]] = []
     nodes: list[tuple[NodeProto, NodeProto]] = []
@@ -92,17 +99,22 @@ def _all_names(graph: GraphProto) -> Iterator[str]:
 
 
 class _ZeroPoints:
-    """Int8 zeros, one initialiser per shape, shared by all pairs."""
+    """Zeros of the format, one initialiser per shape, shared by all pairs."""
 
-    def __init__(self, graph: GraphProto, names: _Names) -> None:
+    def __init__(self, graph: GraphProto, names: _Names, format: QdqFormat) -> None:  # noqa: A002
         self._graph = graph
         self._names = names
+        self._format = format
         self._made: dict[tuple[int, ...], str] = {}
 
     def get(self, shape: tuple[int, ...]) -> str:
+        from onnx import TensorProto, helper
+
         if shape not in self._made:
-            name = self._names.make("_".join(["zero_point_int8", *map(str, shape)]))
-            _add_initializer(self._graph, name, np.zeros(shape, np.int8))
+            name = self._names.make("_".join([f"zero_point_{self._format.name}", *map(str, shape)]))
+            kind = getattr(TensorProto, self._format.type_name)
+            zeros = bytes(int(np.prod(shape, dtype=np.int64)))  # both types have one byte, and 0 is 0 in both
+            self._graph.initializer.append(helper.make_tensor(name, kind, shape, zeros, raw=True))
             self._made[shape] = name
         return self._made[shape]
 

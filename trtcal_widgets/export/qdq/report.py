@@ -26,7 +26,7 @@ class QuantizedTensor:
     name
         The tensor, which is still there under this name.
     quantized_name, dequantized_name
-        The int8 tensor after Q and the float tensor after DQ.
+        The int8 or FP8 tensor after Q and the float tensor after DQ.
     scale
         The scale per tensor; the largest one where there is one per channel.
     axis
@@ -90,6 +90,8 @@ class QdqReport:
         The model's file name.
     placement
         Where pairs were put: ``"recommended"`` or ``"weights-only-inputs"``.
+    format
+        What values are quantised to: ``"int8"`` or ``"fp8"``.
     opset_before, opset_after
         Versions of the default domain.
     rows
@@ -128,6 +130,7 @@ class QdqReport:
     left: tuple[LeftNode, ...] = ()
     already_quantized: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    format: str = "int8"
 
     @property
     def match_share(self) -> float:
@@ -152,7 +155,8 @@ class QdqReport:
 
     def to_json(self) -> str:
         """Return the report as JSON text; infinite and missing scales are the texts ``inf`` and ``nan``."""
-        data: dict[str, Any] = {"format": "trtcal_widgets report", **asdict(self)}
+        own = asdict(self)
+        data: dict[str, Any] = {"format": "trtcal_widgets report", "quantized_to": own.pop("format"), **own}
         data["match_share"] = self.match_share
         return json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -172,6 +176,8 @@ class QdqReport:
     def _lines(self) -> Iterator[str]:
         yield f"{printable(self.model)}: {self.summary()}"
         yield f"placement: {self.placement}"
+        if self.format != "int8":
+            yield f"format: {self.format}"
         if self.opset_after != self.opset_before:
             yield f"opset: {self.opset_before} upgraded to {self.opset_after}"
         yield f"rows: {self.rows}, of which {self.matched} are tensors of the model ({self.match_share:.0%})"

@@ -108,6 +108,8 @@ def _left(readers: list[int], graph: ModelGraph, decision: Decision) -> tuple[Un
         return "kept", f"the plan keeps what reads it: {layers}"
     if "already" in excluded:
         return "already-quantized", f"{layers} is quantised in the model as given"
+    if "no-kernel" in excluded:
+        return "layer-left", f"{layers} has no kernel in this format"
     if "not-selected" in excluded:
         return "not-selected", f"{layers} was not selected"
     return "layer-left", f"{layers} stays in higher precision because another of its inputs has no scale"

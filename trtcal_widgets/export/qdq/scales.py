@@ -11,12 +11,14 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.errors import ExportError, UsageError
+from trtcal_widgets.export.qdq.formats import INT8
 from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.model.explicit.table import read_scales
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from trtcal_widgets.export.qdq.formats import QdqFormat
     from trtcal_widgets.model.graph import ModelGraph
 
 BadScale = Literal["zero", "inf", "nan", "negative", "too-small"]
@@ -112,11 +114,19 @@ def shared_amax(graph: ModelGraph, amax: Mapping[str, float]) -> dict[str, float
 class ScaleSource:
     """Looks up the scale of a tensor: the plan's, its own row, or a row of a tensor that its values come from or go to.
 
-    ``rows``: tensor name -> scale, as :func:`rows_of` gives them. ``amax``: thresholds that replace the rows.
+    ``rows``: tensor name -> INT8 scale, as :func:`rows_of` gives them. ``amax``: thresholds that replace the rows.
+    ``format``: what the scales that it gives are for.
     """
 
-    def __init__(self, graph: ModelGraph, rows: Mapping[str, float], amax: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        graph: ModelGraph,
+        rows: Mapping[str, float],
+        amax: Mapping[str, float],
+        format: QdqFormat = INT8,  # noqa: A002 - what users call it
+    ) -> None:
         self._graph = graph
+        self._of_int8 = format.of_int8
         self._rows = rows
         self._amax = amax
         self.used: set[str] = set()
@@ -125,7 +135,7 @@ class ScaleSource:
     def find(self, name: str, dtype: str = "float32") -> Found:
         """Return a tensor's own scale."""
         if name in self._amax:
-            value = float(scale_of_amax(self._amax[name]))
+            value = self._in_format(float(scale_of_amax(self._amax[name])))
             return Found(value, bad_scale(value, dtype), "amax of the plan")
         if name in self._rows:
             return self._row(name, dtype, "")
@@ -135,11 +145,15 @@ class ScaleSource:
         return Found(math.nan, "none")
 
     def _row(self, name: str, dtype: str, source: str) -> Found:
-        value = float(np.float32(self._rows[name]))
+        value = self._in_format(float(np.float32(self._rows[name])))
         problem = bad_scale(value, dtype)
         if not problem:
             self.used.add(name)
         return Found(value, problem, source)
+
+    def _in_format(self, scale: float) -> float:
+        """Return the scale that stands for the same amax in the wanted format."""
+        return scale if self._of_int8 == 1.0 else float(np.float32(scale * self._of_int8))
 
     def is_override(self, name: str) -> bool:
         """Whether the plan sets the tensor's threshold."""

@@ -44,10 +44,11 @@ def weight_axis(node: NodeInfo, position: int, rank: int, *, transposed: bool) -
 
 
 class WeightScales:
-    """Scales of a model's constants, computed once each."""
+    """Scales of a model's constants, computed once each; ``levels``: what their largest value becomes."""
 
-    def __init__(self, model: OnnxModel) -> None:
+    def __init__(self, model: OnnxModel, levels: float = 127.0) -> None:
         self._model = model
+        self._levels = np.float32(levels)
         self._known: dict[tuple[str, int], NDArray[np.float32] | str] = {}
         self._dense = {tensor.name: tensor for tensor in model.proto.graph.initializer}
         self._transposed: dict[str, bool] | None = None
@@ -73,7 +74,7 @@ class WeightScales:
         Raises ModelError if its data cannot be read.
         """
         if (name, axis) not in self._known:
-            self._known[name, axis] = _scales_of(self._amax(name, axis))
+            self._known[name, axis] = _scales_of(self._amax(name, axis), self._levels)
         return self._known[name, axis]
 
     def _amax(self, name: str, axis: int) -> NDArray[np.float32]:
@@ -127,10 +128,10 @@ def _amax_of_rows(rows: NDArray[np.generic]) -> NDArray[np.float32]:
         return amax
 
 
-def _scales_of(amax: NDArray[np.float32]) -> NDArray[np.float32] | str:
+def _scales_of(amax: NDArray[np.float32], levels: np.float32) -> NDArray[np.float32] | str:
     if not np.isfinite(amax).all():
         return "its values are not all finite"
-    scales = np.asarray(amax / np.float32(127))
+    scales = np.asarray(amax / levels)
     return np.where(scales < _TINY, np.float32(1), scales)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import MINE
 from trtcal_widgets.common.words import printable, significant
+from trtcal_widgets.core.fp8 import fp8_cost
 from trtcal_widgets.core.rivals import rival_of
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
@@ -274,6 +275,10 @@ _NUMBERS = {
     "scale": ("scale", "amax / 127 in float32: the step between two INT8 levels."),
     "hex": ("hex", "The scale's float32 bits, as the calibration cache spells it."),
     "sqnr": ("SQNR", "Signal to quantisation noise: higher is better, 6 dB are one bit."),
+    "fp8": (
+        "SQNR in FP8",
+        "The same in FP8 (E4M3, scale = amax / 448), estimated from the histogram.",
+    ),
     "clipped": ("clipped", "Share of the values beyond the threshold."),
     "clip": ("clipping noise", "Mean squared error from clipped values."),
     "rounding": ("rounding noise", "Mean squared error from rounding to INT8 levels."),
@@ -285,11 +290,16 @@ _NUMBERS = {
 """Key -> label, and what it is."""
 
 
+def _db(value: float) -> tuple[str, str]:
+    """Return a ratio in dB, shown and exactly."""
+    return (f"{typeset(value)} dB" if math.isfinite(value) else typeset(value)), exact(value)
+
+
 def _sqnr_cell(cost: Cost) -> tuple[str, str]:
     """Return the estimate, with its range where the histogram alone does not tell."""
-    text = f"{typeset(cost.sqnr_db)} dB" if math.isfinite(cost.sqnr_db) else typeset(cost.sqnr_db)
+    text, precisely = _db(cost.sqnr_db)
     if not cost.is_vague:
-        return text, exact(cost.sqnr_db)
+        return text, precisely
     low, high = (typeset(end) for end in cost.sqnr_range_db)
     return (
         f"{text} ({low} to {high})",
@@ -300,7 +310,8 @@ def _sqnr_cell(cost: Cost) -> tuple[str, str]:
 def _cells(session: CalibrationSession, row: TensorRow) -> dict[str, tuple[str, str]]:
     """Return each number as it is shown, and exactly."""
     nan, known, cost = math.nan, row.has_data, session.cost(row.name)
-    n_values = session.histogram(row.name).n_values
+    histogram = session.histogram(row.name)
+    n_values = histogram.n_values
     scale = float(scale_of_amax(row.amax)) if math.isfinite(row.amax) else nan
     hexes = scale_to_hex(scale) if math.isfinite(scale) else NO_NUMBER
 
@@ -315,6 +326,7 @@ def _cells(session: CalibrationSession, row: TensorRow) -> dict[str, tuple[str, 
         "scale": number(scale),
         "hex": (hexes, hexes),
         "sqnr": _sqnr_cell(cost) if known else (typeset(nan), exact(nan)),
+        "fp8": _db(fp8_cost(histogram, row.amax).sqnr_db if known and math.isfinite(row.amax) else nan),
         "clipped": share(cost.clipped_fraction),
         "clip": number(cost.clip_noise if known else nan),
         "rounding": number(cost.rounding_noise if known else nan),
