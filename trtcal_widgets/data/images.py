@@ -156,6 +156,11 @@ class ImageFolder:
         return (*self._paths, *reversed(self._unread))[: self._limit]
 
     @property
+    def readable_anywhere(self) -> bool:
+        """Whether any process can read any of the images without having read those before."""
+        return not self._skips
+
+    @property
     def labels(self) -> NDArray[np.int64]:
         """The label of each image, int64 [n]; empty where the images come from a folder or a list without labels."""
         return np.array([self._labels[path] for path in self.paths] if self._labels else [], np.int64)

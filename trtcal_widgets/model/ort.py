@@ -39,12 +39,14 @@ def open_session(
     providers: Sequence[Any] | None = None,
     threads: int = 1,
     optimization: str = "off",
+    spinning: bool = True,
 ) -> Any:
     """Create an ``onnxruntime.InferenceSession``.
 
     ``name``: the model's file name, for messages. ``providers``: execution providers by preference, names or (name,
-    options) pairs; None for the CPU. Raises MissingDependencyError if a provider is not part of this ONNX Runtime, or
-    could not start; ModelError if ONNX Runtime does not take the model.
+    options) pairs; None for the CPU. ``spinning``: whether threads keep a core busy while they wait.
+    Raises MissingDependencyError if a provider is not part of this ONNX Runtime, or could not start; ModelError if ONNX
+    Runtime does not take the model.
     """
     import onnxruntime as ort
 
@@ -58,6 +60,8 @@ def open_session(
     options.inter_op_num_threads = 1
     # Threads that wait between operators without sleeping are quicker; after a run they must leave the cores to us.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.absolute()))
     options.graph_optimization_level = _level(optimization)
     _check_available(wanted, ort.get_available_providers())

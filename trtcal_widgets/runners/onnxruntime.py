@@ -99,6 +99,7 @@ class OnnxRuntimeRunner:
             )
         self._model = model if isinstance(model, OnnxModel) else load_model(model)
         self._providers = [providers] if isinstance(providers, str) else providers
+        self._spinning = True
         self._threads = threads or available_cores()
         self._fast = bool(fast)
         self._tap = OnnxRuntimeTap(
@@ -108,11 +109,35 @@ class OnnxRuntimeRunner:
             optimization="all" if fast else optimization,
             fast=self._fast,
         )
-        self._optimization = "all" if fast else optimization
+        self._made_with: dict[str, Any] = {
+            "providers": self._providers,
+            "threads": self._threads,
+            "optimization": optimization,
+            "group_bytes": group_bytes,
+            "fast": fast,
+        }
         self._group_bytes = None if group_bytes is None else whole_number(group_bytes, "group_bytes", 1)
         self._on_device: OnDevice | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be made anew in another process, from the file: what was loaded stays here."""
+        return _made_anew, (str(self._model.path.absolute()), self._made_with, self._spinning)
+
+    def one_of(self, workers: int) -> OnnxRuntimeRunner:
+        """Return another runner of this model, not open yet, for one of so many processes that run it side by side.
+
+        It has as many threads as this one: on some layers ONNX Runtime's sums depend on their number (PP-OCR detection
+        at batch size 1, seen with 2 and 3). Where they are more than there are cores, they do not spin while they wait.
+        """
+        other = OnnxRuntimeRunner(self._model, **self._made_with)
+        other.spin(waiting=workers * self._threads <= available_cores())
+        return other
+
+    def spin(self, *, waiting: bool) -> None:
+        """Say whether threads that wait between two operators keep a core busy, which is quicker where one is free."""
+        self._spinning = self._tap.spinning = waiting
 
     @property
     def name(self) -> str:
@@ -286,3 +311,10 @@ class OnnxRuntimeRunner:
         if left_out:
             self._tap.read_everything = True
             yield from ((name, result) for name, result in again() if name in left_out)
+
+
+def _made_anew(path: str, made_with: dict[str, Any], spinning: bool) -> OnnxRuntimeRunner:
+    """Make the runner that another process has described."""
+    made = OnnxRuntimeRunner(path, **made_with)
+    made.spin(waiting=spinning)
+    return made

@@ -48,12 +48,15 @@ class OnnxRuntimeTap:
         Whether the session leaves out what is made of other tensors; see :mod:`trtcal_widgets.model.derived`.
     read_everything
         Set it, and from the next :meth:`open` on nothing is left out.
+    spinning
+        Whether threads of the next session that is opened keep a core busy while they wait.
     """
 
     def __init__(
         self, model: OnnxModel, *, providers: Sequence[Any] | None, threads: int, optimization: str, fast: bool = False
     ) -> None:
         self.lean = False
+        self.spinning = True
         exact = fast or optimization in _EXACT
         self.read_everything = not exact or any(provider_name(p) != CPU for p in providers or ())
         self._model = model
@@ -115,6 +118,7 @@ class OnnxRuntimeTap:
             providers=self._providers,
             threads=self._threads,
             optimization=self._optimization,
+            spinning=self.spinning,
         )
 
     def close(self) -> None:

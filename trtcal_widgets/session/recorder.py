@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.data.plan import BatchPlan
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.runners.base import Runner
+    from trtcal_widgets.session.spread.run import SpreadRun
     from trtcal_widgets.session.store import BatchStore
 
 _SMOOTHING = 0.3
@@ -67,11 +68,16 @@ class Recorder:
         self._cancelled = True
 
     def run(
-        self, until: int | None, news: Callable[[], None], progress: Callable[[RunStatus], None] | None = None
+        self,
+        until: int | None,
+        news: Callable[[], None],
+        progress: Callable[[RunStatus], None] | None = None,
+        executor: Any = None,
     ) -> None:
         """Record until there are so many batches, or no more of them; being cancelled is no error.
 
-        ``news`` is called after every change, ``progress`` with the status after every batch.
+        ``news`` is called after every change, ``progress`` with the status after every batch. ``executor``: what
+        counts the batches, see :class:`~trtcal_widgets.session.spread.pools.Pool`; None: this process.
 
         Raises DataError, ModelError, SessionError if a batch cannot be read or run; nothing of it is kept. It is the
         status's message, too.
@@ -80,12 +86,7 @@ class Recorder:
         self._ended_as = None
         try:
             news()
-            while (until is None or len(self._store) < until) and not self.ended:
-                self._stop_if_cancelled()
-                if not self._constants and any(_fixed(self.runner.graph)):
-                    self._constants.update(self.constants())
-                if not self._record(news):
-                    break
+            for _ in self._here(until, news) if executor is None else self._elsewhere(until, news, executor):
                 news()
                 if progress is not None:
                     progress(self.status(busy=True))
@@ -99,6 +100,52 @@ class Recorder:
             raise
         else:
             self._ended_as = _AT_REST
+
+    def _here(self, until: int | None, news: Callable[[], None]) -> Iterator[None]:
+        """Record batch after batch in this process, and yield after each."""
+        while (until is None or len(self._store) < until) and not self.ended:
+            self._stop_if_cancelled()
+            self._keep_constants()
+            if not self._record(news):
+                return
+            yield
+
+    def _elsewhere(self, until: int | None, news: Callable[[], None], executor: Any) -> Iterator[None]:
+        """Record the batches that workers count, and yield after each."""
+        from trtcal_widgets.session.spread.pools import Pool
+        from trtcal_widgets.session.spread.run import SpreadRun
+
+        if self.ended:
+            return
+        pool = Pool(executor)
+        spread = None
+        try:
+            self._keep_constants()
+            spread = SpreadRun(self.runner, self.plan, self._store, pool, self._stop_if_cancelled)
+            if self._two_pass and not self._store.bases and not len(self._store):
+                self._store.start_from(self._ranged_elsewhere(spread, news))
+            first, started = len(self._store), time.monotonic()
+            for _ in spread.record(until):
+                self._seconds_per_batch = (time.monotonic() - started) / (len(self._store) - first)
+                yield
+        finally:
+            if spread is not None:
+                spread.close()
+            pool.close()
+
+    def _ranged_elsewhere(self, spread: SpreadRun, news: Callable[[], None]) -> dict[str, float]:
+        def ranged(n: int) -> None:
+            self._ranged = n
+            news()
+
+        try:
+            return spread.find_ranges(ranged)
+        finally:
+            self._ranged = None
+
+    def _keep_constants(self) -> None:
+        if not self._constants and any(_fixed(self.runner.graph)):
+            self._constants.update(self.constants())
 
     def _failure(self, text: str) -> str:
         """Say which batch failed and why, in whole sentences."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.session.numbers import View
 
     _Path = str | os.PathLike[str]
+    _Progress = Callable[[RunStatus], None]
 
 
 class CalibrationSession:
@@ -173,16 +174,14 @@ class CalibrationSession:
             self._record(until=position)
         self._move(position)
 
-    def run(self, until: int | None = None, progress: Callable[[RunStatus], None] | None = None) -> None:
+    def run(self, until: int | None = None, progress: _Progress | None = None, executor: Any = None) -> None:
         """Record every batch (or up to ``until``) and count them all; ``progress`` is called after each.
 
-        Raises
-        ------
-        DataError, ModelError, SessionError
-            If a batch cannot be read or run; the batches before it are kept. A :exc:`KeyboardInterrupt` goes
-            through, and leaves the session at the last whole batch as well.
+        ``executor``: one of :mod:`concurrent.futures`, a Dask client or a number of processes counts them, to the same
+        bits (docs/many-machines.md). DataError, ModelError or SessionError if a batch cannot be read or run; the
+        batches before it are kept. A :exc:`KeyboardInterrupt` goes through, and leaves the last whole batch as well.
         """
-        self._record(None if until is None else whole_number(until, "until", 0), progress)
+        self._record(None if until is None else whole_number(until, "until", 0), progress, executor)
         self._move(len(self._store) if until is None else until)
 
     def cancel(self) -> None:
@@ -194,14 +193,14 @@ class CalibrationSession:
         if min(position, len(self._store)) != self.state.position:
             self.update(position=min(position, len(self._store)))
 
-    def _record(self, until: int | None, progress: Callable[[RunStatus], None] | None = None) -> None:
+    def _record(self, until: int | None, *how: Any) -> None:
         if self.recorder is None:
             raise no_recorder("this session was loaded without its model and data")
         if self._busy.locked():
             raise SessionError("a run is going on already; cancel it or wait for its end")
         try:
             # On one line: between two, an interrupt that a tracer makes would leave the lock locked.
-            with self._busy: self.recorder.run(until, self._tell, progress)  # noqa: E701  # fmt: skip
+            with self._busy: self.recorder.run(until, self._tell, *how)  # noqa: E701  # fmt: skip
         finally:
             self._tell()
 

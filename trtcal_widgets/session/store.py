@@ -55,6 +55,39 @@ class Batch(NamedTuple):
     n_samples: int
 
 
+class Packed(NamedTuple):
+    """The histograms of one batch as they are kept, for a store of the same tensors.
+
+    Attributes
+    ----------
+    records
+        :data:`~trtcal_widgets.core.packed.RECORD`, shape (tensors,); offsets are from the start of ``block``.
+    block
+        The counts.
+    """
+
+    records: NDArray[np.void]
+    block: bytes
+
+
+def pack(index: Mapping[str, int], histograms: Iterable[tuple[str, Histogram]]) -> Packed:
+    """Pack each (name, histogram) when it comes, so that a stream of them goes on meanwhile.
+
+    ``index``: tensor -> its place among the records; others are left out (inner tensors that a session of an older
+    version does not know).
+    """
+    records = np.zeros(len(index), RECORD)
+    blocks = []
+    end = 0
+    for name, histogram in histograms:
+        if name in index:
+            itemsize, block = encode(histogram.counts)
+            records[index[name]] = record_of(histogram, itemsize, end, len(block))
+            blocks.append(block)
+            end += len(block)
+    return Packed(records, b"".join(blocks))
+
+
 class BatchStore:
     """Per-batch histograms, appended whole batches at a time.
 
@@ -90,32 +123,26 @@ class BatchStore:
     def append(self, histograms: Iterable[tuple[str, Histogram]], n_samples: int = 0) -> None:
         """Add one batch of (name, histogram); either all of it is added or nothing.
 
-        Each histogram is packed when it comes, so that a stream of them goes on meanwhile.
-
         Raises SessionError if the temporary file cannot grow (a full disk).
         """
+        self.append_packed(pack(self.index, histograms), n_samples)
+
+    def append_packed(self, packed: Packed, n_samples: int = 0) -> None:
+        """Add one batch that was packed, here or elsewhere; as :meth:`append`."""
         before = self.last
-        records = np.zeros(len(self.index), RECORD)
-        found: dict[str, float] = {}
-        blocks = []
-        end = before.end
-        for name, histogram in histograms:
-            if name not in self.index:
-                continue  # an inner tensor that a session of an older version does not know
-            itemsize, block = encode(histogram.counts)
-            records[self.index[name]] = record_of(histogram, itemsize, end, len(block))
-            blocks.append(block)
-            end += len(block)
-            if histogram.base > 0 and name not in before.bases:
-                found[name] = histogram.base
+        records = packed.records.copy()
+        records["offset"] += before.end
         try:
-            self._file.write(before.end, b"".join(blocks))
+            self._file.write(before.end, packed.block)
         except OSError as error:
             raise SessionError(
                 f"batch {len(self)} could not be kept in the temporary folder {tempfile.gettempdir()}: {error}. "
                 "Free some space or set TMPDIR to another folder; the batches before it are kept"
             ) from error
+        ranges = zip(self.index, records["base"].tolist(), strict=True)
+        found = {name: base for name, base in ranges if base > 0 and name not in before.bases}
         bases = {**before.bases, **found} if found else before.bases
+        end = before.end + len(packed.block)
         self._batches.append(Batch(records, end, bases, before.n_samples + n_samples))
 
     def get(self, batch: int, name: str) -> Histogram | None:

@@ -1,0 +1,216 @@
+"""What happens in a worker: the model is loaded once, batches are counted, and what was counted goes back packed.
+
+Nothing raised here goes through an executor, which could not carry every exception: it is part of the outcome.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trtcal_widgets import errors
+from trtcal_widgets.data.plan import BatchPlan, NoSuchBatchError
+from trtcal_widgets.errors import OutOfDeviceMemoryError, SessionError, TrtcalError
+from trtcal_widgets.session.store import Packed, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.data.base import Batch, Source
+    from trtcal_widgets.runners.base import Runner
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker has to know once.
+
+    Attributes
+    ----------
+    runner
+        Runs the model. Sent to another process it is a description, and loads the model there.
+    names
+        The tensors, in the order of records.
+    sha256, runner_name
+        Of the model and of what runs it, where the run was started: anything else would give other numbers.
+    source
+        Where workers read their batches themselves; None where batches are sent to them.
+    plan
+        How batches are cut from it.
+    process
+        Where the run was started.
+    """
+
+    runner: Runner
+    names: tuple[str, ...]
+    sha256: str
+    runner_name: str
+    source: Source | None
+    plan: Mapping[str, Any]
+    process: int
+
+
+class Task(NamedTuple):
+    """One batch to work on.
+
+    Attributes
+    ----------
+    place
+        The batch's, in the plan.
+    bases
+        The ranges that histograms start from, float64, shape (tensors,), nan where none is known; None: find the
+        largest |x| of every tensor instead of counting.
+    batch
+        What is fed; None where the worker reads it.
+    """
+
+    place: int
+    bases: NDArray[np.float64] | None
+    batch: Batch | None
+
+
+class Outcome(NamedTuple):
+    """What came of a task: one of the fields, or none of them where the data end before the batch.
+
+    Attributes
+    ----------
+    counted, ranges
+        The histograms; or the largest |x| of every tensor, shape (tensors,), nan where the batch lacks it.
+    n_samples
+        In the batch.
+    needs_job
+        Whether the worker does not know the job yet.
+    error
+        Class and text of what was raised.
+    """
+
+    counted: Packed | None = None
+    ranges: NDArray[np.float64] | None = None
+    n_samples: int = 0
+    needs_job: bool = False
+    error: tuple[str, str] | None = None
+
+    def raise_error(self) -> None:
+        """Raise what the worker raised."""
+        if self.error is not None:
+            name, text = self.error
+            raise _error(name, text)
+
+
+def _error(name: str, text: str) -> TrtcalError:
+    kind = getattr(errors, name, SessionError)
+    if kind is OutOfDeviceMemoryError:
+        return OutOfDeviceMemoryError(text, requested=0, free=0, total=0)
+    made = kind(text)
+    return made if isinstance(made, TrtcalError) else SessionError(text)
+
+
+class _Known:
+    """A job that this process has loaded."""
+
+    def __init__(self, token: str, job: Job) -> None:
+        self.token = token
+        self.process = os.getpid()
+        self.index = {name: i for i, name in enumerate(job.names)}
+        self.lock = threading.Lock()
+        self._is_ours = job.process == self.process
+        self.plan = None if job.source is None else BatchPlan(job.source, **job.plan)
+        self.runner = job.runner
+        self.runner.__enter__()
+        found = self.runner.graph.sha256
+        if found != job.sha256:
+            raise SessionError(
+                f"a worker found another model at this path (sha256 {found[:12]}…, not {job.sha256[:12]}…): "
+                "all machines need the same file"
+            )
+        if self.runner.name != job.runner_name:
+            raise SessionError(
+                f"a worker runs the model with {self.runner.name}, this session with {job.runner_name}: install the "
+                "same version on all machines, or the result would not be that of one"
+            )
+
+    def close(self) -> None:
+        if not self._is_ours:
+            self.runner.__exit__(None, None, None)
+
+
+_loading = threading.Lock()
+_known: _Known | None = None
+
+
+def work(token: str, job: Job | None, task: Task) -> Outcome:
+    """Count one batch. ``token`` names the job; ``job`` may be left out where the process knows it already."""
+    _leave_interrupts_to_parent()
+    try:
+        known = _load(token, job)
+        if known is None:
+            return Outcome(needs_job=True)
+        batch = task.batch
+        if batch is None:
+            assert known.plan is not None
+            batch = known.plan.load(task.place)
+        with known.lock:  # threads share one model; they read their batches side by side
+            return _count(known, batch, task.bases)
+    except NoSuchBatchError:
+        return Outcome()
+    except TrtcalError as error:
+        name = type(error).__name__
+        return Outcome(error=(name if name in errors.__all__ else "SessionError", str(error)))
+    except MemoryError:
+        return Outcome(error=("SessionError", "a worker's memory is full: use fewer workers or a smaller batch_size"))
+    except Exception:  # noqa: BLE001 - it is raised where the run was started
+        return Outcome(error=("SessionError", f"a worker failed:\n{traceback.format_exc()}"))
+
+
+def _leave_interrupts_to_parent() -> None:
+    """Have Ctrl-C stop the run where it was started: it reaches all processes of a terminal or notebook."""
+    if multiprocessing.parent_process() is not None:
+        with contextlib.suppress(ValueError):  # another thread than the main one
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _load(token: str, job: Job | None) -> _Known | None:
+    global _known  # noqa: PLW0603 - one model for a process, whatever executor calls
+    with _loading:
+        known = _known
+        if known is not None and (known.token, known.process) == (token, os.getpid()):
+            return known
+        if job is None:
+            return None
+        if known is not None and known.process == os.getpid():
+            known.close()
+        _known = None
+        _known = _Known(token, job)
+        return _known
+
+
+def forget(token: str) -> None:
+    """Let go of a job in this process."""
+    global _known  # noqa: PLW0603 - as above
+    with _loading:
+        if _known is not None and _known.token == token:
+            _known.close()
+            _known = None
+
+
+def _count(known: _Known, batch: Batch, bases: NDArray[np.float64] | None) -> Outcome:
+    index = known.index
+    if bases is None:
+        ranges = np.full(len(index), np.nan)
+        for name, amax in known.runner.ranges(batch.feeds):
+            if name in index:
+                ranges[index[name]] = amax
+        return Outcome(ranges=ranges, n_samples=batch.n_samples)
+    starts = {name: float(bases[i]) for name, i in index.items() if not np.isnan(bases[i])}
+    counted = known.runner.histograms(batch.feeds, starts)
+    packed = pack(index, ((name, histogram.rounded()) for name, histogram in counted))
+    return Outcome(counted=packed, n_samples=batch.n_samples)
