@@ -51,7 +51,7 @@ class RunnableModels:
         model: str | os.PathLike[str] | OnnxModel,
         scales: Any,
         *,
-        placement: str,
+        placement: Any,
         plan: PrecisionPlan | None,
         threads: int | None,
         force: bool,
@@ -59,10 +59,10 @@ class RunnableModels:
         self.model = model if isinstance(model, OnnxModel) else load_model(model)
         self.graph = self.model.graph
         self.scales = rows_of(scales)
-        self.placement = placement
         self.plan = plan or PrecisionPlan(model_sha256=self.graph.sha256)
         self.threads = threads or available_cores()
         self._builder = QdqBuilder(self.model, self.scales, placement=placement, force=force, format=self.format)
+        self.placement = self._builder.placement
         self.report = self._builder.build(plan=self.plan).report
         self.float_proto = self._builder.build(only=()).proto
         self.dtypes = {t.name: t.dtype for t in self.graph.tensors.values()}

@@ -323,7 +323,7 @@ class _Memory:
         scales = sorted((name, float(scale)) for name, scale in simulation.scales.items())
         self._subject = {
             "model_sha256": simulation.graph.sha256,
-            "placement": simulation.placement,
+            "placement": _placement_key(simulation.placement),
             "scales": _digest(scales),
             "evaluation": evaluation.describe(),
             "batches": evaluation.plan.n_batches,
@@ -360,6 +360,10 @@ class _Memory:
 
 def _plan_key(plan: PrecisionPlan) -> str:
     return json.dumps([sorted(plan.keep), sorted(plan.amax.items())])
+
+
+def _placement_key(placement: Any) -> str:
+    return placement if isinstance(placement, str) else _digest(placement.to_json())
 
 
 def _digest(value: Any) -> str:

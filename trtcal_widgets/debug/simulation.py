@@ -47,7 +47,7 @@ class QdqSimulation(RunnableModels):
     scales
         Tensor name -> scale (amax / 127); or a calibration cache, a table of ranges, or a session.
     placement
-        Where Q/DQ goes: ``"recommended"`` or ``"weights-only-inputs"``,
+        Where Q/DQ goes: ``"recommended"``, ``"implicit"``, ``"weights-only-inputs"``, or what an engine ran in INT8,
         see :func:`~trtcal_widgets.export.qdq.build.build_qdq`.
     plan
         Layers to leave in higher precision, and thresholds that replace those of ``scales``. Higher precision is
@@ -66,7 +66,7 @@ class QdqSimulation(RunnableModels):
         model: str | os.PathLike[str] | OnnxModel,
         scales: Any,
         *,
-        placement: str = "recommended",
+        placement: Any = "recommended",
         plan: PrecisionPlan | None = None,
         threads: int | None = None,
         force: bool = False,

@@ -56,7 +56,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=("fp16", "fp32"), default="fp16", help="what kept layers run in; default: fp16"
     )
     parser.add_argument(
-        "--placement", choices=("recommended", "weights-only-inputs"), default="recommended", help="where Q/DQ goes"
+        "--placement",
+        metavar="WHERE",
+        default="recommended",
+        help="where Q/DQ goes: recommended, implicit, weights-only-inputs, or the file of an engine's layers",
     )
     parser.add_argument("--keep-scales", action="store_true", help="do not try other methods and values for scales")
     parser.add_argument("--state", metavar="FILE", help="remember every score here; a stopped search goes on from it")

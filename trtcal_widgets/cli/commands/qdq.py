@@ -25,10 +25,12 @@ def add_qdq_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model", metavar="ONNX", help="the model that the scales are for")
     group.add_argument(
         "--placement",
-        choices=("recommended", "weights-only-inputs"),
+        metavar="WHERE",
         help=(
             "recommended (the default): inputs of layers with weights, residuals, concatenations and average "
-            "pools; weights-only-inputs: inputs of layers with weights alone"
+            "pools; implicit: less what TensorRT's implicit INT8 leaves in floating point; weights-only-inputs: inputs "
+            "of layers with weights alone; or the file of an engine's layers (trtexec --exportLayerInfo, detailed): "
+            "what that engine ran in INT8"
         ),
     )
     group.add_argument(

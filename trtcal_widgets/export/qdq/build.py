@@ -21,7 +21,7 @@ from trtcal_widgets.export.qdq.decision import Decision
 from trtcal_widgets.export.qdq.formats import find_format
 from trtcal_widgets.export.qdq.insert import Pair, insert_pairs
 from trtcal_widgets.export.qdq.passes.already import quantized_before
-from trtcal_widgets.export.qdq.placement import PLACEMENTS, check_placement, place, quantized_inputs
+from trtcal_widgets.export.qdq.placement import PLACEMENTS, as_placement, name_of, place, quantized_inputs
 from trtcal_widgets.export.qdq.report import LeftNode, MissingScale, QdqReport, QuantizedTensor, UnusedRow
 from trtcal_widgets.export.qdq.rows import check_match, match_rows, unused_rows
 from trtcal_widgets.export.qdq.scales import rows_of
@@ -135,7 +135,7 @@ def build_qdq(
     model: OnnxModel | str | os.PathLike[str],
     scales: Any,
     *,
-    placement: str = "recommended",
+    placement: Any = "recommended",
     plan: PrecisionPlan | None = None,
     only: Collection[str] | None = None,
     force: bool = False,
@@ -151,8 +151,10 @@ def build_qdq(
         Tensor name -> scale; the path of a calibration cache or of any other file of scales or ranges; what
         ``read_scale_file`` gives; or a session.
     placement
-        ``"recommended"``, or ``"weights-only-inputs"``: only the inputs and weights of Conv, ConvTranspose, Gemm and
-        MatMul.
+        ``"recommended"``; ``"implicit"``: less what TensorRT's implicit INT8 leaves in floating point;
+        ``"weights-only-inputs"``: only the inputs and weights of Conv, ConvTranspose, Gemm and MatMul; or what an
+        engine ran in INT8, so that the explicit engine does as it did: ``trt.layer_precisions(engine, model)``, a dict
+        of node name -> ``"int8"``, or a file (of these, or of ``trtexec --exportLayerInfo``).
     plan
         Layers to keep in higher precision, and thresholds that replace those of ``scales``.
     only
@@ -199,12 +201,12 @@ class QdqBuilder:
         model: OnnxModel | str | os.PathLike[str],
         scales: Any,
         *,
-        placement: str = "recommended",
+        placement: Any = "recommended",
         force: bool = False,
         format: str = "int8",  # noqa: A002 - what it is called everywhere
     ) -> None:
         self.model = model if isinstance(model, OnnxModel) else load_model(model)
-        self.placement = check_placement(placement)
+        self.placement = as_placement(placement, self.model.graph)
         self.format = find_format(format)
         self._force = force
         self._rows = rows_of(scales)
@@ -248,6 +250,8 @@ class QdqBuilder:
         half = any(pair.dtype == "float16" for pair in pairs)
         proto, notes = self._base(HALF_OPSET if half else self.format.opset)
         names = insert_pairs(signed(proto), pairs, self.format)
+        if self._left_to_floats:
+            notes = (*notes, self._nothing_placed())
         quantized = tuple(_quantized(self.graph, pair, name, decision) for pair, name in zip(pairs, names, strict=True))
         return QdqResult(proto, self.model.path.parent, self._report(proto, decision, quantized, self._noted(notes)))
 
@@ -267,6 +271,18 @@ class QdqBuilder:
         copy.CopyFrom(base)
         return copy, notes
 
+    @property
+    def _left_to_floats(self) -> bool:
+        """Whether the placement leaves all layers in floating point that could be quantised: that is an answer."""
+        return self.placement not in PLACEMENTS[:1] and not self._sites.sites and bool(quantized_inputs(self.graph))
+
+    def _nothing_placed(self) -> str:
+        whole = len(quantized_inputs(self.graph))
+        return (
+            f"this placement ({name_of(self.placement)}) quantises nothing here: TensorRT's implicit INT8 runs all "
+            f"{whole} layers that could be in INT8 in floating point. placement='recommended' quantises them"
+        )
+
     def _unchanged(self) -> QdqResult:
         import onnx
 
@@ -279,7 +295,7 @@ class QdqBuilder:
         return QdqResult(copy, self.model.path.parent, self._report(copy, Decision(), (), (note,)))
 
     def _refuse_nothing(self, decision: Decision, plan: PrecisionPlan, only: Collection[str] | None) -> None:
-        if decision.active or plan or only is not None or self._force:
+        if decision.active or plan or only is not None or self._force or self._left_to_floats:
             return
         if not self._sites.sites:
             raise ExportError(
@@ -301,7 +317,7 @@ class QdqBuilder:
         after = next(entry.version for entry in proto.opset_import if is_default_domain(entry.domain))
         return QdqReport(
             model=self.graph.name,
-            placement=self.placement,
+            placement=name_of(self.placement),
             opset_before=self.graph.opset,
             opset_after=after,
             rows=len(self._rows),

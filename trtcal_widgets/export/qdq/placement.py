@@ -12,12 +12,15 @@ The rules are those that TensorRT's explicit quantisation asks for (``docs/qdq.m
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from trtcal_widgets.common.arguments import one_of
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.export.qdq.passes.implicit import RULES
+from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
@@ -26,15 +29,22 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
 
-PLACEMENTS = ("recommended", "weights-only-inputs")
-"""``recommended``: all rules of this module; ``weights-only-inputs``: only the layers with weights."""
+PLACEMENTS = ("recommended", "implicit", "weights-only-inputs")
+"""``recommended``: all rules of this module; ``implicit``: less what TensorRT's implicit INT8 does not run in INT8, see
+``passes/implicit``; ``weights-only-inputs``: only the layers with weights."""
+
+AS_ENGINE = "as an engine ran it"
+"""Name of the placement that follows an engine's layers, see :func:`place`."""
+
+PlacementLike = str | LayerPrecisions
+"""A placement's name, or what an engine ran in INT8."""
 
 WEIGHTED_OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 _DTYPES = frozenset({"float32", "float16"})
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
-Rule = Literal["weighted", "residual", "concat", "pool"]
+Rule = Literal["weighted", "residual", "concat", "pool", "engine"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,8 @@ class Placement:
 
     Attributes
     ----------
+    name
+        One of :data:`PLACEMENTS`, or :data:`AS_ENGINE`.
     sites
         Node index -> its sites, in graph order. A node is quantised as a whole or not at all.
     concat_groups
@@ -82,6 +94,7 @@ class Placement:
         Node index -> why a node that could be quantised by its type is not.
     """
 
+    name: str
     sites: Mapping[int, tuple[Site, ...]]
     concat_groups: tuple[frozenset[str], ...]
     fused_into: Mapping[int, int]
@@ -96,7 +109,7 @@ class Placement:
         return {name: group for group in self.concat_groups for name in group}
 
 
-def quantized_inputs(graph: ModelGraph, placement: str = "recommended") -> Mapping[str, tuple[str, ...]]:
+def quantized_inputs(graph: ModelGraph, placement: PlacementLike = "recommended") -> Mapping[str, tuple[str, ...]]:
     """Name, for each node that is quantised, the tensors that get Q/DQ in front of it.
 
     Parameters
@@ -104,7 +117,7 @@ def quantized_inputs(graph: ModelGraph, placement: str = "recommended") -> Mappi
     graph
         The model's facts.
     placement
-        One of :data:`PLACEMENTS`.
+        As for :func:`place`.
 
     Returns
     -------
@@ -118,35 +131,92 @@ def quantized_inputs(graph: ModelGraph, placement: str = "recommended") -> Mappi
     return MappingProxyType({name: tuple(tensors) for name, tensors in found.items()})
 
 
-def check_placement(placement: str) -> str:
-    """Return the placement, or raise :class:`UsageError` if there is none of that name."""
-    return one_of(placement, PLACEMENTS, "placement")
+def as_placement(placement: Any, graph: ModelGraph) -> PlacementLike:
+    """Return a placement that :func:`place` takes: one of :data:`PLACEMENTS`, or what an engine ran in INT8.
+
+    ``placement``: a name, or anything that :func:`~trtcal_widgets.model.engine.precisions.as_precisions` takes. Raises
+    UsageError, EngineError or ModelError if it is neither.
+    """
+    if isinstance(placement, str) and placement in PLACEMENTS:
+        return placement
+    is_file = isinstance(placement, str | os.PathLike) and os.path.isfile(placement)  # noqa: PTH113 - may be any text
+    if is_file or not isinstance(placement, str):
+        return as_precisions(placement, graph)
+    *some, last = map(repr, PLACEMENTS)
+    raise UsageError(
+        f"placement must be {', '.join(some)} or {last}, or the file of an engine's layers, not {placement!r}"
+    )
 
 
-def place(graph: ModelGraph, placement: str = "recommended") -> Placement:
+def name_of(placement: PlacementLike) -> str:
+    """Return what a placement is called."""
+    return placement if isinstance(placement, str) else AS_ENGINE
+
+
+def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placement:
     """Find all sites.
 
-    Raises UsageError for an unknown placement.
+    Parameters
+    ----------
+    graph
+        The model's facts.
+    placement
+        One of :data:`PLACEMENTS`; or what an engine ran in INT8: a node has a pair in front of each input that the
+        engine read as INT8, and no other one.
+
+    Raises
+    ------
+    UsageError
+        For an unknown placement.
     """
-    check_placement(placement)
+    placement = as_placement(placement, graph)
+    ran = None if isinstance(placement, str) else placement
     sites: dict[int, tuple[Site, ...]] = {}
     left: dict[int, str] = {}
     fused: dict[int, int] = {}
     for node in graph.nodes:
         if not is_default_domain(node.domain) or _is_constant_node(graph, node):
             continue
-        positions, rule = _positions(graph, node, placement, fused)
+        if ran is not None and (ran.int8_reads or node.name not in ran.int8):
+            positions, rule = _read_as_int8(graph, node, ran, fused)
+        else:
+            positions, rule = _positions(graph, node, name_of(placement), fused)
         if positions:
             _take(graph, node, positions, rule, sites, left)
+    if placement == "implicit":
+        for rule in RULES:
+            for index, why in rule(graph, sites, fused).items():
+                del sites[index]
+                left[index] = why
     groups: tuple[frozenset[str], ...] = ()
-    if placement == "recommended":
-        groups = _concats(graph, sites, left)
+    if placement != "weights-only-inputs":
+        groups = _concats(graph, sites, left, ran)
     return Placement(
+        name_of(placement),
         MappingProxyType(dict(sorted(sites.items()))),
         groups,
         MappingProxyType({add: layer for add, layer in fused.items() if add in sites}),
         MappingProxyType(left),
     )
+
+
+def _read_as_int8(
+    graph: ModelGraph, node: NodeInfo, ran: LayerPrecisions, fused: dict[int, int]
+) -> tuple[tuple[int, ...], Rule]:
+    """Return the inputs that an engine read as INT8. A layer with weights needs all of them, and has INT8 weights."""
+    read = ran.int8_reads.get(node.name, ())
+    positions = tuple(i for i, name in enumerate(node.inputs) if name in read)
+    if node.op_type in WEIGHTED_OPS:
+        data = {i for i in (0, 1) if graph.tensors[node.inputs[i]].kind not in _FIXED}
+        return ((0, 1) if data <= set(positions) else (), "weighted")
+    if node.op_type == "Concat":
+        return (), "concat"
+    if node.op_type == "Add" and positions:
+        found = _residual(graph, node)
+        if found is not None and found[0] in positions:
+            fused[node.index] = found[1]
+            return (found[0],), "residual"
+    return positions, "pool" if node.op_type in _POOLS else "engine"
 
 
 def _is_constant_node(graph: ModelGraph, node: NodeInfo) -> bool:
@@ -158,7 +228,7 @@ def _positions(
 ) -> tuple[tuple[int, ...], Rule]:
     if node.op_type in WEIGHTED_OPS:
         return (0, 1), "weighted"
-    if placement != "recommended":
+    if placement == "weights-only-inputs":
         return (), "weighted"
     if node.op_type in _POOLS:
         return (0,), "pool"
@@ -255,12 +325,19 @@ def _made_by_layer(graph: ModelGraph, name: str) -> int:
             return -1
 
 
-def _concats(graph: ModelGraph, sites: dict[int, tuple[Site, ...]], left: dict[int, str]) -> tuple[frozenset[str], ...]:
-    """Add the sites of each ``Concat`` whose output is quantised further on; return the tensors that share a scale."""
+def _concats(
+    graph: ModelGraph, sites: dict[int, tuple[Site, ...]], left: dict[int, str], ran: LayerPrecisions | None
+) -> tuple[frozenset[str], ...]:
+    """Add the sites of each ``Concat`` whose output is quantised further on; return the tensors that share a scale.
+
+    ``ran``: what an engine ran in INT8, for those that it joined as INT8 alone.
+    """
     wanted = {site.tensor for own in sites.values() for site in own if not site.is_constant}
     groups: list[set[str]] = []
     for node in reversed(graph.nodes):  # from the outputs: a Concat may feed a Concat
         if node.op_type != "Concat" or not is_default_domain(node.domain) or _is_constant_node(graph, node):
+            continue
+        if ran is not None and ran.int8_reads and node.name not in ran.int8_reads:
             continue
         after = wanted.intersection(graph.relatives(node.outputs[0]))
         if after and _take(graph, node, range(len(node.inputs)), "concat", sites, left):

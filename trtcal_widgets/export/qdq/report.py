@@ -89,7 +89,7 @@ class QdqReport:
     model
         The model's file name.
     placement
-        Where pairs were put: ``"recommended"`` or ``"weights-only-inputs"``.
+        Where pairs were put: ``"recommended"``, ``"implicit"``, ``"weights-only-inputs"``, or as an engine ran it.
     format
         What values are quantised to: ``"int8"`` or ``"fp8"``.
     opset_before, opset_after

@@ -1,0 +1,16 @@
+"""What TensorRT's implicit INT8 leaves in floating point, as far as the graph tells: one rule a module.
+
+Each is a function of the graph and the sites so far, and returns the nodes that have none after all, with the reason.
+Learnt from the layers of TensorRT 8.6.0's engines. Which of several kernels was the fastest no graph tells: that is
+measured (``placement=`` takes an engine's layers).
+"""
+
+from trtcal_widgets.export.qdq.passes.implicit.compiled import leave_compiled
+from trtcal_widgets.export.qdq.passes.implicit.lonely_pools import leave_lonely_pools
+from trtcal_widgets.export.qdq.passes.implicit.lonely_residuals import leave_lonely_residuals
+from trtcal_widgets.export.qdq.passes.implicit.products import leave_products
+
+RULES = (leave_compiled, leave_products, leave_lonely_residuals, leave_lonely_pools)
+"""In this order: the later ones look at what the earlier ones left."""
+
+__all__ = ["RULES"]

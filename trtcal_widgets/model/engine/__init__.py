@@ -1,0 +1,1 @@
+"""What an engine says of itself, in the words of the ONNX model that it was built from."""
