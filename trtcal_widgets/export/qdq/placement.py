@@ -184,8 +184,8 @@ def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placem
         if positions:
             _take(graph, node, positions, rule, sites, left)
     if placement == "implicit":
-        for rule in RULES:
-            for index, why in rule(graph, sites, fused).items():
+        for leave in RULES:
+            for index, why in leave(graph, sites, fused).items():
                 del sites[index]
                 left[index] = why
     groups: tuple[frozenset[str], ...] = ()
