@@ -1,0 +1,228 @@
+"""PP-OCRv4 detection, 16 photos: ONNX Runtime's CUDA provider, counted on the GPU, beside the CPU runner.
+
+    python benchmarks/onnxruntime_gpu.py [--model FILE] [--batches 1 4 16] [--json FILE] [--write]
+
+Both are measured in one process on one machine, each with its model loaded and a run behind it: the second of two
+sessions on the same runner. Then the GPU's histograms of a batch are compared with what the CPU counts of the very same
+activations (``infer``), field by field, and the batch is run with ever less room for its tensors: the peak of the
+device's memory is what the driver says is gone, looked at every millisecond. Needs onnxruntime-gpu and cuda-bindings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+RESULTS = ROOT / "benchmarks" / "results" / "onnxruntime_gpu.md"
+CUDA = ["CUDAExecutionProvider"]
+
+
+def photos():
+    """Return 16 photos as the detector takes them, float32 (16, 3, 640, 640)."""
+    if os.environ.get("TRTCAL_PICTURES"):
+        found = np.load(os.environ["TRTCAL_PICTURES"])["pictures"]
+    else:
+        from benchmarks.calibration import pictures
+
+        found = np.stack(pictures(640)[:16])
+    values = (found / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2).astype(np.float32))
+
+
+class Watch:
+    """The most device memory in use while a block runs, in bytes, beyond what was in use before it."""
+
+    def __init__(self, memory):
+        self._memory = memory
+        self._stop = threading.Event()
+        self._before = self._least = memory.mem_info().free
+
+    def _look(self):
+        while not self._stop.wait(0.001):
+            self._least = min(self._least, self._memory.mem_info().free)
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._stop.set()
+        self._thread.join()
+        self.peak = self._before - min(self._least, self._memory.mem_info().free)
+
+
+def timed(model, images, batch_size, **options):
+    """Return seconds of the first session (model loaded in it) and of the second one, and the second's amax."""
+    from trtcal_widgets import CalibrationSession
+    from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
+
+    seconds = []
+    runner = OnnxRuntimeRunner(model, **options)
+    for _ in range(2):
+        session = CalibrationSession(runner, images, batch_size=batch_size)
+        started = time.perf_counter()
+        session.run()
+        seconds.append(time.perf_counter() - started)
+    amax = session.to_cache().amax
+    runner.close()
+    return (*seconds, amax)
+
+
+def facts(h):
+    return h.base, h.doublings, h.counts.tobytes(), h.edge, h.tallies, h.minimum, h.maximum
+
+
+def differences(model, images):
+    """Return how many tensors there are, which differ, and the largest difference of a sum, relative."""
+    from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
+
+    with OnnxRuntimeRunner(model, providers=CUDA) as runner:
+        name = runner.graph.inputs[0].name
+        bases = {n: h.base for n, h in runner.histograms({name: images[:2]}, {})}
+        tap, seen = runner._tap, {name: images[2:6]}  # noqa: SLF001 - the very values that are counted
+        inner = tap.run_in_place
+
+        def copied(values, outputs, *how, **more):
+            found = inner(values, outputs, *how, **more)
+            seen.update((output, value.numpy()) for output, value in zip(outputs, found, strict=True))
+            return found
+
+        tap.run_in_place = copied
+        found = dict(runner.histograms({name: images[2:6]}, bases))
+        tap.run_in_place = inner
+        wrong, sums = [], 0.0
+        for tensor, array in seen.items():
+            counted = Histogram.of(array, bases.get(tensor) or None)
+            if facts(counted) != facts(found[tensor]):
+                wrong.append(tensor)
+            sums = max(sums, abs(counted.sum_squares - found[tensor].sum_squares) / (counted.sum_squares or 1.0))
+        second = runner.infer({name: images[2:6]})
+        again = sum(not np.array_equal(array, seen[tensor], equal_nan=True) for tensor, array in second)
+        print(f"run a second time, {again} tensors have other values", flush=True)
+        return len(seen), wrong, sums
+
+
+def peaks(model, images):
+    """Return (room for a group's tensors, peak device memory, runs of the model) for smaller and smaller groups."""
+    from trtcal_widgets.gpu.memory import open_memory
+    from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
+
+    rows = []
+    with open_memory() as memory:
+        for room in (None, 1 << 30, 1 << 28, 1 << 26):
+            runs = []
+            with Watch(memory) as watch, OnnxRuntimeRunner(model, providers=CUDA, group_bytes=room) as runner:
+                name, tap = runner.graph.inputs[0].name, runner._tap  # noqa: SLF001 - to count its runs
+                inner = tap.run_in_place
+                tap.run_in_place = lambda *a, inner=inner, runs=runs, **k: (runs.append(1), inner(*a, **k))[1]
+                # The first batch tells how large the tensors are.
+                list(runner.histograms({name: images[:1]}, {}))
+                list(runner.histograms({name: images[:4]}, {}))
+                runs.clear()
+                started = time.perf_counter()
+                list(runner.histograms({name: images[:4]}, {}))
+                took = time.perf_counter() - started
+                sizes = runner._on_device._sizes.values()  # noqa: SLF001
+                whole, largest = sum(sizes), max(sizes)
+            rows.append((room, watch.peak, len(runs), took, whole, largest))
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="path of the detector; default: from the wheel")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="batch sizes")
+    parser.add_argument("--json", help="write the figures here as they come")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    arguments = parser.parse_args()
+    if arguments.model is None:
+        from tests.support.models import ocr_model
+
+        arguments.model = str(ocr_model("det"))
+    from trtcal_widgets.gpu.memory import open_memory
+
+    with open_memory() as memory:
+        device = memory.device.name
+    import onnxruntime
+
+    said = {"device": device, "cores": os.cpu_count(), "onnxruntime": onnxruntime.__version__, "rows": []}
+    said["platform"] = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+    def keep():
+        if arguments.json:
+            Path(arguments.json).write_text(json.dumps(said, indent=1))
+
+    images = photos()
+    n, wrong, sums = differences(arguments.model, images)
+    said["tensors"], said["different"], said["sums"] = n, wrong, sums
+    print(f"{n} tensors counted on {device}, {len(wrong)} other than on the CPU; sums within {sums:.1e}", flush=True)
+    keep()
+    for size in arguments.batches:
+        first, warm, amax = timed(arguments.model, images, size, providers=CUDA)
+        print(f"batch size {size}: GPU {warm:.3f} s (first {first:.2f} s)", flush=True)
+        first_cpu, warm_cpu, cpu_amax = timed(arguments.model, images, size)
+        ratios = np.array([amax[k] / cpu_amax[k] for k in amax if cpu_amax.get(k, 0) > 0])
+        row = {"batch": size, "gpu": warm, "gpu_first": first, "cpu": warm_cpu, "cpu_first": first_cpu}
+        row |= {
+            "faster": warm_cpu / warm,
+            "amax_within": float(np.abs(ratios - 1).max()),
+            "median": float(np.median(np.abs(ratios - 1))),
+        }
+        said["rows"].append(row)
+        print(f"  CPU {warm_cpu:.2f} s (first {first_cpu:.2f} s): {warm_cpu / warm:.1f} x", flush=True)
+        keep()
+    said["memory"] = peaks(arguments.model, images)
+    for room, peak, runs, took, whole, largest in said["memory"]:
+        sizes = f"all tensors {whole / 2**20:.0f} MiB, largest {largest / 2**20:.0f} MiB"
+        print(f"room {room}: peak {peak / 2**20:.0f} MiB, {runs} runs, {took:.3f} s ({sizes})", flush=True)
+    keep()
+    if arguments.write:
+        write(said)
+    return 1 if wrong else 0
+
+
+def write(said):
+    lines = [
+        "# ONNX Runtime's CUDA provider",
+        "",
+        f"`python benchmarks/onnxruntime_gpu.py --write` on {said['device']}, {said['cores']} cores; "
+        f"{said['platform']}, ONNX Runtime {said['onnxruntime']}. PP-OCRv4 detection, 16 photos at 640x640, "
+        "models loaded.",
+        "",
+        "| batch size | GPU | CPU | times as fast |",
+        "|---|---|---|---|",
+        *(f"| {r['batch']} | {r['gpu']:.3f} s | {r['cpu']:.2f} s | {r['faster']:.1f} |" for r in said["rows"]),
+        "",
+        f"{said['tensors']} tensors counted on the GPU, {len(said['different'])} with other counts, extremes or ranges "
+        f"than the CPU counts of the same activations; sums of squares within {said['sums']:.1e}.",
+        "",
+        "| room for a group | peak | runs of the model | seconds |",
+        "|---|---|---|---|",
+        *(
+            f"| {'half of the free memory' if room is None else f'{room / 2**20:.0f} MiB'} | {peak / 2**20:.0f} MiB | "
+            f"{runs} | {took:.3f} |"
+            for room, peak, runs, took, _, _ in said["memory"]
+        ),
+        "",
+        f"Four photos; all their tensors together are {said['memory'][0][4] / 2**20:.0f} MiB, the largest one "
+        f"{said['memory'][0][5] / 2**20:.0f} MiB.",
+        "",
+    ]
+    RESULTS.write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
