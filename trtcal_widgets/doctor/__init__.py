@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trtcal_widgets.doctor.comparison import CommonBins, TensorDifference
+    from trtcal_widgets.doctor.examining import examine
     from trtcal_widgets.doctor.small_set import SmallSet
     from trtcal_widgets.doctor.types import (
         Band,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         Settling,
         Verdict,
     )
+    from trtcal_widgets.doctor.words import enough
 
 _TYPES = "trtcal_widgets.doctor.types"
 _HOMES = {
@@ -31,6 +33,8 @@ _HOMES = {
     "SmallSet": "trtcal_widgets.doctor.small_set",
     "TensorDifference": "trtcal_widgets.doctor.comparison",
     "Verdict": _TYPES,
+    "enough": "trtcal_widgets.doctor.words",
+    "examine": "trtcal_widgets.doctor.examining",
 }
 
 __all__ = [
@@ -45,6 +49,8 @@ __all__ = [
     "SmallSet",
     "TensorDifference",
     "Verdict",
+    "enough",
+    "examine",
 ]
 
 
