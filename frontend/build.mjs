@@ -39,7 +39,8 @@ async function bundles() {
     format: "esm",
     target: ["es2022", "chrome111", "firefox113", "safari16.4"],
     charset: "utf8",
-    legalComments: "none",
+    legalComments: "inline",
+    nodePaths: [join(ROOT, "frontend", "node_modules")],
     // Not minified: what is committed can be read, and merged line by line.
     banner: { js: `// ${BANNER}`, css: `/* ${BANNER} */` },
     logLevel: "warning",

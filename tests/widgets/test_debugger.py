@@ -552,3 +552,20 @@ def test_how_far_a_run_and_a_search_are_is_said(make, evaluation):
     seen.clear()
     send(widget, type="find", target="99.9", precision="fp16", scales=True)
     assert any("trying plans · " in text and "of at most" in text for text in seen)
+
+
+def test_the_network_is_coloured_by_what_was_measured_and_a_click_walks(make, evaluation, session):
+    widget = make(evaluation)
+    boxes = lambda: {box["name"]: box for box in widget.views.network.state["boxes"]}
+    assert {box["level"] for box in boxes().values()} == {""}, "nothing is known before the run"
+    send(widget, type="run")
+    tensors = widget.debugging.state.comparison.tensors
+    assert boxes()["conv2"]["value"] == f"{tensors['conv2'].sqnr_db:.1f} dB"
+    assert boxes()["conv2"]["level"] == "bad"
+    assert boxes()["pool1"]["letter"] == boxes()["conv1"]["letter"] == "A", "a pool has the scale of its input"
+    send(widget, type="keep", index=layer_index(widget, "conv2"), on=True)
+    assert boxes()["conv2"]["level"] == "good", "with the plan"
+    assert "your plan" in widget.views.network.state["note"]
+    send(widget, type="select_name", name="ip1")
+    assert session.state.selected == "ip1"
+    assert widget.views.network.state["boxes"][widget.views.network.state["chosen"]]["name"] == "ip1"

@@ -30,7 +30,7 @@ parse_event = event_parser(
         **{name: {} for name in ("run", "cancel", "undo", "redo", "dismiss", "clear", "adopt", "try")},
         "auto": {"on": bool},
         "layer": {"index": int},
-        "tensor": {"name": str},
+        **{name: {"name": str} for name in ("tensor", "select_name")},
         "keep": {"index": int, "on": bool},
         "use": {"method": str},
         "precision": {"precision": str},
@@ -90,6 +90,8 @@ class DebugBinding(Boundary):
 
     def _on_tensor(self, name: str) -> None:
         self._session.update(selected=name)
+
+    _on_select_name = _on_tensor
 
     def _layer(self, index: int) -> str:
         simulation = self._debugging.simulation

@@ -14,9 +14,10 @@ from trtcal_widgets.core.quantizer import fake_quantize
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.widgets.debugger.summary import loss_text, value_text
 from trtcal_widgets.widgets.kit.formatting import exact, percent, plot_text, typeset
+from trtcal_widgets.widgets.kit.network import BoxFacts, level_of, network_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -113,6 +114,24 @@ def _why_not_compared(debugging: AccuracyDebugging, name: str) -> str:
     if debugging.session.graph.op_type(name) == "Input":
         return "an input of the model: the same for both"
     return "a weight or constant: it is not compared"
+
+
+def debug_network(debugging: AccuracyDebugging, name: str) -> dict[str, Any]:
+    """Return the neighbourhood of a tensor with the SQNR of each: with the plan where there is one that is known."""
+    state = debugging.state
+    measured: Mapping[str, Any] = state.planned_tensors or (
+        {} if state.comparison is None else state.comparison.tensors
+    )
+
+    def facts(tensor: str) -> BoxFacts:
+        sqnr = measured[tensor].sqnr_db if tensor in measured else math.nan
+        if math.isnan(sqnr):
+            return BoxFacts()
+        text = "∞ dB" if sqnr == math.inf else f"{sqnr:.1f} dB".replace("-", "−")
+        return BoxFacts(text, level_of(sqnr), f"accumulated SQNR {text}")
+
+    note = "accumulated SQNR with your plan" if state.planned_tensors else "accumulated SQNR, all layers in INT8"
+    return {**network_state(debugging.session.graph, name, facts), "note": note if measured else ""}
 
 
 # ---- words and numbers -------------------------------------------------------------------------------------------

@@ -42,6 +42,15 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
             "40 dB is good. Click a point to look at it.",
             "SQNR along the graph",
         ),
+        "network": _help(
+            "Network",
+            "The chosen tensor in the middle, what it is made from on the left and what is made of it on the right, "
+            "three steps far. Each box is a tensor with the operator that makes it; its colour and number are the "
+            "SQNR there: below 20 dB red, below 40 dB amber, else green. A letter marks tensors that have one scale in "
+            "TensorRT, dashes those that it does not calibrate, a short line at a box's side that the network goes "
+            "on. Click a box, or walk with the arrow keys.",
+            "The network",
+        ),
         "detail": _help(
             "Chosen tensor",
             "Left: the values in FP32 and in the INT8 model over each other, with the threshold ±amax. Middle: how "

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.widgets.debugger.detail import build_sqnr_plot, build_tensor_plot, detail_state, number_cells
+from trtcal_widgets.widgets.debugger.detail import (
+    build_sqnr_plot,
+    build_tensor_plot,
+    debug_network,
+    detail_state,
+    number_cells,
+)
 from trtcal_widgets.widgets.debugger.export_form import export_state
 from trtcal_widgets.widgets.debugger.hazards import hazards_state
 from trtcal_widgets.widgets.debugger.layers import layer_columns, layer_rows
@@ -43,6 +49,8 @@ def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen,
     _render_layers(views.layers, debugging, screen, parts)
     curves = (state.comparison, state.ranking, state.planned_tensors, bool(state.stale))
     views.sqnr.render(parts.of("sqnr", curves, lambda: build_sqnr_plot(debugging)), selected)
+    near = (state.comparison, state.planned_tensors, selected)
+    views.network.show(**parts.of("network", near, lambda: debug_network(debugging, selected)))
     tensor = (state.comparison, selected, state.details.get(selected))
     views.tensor.render(parts.of("tensor", tensor, lambda: build_tensor_plot(debugging, selected)))
     views.detail.show(**detail_state(debugging, selected, screen.layer))

@@ -8,6 +8,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import INT8, LAYER_OUT, LAYER_OWN, PLAN, THEMES
 from trtcal_widgets.widgets.kit.figures import BAND, FigureView, mark_column, new_figure, set_columns, words_inside
+from trtcal_widgets.widgets.kit.network import GOOD_DB, POOR_DB
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -18,7 +19,7 @@ _NAMED = 16
 _LABEL = 13
 _FEW = 160
 """Up to so many tensors points are drawn on the line; beyond that the line alone, which costs one path."""
-_DB_STEPS = (20.0, 40.0)
+_DB_STEPS = (POOR_DB, GOOD_DB)
 """Guide lines: below the first a tensor is poor, above the second it is good."""
 
 

@@ -16,7 +16,7 @@ from trtcal_widgets.widgets.debugger.panels import (
 from trtcal_widgets.widgets.debugger.sqnr_view import SqnrView
 from trtcal_widgets.widgets.debugger.tensor_view import TensorView
 from trtcal_widgets.widgets.kit.box import box
-from trtcal_widgets.widgets.kit.panels import NumbersPanel
+from trtcal_widgets.widgets.kit.panels import NetworkPanel, NumbersPanel
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -30,12 +30,15 @@ class DebugViews:
         self.summary = DebugSummaryPanel(help=HELP["summary"])
         self.layers = DebugLayersPanel(help=HELP["layers"])
         self.sqnr = SqnrView()
+        self.network = NetworkPanel(help=HELP["network"])
         self.detail = DebugDetailPanel(help=HELP["detail"])
         self.tensor = TensorView()
         self.numbers = NumbersPanel(help=HELP["detail"])
         self.hazards = DebugHazardsPanel(help=HELP["hazards"])
         self.export = DebugExportPanel(help=HELP["export"])
-        self.panels = (self.shell, self.summary, self.layers, self.detail, self.numbers, self.hazards, self.export)
+        self.panels = (
+            self.shell, self.summary, self.layers, self.network, self.detail, self.numbers, self.hazards, self.export,
+        )  # fmt: skip
         self.plots = (self.sqnr, self.tensor)
 
     def arranged(self) -> list[ipywidgets.Widget]:
@@ -44,6 +47,7 @@ class DebugViews:
             self.shell,
             box(self.summary, self.layers, name="tc-dbg-top"),
             box(self.sqnr.figure, name="tc-dbg-sqnr"),
+            self.network,
             box(self.detail, self.tensor.figure, self.numbers, name="tc-dbg-tensor"),
             box(self.hazards, self.export, name="tc-dbg-bottom"),
         ]

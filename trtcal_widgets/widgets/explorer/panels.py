@@ -49,6 +49,16 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
             "squared error, in the tensor's unit squared.",
             "Clipping and rounding",
         ),
+        "network": help_text(
+            "Network",
+            "The chosen tensor in the middle, what it is made from on the left and what is made of it on the right, "
+            "three steps far. Each box is a tensor with the operator that makes it and its threshold; its colour is "
+            "the SQNR that the threshold leaves: below 20 dB red, below 40 dB amber, else green. A letter marks "
+            "tensors that have one scale in TensorRT, dashes those that it does not calibrate, a short line at a "
+            "box's side that the network goes on. Click a box, or walk with the arrow keys.",
+            "The network",
+            page="debugging",
+        ),
         "overview": _help(
             "Ranges of all tensors",
             "Each column is a tensor, in graph order. Above the middle line the positive side (up to the largest "

@@ -11,7 +11,7 @@ from trtcal_widgets.common.words import printable
 from trtcal_widgets.widgets.explorer.detail import HistogramPlot, detail_state, histogram_plot, numbers_state
 from trtcal_widgets.widgets.explorer.export_form import export_state
 from trtcal_widgets.widgets.explorer.state import run_state, shell_state, strip_state
-from trtcal_widgets.widgets.explorer.table import Overview, build_columns, build_overview, row_columns
+from trtcal_widgets.widgets.explorer.table import Overview, build_columns, build_overview, row_columns, rows_network
 
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession, TensorRow, Trace
@@ -77,6 +77,7 @@ def render(views: Views, session: CalibrationSession, screen: Screen, parts: Par
     views.detail.show(**parts.detail, counts=screen.counts)
     views.histogram.render(parts.plot, screen.counts, screen.window)
     views.numbers.show(**parts.numbers)
+    views.network.show(**rows_network(session, parts.rows, parts.columns))
     views.overview.render(parts.overview, selected)
     views.trace.render(parts.trace, parts.plot.name, session.status.n_batches, parts.plot.empty)
     views.overview_caption.show(title="all tensors", note=_overview_note(parts, behind=behind))

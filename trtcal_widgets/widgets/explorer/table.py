@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.widgets.kit.formatting import plot_text, round_for_row
+from trtcal_widgets.widgets.kit.formatting import exact, plot_text, round_for_row, typeset
+from trtcal_widgets.widgets.kit.network import BoxFacts, level_of, network_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,6 +93,21 @@ def row_columns(rows: Sequence[TensorRow], method_names: Sequence[str]) -> dict[
         "odd": ["; ".join(row.suspicious) for row in rows],
         "method": [at[row.method] for row in rows],
     }
+
+
+def rows_network(session: CalibrationSession, rows: Sequence[TensorRow], columns: Columns) -> dict[str, Any]:
+    """Return the neighbourhood of the chosen tensor, with what the rows say of each; nothing before there are rows."""
+
+    def facts(name: str) -> BoxFacts:
+        at = columns.index.get(name)
+        row = rows[at] if rows and at is not None else None
+        if row is None or not row.amax > 0:
+            return BoxFacts()
+        sqnr = "" if math.isnan(row.sqnr_db) else f", SQNR {typeset(row.sqnr_db)} dB"
+        return BoxFacts(f"±{typeset(row.amax)}", level_of(row.sqnr_db), f"threshold ±{exact(row.amax)}{sqnr}")
+
+    state = network_state(session.graph, session.state.selected, facts)
+    return {**state, "note": "thresholds, coloured by SQNR" if any(box["value"] for box in state["boxes"]) else ""}
 
 
 @dataclass(frozen=True, eq=False)

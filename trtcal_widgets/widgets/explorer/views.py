@@ -16,7 +16,7 @@ from trtcal_widgets.widgets.explorer.panels import (
 )
 from trtcal_widgets.widgets.explorer.trace_view import TraceView
 from trtcal_widgets.widgets.kit.box import box
-from trtcal_widgets.widgets.kit.panels import CaptionPanel, NumbersPanel
+from trtcal_widgets.widgets.kit.panels import CaptionPanel, NetworkPanel, NumbersPanel
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -32,12 +32,13 @@ class Views:
         self.detail = DetailPanel(help=HELP["histogram"])
         self.histogram = HistogramView()
         self.numbers = NumbersPanel(help=HELP["numbers"])
+        self.network = NetworkPanel(help=HELP["network"])
         self.overview = OverviewView(n_calibrated)
         self.overview_caption = CaptionPanel(name="overview", help=HELP["overview"])
         self.trace = TraceView()
         self.trace_caption = CaptionPanel(name="trace", help=HELP["trace"])
         self.export = ExportPanel(help=HELP["export"])
-        self.panels = (self.shell, self.stepper, self.tensors, self.detail, self.numbers, self.export)
+        self.panels = (self.shell, self.stepper, self.tensors, self.detail, self.numbers, self.network, self.export)
         self.plots = (self.histogram, self.overview, self.trace)
 
     def arranged(self) -> list[ipywidgets.Widget]:
@@ -49,6 +50,7 @@ class Views:
             self.shell,
             self.stepper,
             box(self.tensors, detail, name="tc-main"),
+            self.network,
             box(overview, trace, name="tc-below"),
             self.export,
         ]

@@ -47,6 +47,12 @@ class NumbersPanel(Panel):
     _esm = script("kit/numbers")
 
 
+class NetworkPanel(Panel):
+    """The neighbourhood of the chosen tensor; its state is that of :func:`~.network.network_state`, and a ``note``."""
+
+    _esm = script("kit/network")
+
+
 class CaptionPanel(Panel):
     """A plot's title and its help."""
 
