@@ -10,18 +10,22 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import ipywidgets
 import numpy as np
 import pytest
+import traitlets
 
 from tests.support.traffic import count_traffic, state_bytes
 from tests.widgets.front_end import click_overview, drag_line, resize_echo, send
 from tests.widgets.synthetic import MadeUpRunner, chain_graph, synthetic_session
 from trtcal_widgets import CalibrationCache, CalibrationSession, sample
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.errors import DataError, UsageError
+from trtcal_widgets.errors import DataError, TrtcalError, UsageError
+from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.explorer.detail import detail_state, histogram_plot
 from trtcal_widgets.widgets.explorer.export_form import ExportForm, export_state
+from trtcal_widgets.widgets.explorer.typed import threshold_of
 
 
 def updates(session):
@@ -75,7 +79,8 @@ def test_a_drop_that_cannot_be_is_refused_and_the_line_goes_back(explorer, x):
 def test_typing_an_amax_keeps_every_bit(explorer):
     send(explorer.views.detail, type="choose", amax="0.0100000001490116")
     assert explorer.session.choice(explorer.session.state.selected).amax == 0.0100000001490116
-    assert float(explorer.views.detail.state["amax"]) == explorer.session.amax(explorer.session.state.selected)
+    shown = np.float32(explorer.views.detail.state["amax"])
+    assert shown == explorer.session.amax(explorer.session.state.selected)
 
 
 @pytest.mark.parametrize("text", ["", "0,5", "abc", "nan", "-1", "0", "inf", "1e400"])
@@ -255,6 +260,113 @@ def test_plots_say_what_they_show_for_the_picture_that_is_saved_of_them(make_exp
     assert explorer.views.histogram.figure.caption == f"histogram of {printable(hostile)}"
     assert explorer.views.overview.figure.caption
     assert printable(hostile) in explorer.views.trace.figure.caption
+
+
+@pytest.mark.parametrize(
+    ("text", "amax"),
+    [
+        ("0x3c008912", 0.9963379),
+        ("3c008912", 0.9963379),
+        ("3E008912", 15.941406),
+        ("0x40000000", 254.0),
+        ("40000000", 4e7),
+        ("12345e10", 12345e10),
+        ("3e-4", 3e-4),
+        ("1.250", 1.25),
+    ],
+)
+def test_a_threshold_is_typed_as_a_number_or_a_scale_in_hex_and_stays_as_it_was_typed(explorer, text, amax):
+    name = explorer.session.state.selected
+    send(explorer.views.detail, type="choose", amax=text)
+    assert explorer.session.amax(name) == pytest.approx(amax, rel=1e-6)
+    assert explorer.views.detail.state["amax"] == text
+    if text.lower().removeprefix("0x") == "3c008912":
+        assert explorer.session.to_cache().hex(name) == "3c008912"
+    explorer.session.update(selected=explorer.session.tensors[2])
+    assert explorer.views.detail.state["amax"] != text
+    explorer.session.update(selected=name)
+    assert explorer.views.detail.state["amax"] == text
+    drag_line(explorer, 0.03125)
+    assert explorer.views.detail.state["amax"] == "0.03125"
+
+
+def test_every_scale_that_a_cache_can_hold_is_taken_exactly_or_refused_with_its_neighbour():
+    found = [_taken(bits) for bits in np.random.default_rng(0).integers(1, 0x7B000000, 3000).tolist()]
+    assert set(found) == {"exactly", "neighbour"}
+    assert found.count("neighbour") < 60, "float32 has a hundredth fewer thresholds than scales"
+
+
+def _taken(bits):
+    try:
+        amax = threshold_of(f"0x{bits:x}")
+    except UsageError as error:
+        return "neighbour" if "neighbour" in str(error) else str(error)
+    return "exactly" if scale_to_hex(scale_of_amax(amax)) == f"{bits:x}" else f"0x{bits:x} became {amax}"
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0x", "0x0", "0x7f800000", "0xffffffffff", "1,5", "7fc00000", "bf800000"])
+def test_what_is_no_threshold_is_said(explorer, text):
+    before = explorer.session.state.choices
+    send(explorer.views.detail, type="choose", amax=text)
+    assert notice(explorer)
+    assert explorer.session.state.choices == before
+
+
+def test_traits_follow_the_session_and_change_it(explorer):
+    session, heard = explorer.session, []
+    explorer.observe(lambda change: heard.append((change["name"], change["new"])), ["selected", "amax", "batch"])
+    assert (explorer.selected, explorer.batch) == (session.state.selected, 2)
+    assert explorer.amax == session.amax(session.state.selected)
+    session.update(selected=session.tensors[3])
+    assert heard == [("selected", session.tensors[3]), ("amax", session.amax(session.tensors[3]))]
+    explorer.amax = 0.5
+    assert session.choice(session.tensors[3]).amax == 0.5
+    explorer.selected = session.tensors[1]
+    assert session.state.selected == session.tensors[1]
+    explorer.batch = 1
+    assert session.state.position == 1
+    explorer.batch = 4
+    assert (session.status.recorded, explorer.batch) == (4, 4), "what is not recorded is run"
+    session.undo()
+    session.update(selected=session.tensors[3])
+    assert explorer.amax == session.amax(session.tensors[3]) != 0.5
+
+
+def test_traits_that_cannot_be_are_as_before_and_it_is_said(explorer):
+    before = explorer.selected, explorer.amax, explorer.batch
+    for name, value, words in (
+        ("selected", "no such tensor", "no such tensor"),
+        ("amax", -1.0, "greater than 0"),
+        ("amax", math.inf, "finite"),
+        ("batch", 99, "0 to 4 batches"),
+        ("batch", -1, "0 to 4 batches"),
+    ):
+        with pytest.raises(TrtcalError, match=words):
+            setattr(explorer, name, value)
+        assert (explorer.selected, explorer.amax, explorer.batch) == before
+        assert words in notice(explorer)
+
+
+def test_traits_link_to_other_widgets_both_ways(explorer):
+    box = ipywidgets.FloatText()
+    traitlets.link((explorer, "amax"), (box, "value"))
+    assert box.value == explorer.amax
+    box.value = 0.25
+    assert explorer.session.choice(explorer.selected).amax == 0.25
+    explorer.session.choose(explorer.selected, amax=0.75)
+    assert box.value == 0.75
+    menu = ipywidgets.Dropdown(options=explorer.session.tensors)
+    traitlets.link((explorer, "selected"), (menu, "value"))
+    menu.value = explorer.session.tensors[4]
+    assert explorer.session.state.selected == menu.value
+    assert box.value == explorer.amax == explorer.session.amax(menu.value)
+
+
+def test_what_hears_a_trait_may_set_another_one(explorer):
+    session = explorer.session
+    explorer.observe(lambda _: setattr(explorer, "amax", 0.5), "selected")
+    explorer.selected = session.tensors[2]
+    assert session.choice(session.tensors[2]).amax == 0.5
 
 
 def test_the_theme_reaches_the_plots(explorer):

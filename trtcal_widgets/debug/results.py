@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.summary import Summary
+from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.core.comparison import TensorComparison, histogram_kl
 from trtcal_widgets.core.quantizer import NoiseModel
 
@@ -86,6 +88,25 @@ class ComparisonResult:
     fp32: Score
     int8: Score
     skipped: tuple[str, ...] = ()
+
+    def _summary(self) -> Summary:
+        """Return both scores and the worst tensors, as a notebook shows them."""
+        score = f"{self.fp32.measure}: FP32 {significant(self.fp32.value, 4)}, INT8 {significant(self.int8.value, 4)}"
+        rows = tuple(
+            (t.name, t.op_type, f"{significant(t.sqnr_db)} dB", significant(t.cosine, 5), f"±{significant(t.amax)}")
+            for t in self.worst()
+        )
+        lines = (f"{score}, on {count_of(self.fp32.n_samples, 'sample')}",)
+        columns = ("tensor", "made by", "SQNR", "cosine", "amax")
+        left = len(self.tensors) - len(rows)
+        more = f"The lowest SQNR first; {count_of(left, 'more tensor')} in .tensors." if left else ""
+        return Summary("FP32 and INT8 side by side", lines, columns, rows, more)
+
+    def _repr_html_(self) -> str:
+        return self._summary().html()
+
+    def _repr_markdown_(self) -> str:
+        return self._summary().markdown()
 
     def worst(self, n: int = 10) -> list[TensorResult]:
         """Return the tensors with the lowest SQNR, worst first; tensors without signal are left out."""

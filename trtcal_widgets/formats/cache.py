@@ -48,6 +48,7 @@ from trtcal_widgets.formats.native import (
     writable_name,
 )
 from trtcal_widgets.formats.oddities import Oddity, native_oddities
+from trtcal_widgets.formats.summary import summary_of
 
 if TYPE_CHECKING:
     import os
@@ -343,6 +344,12 @@ class CalibrationCache:
     def __reduce__(self) -> tuple[type[CalibrationCache], tuple[bytes, str]]:
         # The read-only mappings cannot be pickled, and need not be.
         return CalibrationCache, (self.data, self.source)
+
+    def _repr_html_(self) -> str:
+        return summary_of(self).html()
+
+    def _repr_markdown_(self) -> str:
+        return summary_of(self).markdown()
 
     def __repr__(self) -> str:
         return f"<CalibrationCache {self.header}, {len(self.scales)} tensors, from {self.source}>"

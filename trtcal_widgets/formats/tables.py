@@ -26,6 +26,7 @@ from trtcal_widgets.formats.foreign import ForeignTable, read_foreign
 from trtcal_widgets.formats.header import DECIMAL, TextLines, decode_lines, line_core, quote
 from trtcal_widgets.formats.oddities import Oddity, text_oddities, value_oddity
 from trtcal_widgets.formats.scales import scale_to_hex, scales_of_amaxes
+from trtcal_widgets.formats.summary import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,6 +98,12 @@ class ScaleTable:
         if name not in self.amax:
             raise UsageError(f"{self.source} has no row for {quote(name)}. See .amax for its names.")
         return scale_to_hex(self.scales[name])
+
+    def _repr_html_(self) -> str:
+        return summary_of(self).html()
+
+    def _repr_markdown_(self) -> str:
+        return summary_of(self).markdown()
 
     def __reduce__(self) -> tuple[type[ScaleTable], tuple[Any, ...]]:
         # The read-only mappings cannot be pickled.

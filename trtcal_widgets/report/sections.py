@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from trtcal_widgets.common.summary import Summary
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.debug.goal import goal_of, loss_text, reaches, value_text
 from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorResult
@@ -42,6 +43,10 @@ Cell = Name | str | int | float
 """What a cell holds. Numbers are shown with three significant digits and sort as numbers; NaN is shown as a dash."""
 
 
+_SHOWN = 20
+"""Rows of a section that a notebook shows of it."""
+
+
 @dataclass(frozen=True)
 class ReportSection:
     """A part of the report: some lines of text and a table. Everything is text: nothing is taken as markup.
@@ -73,6 +78,24 @@ class ReportSection:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise UsageError(f"{self.title}: a row has {len(row)} cells for {len(self.columns)} columns")
+
+    def _summary(self) -> Summary:
+        rows = tuple(tuple(_cell_text(cell) for cell in row) for row in self.rows[:_SHOWN])
+        more = f"{len(self.rows) - _SHOWN:,} more rows" if len(self.rows) > _SHOWN else ""
+        lines = tuple(line for text in (self.intro, *self.notes, self.code) for line in text.splitlines())
+        return Summary(self.title, lines, self.columns, rows, more)
+
+    def _repr_html_(self) -> str:
+        return self._summary().html()
+
+    def _repr_markdown_(self) -> str:
+        return self._summary().markdown()
+
+
+def _cell_text(cell: Cell) -> str:
+    if isinstance(cell, float):
+        return "–" if math.isnan(cell) else significant(cell, cell.digits if isinstance(cell, Precise) else 3)
+    return str(cell)
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ from trtcal_widgets.session.persist import load_parts, save_session
 from trtcal_widgets.session.recorder import as_runner, no_recorder
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState, TensorRow, Trace
 from trtcal_widgets.session.subscribers import Subscribers
+from trtcal_widgets.session.summary import frame_of, html_of, markdown_of
 
 if TYPE_CHECKING:
     import os
@@ -136,8 +137,7 @@ class CalibrationSession:
     def subscribe(self, callback: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Have ``callback(changed)`` called once per change, with the names of what changed.
 
-        These are fields of :class:`SessionState`, ``status``, and ``data`` where histograms changed. Calls may come
-        from the thread that runs the batches. Returns a function that ends the subscription.
+        Fields of :class:`SessionState`, ``status``, ``data`` (histograms); from any thread. Returns what ends it.
         """
         return self._subscribers.add(callback)
 
@@ -359,12 +359,13 @@ class CalibrationSession:
     def to_torch_quantizers(self, rows: str | Iterable[str] = "activations") -> dict[str, float]:
         """Return tensor name -> amax, to start quantisation-aware training from these ranges.
 
-        pytorch-quantization and ModelOpt take it as ``quantizer.amax = amax``. Tensors without a usable range are left
-        out; ``rows`` are as for :meth:`to_cache`.
+        pytorch-quantization and ModelOpt take it as ``quantizer.amax = amax``; tensors without a range are left out.
         """
         names = self.row_names(rows)
         found = zip(names, self._view.thresholds(names, self.state), strict=True)
         return {name: amax for name, amax in found if 0 < amax < float("inf")}
+
+    to_frame, _repr_html_, _repr_markdown_ = frame_of, html_of, markdown_of
 
     def save(self, path: _Path) -> None:
         """Write everything that was recorded and chosen to one file (numpy arrays and JSON in a zip), atomically."""

@@ -15,6 +15,7 @@ from trtcal_widgets.widgets.explorer.export_form import ExportForm, write_cache
 from trtcal_widgets.widgets.explorer.pictures import MOST_PICTURES, show_pictures
 from trtcal_widgets.widgets.explorer.rendering import EVERYTHING, NUMBERS, Parts, render
 from trtcal_widgets.widgets.explorer.state import Screen, at_end
+from trtcal_widgets.widgets.explorer.typed import Typed, threshold_of
 from trtcal_widgets.widgets.kit.boundary import Boundary, event_parser
 
 if TYPE_CHECKING:
@@ -71,8 +72,14 @@ class Binding(Boundary):
     _ADVICE = " Your session is unharmed: save it with session.save(path)."
 
     def __init__(
-        self, session: CalibrationSession, views: Views, executor: Executor, form: ExportForm | None = None
+        self,
+        session: CalibrationSession,
+        views: Views,
+        executor: Executor,
+        form: ExportForm | None = None,
+        outside: Any = None,
     ) -> None:
+        """``outside`` has the traits ``selected``, ``amax`` and ``batch``, which follow the session and change it."""
         super().__init__(executor, parse_event)
         self._session = session
         self._views = views
@@ -82,10 +89,13 @@ class Binding(Boundary):
         self._stepping = self._stale_table = self._making_rows = False
         self._next_table = 0.0
         self._pictured = -1
+        self._outside = outside
         self.screen = Screen(form=form or ExportForm())
         self._bind(views.shell, views.panels, views.plots)
         self._hear(session)
         self._draw(EVERYTHING)
+        if outside is not None:
+            outside.observe(self._set_outside, ["selected", "amax", "batch"])
 
     # ---- runs -------------------------------------------------------------------------------------------------
 
@@ -185,7 +195,10 @@ class Binding(Boundary):
     def _on_choose(self, method: str | None = None, amax: str | None = None) -> None:
         name = self._session.state.selected
         if amax is not None:
-            self._session.choose(name, amax=_number(amax))
+            value = threshold_of(amax)
+            # Drawn with what the choice changes: what was typed stands as long as it holds.
+            self.screen = replace(self.screen, typed=Typed(name, value, amax))
+            self._session.choose(name, amax=value)
         elif method != "mine":
             self._session.choose(name, method=method)
 
@@ -211,6 +224,42 @@ class Binding(Boundary):
 
     def _on_redo(self) -> None:
         self._session.redo()
+
+    # ---- traits for the user's own widgets ------------------------------------------------------------------------
+
+    def _set_outside(self, change: Any) -> None:
+        """Do what a trait was set to; where that cannot be, it is as before, and it is said here and to who set it."""
+        name, wanted = change["name"], change["new"]
+        if self._closed or wanted == self._now()[name]:
+            return
+        try:
+            if name == "selected":
+                self._session.update(selected=wanted)
+            elif name == "amax":
+                self._session.choose(self._session.state.selected, amax=wanted)
+            else:
+                self._count(wanted)
+        except TrtcalError as error:
+            self._tell(str(error))
+            raise
+        finally:
+            self._fill_outside()
+
+    def _count(self, batches: int) -> None:
+        n_batches = self._session.status.n_batches
+        if batches < 0 or (n_batches is not None and batches > n_batches):
+            raise UsageError(f"there are 0 to {n_batches} batches to count, not {batches}")
+        self._on_seek(batches)
+
+    def _now(self) -> dict[str, Any]:
+        state = self._session.state
+        return {"selected": state.selected, "amax": self._parts.plot.amax, "batch": state.position}
+
+    def _fill_outside(self) -> None:
+        if self._outside is not None:
+            with self._outside.hold_trait_notifications():
+                for name, value in self._now().items():
+                    setattr(self._outside, name, value)
 
     # ---- the screen's own state -------------------------------------------------------------------------------
 
@@ -255,6 +304,7 @@ class Binding(Boundary):
             self._marshal.later(self._next_table - now, lambda: self._changed(frozenset({"status"})))
         self._stale_table = stale
         render(self._views, self._session, self.screen, self._parts, behind=stale)
+        self._fill_outside()
         if not running and changed & {"position", "status"}:
             self._ask_for_pictures()
         if stale and not running:
@@ -290,13 +340,3 @@ class Binding(Boundary):
         if pictures and self.screen.unit != "images":
             self.screen = replace(self.screen, unit="images")
             self._changed()
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(
-            f"amax: {text!r} is not a number. Write it with a point, such as 1.25 or 3e-4; "
-            "Escape brings the old value back."
-        ) from None

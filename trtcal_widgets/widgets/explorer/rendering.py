@@ -74,7 +74,9 @@ def render(views: Views, session: CalibrationSession, screen: Screen, parts: Par
     views.stepper.show(**run_state(session, screen.unit), **parts.strip)
     _render_rows(views.tensors, parts)
     views.tensors.selected = selected
-    views.detail.show(**parts.detail, counts=screen.counts)
+    typed = screen.typed
+    kept = {"amax": typed.text} if typed is not None and typed.holds(parts.plot.name, parts.plot.amax) else {}
+    views.detail.show(**{**parts.detail, **kept}, counts=screen.counts)
     views.histogram.render(parts.plot, screen.counts, screen.window)
     views.numbers.show(**parts.numbers)
     views.network.show(**rows_network(session, parts.rows, parts.columns))

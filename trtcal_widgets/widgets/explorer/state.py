@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trtcal_widgets.session import CalibrationSession, RunStatus
+    from trtcal_widgets.widgets.explorer.typed import Typed
 
 _SHOWN_BATCHES = 2000
 _RUNNING = "Running. Everything here can be used meanwhile."
@@ -28,12 +29,13 @@ _PERCENTILES = ("percentile:99", "percentile:99.9", "percentile:99.99", "percent
 class Screen:
     """What the screen itself remembers: nothing that belongs to the session.
 
-    ``counts`` is the axis of the histogram, ``window`` the part of a tensor's |x| that is zoomed to, ``unit`` what a
-    sample is called: ``images`` once there were pictures.
+    ``counts`` is the axis of the histogram, ``window`` the part of a tensor's |x| that is zoomed to, ``typed`` the last
+    threshold that was typed, ``unit`` what a sample is called: ``images`` once there were pictures.
     """
 
     counts: Any = "log"
     window: tuple[str, float, float] | None = None
+    typed: Typed | None = None
     unit: str = "samples"
     notice: str = ""
     form: ExportForm = field(default_factory=ExportForm)

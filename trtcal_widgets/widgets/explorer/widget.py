@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import traitlets
+
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.widgets.explorer.binding import Binding
 from trtcal_widgets.widgets.explorer.export_form import ExportForm
@@ -35,16 +37,26 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
     export_path
         What the export panel suggests.
 
+    Attributes
+    ----------
+    selected, amax, batch
+        Traits for ``observe`` and ``link``, both ways: the chosen tensor's name, its threshold in its unit (0 without
+        one), and how many batches are counted (more than are recorded: they are run, beside the kernel's main thread).
+
     Raises
     ------
     UsageError
-        If ``session`` is not a session.
+        If ``session`` is not a session; a TrtcalError where a trait is set to what cannot be, and it is as before.
 
     Examples
     --------
     >>> session = CalibrationSession("model.onnx", images, batch_size=32)  # doctest: +SKIP
     >>> CalibrationExplorer(session)  # doctest: +SKIP
     """
+
+    selected = traitlets.Unicode()
+    amax = traitlets.Float(0.0)
+    batch = traitlets.Int(0)
 
     def __init__(
         self,
@@ -66,7 +78,7 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
         self.plots = self.views.plots
         self._shown: tuple[ipywidgets.Widget, ...] = (*self.views.arranged(), *panels)
         super().__init__(self._shown, executor)
-        self.binding = Binding(session, self.views, self._executor, ExportForm(path=str(export_path)))
+        self.binding = Binding(session, self.views, self._executor, ExportForm(path=str(export_path)), self)
 
     def add_panel(self, panel: ipywidgets.Widget) -> None:
         """Show another widget below the export panel."""

@@ -190,7 +190,7 @@ function render({ model, el }) {
     testid: "tc-method",
     on: { change: () => method.value === "" ? send("reset") : send("choose", { method: method.value }) }
   });
-  const amax = h("input", { class: "tc-input tc-amax", type: "text", inputmode: "decimal", spellcheck: "false", autocomplete: "off", "aria-label": "amax: the threshold, exactly", title: "The threshold, exactly. Type a value and press Enter.", testid: "tc-amax" });
+  const amax = h("input", { class: "tc-input tc-amax", type: "text", inputmode: "decimal", spellcheck: "false", autocomplete: "off", "aria-label": "amax: the threshold, exactly", title: "The threshold, exactly. Type a value, or the scale in hex as TensorRT's cache writes it (0x3c008912), and press Enter.", testid: "tc-amax" });
   const commit = () => {
     if (amax.value.trim() === amax.dataset.sent) return;
     send("choose", { amax: amax.value.trim() });
