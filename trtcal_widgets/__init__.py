@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.calibrate import calibrate_array
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data import ArrayBatches, IdxImages, ImageFolder, IterableBatches
+    from trtcal_widgets.doctor.comparison import DataComparison
     from trtcal_widgets.errors import TrtcalError
     from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.formats.reading import read_scale_file
@@ -34,6 +35,7 @@ _HOMES = {
     "CalibrationCache": "trtcal_widgets.formats.cache",
     "CalibrationExplorer": "trtcal_widgets.widgets.explorer.widget",
     "CalibrationSession": "trtcal_widgets.session",
+    "DataComparison": "trtcal_widgets.doctor.comparison",
     "Evaluation": "trtcal_widgets.runners.evaluation",
     "Histogram": "trtcal_widgets.core.histogram",
     "IdxImages": "trtcal_widgets.data",
@@ -53,6 +55,7 @@ __all__ = [
     "CalibrationCache",
     "CalibrationExplorer",
     "CalibrationSession",
+    "DataComparison",
     "Evaluation",
     "Histogram",
     "IdxImages",

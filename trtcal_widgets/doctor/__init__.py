@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trtcal_widgets.doctor.comparison import CommonBins, TensorDifference
+    from trtcal_widgets.doctor.comparison import CommonBins, DataComparison, TensorDifference
     from trtcal_widgets.doctor.examining import examine
     from trtcal_widgets.doctor.small_set import SmallSet
     from trtcal_widgets.doctor.types import (
@@ -24,6 +24,7 @@ _TYPES = "trtcal_widgets.doctor.types"
 _HOMES = {
     "Band": _TYPES,
     "CommonBins": "trtcal_widgets.doctor.comparison",
+    "DataComparison": "trtcal_widgets.doctor.comparison",
     "DataReport": _TYPES,
     "DataWarning": _TYPES,
     "Gate": _TYPES,
@@ -40,6 +41,7 @@ _HOMES = {
 __all__ = [
     "Band",
     "CommonBins",
+    "DataComparison",
     "DataReport",
     "DataWarning",
     "Gate",

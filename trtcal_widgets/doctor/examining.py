@@ -11,6 +11,7 @@ from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.doctor.draws import draw
 from trtcal_widgets.doctor.law import bootstrap
+from trtcal_widgets.doctor.scales import scales_of_data
 from trtcal_widgets.doctor.settling import Setting, settle
 from trtcal_widgets.doctor.types import BAR_DB, DataReport, DataWarning, Settling
 from trtcal_widgets.doctor.words import verdict
@@ -121,10 +122,3 @@ def examine(
         seed=seed,
         recorded_way="one-pass" if in_order else "two-pass",
     )
-
-
-def scales_of_data(session: CalibrationSession) -> tuple[str, ...]:
-    """Return the tensors, one for each scale, whose thresholds follow from the data: no constants."""
-    graph = session.graph
-    leaders = dict.fromkeys(session.group(name)[0] for name in session.calibrated)
-    return tuple(name for name in leaders if graph.tensors[name].kind.name in ("INPUT", "ACTIVATION"))
