@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.widgets.build.widget import BuildPanel
     from trtcal_widgets.widgets.cache.widget import CacheViewer
+    from trtcal_widgets.widgets.data.widget import DataDoctor
     from trtcal_widgets.widgets.debugger.widget import AccuracyDebugger
     from trtcal_widgets.widgets.explorer.widget import CalibrationExplorer
 
@@ -36,6 +37,7 @@ _HOMES = {
     "CalibrationExplorer": "trtcal_widgets.widgets.explorer.widget",
     "CalibrationSession": "trtcal_widgets.session",
     "DataComparison": "trtcal_widgets.doctor.comparison",
+    "DataDoctor": "trtcal_widgets.widgets.data.widget",
     "Evaluation": "trtcal_widgets.runners.evaluation",
     "Histogram": "trtcal_widgets.core.histogram",
     "IdxImages": "trtcal_widgets.data",
@@ -56,6 +58,7 @@ __all__ = [
     "CalibrationExplorer",
     "CalibrationSession",
     "DataComparison",
+    "DataDoctor",
     "Evaluation",
     "Histogram",
     "IdxImages",

@@ -20,7 +20,7 @@ SCREENS = sorted(path.stem for path in STATIC.glob("*/*.css"))
 
 
 def test_every_screen_has_its_files():
-    assert SCREENS == ["build", "cache", "debugger", "explorer"]
+    assert SCREENS == ["build", "cache", "data", "debugger", "explorer"]
     assert {panel.partition("/")[0] for panel in PANELS} == {*SCREENS, "kit"}
 
 

@@ -77,6 +77,17 @@ def share(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not a share greater than 0 and at most 1, such as 0.99{hint}")
 
 
+def decibels(text: str) -> float:
+    """Read a number of dB greater than 0: an argument's type."""
+    try:
+        value = float(text.strip().lower().removesuffix("db"))
+    except ValueError:
+        value = math.nan
+    if 0 < value < math.inf:
+        return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of dB greater than 0, such as 0.5")
+
+
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([1-9][0-9]{0,5})(?:[xX,*]([1-9][0-9]{0,5}))?", text.strip())
     if not match:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["DIFFERENT", "FAILED", "INTERRUPTED", "OK", "Command", "commands"]
 
 OK, DIFFERENT, FAILED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; ``diff`` found a difference, ``check`` a refusal or ``debug`` no plan; wrong usage or an error;
-Ctrl-C."""
+"""Exit codes: done; ``diff`` found a difference, ``check`` a refusal, ``data`` not enough or
+``debug`` no plan; wrong usage or an error; Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ _MODULES = (
     "check",
     "port",
     "debug",
+    "data",
     "report",
     "demo",
 )

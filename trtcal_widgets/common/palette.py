@@ -118,3 +118,16 @@ ERROR_FILL: Mapping[Theme, str] = MappingProxyType({"light": "rgba(194,40,40,0.1
 PLAN: Mapping[Theme, str] = MappingProxyType({"light": "#0b7285", "dark": "#3bc9db"})
 LAYER_OWN: Mapping[Theme, str] = MappingProxyType({"light": "#57606a", "dark": "#b1bac4"})
 LAYER_OUT: Mapping[Theme, str] = MappingProxyType({"light": "#b35900", "dark": "#ffb454"})
+DRAWS: Mapping[str, Mapping[Theme, str]] = MappingProxyType(
+    {
+        "two-pass": MappingProxyType({"light": "#0072b2", "dark": "#56b4e9"}),
+        "one-pass": MappingProxyType({"light": "#b35900", "dark": "#ffb454"}),
+    }
+)
+"""Thresholds of random draws of the batches, by how these were counted."""
+DRAWS_FILL: Mapping[str, Mapping[Theme, str]] = MappingProxyType(
+    {
+        "two-pass": MappingProxyType({"light": "rgba(0,114,178,0.15)", "dark": "rgba(86,180,233,0.16)"}),
+        "one-pass": MappingProxyType({"light": "rgba(179,89,0,0.13)", "dark": "rgba(255,180,84,0.14)"}),
+    }
+)

@@ -66,14 +66,14 @@ def method_swatch(label: str) -> Html:
     """Return a piece of the line that a method is drawn with."""
 
     def draw(figure: Figure) -> None:
-        axes = _axes(figure, (0, 0, 1, 1))
+        axes = axes_in(figure, (0, 0, 1, 1))
         axes.set_axis_off()
         axes.axhline(0.5, 0.03, 0.97, color=_ink_of(label), linestyle=style_of(label).mpl_dash, linewidth=1.6)
 
     return Html(to_svg(draw, 34, 12, label=f"line of {label}", kind="swatch"))
 
 
-def _axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
+def axes_in(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
     """Return axes over this share of the figure (left, bottom, width, height), with little around them."""
     axes = figure.add_axes(box)
     axes.spines["left"].set_visible(False)
@@ -93,7 +93,7 @@ def histogram_picture(histogram: Histogram, marks: Sequence[Mark], name: str) ->
     chosen = next((m.amax for m in marks if m.chosen), 0.0)
 
     def draw(figure: Figure) -> None:
-        axes = _axes(figure, (0.105, 0.16, 0.87, 0.79))
+        axes = axes_in(figure, (0.105, 0.16, 0.87, 0.79))
         # A single value must be seen: it stands as high as one and a half.
         heights = np.where(counts > 0, np.maximum(counts, 1.4), 1.0)
         axes.stairs(heights, np.linspace(0.0, end, _COLUMNS + 1), baseline=1.0, fill=True, color=ink("bars"))
@@ -132,7 +132,7 @@ def overview_picture(bars: Sequence[RangeBar]) -> Html:
     marked = [(k, bar) for k, bar in shown if 0 < bar.amax < math.inf]
 
     def draw(figure: Figure) -> None:
-        axes = _axes(figure, (0.047, 0.13, 0.945, 0.83))
+        axes = axes_in(figure, (0.047, 0.13, 0.945, 0.83))
         axes.set_yscale("log")
         axes.set_ylim(low, high)
         plain_log_ticks(axes)
@@ -203,7 +203,7 @@ def layers_picture(points: Sequence[tuple[str, float]]) -> Html:
     low = min(0.0, 10.0 * math.floor(min(values, default=0.0) / 10.0))
 
     def draw(figure: Figure) -> None:
-        axes = _axes(figure, (0.04, 0.16, 0.952, 0.79))
+        axes = axes_in(figure, (0.04, 0.16, 0.952, 0.79))
         axes.set_ylim(low, high)
         axes.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
         axes.plot(places, values, color=ink("bars"), linewidth=1, clip_on=False)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.common.palette import METHOD_STYLES
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.results import ComparisonResult
 from trtcal_widgets.errors import UsageError
+from trtcal_widgets.report.document import document
 from trtcal_widgets.report.facts import facts_part, headline, reproduce_part, tiles
 from trtcal_widgets.report.html import Html, join, tag
 from trtcal_widgets.report.page import choices_part, hazards_part, histograms_part, overview_part, worst_of
@@ -38,8 +35,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
 
 __all__ = ["AsReportSection", "ReportSection", "render_report", "write_report"]
-
-_HERE = Path(__file__).parent
 
 
 def write_report(
@@ -153,7 +148,7 @@ def render_report(
     )
     body = [tag("section", tag("h2", text, id=anchor), content) for anchor, text, content in parts]
     footer = tag("footer", f"Made by trtcal_widgets on {when}. Nothing in this file is loaded from a network.")
-    return _document(printable(heading), join([header, tag("main", *body), footer]))
+    return document(printable(heading), join([header, tag("main", *body), footer]))
 
 
 def _section(given: ReportSection | AsReportSection) -> ReportSection:
@@ -206,33 +201,3 @@ def _parts(
         table = tensor_table(rows, label="All tensors")
         yield "all", "All tensors", tag("details", tag("summary", f"Show all {len(rows):,} rows"), table)
     yield "reproduce", "How to reproduce", reproduce_part(session)
-
-
-def _document(title: str, body: Html) -> str:
-    style = (_HERE / "report.css").read_text("utf-8") + _method_css()
-    script = (_HERE / "report.js").read_text("utf-8")
-    # Only this style and this script may run, and nothing may be fetched, whatever stands in a name.
-    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"
-    head = join(
-        [
-            tag("meta", charset="utf-8"),
-            tag("meta", http_equiv="Content-Security-Policy", content=policy),
-            tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-            tag("meta", name_="generator", content="trtcal_widgets"),
-            tag("title", title),
-            tag("style", Html(style)),
-        ]
-    )
-    page = tag("html", tag("head", head), tag("body", body, tag("script", Html(script))), lang="en")
-    return f"<!DOCTYPE html>\n{page}\n"
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _method_css() -> str:
-    """Return one colour per method, the same as everywhere in the package."""
-    light = "".join(f"--{kind}:{style.light};" for kind, style in METHOD_STYLES.items())
-    dark = "".join(f"--{kind}:{style.dark};" for kind, style in METHOD_STYLES.items())
-    return f"\n:root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.widgets.explorer.views import Views
+    from trtcal_widgets.widgets.kit.tabs import Tabs
 
 __all__ = ["Binding", "parse_event"]
 
@@ -51,6 +52,7 @@ parse_event = event_parser(
         "export_set": _EXPORT,
         "export_write": {**_EXPORT, "replace": bool},
         "export_preview": {"open": bool},
+        "tab": {"name": str},
     }
 )  # fmt: skip
 
@@ -75,6 +77,7 @@ class Binding(Boundary):
         self,
         session: CalibrationSession,
         views: Views,
+        tabs: Tabs,
         executor: Executor,
         form: ExportForm | None = None,
         outside: Any = None,
@@ -82,7 +85,7 @@ class Binding(Boundary):
         """``outside`` has the traits ``selected``, ``amax`` and ``batch``, which follow the session and change it."""
         super().__init__(executor, parse_event)
         self._session = session
-        self._views = views
+        self._views, self._tabs = views, tabs
         self._parts = Parts(session)
         self._stop = threading.Event()
         self._steps_wanted = 0
@@ -91,7 +94,7 @@ class Binding(Boundary):
         self._pictured = -1
         self._outside = outside
         self.screen = Screen(form=form or ExportForm())
-        self._bind(views.shell, views.panels, views.plots)
+        self._bind(views.shell, (*views.panels, tabs.strip), views.plots)
         self._hear(session)
         self._draw(EVERYTHING)
         if outside is not None:
@@ -270,6 +273,12 @@ class Binding(Boundary):
 
     def _on_zoom(self, first: float, last: float) -> None:
         self.screen = replace(self.screen, window=(self._session.state.selected, first, last))
+
+    def _on_tab(self, name: str) -> None:
+        if name not in self._tabs.names:
+            raise UsageError(f"there is no tab {name!r}; there are {', '.join(self._tabs.names)}")
+        self.screen = replace(self.screen, tab=name)
+        self._tabs.show(name)
 
     def _on_export_preview(self, open: bool) -> None:  # noqa: A002 - the message's word
         self.screen = replace(self.screen, form=replace(self.screen.form, open=open))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable
@@ -25,12 +26,20 @@ _FINDING_RANGES = (
 _PERCENTILES = ("percentile:99", "percentile:99.9", "percentile:99.99", "percentile:99.999")
 
 
+CALIBRATION = "calibration"
+"""The explorer's own tab."""
+
+TABS = MappingProxyType({"data": "DataDoctor"})
+"""Further tabs: the screens that they show, by public name."""
+
+
 @dataclass(frozen=True)
 class Screen:
     """What the screen itself remembers: nothing that belongs to the session.
 
     ``counts`` is the axis of the histogram, ``window`` the part of a tensor's |x| that is zoomed to, ``typed`` the last
-    threshold that was typed, ``unit`` what a sample is called: ``images`` once there were pictures.
+    threshold that was typed, ``unit`` what a sample is called: ``images`` once there were pictures, ``tab`` the page
+    that is open.
     """
 
     counts: Any = "log"
@@ -38,6 +47,7 @@ class Screen:
     typed: Typed | None = None
     unit: str = "samples"
     notice: str = ""
+    tab: str = CALIBRATION
     form: ExportForm = field(default_factory=ExportForm)
 
 

@@ -42,12 +42,11 @@ class Views:
         self.plots = (self.histogram, self.overview, self.trace)
 
     def arranged(self) -> list[ipywidgets.Widget]:
-        """Return them as they stand on the page."""
+        """Return those below the header as they stand on the page."""
         detail = box(self.detail, self.histogram.figure, self.numbers, name="tc-main-detail")
         overview = box(self.overview_caption, self.overview.figure, name="tc-plot-panel")
         trace = box(self.trace_caption, self.trace.figure, name="tc-plot-panel")
         return [
-            self.shell,
             self.stepper,
             box(self.tensors, detail, name="tc-main"),
             self.network,

@@ -9,8 +9,10 @@ import traitlets
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.widgets.explorer.binding import Binding
 from trtcal_widgets.widgets.explorer.export_form import ExportForm
+from trtcal_widgets.widgets.explorer.state import CALIBRATION, TABS
 from trtcal_widgets.widgets.explorer.views import Views
 from trtcal_widgets.widgets.kit.box import PicturedBox
+from trtcal_widgets.widgets.kit.tabs import Tabs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,14 +78,22 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
         self.session = session
         self.views = Views(len(session.calibrated))
         self.plots = self.views.plots
-        self._shown: tuple[ipywidgets.Widget, ...] = (*self.views.arranged(), *panels)
+        self.tabs = Tabs(session, (CALIBRATION, self.views.arranged()), TABS, executor)
+        self._shown: tuple[ipywidgets.Widget, ...] = (self.views.shell, self.tabs.strip, self.tabs.pages, *panels)
         super().__init__(self._shown, executor)
-        self.binding = Binding(session, self.views, self._executor, ExportForm(path=str(export_path)), self)
+        form = ExportForm(path=str(export_path))
+        self.binding = Binding(session, self.views, self.tabs, self._executor, form, self)
 
     def add_panel(self, panel: ipywidgets.Widget) -> None:
         """Show another widget below the export panel."""
         self._shown = (*self._shown, panel)
         self.children = self._shown
+
+    def close(self) -> None:
+        """End the widget and those in its tabs; the session stays."""
+        if hasattr(self, "tabs"):
+            self.tabs.close()
+        super().close()
 
     def _picture(self) -> bytes:
         from trtcal_widgets.widgets.explorer.still import explorer_picture
