@@ -3,7 +3,7 @@
 The rules are those that TensorRT's explicit quantisation asks for (``docs/qdq.md`` gives the reasons):
 
 * inputs of ``Conv``, ``ConvTranspose``, ``Gemm`` and ``MatMul``, weights included, never their outputs or biases;
-* the residual input of an ``Add`` whose other input is the output of such a layer, which the layer's kernel adds;
+* the residual input of an ``Add`` whose other input is the output of a convolution, whose kernel adds it;
 * all inputs of a ``Concat`` whose output is quantised further on, with one scale;
 * the input of ``AveragePool`` and ``GlobalAveragePool``.
 
@@ -40,6 +40,7 @@ PlacementLike = str | LayerPrecisions
 """A placement's name, or what an engine ran in INT8."""
 
 WEIGHTED_OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 _DTYPES = frozenset({"float32", "float16"})
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
@@ -277,7 +278,9 @@ def _residual(graph: ModelGraph, node: NodeInfo) -> tuple[int, int] | None:
 
     TensorRT adds in the epilogue of the layer that makes one operand; the other one is read as INT8 if it is
     quantised. Where both operands come from layers, the later one adds: the earlier result is there by then.
-    An operand that is broadcast (an attention mask, a bias) is no residual.
+    An operand that is broadcast (an attention mask, a bias) is no residual. Behind ``Gemm`` and ``MatMul`` the sum goes
+    into a normalisation, in floating point either way, and the stream that it belongs to is what a transformer must not
+    lose (docs/qdq.md has the figures): no pair there.
     """
     if len(node.inputs) != 2 or node.inputs[0] == node.inputs[1]:
         return None
@@ -288,6 +291,8 @@ def _residual(graph: ModelGraph, node: NodeInfo) -> tuple[int, int] | None:
     if max(layers) < 0:
         return None
     adding = 0 if layers[0] > layers[1] else 1
+    if graph.nodes[layers[adding]].op_type not in _CONVOLUTIONS:
+        return None
     return 1 - adding, layers[adding]
 
 
