@@ -50,7 +50,7 @@ def make_fake(machine: Machine) -> ModuleType:
     _add_enums(trt, has)
     _add_interfaces(trt, has)
     classes = (ITensor, ILayer, INetworkDefinition, IOptimizationProfile, ParserError)
-    for cls in (*classes, ICudaEngine, EngineInspector, IExecutionContext):
+    for cls in (*classes, ITimingCache, ICudaEngine, EngineInspector, IExecutionContext):
         setattr(trt, cls.__name__, _only_listed(cls, has))
     trt.IBuilderConfig = _config_class(has)
     add_parser(trt, machine)
@@ -98,6 +98,7 @@ def _add_interfaces(trt: ModuleType, has: Features) -> None:
         return type(name, (), {"__init__": initialise})
 
     trt.ILogger = plain("ILogger")
+    trt.IProfiler = plain("IProfiler")
     if has.progress_monitor:
         trt.IProgressMonitor = plain("IProgressMonitor")
     if has.debug_tensors:
@@ -108,16 +109,25 @@ def _add_interfaces(trt: ModuleType, has: Features) -> None:
             setattr(trt, name, type(name, (trt.IInt8Calibrator,), {"__init__": lambda self: None}))
 
 
+class ITimingCache:
+    def __init__(self, data: bytes) -> None:
+        self._data = data or b"times:"
+
+    def serialize(self) -> bytes:
+        return self._data
+
+
 def _config_class(has: Features) -> type:
     properties = sorted(u.name for u in api.USES if u.owner == "IBuilderConfig" and u.kind == "property")
     there = [name for name in properties if name in _listed("IBuilderConfig", has)]
 
     class IBuilderConfig:
-        __slots__ = ("_calibration", "_flags", "_pools", "_profiles", "_quantization", *there)
+        __slots__ = ("_timings", "_calibration", "_flags", "_pools", "_profiles", "_quantization", *there)
 
         def __init__(self) -> None:
             self._flags, self._pools, self._profiles, self._quantization = {"TF32"}, {}, [], set()
             self._calibration = None
+            self._timings = None
 
         def set_flag(self, flag: Any) -> None:
             self._flags.add(flag.name)
@@ -134,6 +144,14 @@ def _config_class(has: Features) -> type:
 
         def set_calibration_profile(self, profile: IOptimizationProfile) -> bool:
             self._calibration = profile
+            return True
+
+        def create_timing_cache(self, serialized_timing_cache: bytes) -> Any:
+            """Take bytes that start as those of :meth:`ITimingCache.serialize`, or none; refuse others."""
+            return ITimingCache(serialized_timing_cache) if serialized_timing_cache[:6] in (b"", b"times:") else None
+
+        def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
+            self._timings = cache
             return True
 
         def set_quantization_flag(self, flag: Any) -> None:

@@ -199,6 +199,13 @@ class _Building:
             if array.dtype.kind == "f":
                 amax[name] = max(amax.get(name, 0.0), float(np.abs(array).max(initial=0)))
 
+    def _told(self, layer: Any, scales: dict[str, float]) -> dict[str, Any]:
+        """Describe a layer as the inspector does: INT8 where what it makes has a scale."""
+        made = [tensor.name for tensor in layer._outputs]
+        stored = "Row major Int8 format" if any(name in scales for name in made) else "Row major linear FP32"
+        tensors = [{"Name": name, "Format/Datatype": stored} for name in made]
+        return {"Name": layer.name, "LayerType": "Stand-in", "Inputs": tensors, "Outputs": tensors}
+
     def _serialise(self, scales: dict[str, float]) -> bytes:
         network, config = self.network, self.config
         spec = {
@@ -229,5 +236,9 @@ class _Building:
                 if layer._precision is not None
             },
         }
+        if getattr(getattr(config, "profiling_verbosity", None), "name", "") == "DETAILED":
+            spec["layers"] = [self._told(layer, scales) for layer in network._layers]
+        if config._timings is not None:
+            config._timings._data += b"x"
         self.machine.built.append(spec)
         return json.dumps(spec).encode()

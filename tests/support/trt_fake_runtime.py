@@ -53,20 +53,29 @@ class ICudaEngine:
 
 
 class EngineInspector:
-    _layers: list[str]
+    _layers: list[Any]
 
     def get_engine_information(self, format: Any) -> str:  # noqa: A002 - TensorRT's own name
-        """Name the layers of the network, as an engine without detailed profiling does."""
+        """Describe the layers; an engine without detailed profiling has none to tell of."""
         return json.dumps({"Layers": self._layers})
 
 
 class IExecutionContext:
-    __slots__ = ("_addresses", "_engine", "_listener", "_shapes", "_unfused", "_watch")
+    __slots__ = ("_addresses", "_engine", "_listener", "_profiler", "_shapes", "_unfused", "_watch")
 
     def __init__(self, engine: ICudaEngine) -> None:
         self._engine, self._shapes, self._addresses = engine, {}, {}
         self._listener, self._watch = None, False
         self._unfused = False
+        self._profiler = None
+
+    @property
+    def profiler(self) -> Any:
+        return self._profiler
+
+    @profiler.setter
+    def profiler(self, profiler: Any) -> None:
+        self._profiler = profiler
 
     @property
     def unfused_tensors_debug_state(self) -> bool:
@@ -124,6 +133,9 @@ class IExecutionContext:
             self._show(name, np.ascontiguousarray(values[name]), stream_handle)
         for name in spec["outputs"]:
             write(memory, self._addresses[name], values[name])
+        if self._profiler is not None:
+            for index, layer in enumerate(spec.get("layers", ())):
+                swallow(self._profiler.report_layer_time, layer["Name"], 0.001 * (index + 1))
         return True
 
     def _show(self, name: str, array: np.ndarray, stream: int) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.engine import Engine
     from trtcal_widgets.trt.execution import Execution
     from trtcal_widgets.trt.log import LogLine
+    from trtcal_widgets.trt.measuring.device import EngineDevice
+    from trtcal_widgets.trt.measuring.layers import LayerTime, layer_precisions
     from trtcal_widgets.trt.runner import TensorRTRunner
     from trtcal_widgets.trt.versions import Features, features, load_tensorrt
 
@@ -39,8 +41,10 @@ __all__ = [
     "DlaReport",
     "Engine",
     "EngineComparison",
+    "EngineDevice",
     "Execution",
     "Features",
+    "LayerTime",
     "LogLine",
     "MergeReport",
     "Progress",
@@ -51,6 +55,7 @@ __all__ = [
     "compare",
     "features",
     "guard_calibrator",
+    "layer_precisions",
     "load_tensorrt",
     "make_calibrator",
     "merge_caches",
@@ -67,6 +72,8 @@ _MODULES = {
     "trt.engine": ("Engine",),
     "trt.execution": ("Execution",),
     "trt.log": ("LogLine",),
+    "trt.measuring.device": ("EngineDevice",),
+    "trt.measuring.layers": ("LayerTime", "layer_precisions"),
     "trt.runner": ("TensorRTRunner",),
     "trt.versions": ("Features", "features", "load_tensorrt"),
 }

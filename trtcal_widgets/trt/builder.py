@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import (
     DeviceError,
@@ -25,6 +26,7 @@ from trtcal_widgets.trt.calibration.scales import Scales, ScalesUsed, attach, ba
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
 from trtcal_widgets.trt.engine import FORMAT, Engine
 from trtcal_widgets.trt.log import out_of_memory
+from trtcal_widgets.trt.measuring.timing_cache import use_timing_cache
 from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs, parse
 from trtcal_widgets.trt.options import Settings, apply_plan, configure
 from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_profiles, set_calibration_profile
@@ -55,6 +57,8 @@ class Request:
         Tensors to mark: None for none, () for all that are not fused.
     outputs
         Tensors to mark as outputs.
+    timing_cache
+        File that keeps the times of kernels from one build to the next.
     """
 
     path: Path
@@ -65,6 +69,7 @@ class Request:
     profiles: Any = None
     debug: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ()
+    timing_cache: Path | None = None
 
 
 class Build:
@@ -164,6 +169,7 @@ class Build:
         self.report(Progress("Build"))
         self.control.raise_if_cancelled()
         free = _free_memory()
+        timings = None if self.request.timing_cache is None else use_timing_cache(config, self.request.timing_cache)
         memory = builder.build_serialized_network(network, config)
         # What stopped the build comes before what TensorRT says of it: it may have built an engine all the same.
         if guard is not None:
@@ -173,6 +179,8 @@ class Build:
         self.control.raise_if_cancelled()
         if memory is None:
             raise self._refused(used, free)
+        if timings is not None and self.request.timing_cache is not None:
+            write_atomic(self.request.timing_cache, bytes(timings.serialize()))
         engine = Engine(bytes(memory), self._provenance(used), self.book.lines, guard.cache if guard else None)
         self.report(Progress("Build", finished=True))
         return engine

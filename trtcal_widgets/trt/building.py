@@ -44,6 +44,7 @@ def build(
     strongly_typed: bool | None = None,
     workspace: int | None = None,
     level: int | None = None,
+    timing_cache: str | os.PathLike[str] | None = None,
     debug: bool | Sequence[str] = False,
     stale: Stale = "error",
     constraints: str = "obey",
@@ -84,6 +85,9 @@ def build(
     level
         How long TensorRT looks for fast kernels: from 0 (built in seconds instead of minutes, runs slower) to 5; None:
         its own choice, 3.
+    timing_cache
+        A file in which TensorRT keeps how fast kernels were on this GPU: later builds of the same or a similar model
+        take seconds instead of minutes. Made where there is none; one of another GPU or release is made anew.
     debug
         Inner tensors that :func:`compare` can look at: True for all that no fusion swallows, or names. Where
         TensorRT has no debug tensors (8.6), names become outputs, which prevents fusions across them.
@@ -138,7 +142,8 @@ def build(
         strongly_typed=strongly_typed, obey=constraints == "obey", before_fusion=before_fusion, dla=dla,
         gpu_fallback=gpu_fallback, workspace=workspace, level=level,
     )  # fmt: skip
-    request = Request(path, graph, settings, scales, plan, profiles, _debug(debug, has))
+    times = None if timing_cache is None else to_path(timing_cache, "a timing cache")
+    request = Request(path, graph, settings, scales, plan, profiles, _debug(debug, has), timing_cache=times)
     with capture(trt, log, verbose=verbose) as (logger, book):
         return Build(trt, has, logger, book, request, progress or _ignore, control or BuildControl()).run()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.arguments import whole_number
 from trtcal_widgets.common.words import count_of
 from trtcal_widgets.errors import DataError, EngineError, OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
@@ -19,6 +20,7 @@ from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture, out_of_memory
+from trtcal_widgets.trt.measuring.profiler import make_profiler
 from trtcal_widgets.trt.network import start_failed
 from trtcal_widgets.trt.versions import load_tensorrt
 
@@ -259,6 +261,42 @@ class Execution:
         median, p90, p99 = (float(v) for v in np.percentile(times, [50, 90, 99]))
         batch = next((int(array.shape[0]) for array in arrays.values() if array.ndim), 1)
         return Latency(median, p90, p99, runs, batch)
+
+    def layer_times(self, feeds: Mapping[str, NDArray[np.generic]], *, runs: int = 20) -> dict[str, float]:
+        """Measure each layer with TensorRT's profiler.
+
+        Parameters
+        ----------
+        feeds
+            The batch.
+        runs
+            How often it is run.
+
+        Returns
+        -------
+        dict
+            Layer -> median milliseconds, in the order in which they run. The profiler runs one layer after the other:
+            their sum may exceed :meth:`latency`.
+        """
+        whole_number(runs, "runs", 1)
+        arrays = check_feeds(self.inputs, feeds)
+        self._bind(arrays)
+        self._execute()
+        times: dict[str, list[float]] = {}
+        self.context.profiler = profiler = make_profiler(self._trt, times)
+        for _ in range(runs):
+            self._execute()
+        del profiler
+        return {name: float(np.median(found)) for name, found in times.items()}
+
+    def inspect(self) -> str:
+        """Return what TensorRT's inspector says of the engine's layers, as JSON.
+
+        Only engines that were built with detailed profiling (:func:`~trtcal_widgets.trt.build` does) tell more than
+        names.
+        """
+        inspector = self._cuda_engine.create_engine_inspector()
+        return str(inspector.get_engine_information(self._trt.LayerInformationFormat.JSON))
 
     def close(self) -> None:
         """Free the engine, and the memory if it was opened here; a second call does nothing."""

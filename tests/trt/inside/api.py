@@ -17,6 +17,7 @@ from trtcal_widgets.trt.calibration.guard import Guard
 from trtcal_widgets.trt.control import make_monitor
 from trtcal_widgets.trt.execution import make_listener
 from trtcal_widgets.trt.log import _logger
+from trtcal_widgets.trt.measuring.profiler import make_profiler
 from trtcal_widgets.trt.versions import features, load_tensorrt, tensorrt_version
 
 HAS = features(trt)
@@ -66,7 +67,7 @@ def test_takes_what_we_pass(use):
     assert fits, f"has {lists}, we pass {use.parameters}"
 
 
-OURS = {"ILogger": lambda: type(_logger(trt))}
+OURS = {"ILogger": lambda: type(_logger(trt)), "IProfiler": lambda: type(make_profiler(trt, {}))}
 if HAS.progress_monitor:
     OURS["IProgressMonitor"] = lambda: type(make_monitor(trt, print, print)[0])
 if HAS.debug_tensors:

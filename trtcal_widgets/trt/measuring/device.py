@@ -1,0 +1,154 @@
+"""A GPU that measures variants of a model: what tuning needs of it, and TensorRT behind that."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from trtcal_widgets.errors import UsageError
+from trtcal_widgets.model.engine.precisions import LayerPrecisions
+from trtcal_widgets.trt.measuring.layers import LayerTime, profile
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from trtcal_widgets.formats.cache import CalibrationCache
+    from trtcal_widgets.model.graph import ModelGraph
+
+__all__ = ["EngineDevice", "Measured", "MeasuringDevice", "Variant"]
+
+Kind = Literal["fp32", "fp16", "implicit", "explicit"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to build a model.
+
+    Attributes
+    ----------
+    kind
+        ``"fp32"``, ``"fp16"``: the model without INT8; ``"implicit"``: with a calibration cache; ``"explicit"``: with
+        Q/DQ pairs.
+    model
+        The ONNX file: for ``"explicit"`` the one with pairs.
+    cache
+        The scales of ``"implicit"``.
+    half
+        Whether layers that are not in INT8 may run in FP16.
+    """
+
+    kind: Kind
+    model: Path
+    cache: CalibrationCache | None = None
+    half: bool = True
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a variant costs on a device.
+
+    Attributes
+    ----------
+    ms
+        Median milliseconds of a batch, copies to and from the device not included.
+    layers
+        Its layers, in the order in which they run.
+    ran
+        Which nodes ran in INT8; None where the device does not tell.
+    """
+
+    ms: float
+    layers: tuple[LayerTime, ...] = ()
+    ran: LayerPrecisions | None = None
+
+
+class MeasuringDevice(Protocol):
+    """What tuning asks of a GPU. The same variant has the same answer, as far as clocks allow."""
+
+    @property
+    def name(self) -> str:
+        """What measures, for people and for a journal: ``"NVIDIA H100 80GB HBM3, TensorRT 8.6.0"``."""
+        ...
+
+    def measure(self, variant: Variant, graph: ModelGraph) -> Measured:
+        """Build a variant and run it; ``graph``: the model without pairs."""
+        ...
+
+
+class EngineDevice:
+    """TensorRT on this machine's GPU. A context manager.
+
+    Parameters
+    ----------
+    feeds
+        The batch that is measured, input name -> array.
+    level
+        How long TensorRT looks for fast kernels, as for :func:`~trtcal_widgets.trt.build`.
+    timing_cache
+        A file that keeps times of kernels, so that later builds are quick.
+    runs
+        How often each engine is run.
+
+    Raises
+    ------
+    MissingDependencyError, DeviceError
+        If TensorRT is not installed, or there is no usable GPU.
+    UsageError
+        If this TensorRT has no implicit INT8 (11 on): only explicit variants can be measured there.
+    """
+
+    def __init__(
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        *,
+        level: int | None = None,
+        timing_cache: str | os.PathLike[str] | None = None,
+        runs: int = 100,
+    ) -> None:
+        from trtcal_widgets.gpu.memory import open_memory
+        from trtcal_widgets.trt.versions import features, load_tensorrt
+
+        self._feeds, self._level, self._runs = dict(feeds), level, runs
+        self._timing_cache = None if timing_cache is None else Path(timing_cache)
+        self._has = features(load_tensorrt())
+        self._open = ExitStack()
+        self._memory = self._open.enter_context(open_memory())
+        self.name = f"{self._memory.device.name}, TensorRT {self._has.version}"
+
+    def measure(self, variant: Variant, graph: ModelGraph) -> Measured:
+        """Build a variant and run it."""
+        from trtcal_widgets.trt.building import build
+        from trtcal_widgets.trt.execution import Execution
+
+        if variant.kind == "implicit" and not self._has.calibrators:
+            raise UsageError(f"TensorRT {self._has.version} has no implicit INT8: measure explicit variants")
+        shapes = {name: tuple(array.shape) for name, array in self._feeds.items()}
+        engine = build(
+            variant.model,
+            int8=variant.kind in ("implicit", "explicit"),
+            cache=variant.cache,
+            fp16=variant.half and variant.kind != "fp32" and self._has.calibrators,
+            profiles=shapes,
+            level=self._level,
+            timing_cache=self._timing_cache,
+        )
+        with Execution(engine, memory=self._memory) as execution:
+            latency = execution.latency(self._feeds, runs=self._runs)
+            layers, text = profile(execution, self._feeds, graph)
+        return Measured(latency.median, layers, LayerPrecisions.from_inspector(text, graph))
+
+    def close(self) -> None:
+        """Free the device; a second call does nothing."""
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
