@@ -12,7 +12,7 @@ from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
-from trtcal_widgets.widgets.kit.network import MOST, BoxFacts, level_of, neighbourhood, network_state
+from trtcal_widgets.widgets.kit.network import MOST, BoxFacts, level_of, neighbourhood, network_state, rows_of
 
 
 def state_of(graph, chosen):
@@ -124,3 +124,10 @@ def test_in_the_explorer_it_follows_the_chosen_tensor_and_a_click_walks():
     assert panel.state["boxes"][panel.state["chosen"]]["value"] == "±2.50"
     explorer.close()
     session.close()
+
+
+def test_the_height_of_the_picture_is_the_networks_and_not_the_tensors():
+    assert rows_of(networks.graph_of([("Relu", ["a"], ["b"]), ("Conv", ["b", "w"], ["c"])], weights=["w"])) == 2
+    assert rows_of(networks.residual()) == 4
+    assert rows_of(networks.fan(300)) == rows_of(networks.inception()) == MOST
+    assert state_of(networks.residual(), "c2")["rows"] == MOST, "unless a screen says how much there is"

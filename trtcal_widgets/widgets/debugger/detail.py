@@ -116,7 +116,7 @@ def _why_not_compared(debugging: AccuracyDebugging, name: str) -> str:
     return "a weight or constant: it is not compared"
 
 
-def debug_network(debugging: AccuracyDebugging, name: str) -> dict[str, Any]:
+def debug_network(debugging: AccuracyDebugging, name: str, rows: int) -> dict[str, Any]:
     """Return the neighbourhood of a tensor with the SQNR of each: with the plan where there is one that is known."""
     state = debugging.state
     measured: Mapping[str, Any] = state.planned_tensors or (
@@ -131,7 +131,7 @@ def debug_network(debugging: AccuracyDebugging, name: str) -> dict[str, Any]:
         return BoxFacts(text, level_of(sqnr), f"accumulated SQNR {text}")
 
     note = "accumulated SQNR with your plan" if state.planned_tensors else "accumulated SQNR, all layers in INT8"
-    return {**network_state(debugging.session.graph, name, facts), "note": note if measured else ""}
+    return {**network_state(debugging.session.graph, name, facts, rows), "note": note if measured else ""}
 
 
 # ---- words and numbers -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from trtcal_widgets.widgets.debugger.export_form import export_state
 from trtcal_widgets.widgets.debugger.hazards import hazards_state
 from trtcal_widgets.widgets.debugger.layers import layer_columns, layer_rows
 from trtcal_widgets.widgets.debugger.summary import DebugScreen, shell_state, summary_state
+from trtcal_widgets.widgets.kit.network import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,8 @@ def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen,
     curves = (state.comparison, state.ranking, state.planned_tensors, bool(state.stale))
     views.sqnr.render(parts.of("sqnr", curves, lambda: build_sqnr_plot(debugging)), selected)
     near = (state.comparison, state.planned_tensors, selected)
-    views.network.show(**parts.of("network", near, lambda: debug_network(debugging, selected)))
+    rows = parts.of("rows of the network", (debugging.session.graph,), lambda: rows_of(debugging.session.graph))
+    views.network.show(**parts.of("network", near, lambda: debug_network(debugging, selected, rows)))
     tensor = (state.comparison, selected, state.details.get(selected))
     views.tensor.render(parts.of("tensor", tensor, lambda: build_tensor_plot(debugging, selected)))
     views.detail.show(**detail_state(debugging, selected, screen.layer))

@@ -12,7 +12,7 @@ import numpy as np
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.widgets.kit.formatting import exact, plot_text, round_for_row, typeset
-from trtcal_widgets.widgets.kit.network import BoxFacts, level_of, network_state
+from trtcal_widgets.widgets.kit.network import BoxFacts, level_of, network_state, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Columns:
     """Facts of every tensor that never change, one entry per tensor in graph order.
 
     ``places`` are those that get a row in the cache; ``labels`` and ``short_labels`` name them for Plotly; ``state`` is
-    what the list gets once.
+    what the list gets once, ``network_rows`` the room of the network's picture.
     """
 
     cached: tuple[bool, ...]
@@ -44,6 +44,7 @@ class Columns:
     labels: tuple[str, ...]
     short_labels: tuple[str, ...]
     state: Mapping[str, Any]
+    network_rows: int
 
 
 def build_columns(session: CalibrationSession) -> Columns:
@@ -67,6 +68,7 @@ def build_columns(session: CalibrationSession) -> Columns:
             "cached": [int(c) for c in cached],
             "group": [len(graph.group_of(name)) for name in names],
         },
+        network_rows=rows_of(graph),
     )
 
 
@@ -106,7 +108,7 @@ def rows_network(session: CalibrationSession, rows: Sequence[TensorRow], columns
         sqnr = "" if math.isnan(row.sqnr_db) else f", SQNR {typeset(row.sqnr_db)} dB"
         return BoxFacts(f"±{typeset(row.amax)}", level_of(row.sqnr_db), f"threshold ±{exact(row.amax)}{sqnr}")
 
-    state = network_state(session.graph, session.state.selected, facts)
+    state = network_state(session.graph, session.state.selected, facts, columns.network_rows)
     return {**state, "note": "thresholds, coloured by SQNR" if any(box["value"] for box in state["boxes"]) else ""}
 
 

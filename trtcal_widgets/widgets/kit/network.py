@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["BoxFacts", "Cut", "Neighbourhood", "level_of", "neighbourhood", "network_state"]
+__all__ = ["BoxFacts", "Cut", "Neighbourhood", "level_of", "neighbourhood", "network_state", "rows_of"]
 
 STEPS = 3
 """How far from the chosen tensor one sees."""
@@ -181,8 +181,17 @@ def _leads_on(graph: ModelGraph, name: str) -> bool:
     return bool(info.consumers) or info.is_output or len(graph.nodes[info.producer].outputs) == 1
 
 
-def network_state(graph: ModelGraph, chosen: str, facts: Callable[[str], BoxFacts]) -> dict[str, Any]:
-    """Return what the panel draws, as JSON; ``facts`` are what the screen knows of a tensor."""
+def rows_of(graph: ModelGraph) -> int:
+    """Return for how many boxes over each other a network's picture has room, 2 to :data:`MOST`.
+
+    It follows from where the network spreads most, so that the picture of one network always has one height.
+    """
+    spread = max((max(len(producers(graph, n)), len(consumers(graph, n))) for n in graph.tensors), default=1)
+    return min(MOST, 2 * max(spread, 1))
+
+
+def network_state(graph: ModelGraph, chosen: str, facts: Callable[[str], BoxFacts], rows: int = MOST) -> dict[str, Any]:
+    """Return what the panel draws, as JSON; ``facts`` are what the screen knows of a tensor, ``rows`` is its room."""
     near = neighbourhood(graph, chosen)
     index = {name: i for i, name in enumerate(near.tensors)}
     letters = _letters(graph, near)
@@ -201,7 +210,7 @@ def network_state(graph: ModelGraph, chosen: str, facts: Callable[[str], BoxFact
         for leader, letter in letters.items()
     ]
     edges = [[index[a], index[b]] for a, b in near.edges]
-    return {"boxes": boxes, "edges": edges, "cuts": cuts, "groups": groups, "chosen": index[chosen]}
+    return {"boxes": boxes, "edges": edges, "cuts": cuts, "groups": groups, "chosen": index[chosen], "rows": rows}
 
 
 def _letters(graph: ModelGraph, near: Neighbourhood) -> dict[str, str]:

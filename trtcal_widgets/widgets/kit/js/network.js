@@ -183,6 +183,7 @@ function render({ model, el }) {
     const same = state && state.boxes[state.chosen].name === sent.boxes[sent.chosen].name;
     const kept = [view.scrollLeft, view.scrollTop];
     state = sent;
+    view.style.setProperty("--tc-net-rows", sent.rows);
     note.textContent = sent.note ?? "";
     legend.replaceChildren(...sent.groups.map((group) => h("span", { class: "tc-net-key", title: group.title, "data-group": group.letter.charCodeAt(0) % GROUP_COLORS },
       h("span", { class: "tc-net-key-letter", text: group.letter }), h("span", { text: `one scale for ${group.n}` }))),

@@ -2248,6 +2248,7 @@ function render({ model, el }) {
     const same = state && state.boxes[state.chosen].name === sent.boxes[sent.chosen].name;
     const kept = [view.scrollLeft, view.scrollTop];
     state = sent;
+    view.style.setProperty("--tc-net-rows", sent.rows);
     note.textContent = sent.note ?? "";
     legend.replaceChildren(
       ...sent.groups.map((group) => h(
