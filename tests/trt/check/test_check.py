@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.rtx import need_rtx
 from trtcal_widgets import sample
-from trtcal_widgets.errors import MissingDependencyError, UsageError
+from trtcal_widgets.errors import DeviceError, MissingDependencyError, UsageError
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.explicit.pairs import read_pairs
 from trtcal_widgets.model.load import load_model
@@ -89,7 +89,7 @@ def test_a_layer_that_falls_back_is_named_and_the_plan_keeps_it_out(tmp_path):
     path = deconvolution(tmp_path)
     report = build_qdq(path, {"x": 0.01}).check()
     assert report.ok
-    assert [(one.node, one.runs_in) for one in report.fell_back] == [("up", "float")]
+    assert [(one.node, one.runs_in) for one in report.fell_back] == [("up", "fp32")]
     assert [pair.tensor for pair in report.wasted] == ["x"]
     assert "up (ConvTranspose): FP32" in report.to_text()
     plan = report.plan()
@@ -181,3 +181,27 @@ def test_a_node_is_found_in_words_as_a_whole():
     assert node_named("Cannot compile operation 'ip10' for Turing", names) == "ip10"
     assert node_named("Cannot compile a.ip1: no", names) == "a.ip1"
     assert node_named("ip100", names) == ""
+
+
+@pytest.fixture
+def qdq(tmp_path):
+    (path,) = build_qdq(sample.model_path(), SCALES).write(tmp_path / "lenet.onnx")
+    return path
+
+
+def test_tensorrt_is_asked_where_it_finds_its_gpu(machine, qdq):
+    report = check_model(qdq)
+    assert report.builder == f"TensorRT {machine.release}"
+    assert report.target == "this GPU"
+    assert report.ok
+    assert any("not known" in note for note in report.notes)  # the stand-in names its layers without details
+
+
+def test_without_its_gpu_the_other_builder_is_asked_and_it_is_said(machine, qdq):
+    need_rtx()
+    machine.cuda_error = 100
+    report = check_model(qdq)
+    assert "RTX" in report.builder
+    assert any("no GPU" in note for note in report.notes)
+    with pytest.raises(DeviceError, match="no NVIDIA GPU"):
+        check_model(qdq, builder="tensorrt")

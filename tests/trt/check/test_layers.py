@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from trtcal_widgets import sample
+from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.trt.check.layers import EngineLayer, layers_in_log, layers_of_inspector
 
 LOG = (
@@ -32,13 +34,13 @@ def test_the_layers_of_a_log():
     assert (convolution.kind, convolution.inputs, convolution.constants) == (
         "correlation",
         ("int8",),
-        ("int8", "float"),
+        ("int8", "fp32"),
     )
     assert convolution.multiplies
     assert convolution.runs_in == "int8"
     assert rest.nodes == ("conv1", "pool1_Q")
     assert not rest.multiplies
-    assert rest.runs_in == "float"
+    assert rest.runs_in == "fp32"
     assert rest.outputs == ("int8",)
 
 
@@ -57,36 +59,40 @@ def test_generated_kernels_multiply_where_their_name_says_so():
     assert not kernel("__myl_MulAddReluMulMinMaxRounCastReshConcResh_0x34").multiplies
 
 
-def test_the_inspectors_json_with_the_control_characters_of_8_6():
+def test_the_inspectors_layers_have_the_nodes_of_the_model():
+    """TensorRT 8.6 says no nodes: its layers are called after them."""
+    graph = load_graph(sample.model_path())
     text = json.dumps(
         {
             "Layers": [
                 {
-                    "Name": "conv1 + relu1",
+                    "Name": "conv1",
                     "LayerType": "CaskConvolution",
-                    "Inputs": [{"Name": "x", "Format/Datatype": "Four wide channel vectorized row major Int8 format"}],
-                    "Outputs": [{"Name": "y", "Format/Datatype": "Row major linear FP32"}],
+                    "Inputs": [
+                        {"Name": "data", "Format/Datatype": "Four wide channel vectorized row major Int8 format"}
+                    ],
+                    "Outputs": [{"Name": "conv1", "Format/Datatype": "Row major linear FP32"}],
                     "Weights": {"Type": "Int8", "Count": 500},
-                    "Bias": {"Type": "Float", "Count": 20},
                     "TacticName": "sm80_xmma\nfprop",
                 },
                 {
-                    "Name": "fc",
+                    "Name": "ip1_myl0_8",
                     "LayerType": "gemm",
-                    "Inputs": [{"Name": "y", "Format/Datatype": "Half"}],
+                    "Inputs": [{"Name": "flatten", "Format/Datatype": "Half"}],
                     "Outputs": [],
-                    "Metadata": "[ONNX Layer: a[0]]\x1e[ONNX Layer: b]",
+                    "Metadata": "[ONNX Layer: ip1]\x1e[ONNX Layer: relu1]",
                 },
-                "only a name",
             ]
         }
     ).replace("\\n", "\n")
-    convolution, product = layers_of_inspector(text)
-    assert convolution.nodes == ("conv1", "relu1")
-    assert (convolution.runs_in, convolution.outputs, convolution.constants) == ("int8", ("float",), ("int8", "float"))
-    assert product.nodes == ("a[0]", "b")
-    assert product.runs_in == "half"
+    convolution, product = layers_of_inspector(text, graph)
+    assert convolution.nodes == ("conv1",)
+    assert (convolution.runs_in, convolution.outputs, convolution.constants) == ("int8", ("fp32",), ("int8",))
+    assert product.nodes == ("ip1", "relu1")
+    assert product.runs_in == "fp16"
 
 
-def test_what_is_no_json_has_no_layers():
-    assert layers_of_inspector("") == layers_of_inspector("[]") == layers_of_inspector('{"Layers": ["a", "b"]}') == ()
+def test_what_has_no_details_has_no_layers():
+    graph = load_graph(sample.model_path())
+    for text in ("", "[]", '{"Layers": ["a", "b"]}'):
+        assert layers_of_inspector(text, graph) == ()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
+    from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.log import LogBook
 
 CAPABILITIES = ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
@@ -112,7 +113,13 @@ def _check(model: OnnxModel, builder: str, target: str, shapes: Mapping[str, Seq
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     name_dimensions(proto)
-    run = _Run(installed, target if installed.has.compute_capabilities else "this GPU", given, _named(model, proto))
+    run = _Run(
+        installed,
+        model.graph,
+        target if installed.has.compute_capabilities else "this GPU",
+        given,
+        _named(model, proto),
+    )
     run.do(proto, model.path)
     # What the file alone shows is said where it stopped the builder: a builder may know more than this package.
     known = () if run.built else problems_of_file(model.graph, pairs)
@@ -179,6 +186,7 @@ class _Run:
     """One parse and build."""
 
     installed: Installed
+    graph: ModelGraph
     target: str
     shapes: dict[str, tuple[int, ...]]
     names: Mapping[str, str]
@@ -258,7 +266,9 @@ class _Run:
             if cuda_engine is None:
                 return ()
             inspector = cuda_engine.create_engine_inspector()
-            return layers_of_inspector(str(inspector.get_engine_information(trt.LayerInformationFormat.JSON)))
+            return layers_of_inspector(
+                str(inspector.get_engine_information(trt.LayerInformationFormat.JSON)), self.graph
+            )
 
     def _renamed(self, layers: Iterable[EngineLayer]) -> Iterable[EngineLayer]:
         for kernel in layers:

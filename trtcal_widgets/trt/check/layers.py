@@ -6,24 +6,23 @@ TensorRT for RTX writes the same list into its verbose log when it has built, al
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.errors import EngineError
+from trtcal_widgets.model.engine.inspector import read_inspector
+from trtcal_widgets.model.engine.precisions import match_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-INT8, FP8, FLOATS = "int8", "fp8", frozenset({"float", "half", "bf16"})
+    from trtcal_widgets.model.graph import ModelGraph
 
-_TYPES = (
-    (re.compile(r"\b(int8|i8)\b", re.IGNORECASE), INT8),
-    (re.compile(r"\b(fp8|e4m3|float8)", re.IGNORECASE), FP8),
-    (re.compile(r"\b(half|fp16|float16|f16)\b", re.IGNORECASE), "half"),
-    (re.compile(r"\b(bf16|bfloat16)\b", re.IGNORECASE), "bf16"),
-    (re.compile(r"\b(float|fp32|float32|f32)\b", re.IGNORECASE), "float"),
-)
-"""How texts call element types -> one word for each, the narrow ones first."""
+INT8, FP8 = "int8", "fp8"
+
+_WORDS = {"Int8": INT8, "FP8": FP8, "Half": "fp16", "BF16": "bf16", "BFloat16": "bf16", "Float": "fp32"}
+"""Element types in the log -> one word for each, the narrow ones first; others are written in lower case."""
 
 _GENERATED = frozenset({"kgen", "myelin", "foreignnode", "runtime_fusion"})
 """Kinds of layers whose operations only their kernel's name tells."""
@@ -38,7 +37,6 @@ _LOGGED = re.compile(
 )
 _DATATYPE = re.compile(r"Datatype: ([^,}\]]+)")
 _NODES = re.compile(r"\[ONNX Layer: (.*?)\](?=[\x1d-\x1f]?\[ONNX Layer: |\s*$)", re.DOTALL)
-_FUSED_NAMES = re.compile(r"\s\+\s|\|\||\n")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class EngineLayer:
     nodes
         Names of the ONNX nodes that are in it; where this TensorRT does not say it, the layer's own name taken apart.
     inputs, constants, outputs
-        Element types: ``"int8"``, ``"fp8"``, ``"half"``, ``"bf16"``, ``"float"``, or TensorRT's word for another.
+        Element types: ``"int8"``, ``"fp8"``, ``"fp16"``, ``"bf16"``, ``"fp32"``, or TensorRT's word for another.
     """
 
     name: str
@@ -82,7 +80,7 @@ class EngineLayer:
         A kernel that quantises its own result reads floating point and writes INT8: it runs in floating point.
         """
         read = set(self.inputs) | set(self.constants) if self.multiplies else set(self.inputs or self.constants)
-        return next((word for word in (INT8, FP8, "half", "bf16", "float") if word in read), "")
+        return next((word for word in dict.fromkeys(_WORDS.values()) if word in read), "")
 
 
 def layers_in_log(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
@@ -100,48 +98,32 @@ def layers_in_log(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
 
 
 def _logged(found: re.Match[str]) -> EngineLayer:
-    types = [tuple(map(_word, _DATATYPE.findall(found[key] or ""))) for key in ("inputs", "constants", "outputs")]
+    types = [
+        tuple(_WORDS.get(word.strip(), word.strip().lower()) for word in _DATATYPE.findall(found[key] or ""))
+        for key in ("inputs", "constants", "outputs")
+    ]
     nodes = tuple(dict.fromkeys(_NODES.findall(found["metadata"])))
     return EngineLayer(found["name"], found["kind"], found["tactic"] or "", nodes, *types)
 
 
-def layers_of_inspector(text: str) -> tuple[EngineLayer, ...]:
-    """Return the layers of the engine inspector's JSON.
+def layers_of_inspector(text: str, graph: ModelGraph) -> tuple[EngineLayer, ...]:
+    """Return the layers of the engine inspector's JSON; empty where it has no details.
 
-    ``text``: what ``get_engine_information`` gave. TensorRT 8.6 writes raw control characters into it. Layers without
-    details (a list of names) are left out: the engine was built without ``ProfilingVerbosity.DETAILED``.
+    ``text``: what ``get_engine_information`` gave. ``graph``: the model, whose nodes the layers are matched with.
     """
     try:
-        listed = json.loads(text, strict=False).get("Layers", [])
-    except (ValueError, AttributeError):
+        listed = read_inspector(text)
+    except EngineError:
         return ()
-    return tuple(_inspected(entry) for entry in listed if isinstance(entry, dict))
-
-
-def _inspected(entry: dict[str, Any]) -> EngineLayer:
-    name, metadata = str(entry.get("Name", "")), str(entry.get("Metadata") or "")
-    nodes = _NODES.findall(metadata) if metadata else _FUSED_NAMES.split(name)
-    constants = [
-        _word(str(entry[key].get("Type", ""))) for key in ("Weights", "Bias") if isinstance(entry.get(key), dict)
-    ]
-    constants += list(_types(entry.get("Constants")))
-    return EngineLayer(
-        name=name,
-        kind=str(entry.get("LayerType", "")),
-        tactic=str(entry.get("TacticName", "")),
-        nodes=tuple(dict.fromkeys(node.strip() for node in nodes if node.strip())),
-        inputs=tuple(_types(entry.get("Inputs"))),
-        constants=tuple(word for word in constants if word),
-        outputs=tuple(_types(entry.get("Outputs"))),
+    return tuple(
+        EngineLayer(
+            name=one.name,
+            kind=one.kind,
+            tactic=one.tactic,
+            nodes=tuple(node.name for node in nodes),
+            inputs=tuple(tensor.stored for tensor in one.inputs),
+            constants=(one.weights,) if one.weights else (),
+            outputs=tuple(tensor.stored for tensor in one.outputs),
+        )
+        for one, nodes in zip(listed, match_layers(listed, graph), strict=True)
     )
-
-
-def _types(listed: Any) -> Iterator[str]:
-    for entry in listed if isinstance(listed, list) else ():
-        if isinstance(entry, dict):
-            yield _word(str(entry.get("Datatype") or entry.get("Format/Datatype") or ""))
-
-
-def _word(text: str) -> str:
-    """Return one word for an element type: ``"int8"`` for ``"Four wide channel vectorized row major Int8 format"``."""
-    return next((word for pattern, word in _TYPES if pattern.search(text)), text.strip().lower())

@@ -62,7 +62,7 @@ class LayerVerdict:
     wanted
         What its pairs ask for: ``"int8"`` or ``"fp8"``.
     runs_in
-        What its kernel multiplies: ``"int8"``, ``"fp8"``, ``"float"``, ``"half"``, …; empty where it is not told.
+        What its kernel multiplies: ``"int8"``, ``"fp8"``, ``"fp16"``, ``"fp32"``, …; empty where it is not told.
     layer, kind
         Name and kind of the engine's layer.
     fused
@@ -156,7 +156,8 @@ class CheckReport:
         Its names are those of the model that the Q/DQ was put into, as far as its nodes have names.
         """
         fallen = self.fell_back
-        reasons = {one.node: f"{self.builder} runs it in {one.runs_in} although it is quantised" for one in fallen}
+        words = f"{self.builder} runs it in floating point although it is quantised"
+        reasons = {one.node: words for one in fallen}
         return PrecisionPlan(keep=tuple(one.node for one in fallen), reasons=reasons)
 
     def to_json(self) -> str:
@@ -171,8 +172,8 @@ class CheckReport:
         text = f"{self.builder} builds {printable(self.model)} for {self.target} in {self.seconds:.1f} s"
         if not self.verdicts:
             return text
-        ran = Counter(verdict.runs_in or "unknown" for verdict in self.verdicts)
-        words = ", ".join(f"{count} in {_WORDS.get(kind, kind)}" for kind, count in sorted(ran.items()))
+        ran = Counter(verdict.runs_in for verdict in self.verdicts)
+        words = ", ".join(f"{count} in {kind.upper() or 'unknown types'}" for kind, count in sorted(ran.items()))
         return f"{text}; of {count_of(len(self.verdicts), 'quantised layer')} {words}"
 
     def to_text(self) -> str:
@@ -187,7 +188,7 @@ class CheckReport:
         yield from self._refused()
         yield from _section(
             "in floating point although quantised (the plan of --plan keeps them out)",
-            [f"{_node(one.node, one.op_type)}: {_WORDS.get(one.runs_in, one.runs_in)}" for one in self.fell_back],
+            [f"{_node(one.node, one.op_type)}: {one.runs_in.upper()}" for one in self.fell_back],
         )
         for fate in ("rounds-only", "own-kernel"):
             names = [printable(pair.tensor) for pair in self.pairs if pair.fate == fate]
@@ -208,9 +209,6 @@ class CheckReport:
                 yield f"  -> {advice}"
 
 
-_WORDS = {"int8": "INT8", "fp8": "FP8", "float": "FP32", "half": "FP16", "bf16": "BF16"}
-
-
 def _section(title: str, lines: list[str]) -> Iterator[str]:
     if lines:
         yield ""
@@ -224,6 +222,4 @@ def _node(name: str, op_type: str) -> str:
 
 def _verdict_line(one: LayerVerdict) -> str:
     shown = ", ".join(printable(name) for name in one.fused[:4]) + (", …" if len(one.fused) > 4 else "")
-    return f"{_node(one.node, one.op_type)}: {_WORDS.get(one.runs_in, one.runs_in) or 'not told'}" + (
-        f", with {shown}" if shown else ""
-    )
+    return f"{_node(one.node, one.op_type)}: {one.runs_in.upper() or 'not told'}" + (f", with {shown}" if shown else "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.formats.cache import CalibrationCache
-from trtcal_widgets.formats.reading import ScaleTable, read_scale_file
+from trtcal_widgets.formats.reading import ScaleTable
+from trtcal_widgets.model.explicit.table import read_scales
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.widgets.cache.binding import CacheBinding
 from trtcal_widgets.widgets.cache.facts import read_facts
@@ -90,7 +91,7 @@ class CacheViewer(PicturedBox, what="the cache viewer"):
 def _as_file(given: Readable) -> ScaleFile:
     if isinstance(given, (CalibrationCache, ScaleTable)):
         return given
-    return read_scale_file(given)
+    return read_scales(given)
 
 
 def _as_graph(given: Any) -> ModelGraph:
