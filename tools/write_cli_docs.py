@@ -28,7 +28,7 @@ The same code as the notebook, without a notebook. `python -m trtcal_widgets` is
 
 ## In general
 
-- **Exit codes**: 0 done; 1 `diff` found a difference, `check` a refusal, `data` not enough, or
+- **Exit codes**: 0 done; 1 `diff` or `compare-data` found a difference, `check` a refusal, `data` not enough, or
   `debug` no plan; 2 wrong usage or an error; 130 stopped with Ctrl-C.
 - **Errors** are one message on stderr that says what to do. `--debug` shows the Python traceback as well.
 - **Files** are replaced in one step: a full disk or a power cut leaves the old file. A file that is there is replaced

@@ -1,9 +1,10 @@
-"""``trtcal data``: what it says, and how it ends."""
+"""``trtcal data`` and ``trtcal compare-data``: what they say, and how they end."""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from trtcal_widgets import CalibrationSession, sample
@@ -24,6 +25,12 @@ def digits():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, digits):
     return record(tmp_path_factory.mktemp("data") / "whole.trtcal", digits)
+
+
+@pytest.fixture(scope="module")
+def faint(tmp_path_factory, digits):
+    """The same digits with a fifth of their light."""
+    return record(tmp_path_factory.mktemp("data") / "faint.trtcal", (digits * np.float32(0.2))[:100], 10)
 
 
 def test_a_strict_bar_fails_and_a_wide_one_passes(trtcal, whole):
@@ -79,10 +86,31 @@ def test_the_list_is_as_long_as_asked(trtcal, whole):
     assert len(section) == 3
 
 
+def test_two_sets_that_part(trtcal, whole, faint):
+    """Thresholds of faint digits clip those with all their light; the other way round only steps are lost."""
+    done = trtcal("compare-data", faint, whole, "--most", "3")
+    assert done.code == 1, done.err
+    assert [len(line.split()) for line in done.out.split("\n\n")[1].splitlines()[2:]] == 3 * [11]
+    found = json.loads(trtcal("compare-data", faint, whole, "--json").out)
+    by_name = {tensor["name"]: tensor for tensor in found["tensors"]}
+    assert by_name["data"]["parts"]
+    assert by_name["data"]["clipped"] > 0.05
+    assert by_name["data"]["loss_db"] == pytest.approx(by_name["data"]["sqnr_own_db"] - by_name["data"]["sqnr_db"])
+    assert found["verdict"]
+
+
+def test_a_set_and_itself(trtcal, whole):
+    done = trtcal("compare-data", whole, whole)
+    assert done.code == 0, done.out
+    found = json.loads(trtcal("compare-data", whole, whole, "--json").out)
+    assert all(tensor["loss_db"] == pytest.approx(0, abs=1e-9) for tensor in found["tensors"])
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("data", "missing.trtcal"),
+        ("compare-data", "missing.trtcal", "missing.trtcal"),
         ("data", "missing.trtcal", "--bar", "0"),
         ("data", "missing.trtcal", "--bar", "nan"),
         ("data", "missing.trtcal", "--most", "0"),

@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="trtcal",
         description="Calibrate ONNX models to INT8 for NVIDIA TensorRT, and look into calibration caches.",
-        epilog="Exit codes: 0 done, 1 diff found a difference, check a refusal, data not enough or "
+        epilog="Exit codes: 0 done, 1 diff or compare-data found a difference, check a refusal, data not enough or "
         "debug no plan, 2 wrong usage or an "
         "error, 130 stopped with Ctrl-C.",
         allow_abbrev=False,

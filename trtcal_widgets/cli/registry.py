@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["DIFFERENT", "FAILED", "INTERRUPTED", "OK", "Command", "commands"]
 
 OK, DIFFERENT, FAILED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; ``diff`` found a difference, ``check`` a refusal, ``data`` not enough or
+"""Exit codes: done; ``diff`` or ``compare-data`` found a difference, ``check`` a refusal, ``data`` not enough or
 ``debug`` no plan; wrong usage or an error; Ctrl-C."""
 
 
@@ -54,6 +54,7 @@ _MODULES = (
     "port",
     "debug",
     "data",
+    "compare_data",
     "report",
     "demo",
 )
