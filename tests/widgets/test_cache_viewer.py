@@ -18,6 +18,7 @@ from trtcal_widgets import sample
 from trtcal_widgets.errors import CacheFormatError, ModelError, UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.reading import read_scale_file, scales_from_bytes
+from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.widgets.cache import CacheViewer
 from trtcal_widgets.widgets.cache.facts import arrange, read_facts
 from trtcal_widgets.widgets.cache.ranges_view import MAX_POINTS, thin_out
@@ -414,3 +415,88 @@ def test_a_picture_goes_along():
     picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
     assert picture.width == 1000
     assert bundle["text/plain"].startswith("CacheViewer: ")
+
+
+# ---- does it fit the model, and what has changed ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=1) as session:
+        session.run()
+        yield session
+
+
+def _verdict(file, **options):
+    viewer = CacheViewer(file, **options)
+    viewer.table.set_state({"version": ".".join(map(str, file.version)), "algorithm": file.algorithm})
+    return viewer.table.verdict
+
+
+def test_a_cache_is_green_only_where_its_rows_are_the_models(lenet):
+    own = lenet.to_cache(version="8.6.1")
+    assert _verdict(own, model=lenet)["kind"] == "ok"
+    unchecked = _verdict(own)
+    assert unchecked["kind"] == "ok"
+    assert "give model=" in unchecked["text"]
+    lacking = _verdict(own.without(["ip1"]), model=lenet)
+    assert lacking["kind"] == "warning"
+    assert "1 tensor of lenet.onnx" in lacking["text"]
+    one_more = _verdict(own.with_scales({"nobody": 0.5}, add_missing=True), model=lenet)
+    assert one_more["kind"] == "warning"
+    other = _verdict(cache(*(f"layer{k}: 3c008912" for k in range(9))), model=lenet)
+    assert other["kind"] == "error"
+    assert "another model: 9 of its 9 rows are not of lenet.onnx" in other["text"]
+
+
+def test_numbers_of_another_network_are_not_green_either(lenet):
+    rows = [f"(Unnamed Layer* {k}) [Constant]_output: 3c008912" for k in range(40, 60)]
+    assert _verdict(cache(*rows), model=lenet)["kind"] == "error"
+
+
+def test_changed_rows_look_changed_and_near_ones_say_how_near():
+    a = cache("same: 3c008912", "near: 3c008912", "nearer down: 3c008912", "far: 3c008912", "gone: 3c008912")
+    b = cache("same: 3c008912", "near: 3c008915", "nearer down: 3c008911", "far: 3c808912", "new: 3c008912")
+    viewer = CacheViewer(a, other=b)
+    seen = {row[2]: row[9:] for row in viewer.binding.page(0)}
+    assert seen == {
+        "same": ["=", ""],
+        "near": ["+3 ulp", "changed"],
+        "nearer down": ["\u22121 ulp", "changed"],
+        "far": ["2.00", "changed"],
+        "gone": ["–", "only-a"],
+        "new": ["–", "only-b"],
+    }
+    viewer.select(1)
+    assert ["B \u2212 A", "+3 ulp"] in viewer.table.detail["numbers"]
+
+
+def test_constants_of_two_tensorrts_are_one_row(tmp_path):
+    model = sum_with_constant(tmp_path / "m.onnx")
+    with CalibrationSession(model, np.ones((4, 8), np.float32), batch_size=2) as session:
+        session.run()
+        old, new = session.to_cache(version="8.6.1"), session.to_cache(version="10.3.0")
+        assert set(old.scales) != set(new.scales), "or nothing is tested"
+        for a, b in ((old, new), (new, old)):
+            viewer = CacheViewer(a, other=b, model=session)
+            assert not {"only-a", "only-b", "changed"} & groups(viewer).keys()
+            text = " ".join(note for notes in viewer.facts.notes.values() for note in notes)
+            assert "B has it as" in text
+        apart = CacheViewer(old, other=new)
+        assert {"only-a", "only-b"} <= groups(apart).keys(), "without the model nobody knows"
+
+
+def sum_with_constant(path):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    constant = numpy_helper.from_array(np.linspace(0.5, 2, 8, dtype=np.float32), "offset")
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "offset"], ["y"]), helper.make_node("Relu", ["y"], ["out"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", 8])],
+        [constant],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path

@@ -692,3 +692,25 @@ def test_what_fp8_would_cost_stands_beside_int8(explorer):
     cells = {cell["key"]: cell for cell in explorer.views.numbers.state["numbers"]}
     assert cells["fp8"]["exact"] == exact(fp8_cost(session.histogram(row.name), row.amax).sqnr_db)
     assert list(cells).index("fp8") == list(cells).index("sqnr") + 1
+
+
+def test_a_cache_of_another_model_is_replaced_only_when_asked_twice(explorer, tmp_path):
+    path = tmp_path / "there.cache"
+    form = {"algorithm": "", "version": "8.6.1", "rows": "tensorrt", "path": str(path)}
+    write = {"type": "export_write", **form}
+    theirs = CalibrationCache.build({f"other{k}": 0.5 for k in range(4)}, version="8.6.1").to_bytes()
+    path.write_bytes(theirs)
+    send(explorer.views.export, **write, replace=True)
+    assert path.read_bytes() == theirs
+    state = explorer.views.export.state
+    assert "another model: 4 of its 4 rows" in state["result"]
+    assert state["result_kind"] == "warn"
+    send(explorer.views.export, **write, replace=True)
+    assert "Replaced" in explorer.views.export.state["result"]
+    assert set(CalibrationCache.read(path).scales) == set(explorer.session.to_cache(version="8.6.1").scales)
+    send(explorer.views.export, **write, replace=True)
+    assert "Replaced" in explorer.views.export.state["result"], "its own file needs no question"
+    path.write_text("no scales at all")
+    send(explorer.views.export, **write, replace=True)
+    assert path.read_text() == "no scales at all"
+    assert "no file of scales" in explorer.views.export.state["result"]

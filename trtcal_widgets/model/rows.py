@@ -80,6 +80,27 @@ def numbered_rows(names: Collection[str], graph: ModelGraph) -> tuple[NetworkRow
     return tuple(predicted[name] for name in numbered)
 
 
+def tensors_of_rows(names: Collection[str], graph: ModelGraph) -> dict[str, str]:
+    """Return row -> tensor of the model for rows that stand for one under another name, in TensorRT 8 or in 10.
+
+    ``(Unnamed Layer* 12) [Constant]_output`` and ``<constant>_output`` are both the constant's.
+    """
+    found = {row.name: row.own or row.tensor for row in numbered_rows(names, graph)}
+    fixed = (name for name, tensor in graph.tensors.items() if tensor.kind in (TensorKind.CONSTANT, TensorKind.WEIGHT))
+    for name in fixed:
+        row = constant_row(name)
+        if row in names and row not in graph.tensors:
+            found[row] = name
+    return {row: tensor for row, tensor in found.items() if tensor}
+
+
+def foreign_numbers(names: Collection[str], graph: ModelGraph) -> tuple[str, ...]:
+    """Return the numbered rows of TensorRT 8 where their numbers are not those of this model's network."""
+    if not graph.trt8.rows or numbered_rows(names, graph):
+        return ()
+    return tuple(name for name in names if _NUMBERED.match(name) and name not in graph.tensors)
+
+
 def with_tensor_names(scales: Mapping[str, float], graph: ModelGraph) -> dict[str, float]:
     """Return scales with those added that a tensor has in TensorRT 8 under a number only: a softmax's output."""
     found = dict(scales)

@@ -91,7 +91,7 @@ class CacheBinding(Boundary):
             table.selected_at = int(found[0]) if len(found) else -1
             table.selected = screen.selected
             table.detail = detail_state(facts, screen.selected)
-            table.verdict = verdict_state(facts.file, screen)
+            table.verdict = verdict_state(facts, screen)
         self._ranges.render(screen.selected, screen.window)
 
     def _say(self, notice: str) -> None:

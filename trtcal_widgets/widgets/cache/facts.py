@@ -16,7 +16,7 @@ from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache, compare_with_names
 from trtcal_widgets.formats.scales import scales_of_amaxes
-from trtcal_widgets.model.rows import compare_with_model
+from trtcal_widgets.model.rows import compare_with_model, foreign_numbers, tensors_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,6 +157,20 @@ class Column:
         return f"{self.bits[row]:x}" if self.present[row] else ""
 
 
+@dataclass(frozen=True)
+class ModelMatch:
+    """How the rows of a file fit a model: how many it knows, does not know, and lacks a row for.
+
+    ``foreign`` are among the unknown: rows with numbers that TensorRT 8 would not give this model's layers.
+    """
+
+    model: str
+    known: int
+    unknown: int
+    missing: int
+    foreign: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class CacheFacts:
     """A file, maybe a second one and a model, as rows.
@@ -175,6 +189,7 @@ class CacheFacts:
     groups: tuple[RowGroup, ...]
     notes: Mapping[int, tuple[str, ...]] = field(repr=False)
     remarks: tuple[tuple[Severity, str], ...] = ()
+    match: ModelMatch | None = None
 
     @cached_property
     def ratio(self) -> NDArray[np.float64]:
@@ -183,6 +198,25 @@ class CacheFacts:
             return np.full(len(self.names), np.nan)
         with np.errstate(all="ignore"):
             return np.asarray(self.theirs.scale / self.mine.scale, np.float64)
+
+    @cached_property
+    def steps(self) -> NDArray[np.int64]:
+        """How many float32 values the second file's scale lies above the first one's, 0 where one lacks the row."""
+        if self.theirs is None:
+            return np.zeros(len(self.names), np.int64)
+        both = self.mine.present & self.theirs.present
+        return np.where(both, _ordinals(self.theirs.bits) - _ordinals(self.mine.bits), 0)
+
+    @cached_property
+    def equal_rows(self) -> frozenset[int]:
+        """Rows that both files have with the same bits."""
+        return frozenset(row for group in self.groups if group.key == "equal" for row in group.rows.tolist())
+
+    @cached_property
+    def changes(self) -> Mapping[int, str]:
+        """Row index -> ``changed``, ``only-a`` or ``only-b``; rows that are equal are not in it."""
+        kinds = ("changed", "only-a", "only-b")
+        return {row: group.key for group in self.groups if group.key in kinds for row in group.rows.tolist()}
 
     @cached_property
     def shown_names(self) -> tuple[str, ...]:
@@ -205,6 +239,12 @@ class CacheFacts:
         return found
 
 
+def _ordinals(bits: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return the places of float32 numbers among all of them in ascending order, 0 for both zeros."""
+    wide = bits.astype(np.int64)
+    return np.where(wide < 0x80000000, wide, 0x80000000 - wide)
+
+
 def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGraph | None = None) -> CacheFacts:
     """Put together all there is to show of a file, of a second one, and of the model that it is for."""
     own_names, own_bits, own_amax = _rows_of(file)
@@ -212,13 +252,16 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
     matches = compare_with_names(file, ()) if graph is None else compare_with_model(file, graph)
     missing = [name for name in matches.missing if name not in present]
     present.update(dict.fromkeys(missing))
-    added = [name for name in other.scales if name not in present] if other is not None else []
+    pairs, seen = ({}, ()) if other is None or graph is None else _pairs(present, other.scales, graph)
+    added = [] if other is None else [name for name in other.scales if name not in present and name not in seen]
     names = (*own_names, *missing, *added)
     n = len(names)
     mine = Column(_padded(own_amax, n, np.nan), _padded(own_bits, n, 0), np.arange(n) < len(own_names))
-    theirs = None if other is None else _column_of(other, names)
+    theirs = None if other is None else _column_of(other, [pairs.get(name, name) for name in names])
     index = {name: row for row, name in enumerate(names)}
     notes: dict[int, list[str]] = defaultdict(list)
+    for name, theirs_name in pairs.items():
+        notes[index[name]].append(f"B has it as {theirs_name!r}: the same tensor of the model.")
     groups = [
         *_oddity_groups(file, index, notes),
         *_name_groups(matches, graph, index, notes),
@@ -235,7 +278,31 @@ def read_facts(file: ScaleFile, other: ScaleFile | None = None, graph: ModelGrap
         groups=tuple(sorted(groups, key=lambda group: order[group.severity])),
         notes={row: tuple(texts) for row, texts in notes.items()},
         remarks=tuple((o.severity, o.message) for o in file.oddities if not _is_about_a_row(o)),
+        match=None if graph is None else _match_of(file, matches, graph),
     )
+
+
+def _pairs(
+    mine: Mapping[str, Any], theirs: Mapping[str, float], graph: ModelGraph
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Return own name -> the second file's name where they differ and are one tensor of the model's.
+
+    TensorRT 8 and 10 name constants and reshapes differently. A name that both files have is its own. Beside them all
+    rows of the second file that are seen so: TensorRT 8 has a constant and its reshape, which have one scale.
+    """
+    own, others = tensors_of_rows(mine, graph), tensors_of_rows(theirs, graph)
+    by_tensor = {tensor: row for row, tensor in others.items()} | {row: row for row in theirs if row not in others}
+    wanted = {name: own.get(name, name) for name in mine if name not in theirs}
+    pairs = {name: by_tensor[tensor] for name, tensor in wanted.items() if tensor in by_tensor}
+    shown = {tensor: theirs[by_tensor[tensor]] for tensor in wanted.values() if tensor in by_tensor}
+    seen = {row for row, tensor in others.items() if shown.get(tensor) == theirs[row]}
+    return pairs, frozenset(seen.union(pairs.values()))
+
+
+def _match_of(file: ScaleFile, found: NameComparison, graph: ModelGraph) -> ModelMatch:
+    foreign = len(foreign_numbers(file.scales, graph))
+    unknown = len(found.unknown) + foreign
+    return ModelMatch(graph.name, len(file.scales) - unknown, unknown, len(found.missing), foreign)
 
 
 def _rows_of(file: ScaleFile) -> tuple[list[str], NDArray[np.uint32], NDArray[np.float64]]:

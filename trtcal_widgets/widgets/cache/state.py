@@ -19,15 +19,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from trtcal_widgets.widgets.cache.facts import CacheFacts, ScaleFile
+    from trtcal_widgets.widgets.cache.facts import CacheFacts, ModelMatch, ScaleFile
 
 PAGE = 100
 """Rows per message, as in ``js/table.js``."""
 
-_NAME_WIDTH = 300
-"""Characters of a name in a row; the detail below has all of them."""
+_NAME_WIDTH = 600
+"""Characters of a name in a row, more than fit on any screen; the detail below has all of them."""
+
+_NEAR = 999
+"""So many float32 values apart two scales are said to be; they are then equal to four digits."""
 
 _VERSIONS = ("8.4.1", "8.5.3", "8.6.1", "10.0.1", "10.3.0", "10.9.0", "10.12.0", "10.14.1", "10.16.1", "11.0.0")
+_AFTER_FUSION = ("EntropyCalibration", "LegacyCalibration")
+"""Calibrators that have no rows inside fused kernels: a tensor without one says nothing."""
+
 _KINDS = {"reuse": "ok", "recalibrate": "warning", "unsupported": "error"}
 
 
@@ -65,15 +71,39 @@ def screen_of(facts: CacheFacts) -> CacheScreen:
     )
 
 
-def verdict_state(file: ScaleFile, screen: CacheScreen) -> dict[str, str]:
-    """Return whether that TensorRT would take the file, in words."""
+def verdict_state(facts: CacheFacts, screen: CacheScreen) -> dict[str, str]:
+    """Return whether that TensorRT would take the file, and whether its rows are the model's, in words."""
+    file = facts.file
     if not isinstance(file, CalibrationCache):
         return {"kind": "", "text": ""}
     try:
         fit = header_fits(file, screen.version, screen.algorithm)
     except UsageError as error:
         return {"kind": "error", "text": str(error)}
-    return {"kind": _KINDS[fit.verdict], "text": fit.message}
+    kind, text = _KINDS[fit.verdict], fit.message
+    if facts.match is None:
+        more = " That is said of the header alone: give model= to have the rows checked too."
+        return {"kind": kind, "text": text + (more if kind == "ok" else "")}
+    worse, more = _match_words(facts.match, screen.algorithm)
+    return {"kind": worse if kind == "ok" and worse else kind, "text": f"{text} {more}"}
+
+
+def _match_words(match: ModelMatch, algorithm: str) -> tuple[str, str]:
+    """Return how grave it is that rows are not the model's (empty where all are), and words."""
+    rows = count_of(match.known + match.unknown, "row")
+    if not match.unknown and (not match.missing or algorithm in _AFTER_FUSION):
+        return "", f"Its {rows} are those of {printable(match.model)}."
+    parts = []
+    if match.unknown:
+        numbers = f" ({match.foreign:,} by numbers that its layers do not have)" if match.foreign else ""
+        parts.append(f"{match.unknown:,} of its {rows} are not of {printable(match.model)}{numbers}")
+    if match.missing:
+        parts.append(f"{count_of(match.missing, 'tensor')} of {printable(match.model)} have no row")
+    other = 2 * match.unknown > match.known
+    what = "It is of another model" if other else "But it does not fit the model"
+    return "error" if other else "warning", (
+        f"{what}: {'; '.join(parts)}. TensorRT looks scales up by name, and runs layers without one in FP16 or FP32."
+    )
 
 
 def count_text(facts: CacheFacts, order: NDArray[np.intp]) -> str:
@@ -99,8 +129,21 @@ def _row(facts: CacheFacts, row: int) -> list[Any]:
         facts.severities.get(row, ""),
     ]
     if facts.theirs is not None:
-        cells += [_number(facts.theirs.amax[row]), facts.theirs.hex(row) or NO_NUMBER, _number(facts.ratio[row])]
+        cells += [
+            _number(facts.theirs.amax[row]),
+            facts.theirs.hex(row) or NO_NUMBER,
+            _change(facts, row),
+            facts.changes.get(row, ""),
+        ]
     return cells
+
+
+def _change(facts: CacheFacts, row: int) -> str:
+    """Return B over A; where they are near, how many float32 values lie between them (ulp)."""
+    steps = int(facts.steps[row])
+    if steps and abs(steps) <= _NEAR:
+        return f"{steps:+d} ulp".replace("-", "\u2212")
+    return "=" if row in facts.equal_rows else _number(facts.ratio[row])
 
 
 def _number(value: float) -> str:
@@ -121,6 +164,8 @@ def detail_state(facts: CacheFacts, row: int) -> dict[str, Any]:
             ]
     if not math.isnan(facts.ratio[row]):
         numbers.append(["B / A", repr(float(facts.ratio[row]))])
+    if steps := int(facts.steps[row]):
+        numbers.append(["B \u2212 A", f"{steps:+,} ulp"])
     return {
         "name": facts.shown_names[row],
         "numbers": numbers,

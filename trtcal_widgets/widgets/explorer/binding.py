@@ -5,13 +5,14 @@ Events of panels and plots become calls of the session; what the session says ha
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import TrtcalError, UsageError
-from trtcal_widgets.widgets.explorer.export_form import ExportForm, write_cache
+from trtcal_widgets.widgets.explorer.export_form import ExportForm, other_model, write_cache
 from trtcal_widgets.widgets.explorer.pictures import MOST_PICTURES, show_pictures
 from trtcal_widgets.widgets.explorer.rendering import EVERYTHING, NUMBERS, Parts, render
 from trtcal_widgets.widgets.explorer.state import Screen, at_end
@@ -290,7 +291,14 @@ class Binding(Boundary):
     def _on_export_write(self, replace: bool, **fields: str) -> None:
         self._on_export_set(**fields)
         form = self.screen.form
-        self._write(lambda: write_cache(self._session, form, replace=replace), at_once=True)
+        question = other_model(self._session, form) if replace and form.asked != form.path else ""
+        # Asked once: the next press for this file means it.
+        form = dataclasses.replace(form, asked=form.path if question else "")
+        if question:
+            form = dataclasses.replace(form, result=question, result_kind="warn")
+        self.screen = dataclasses.replace(self.screen, form=form)
+        if not question:
+            self._write(lambda: write_cache(self._session, form, replace=replace), at_once=True)
 
     def _tell(self, notice: str) -> None:
         super()._tell(notice)

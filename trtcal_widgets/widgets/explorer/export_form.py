@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.formats.cache import KNOWN_ALGORITHMS, CalibrationCache
 from trtcal_widgets.formats.fit import header_fits
 from trtcal_widgets.formats.installed import default_version, installed_version
-from trtcal_widgets.widgets.kit.file_form import FileForm, path_to_write
+from trtcal_widgets.formats.reading import read_scale_file
+from trtcal_widgets.model.rows import compare_with_model, foreign_numbers
+from trtcal_widgets.widgets.kit.file_form import FileForm, is_there, path_to_write, typed_path
 
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
@@ -21,13 +23,17 @@ _PREVIEW_LINES = 300
 
 @dataclass(frozen=True)
 class ExportForm(FileForm):
-    """What the user filled in: which header, which rows; ``open`` says whether the text is to be seen."""
+    """What the user filled in: which header, which rows; ``open`` says whether the text is to be seen.
+
+    ``asked`` is the file of another model that the next press replaces.
+    """
 
     path: str = "calibration.cache"
     algorithm: str = ""
     version: str = field(default_factory=default_version)
     rows: str = "tensorrt"
     open: bool = False
+    asked: str = ""
 
 
 def export_state(
@@ -95,6 +101,25 @@ def _fitting(session: CalibrationSession) -> str:
 
 def _cache(session: CalibrationSession, form: ExportForm) -> CalibrationCache:
     return session.to_cache(form.algorithm or None, form.version.strip(), form.rows)
+
+
+def other_model(session: CalibrationSession, form: ExportForm) -> str:
+    """Say that the file on disk holds the scales of another model; empty for no file, or one of this model."""
+    path = typed_path(form.path)
+    try:
+        there = read_scale_file(path) if is_there(form.path) and path.is_file() else None
+    except TrtcalError:
+        return f"{path} is no file of scales that can be read. Press “replace” once more to write over it all the same."
+    if there is None:
+        return ""
+    found = compare_with_model(there, session.graph)
+    unknown = len(found.unknown) + len(foreign_numbers(there.scales, session.graph))
+    if 2 * unknown <= len(there.scales):
+        return ""
+    return (
+        f"{path} holds the scales of another model: {unknown:,} of its {count_of(len(there.scales), 'row')} are not of "
+        f"{session.graph.name}. Press “replace” once more to write over it, or give another name."
+    )
 
 
 def write_cache(session: CalibrationSession, form: ExportForm, *, replace: bool) -> str:

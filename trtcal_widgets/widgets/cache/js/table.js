@@ -14,9 +14,9 @@ const PAGE = 100;
 const KEPT_PAGES = 60;
 const TYPING_PAUSE = 150;
 const NARROWEST = 160;
-const FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9 };
+const FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9, change: 10 };
 const COLUMNS = [["file", "#", "tc-c-place"], ["name", "tensor", "tc-c-name"], ["amax", "±amax", "tc-c-number"], ["", "scale", "tc-c-number tc-c-scale"], ["", "hex", "tc-c-hex"]];
-const OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number tc-c-other"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number"]];
+const OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number tc-c-other"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number tc-c-ratio"]];
 
 function headerView(model, send) {
   const title = h("span", { class: "tc-title tc-name", testid: "tc-cache-title" });
@@ -155,7 +155,8 @@ function rowsView(model, send) {
     nameParts(name, data[FIELD.name]);
     row.append(cell("tc-c-place", data[FIELD.place]), name, cell("tc-c-number", data[FIELD.amax]), cell("tc-c-number tc-c-scale", data[FIELD.scale]), cell("tc-c-hex", data[FIELD.hex]));
     if (data.length > FIELD.other) {
-      row.append(cell("tc-c-number tc-c-other", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number", data[FIELD.ratio]));
+      row.append(cell("tc-c-number tc-c-other", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number tc-c-ratio", data[FIELD.ratio]));
+      row.dataset.change = data[FIELD.change];
     }
     return row;
   };

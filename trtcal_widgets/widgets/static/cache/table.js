@@ -392,9 +392,9 @@ var PAGE = 100;
 var KEPT_PAGES = 60;
 var TYPING_PAUSE = 150;
 var NARROWEST = 160;
-var FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9 };
+var FIELD = { row: 0, place: 1, name: 2, amax: 3, scale: 4, hex: 5, mark: 6, other: 7, otherHex: 8, ratio: 9, change: 10 };
 var COLUMNS = [["file", "#", "tc-c-place"], ["name", "tensor", "tc-c-name"], ["amax", "±amax", "tc-c-number"], ["", "scale", "tc-c-number tc-c-scale"], ["", "hex", "tc-c-hex"]];
-var OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number tc-c-other"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number"]];
+var OTHER_COLUMNS = [["other", "B ±amax", "tc-c-number tc-c-other"], ["", "B hex", "tc-c-hex"], ["ratio", "B / A", "tc-c-number tc-c-ratio"]];
 function headerView(model, send) {
   const title = h("span", { class: "tc-title tc-name", testid: "tc-cache-title" });
   const facts = h("span", { class: "tc-facts", testid: "tc-cache-facts" });
@@ -543,7 +543,8 @@ function rowsView(model, send) {
     nameParts(name, data[FIELD.name]);
     row.append(cell("tc-c-place", data[FIELD.place]), name, cell("tc-c-number", data[FIELD.amax]), cell("tc-c-number tc-c-scale", data[FIELD.scale]), cell("tc-c-hex", data[FIELD.hex]));
     if (data.length > FIELD.other) {
-      row.append(cell("tc-c-number tc-c-other", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number", data[FIELD.ratio]));
+      row.append(cell("tc-c-number tc-c-other", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number tc-c-ratio", data[FIELD.ratio]));
+      row.dataset.change = data[FIELD.change];
     }
     return row;
   };
