@@ -194,3 +194,24 @@ def test_a_tolerance_and_readers(ours, folder):
     (change,) = compare_pairs(a, b).changed
     assert (change.what, round(change.ratio, 4)) == (("scale",), round(0.0151 / 0.015, 4))
     assert compare_pairs(a, b, tolerance=0.01).same
+
+
+def test_an_axis_from_the_end_is_the_same_axis_from_the_front(ours, folder):
+    proto = onnx.load(ours)
+    for node in proto.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "axis" and node.input[0].startswith("conv1.weight"):
+                attribute.i -= 4
+    onnx.save(proto, folder / "negative.onnx")
+    assert compare_pairs(read_pairs(load_model(ours)), read_pairs(load_model(folder / "negative.onnx"))).same
+
+
+def test_onnxruntimes_own_domain_for_other_types(folder):
+    from onnxruntime.quantization import QuantType
+
+    types = {"activation_type": QuantType.QInt16, "weight_type": QuantType.QInt8}
+    path = by_onnxruntime(folder / "int16.onnx", extra_options={"ActivationSymmetric": True}, **types)
+    assert pairs_of(path)["data"].dtype == "int16"
+    table = read_scales(path)
+    assert {oddity.kind for oddity in table.oddities} >= {"other-type"}
+    assert table.amax["data"] == pytest.approx(1.0, rel=0.01)

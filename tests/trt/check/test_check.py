@@ -189,12 +189,16 @@ def qdq(tmp_path):
     return path
 
 
-def test_tensorrt_is_asked_where_it_finds_its_gpu(machine, qdq):
+@pytest.mark.parametrize("release", ["8.6.1", "10.16.1.11", "11.4.0.106"])
+def test_tensorrt_is_asked_where_it_finds_its_gpu(plug, release, qdq):
+    plug(release)
     report = check_model(qdq)
-    assert report.builder == f"TensorRT {machine.release}"
+    assert report.builder == f"TensorRT {release}"
     assert report.target == "this GPU"
     assert report.ok
-    assert any("not known" in note for note in report.notes)  # the stand-in names its layers without details
+    # The stand-in's inspector tells of a layer for each node; it computes Q/DQ models in FP32.
+    assert [one.node for one in report.fell_back] == ["conv1", "conv2", "ip1", "ip2"]
+    assert report.plan().keep == ("conv1", "conv2", "ip1", "ip2")
 
 
 def test_without_its_gpu_the_other_builder_is_asked_and_it_is_said(machine, qdq):

@@ -144,7 +144,9 @@ class _Reader:
     def pairs(self) -> Iterator[QdqPair]:
         """Yield one pair for each ``DequantizeLinear``."""
         for node in self._graph.nodes:
-            if node.op_type == "DequantizeLinear" and is_default_domain(node.domain) and len(node.inputs) >= 2:
+            # ONNX Runtime has the types that an older opset lacks in a domain of its own.
+            known = is_default_domain(node.domain) or node.domain == "com.microsoft"
+            if node.op_type == "DequantizeLinear" and known and len(node.inputs) >= 2:
                 yield self._pair(node)
 
     def _pair(self, node: NodeInfo) -> QdqPair:
@@ -168,12 +170,17 @@ class _Reader:
             dtype=graph.tensors[quantized].dtype or (graph.tensors[given].dtype if given else ""),
             scales=scales,
             zero_points=zeros,
-            axis=self._axes.get(node.outputs[0], 1) if scales.size > 1 else -1,
+            axis=self._axis(node, quantized) if scales.size > 1 else -1,
             readers=tuple(self._readers(node.outputs[0])),
             quantize=(q.name,) if q else (),
             dequantize=(node.name,),
             place=min(graph.tensors[node.outputs[0]].consumers, default=node.index),
         )
+
+    def _axis(self, node: NodeInfo, quantized: str) -> int:
+        """Return the axis of the channels, counted from the front where the rank is known."""
+        axis, shape = self._axes.get(node.outputs[0], 1), self._graph.tensors[quantized].shape
+        return axis + len(shape) if axis < 0 and shape is not None else axis
 
     def _constant(self, name: str, node: NodeInfo) -> NDArray[np.generic]:
         """Return the values of a scale or zero point, also where nodes compute it from constants."""

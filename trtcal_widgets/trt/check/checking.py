@@ -80,8 +80,9 @@ def check_model(
 
     Notes
     -----
-    The network is strongly typed, as TensorRT 11's are. A build with TensorRT for RTX shows what that release's
-    compiler does for that GPU generation; TensorRT chooses its kernels by measuring, and may do otherwise.
+    The network is strongly typed, as TensorRT 11's are, from TensorRT 10 on. A build with TensorRT for RTX shows what
+    that release's compiler does for that GPU generation; TensorRT chooses its kernels by measuring, and may do
+    otherwise.
     """
     return _check(load_model(model), builder, target, shapes)
 
@@ -207,7 +208,9 @@ class _Run:
         start = time.monotonic()
         with capture(trt, verbose=True) as (logger, book):
             builder = create_builder(trt, logger, book)
-            network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+            kinds = trt.NetworkDefinitionCreationFlag
+            strong = self.installed.has.strongly_typed
+            network = builder.create_network(1 << int(kinds.STRONGLY_TYPED if strong else kinds.EXPLICIT_BATCH))
             parser = trt.OnnxParser(network, logger)
             self.parsed = bool(parser.parse(proto.SerializeToString(), str(path)))
             if self.parsed:
@@ -239,6 +242,8 @@ class _Run:
         trt = self.installed.trt
         config = builder.create_builder_config()
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+        if not self.installed.has.strongly_typed:
+            config.set_flag(trt.BuilderFlag.INT8)  # before TensorRT 10 pairs alone do not allow it
         if self.installed.has.compute_capabilities:
             config.num_compute_capabilities = 1
             config.set_compute_capability(trt.ComputeCapability.__members__[self.target], 0)
