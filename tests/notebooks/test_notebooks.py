@@ -48,6 +48,7 @@ FILES = {
     "01_explore_calibration.ipynb": {"calibration.cache", "ten-ones.cache"},
     "03_tensorrt.ipynb": {"calib", "lenet.cache", "lenet.qdq.onnx", "merged.cache"},
     "02_debug_accuracy.ipynb": {"uneven.onnx", "even.onnx", "uneven.qdq.onnx", "plan.json", "calibration.cache"},
+    "04_calibration_data.ipynb": {"any-light.onnx", "bright.trtcal", "evening.trtcal"},
 }
 
 
