@@ -47,6 +47,7 @@ class Command:
 
 _MODULES = (
     "calibrate",
+    "merge",
     "show",
     "diff",
     "convert",

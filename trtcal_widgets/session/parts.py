@@ -11,7 +11,7 @@ from trtcal_widgets.session.choices import Choices
 from trtcal_widgets.session.numbers import Numbers
 from trtcal_widgets.session.recorder import Recorder
 from trtcal_widgets.session.state import RunStatus
-from trtcal_widgets.session.store import BatchStore
+from trtcal_widgets.session.store import NO_BASES, BatchStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,12 +80,15 @@ def kept_tensors(graph: ModelGraph) -> tuple[str, ...]:
     return (*graph.float_tensors, *graph.trt8.inner)
 
 
-def new_parts(runner: Runner, plan: BatchPlan, range_mode: str, state: SessionState) -> Parts:
-    """Return the parts of a session that has nothing recorded."""
+def new_parts(
+    runner: Runner, plan: BatchPlan, range_mode: str, state: SessionState, ranges: Mapping[str, float] = NO_BASES
+) -> Parts:
+    """Return the parts of a session that has nothing recorded; ``ranges``: what histograms start from."""
     graph = runner.graph
     if not graph.calibrated:
         raise SessionError(f"{graph.name} has no floating-point tensor to calibrate")
     store = BatchStore(kept_tensors(graph))
+    store.start_from({name: base for name, base in ranges.items() if name in store.index})
     constants: dict[str, Histogram] = {}
     recorder = Recorder(runner, plan, store, constants, two_pass=range_mode == "two-pass")
     return Parts(graph, range_mode, Origin.of(runner, plan), store, constants, Choices(graph, store, state), recorder)

@@ -103,8 +103,7 @@ def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: M
             for member in archive.infolist():
                 check_expansion(Path(shown), member.file_size, member.filename, SessionError, advice=_LARGE)
             facts = json.loads(archive.read("session.json"))
-            _check_format(facts, shown)
-            _check_facts(facts, shown)
+            check_facts(facts, shown)
             graph = _graph(facts, shown)
             saved = RunStatus(**facts["status"])
             store, constants = BatchStore(kept_tensors(graph)), BatchStore(graph.float_tensors)
@@ -153,8 +152,9 @@ _STATUS: Mapping[str, tuple[type, ...]] = MappingProxyType(
 """What the fields of a saved status may be."""
 
 
-def _check_facts(facts: Mapping[str, Any], shown: str) -> None:
+def check_facts(facts: Any, shown: str) -> None:
     """Refuse values that no session has saved: everything after this trusts them."""
+    _check_format(facts, shown)
     texts = all(isinstance(facts.get(key), str) for key in ("runner", "source"))
     state, status = facts.get("state"), facts.get("status")
     fits = (

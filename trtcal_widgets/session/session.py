@@ -13,8 +13,9 @@ from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.formats.installed import default_version
 from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.session.exporting import cache_of, left_out, rows_to_write
+from trtcal_widgets.session.merging import load_or_merge, ranges_of
 from trtcal_widgets.session.parts import Parts, new_parts, plan_of
-from trtcal_widgets.session.persist import load_parts, save_session
+from trtcal_widgets.session.persist import save_session
 from trtcal_widgets.session.recorder import as_runner, no_recorder
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState, TensorRow, Trace
 from trtcal_widgets.session.subscribers import Subscribers
@@ -41,9 +42,8 @@ if TYPE_CHECKING:
 class CalibrationSession:
     """A model, its calibration data, what was recorded so far and what the user chose.
 
-    Every change of the user's intent goes through :meth:`update`, which makes a new frozen :attr:`state` and tells
-    the subscribers once. Histograms of every batch are kept, so that going back, leaving a batch out or trying
-    another method never runs the model again. An interrupted run keeps the last whole batch.
+    Every change of the user's intent goes through :meth:`update`, which makes a new frozen :attr:`state` and tells the
+    subscribers once. Histograms of every batch are kept: going back, leaving one out or another method never run it.
 
     Parameters
     ----------
@@ -59,12 +59,13 @@ class CalibrationSession:
     last
         What becomes of samples that do not fill a batch: ``"drop"`` (TensorRT's way), ``"pad"`` or ``"keep"``.
     range_mode
-        ``"tensorrt"``: one pass, ranges grow by doubling from the first batch, as TensorRT's do. ``"two-pass"``: the
-        range of every tensor is found first, and the result does not depend on batch order or size.
+        ``"tensorrt"``: one pass, ranges double from the first batch's; ``"two-pass"``: ranges first, in any order.
     method
         For every tensor that the user does not choose for: see :class:`~trtcal_widgets.core.thresholds.Method`.
     threads, providers, fast
         For ONNX Runtime, where ``model`` is a path; see :class:`~trtcal_widgets.OnnxRuntimeRunner`.
+    range_from
+        A saved session of this model, whose ranges histograms start from: :meth:`load` can merge both.
 
     Attributes
     ----------
@@ -75,10 +76,7 @@ class CalibrationSession:
     runner_name, source_text, range_mode, plan_options
         What ran the model and where the data came from, in words; how the batches were counted and cut.
 
-    Raises
-    ------
-    ModelError, DataError, UsageError
-        If the model or the data cannot be used; the message says why and what to do.
+    A ModelError, DataError or UsageError if the model or the data cannot be used says why and what to do.
 
     Examples
     --------
@@ -102,11 +100,13 @@ class CalibrationSession:
         threads: int | None = None,
         providers: Sequence[Any] | None = None,
         fast: bool = False,
+        range_from: _Path | None = None,
     ) -> None:
         one_of(range_mode, ("tensorrt", "two-pass"), "range_mode")
         runner = as_runner(model, threads=threads, providers=providers, fast=fast)
         plan = plan_of(runner, source, batch_size=batch_size, last=last, max_batches=max_batches)
-        self._assemble(new_parts(runner, plan, range_mode, SessionState(method=Method.parse(method))))
+        ranges = ranges_of(range_from, runner.graph, range_mode)
+        self._assemble(new_parts(runner, plan, range_mode, SessionState(method=Method.parse(method)), ranges))
 
     def _assemble(self, parts: Parts) -> None:
         self._parts = parts
@@ -373,15 +373,15 @@ class CalibrationSession:
 
     @classmethod
     def load(
-        cls, path: _Path, model: _Path | Runner | None = None, source: Any = None, **options: Any
+        cls, path: _Path | Sequence[_Path], model: _Path | Runner | None = None, source: Any = None, **options: Any
     ) -> CalibrationSession:
         """Read what :meth:`save` wrote.
 
         Without ``model`` and ``source`` it can be looked at, changed and exported; with both, more can be recorded.
-        ``options``: the constructor's. A SessionError for a damaged file, another model (by hash) or other batches.
+        ``options``: the constructor's. Several files of one R (``range_from``) become one session, batches in order.
         """
         session = cls.__new__(cls)
-        CalibrationSession._assemble(session, load_parts(path, model, source, options))
+        CalibrationSession._assemble(session, load_or_merge(path, model, source, options))
         return session
 
     def close(self) -> None:

@@ -161,6 +161,13 @@ class BatchStore:
         start = int(kept["offset"].min())
         return records, self._file.read(start, int((kept["offset"] + kept["length"]).max()) - start), start
 
+    def packed(self, batch: int) -> Packed:
+        """Return one batch as :meth:`append_packed` takes it."""
+        records, block, start = self.batch(batch, slice(None))
+        records = records.copy()
+        records["offset"] = np.where(records["length"] > 0, records["offset"] - start, 0)
+        return Packed(records, block)
+
     def amax(self, name: str) -> NDArray[np.float64]:
         """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values."""
         rows = [batch.records[self.index[name]] for batch in self._batches]

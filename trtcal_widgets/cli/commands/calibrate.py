@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, open_source
 from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
@@ -13,6 +13,7 @@ from trtcal_widgets.cli.progress import compile_first, done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
 from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.cli.workers import add_worker_arguments, open_workers
 from trtcal_widgets.common.text_tables import wrap
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import TrtcalError, UsageError
@@ -91,6 +92,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="save the session too, to explore it in a notebook",
     )
     parser.add_argument("--force", action="store_true", help="replace CACHE or FILE even where it is something else")
+    parser.add_argument(
+        "--range-from",
+        metavar="SESSION",
+        help="start histograms from the ranges of this saved session, so that `trtcal merge` can put both together",
+    )
+    add_worker_arguments(parser)
     add_data_arguments(parser)
 
 
@@ -114,19 +121,24 @@ def _run(arguments: argparse.Namespace) -> int:
     for line in wrap(explicit_note(graph), ""):
         say(line)
     source = open_source(arguments.data, arguments, graph)
-    with CalibrationSession(
-        arguments.model,
-        source,
-        batch_size=_batch_size(arguments, source, graph),
-        last=arguments.last,
-        max_batches=arguments.batches,
-        range_mode=arguments.range,
-        method=method,
-        fast=arguments.fast,
-    ) as session:
+    with (
+        open_workers(arguments) as workers,
+        CalibrationSession(
+            arguments.model,
+            source,
+            batch_size=_batch_size(arguments, source, graph),
+            last=arguments.last,
+            max_batches=arguments.batches,
+            range_mode=arguments.range,
+            method=method,
+            fast=arguments.fast,
+            threads=arguments.threads,
+            range_from=arguments.range_from,
+        ) as session,
+    ):
         say(f"{printable(graph.name)}: {count_of(len(session.calibrated), 'tensor')}, {printable(source.describe())}")
         try:
-            if not _complete(session):
+            if not _complete(session, workers):
                 return _interrupted(session, arguments, output)
             return _finish(session, source, arguments, output)
         except Exception:
@@ -142,15 +154,15 @@ def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph
 
 def _check_paths(arguments: argparse.Namespace, output: Path) -> None:
     outputs = (Output("--output", output, CACHE), Output("--session", arguments.session, SESSION))
-    check_outputs(outputs, inputs=(arguments.model, arguments.data), force=arguments.force)
+    check_outputs(outputs, inputs=(arguments.model, arguments.data, arguments.range_from), force=arguments.force)
 
 
-def _complete(session: CalibrationSession) -> bool:
+def _complete(session: CalibrationSession, workers: Any) -> bool:
     """Run all batches; False where Ctrl-C stopped it at a whole batch."""
     sys.stdout.flush()
     try:
         with show_progress() as show:
-            session.run(progress=show)
+            session.run(progress=show, executor=workers)
     except KeyboardInterrupt:
         return False
     return session.status.phase != "cancelled"
@@ -223,5 +235,6 @@ COMMAND = Command(
         "trtcal calibrate resnet18.onnx calib/ --size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
         "trtcal calibrate bert.onnx inputs.npz -o bert.cache --batch-size 8 --session bert.trtcal",
         "trtcal calibrate yolov8n.onnx calib/ --resize letterbox --method percentile:99.99",
+        "trtcal calibrate resnet50.onnx calib/ --workers 16 --threads 1",
     ),
 )
