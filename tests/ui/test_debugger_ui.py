@@ -234,4 +234,15 @@ def test_a_tick_moves_nothing_and_keeps_the_focus(open_debugger):
         page.keyboard.press(" ")
         expect(box).not_to_be_checked()
         assert (page.evaluate(_PLACES), page.evaluate(_SCROLLED)) == before
+    # A button that is switched off while it works has the focus again when it is done.
+    find = by(page, "tc-dbg-find")
+    find.focus()
+    before = page.evaluate(_SCROLLED)
+    page.keyboard.press("Enter")
+    expect(by(page, "tc-dbg-plan")).to_contain_text("It reaches the goal", timeout=120_000)
+    expect(find).to_be_focused(timeout=60_000)
+    assert page.evaluate(_SCROLLED) == before
+    by(page, "tc-dbg-steps").locator("summary").click()
+    steps = by(page, "tc-dbg-steps").locator("li")
+    assert 0 < steps.locator("xpath=self::*[@data-accepted]").count() < steps.count()
     assert_tidy(page, "tc-debugger", (1280, 890, 850, 700), SHOTS)

@@ -77,4 +77,5 @@ def _cost(debugging: AccuracyDebugging, hazard: Hazard) -> str:
     if not readers:
         return ""
     worst = max(readers, key=lambda result: result.loss)
-    return f"Measured: {worst.node}, alone in INT8, loses {loss_text(worst.loss, worst.score)}."
+    lost = loss_text(worst.loss, worst.score).lstrip("+")
+    return f"Measured: {worst.node}, alone in INT8, loses {lost}."

@@ -23,7 +23,7 @@ export const BOX_HEIGHT = 33;
 const GAP_Y = 6;
 const EDGE_GAP = 8;
 const GAP_X = { least: 26, most: 46 };
-const BOX = { least: 104, most: 190 };
+const BOX = { least: 120, most: 190 };
 const MARGIN = { x: 12, y: 4 };
 
 /** Run dagre; returns the ranks' places, and nodes and edges with theirs. */

@@ -1977,7 +1977,7 @@ var BOX_HEIGHT = 33;
 var GAP_Y = 6;
 var EDGE_GAP = 8;
 var GAP_X = { least: 26, most: 46 };
-var BOX = { least: 104, most: 190 };
+var BOX = { least: 120, most: 190 };
 var MARGIN = { x: 12, y: 4 };
 function placed(count, edges, width, gap) {
   const graph = new T();
