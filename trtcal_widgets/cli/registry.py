@@ -54,6 +54,7 @@ _MODULES = (
     "check",
     "port",
     "debug",
+    "tune",
     "data",
     "compare_data",
     "report",

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.runs import Control
     from trtcal_widgets.debug.search import PlanSearch, SearchResult, SearchStep, scale_candidates
     from trtcal_widgets.debug.simulation import Fp8Simulation, Int8Simulation
+    from trtcal_widgets.debug.tuning.results import TunePoint, TuneResult
+    from trtcal_widgets.debug.tuning.search import Tuner, tune
     from trtcal_widgets.runners.evaluation import Evaluation, Score
 
 _HOMES = {
@@ -27,8 +29,12 @@ _HOMES = {
     "SearchStep": "trtcal_widgets.debug.search",
     "TensorDetail": "trtcal_widgets.debug.results",
     "TensorResult": "trtcal_widgets.debug.results",
+    "TunePoint": "trtcal_widgets.debug.tuning.results",
+    "TuneResult": "trtcal_widgets.debug.tuning.results",
+    "Tuner": "trtcal_widgets.debug.tuning.search",
     "find_hazards": "trtcal_widgets.debug.hazards.finding",
     "scale_candidates": "trtcal_widgets.debug.search",
+    "tune": "trtcal_widgets.debug.tuning.search",
 }
 
 __all__ = [
@@ -46,8 +52,12 @@ __all__ = [
     "SearchStep",
     "TensorDetail",
     "TensorResult",
+    "TunePoint",
+    "TuneResult",
+    "Tuner",
     "find_hazards",
     "scale_candidates",
+    "tune",
 ]
 
 

@@ -92,9 +92,9 @@ def _run(arguments: argparse.Namespace) -> int:
         output=arguments.scores,
         max_batches=arguments.eval_batches,
     )
-    _check_first(evaluation, model.graph, arguments.scores)
-    with _session(arguments, batch_size) as session, show_work() as control:
-        simulation = Int8Simulation(model, _scales(session), placement=arguments.placement)
+    check_first(evaluation, model.graph, arguments.scores)
+    with calibrated_session(arguments, batch_size) as session, show_work() as control:
+        simulation = Int8Simulation(model, scales_of(session), placement=arguments.placement)
         search = PlanSearch(
             simulation,
             evaluation,
@@ -115,7 +115,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return _write(arguments, simulation, result)
 
 
-def _check_first(evaluation: Evaluation, graph: ModelGraph, scores: str | None) -> None:
+def check_first(evaluation: Evaluation, graph: ModelGraph, scores: str | None) -> None:
     """Refuse what the model cannot be fed, and an output that it has not: before the calibration, not after it."""
     from trtcal_widgets.runners.feeds import check_feeds
 
@@ -129,7 +129,7 @@ def _check_first(evaluation: Evaluation, graph: ModelGraph, scores: str | None) 
         raise DataError(f"the evaluation data: {error}") from error
 
 
-def _session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:
+def calibrated_session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:
     """Return a calibrated session: a saved one, or one that is run now."""
     from trtcal_widgets.session import CalibrationSession
 
@@ -151,7 +151,8 @@ def _session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSessi
     return session
 
 
-def _scales(session: CalibrationSession) -> dict[str, float]:
+def scales_of(session: CalibrationSession) -> dict[str, float]:
+    """Return a session's scales."""
     return dict(session.to_cache(version=DEFAULT_VERSION).scales)  # rows by the names of the ONNX model
 
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["EngineDevice", "Measured", "MeasuringDevice", "Variant"]
+__all__ = ["EngineDevice", "Kind", "Measured", "MeasuringDevice", "Variant"]
 
 Kind = Literal["fp32", "fp16", "implicit", "explicit"]
+_KINDS = ("fp32", "fp16", "implicit", "explicit")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class MeasuringDevice(Protocol):
         """What measures, for people and for a journal: ``"NVIDIA H100 80GB HBM3, TensorRT 8.6.0"``."""
         ...
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of variants that it can build: TensorRT 11 has neither implicit INT8 nor a choice of FP16."""
+        ...
+
     def measure(self, variant: Variant, graph: ModelGraph) -> Measured:
         """Build a variant and run it; ``graph``: the model without pairs."""
         ...
@@ -99,8 +105,6 @@ class EngineDevice:
     ------
     MissingDependencyError, DeviceError
         If TensorRT is not installed, or there is no usable GPU.
-    UsageError
-        If this TensorRT has no implicit INT8 (11 on): only explicit variants can be measured there.
     """
 
     def __init__(
@@ -119,21 +123,31 @@ class EngineDevice:
         self._has = features(load_tensorrt())
         self._open = ExitStack()
         self._memory = self._open.enter_context(open_memory())
+        self.kinds = frozenset(_KINDS if self._has.calibrators else {"fp32", "explicit"})
         self.name = f"{self._memory.device.name}, TensorRT {self._has.version}"
 
     def measure(self, variant: Variant, graph: ModelGraph) -> Measured:
-        """Build a variant and run it."""
+        """Build a variant and run it.
+
+        Raises
+        ------
+        UsageError
+            If this TensorRT cannot build its kind.
+        EngineError, DeviceError
+            If it cannot be built or run.
+        """
         from trtcal_widgets.trt.building import build
         from trtcal_widgets.trt.execution import Execution
 
-        if variant.kind == "implicit" and not self._has.calibrators:
-            raise UsageError(f"TensorRT {self._has.version} has no implicit INT8: measure explicit variants")
+        if variant.kind not in self.kinds:
+            what = "implicit INT8" if variant.kind == "implicit" else "choice of FP16: types come from the model"
+            raise UsageError(f"TensorRT {self._has.version} has no {what}. Measure fp32 and explicit variants")
         shapes = {name: tuple(array.shape) for name, array in self._feeds.items()}
         engine = build(
             variant.model,
             int8=variant.kind in ("implicit", "explicit"),
             cache=variant.cache,
-            fp16=variant.half and variant.kind != "fp32" and self._has.calibrators,
+            fp16=variant.half and variant.kind != "fp32" and "fp16" in self.kinds,
             profiles=shapes,
             level=self._level,
             timing_cache=self._timing_cache,

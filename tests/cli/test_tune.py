@@ -1,0 +1,95 @@
+"""``trtcal tune``, with a recorded device and without one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.recorded_device import RecordedDevice
+from trtcal_widgets import sample
+from trtcal_widgets.cli.app import main
+from trtcal_widgets.errors import DeviceError
+from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.session import CalibrationSession
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tune")
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=2) as session:
+        session.run()
+        session.save(folder / "s.trtcal")
+    images = sample.test_images()
+    np.save(folder / "images.npy", images.load(0, 100)[""])
+    np.save(folder / "labels.npy", images.labels[:100])
+    return folder
+
+
+def run(files, *more):
+    where = [str(files / name) for name in ("s.trtcal", "images.npy")]
+    return main(
+        ["tune", str(sample.model_path()), *where, "--labels", str(files / "labels.npy"), "--batch-size", "50", *more]
+    )
+
+
+class Opened(RecordedDevice):
+    def __init__(self, feeds, **options):
+        super().__init__()
+        assert next(iter(feeds.values())).shape == (50, 1, 28, 28)
+        self.options = options
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+
+def test_with_a_device_the_fastest_that_is_accurate_is_written(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", Opened)
+    plan, qdq, out = tmp_path / "plan.json", tmp_path / "m.qdq.onnx", tmp_path / "t.json"
+    journal = tmp_path / "journal.json"
+    options = ("--plan", str(plan), "--qdq", str(qdq), "--json", str(out), "--journal", str(journal))
+    assert run(files, *options) == 0
+    said = capsys.readouterr().out
+    assert "as the implicit engine ran it" in said
+    assert "gain in INT8, us" in said
+    assert set(PrecisionPlan.load(plan).keep) == {"conv1", "ip1", "ip2"}
+    found = json.loads(out.read_text())
+    assert found["device"] == RecordedDevice.name
+    assert {point["kind"] for point in found["points"]} == {"fp32", "fp16", "implicit", "explicit"}
+    assert qdq.stat().st_size > 0
+    assert run(files, *options) == 0, "its own files are replaced, its journal is read"
+
+
+def test_without_a_gpu_it_says_so_and_looks_at_accuracy(files, monkeypatch, capsys):
+    def none(feeds, **options):
+        raise DeviceError("there is no NVIDIA GPU")
+
+    monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", none)
+    assert run(files, "--variants", "1") == 0
+    said = capsys.readouterr()
+    assert "nothing is measured" in said.err
+    assert "there is no NVIDIA GPU" in said.err
+    assert "no GPU: accuracy only" in said.out
+
+
+def test_a_best_variant_without_pairs_is_no_plan(files, tmp_path, monkeypatch, capsys):
+    class Slow(Opened):
+        def measure(self, variant, graph):
+            found = super().measure(variant, graph)
+            return replace(found, ms=found.ms + 1) if variant.kind == "explicit" else found
+
+    monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", Slow)
+    assert run(files, "--plan", str(tmp_path / "plan.json"), "--variants", "1") == 1
+    assert "has no Q/DQ pairs" in capsys.readouterr().err
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_no_gpu_is_asked_for_where_it_is_not_wanted(files, monkeypatch, capsys):
+    monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", None)
+    assert run(files, "--no-gpu", "--variants", "1") == 0
+    assert "nothing is measured" not in capsys.readouterr().err

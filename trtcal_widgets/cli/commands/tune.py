@@ -1,0 +1,194 @@
+"""``trtcal tune``: which layers are worth INT8, by what they gain on this GPU and what they cost in accuracy."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.cli.commands.debug import calibrated_session, check_first, read_labels, scales_of
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, open_source, share
+from trtcal_widgets.cli.outputs import JOURNAL, PLAN, QDQ_MODEL, TUNED, Output, check_outputs
+from trtcal_widgets.cli.progress import compile_first, show_work
+from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
+from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.text_tables import Column, table_lines
+from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.errors import DeviceError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.debug.tuning.results import TunePoint, TuneResult
+    from trtcal_widgets.runners.evaluation import Evaluation
+    from trtcal_widgets.trt.measuring.device import MeasuringDevice
+
+_LAYERS = 15
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
+    parser.add_argument("data", metavar="CALIBRATION_DATA", help="as for trtcal calibrate, or a saved session")
+    parser.add_argument("evaluation", metavar="EVAL_DATA", help="as for trtcal debug")
+    parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
+    parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
+    parser.add_argument(
+        "--target", type=share, default=0.99, metavar="SHARE", help="share of FP32's accuracy to reach; default: 0.99"
+    )
+    parser.add_argument("--variants", type=count, default=8, metavar="N", help="plans to try besides the fixed ones")
+    parser.add_argument("--method", default="entropy", help="as for trtcal calibrate; default: %(default)s")
+    parser.add_argument("--batch-size", type=count, metavar="N", help="samples per batch; default: the model's, or 32")
+    parser.add_argument("--batches", type=count, metavar="N", help="use no more batches than this to calibrate")
+    parser.add_argument("--eval-batches", type=count, metavar="N", help="use no more batches than this to evaluate")
+    parser.add_argument(
+        "--last", choices=("drop", "pad", "keep"), default="drop", help="short last calibration batch; default: drop"
+    )
+    parser.add_argument("--input", metavar="NAME", help="the model input that the data are for, where it has several")
+    parser.add_argument(
+        "--precision", choices=("fp16", "fp32"), default="fp16", help="what kept layers run in; default: fp16"
+    )
+    parser.add_argument(
+        "--placement", metavar="WHERE", default="recommended", help="where Q/DQ goes, as for trtcal debug"
+    )
+    parser.add_argument(
+        "--level", type=int, choices=range(6), metavar="0-5", help="how long TensorRT looks for fast kernels"
+    )
+    parser.add_argument("--timing-cache", metavar="FILE", help="keep times of kernels here: later builds are quick")
+    parser.add_argument("--no-gpu", action="store_true", help="measure nothing: accuracy alone")
+    parser.add_argument("--journal", metavar="FILE", help="keep what was measured here; a stopped run goes on")
+    parser.add_argument("--json", metavar="FILE", help="write all variants and layers as JSON")
+    parser.add_argument("--plan", metavar="FILE", help="write the plan of the fastest variant that reaches the target")
+    parser.add_argument("--qdq", metavar="FILE", help="write the model with Q/DQ by that plan")
+    parser.add_argument("--force", action="store_true", help="replace a FILE even where it is something else")
+    add_data_arguments(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from trtcal_widgets.debug import Evaluation, Int8Simulation, tune
+    from trtcal_widgets.model.load import load_model
+
+    check_outputs(
+        (
+            Output("--journal", arguments.journal, JOURNAL),
+            Output("--json", arguments.json, TUNED),
+            Output("--plan", arguments.plan, PLAN),
+            Output("--qdq", arguments.qdq, QDQ_MODEL),
+        ),
+        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels),
+        force=arguments.force,
+    )
+    compile_first()
+    model = load_model(arguments.model)
+    batch_size = arguments.batch_size or default_batch_size(model.graph)
+    evaluation = Evaluation(
+        open_source(arguments.evaluation, arguments, model.graph),
+        batch_size=batch_size,
+        labels=None if arguments.labels is None else read_labels(arguments.labels),
+        output=arguments.scores,
+        max_batches=arguments.eval_batches,
+    )
+    check_first(evaluation, model.graph, arguments.scores)
+    with calibrated_session(arguments, batch_size) as session, ExitStack() as stack:
+        simulation = Int8Simulation(model, scales_of(session), placement=arguments.placement)
+        device = _device(arguments, evaluation, stack)
+        control = stack.enter_context(show_work())
+        result = tune(
+            simulation,
+            evaluation,
+            device=device,
+            precision=arguments.precision,
+            variants=arguments.variants,
+            journal=arguments.journal,
+            control=control,
+        )
+    say("\n".join(_layer_lines(result)))
+    say(result.to_text())
+    return _write(arguments, simulation, result)
+
+
+def _device(arguments: argparse.Namespace, evaluation: Evaluation, stack: ExitStack) -> MeasuringDevice | None:
+    """Return TensorRT on this machine's GPU; None where there is none, which is said."""
+    if arguments.no_gpu:
+        return None
+    from trtcal_widgets.trt.measuring.device import EngineDevice
+
+    try:
+        made = EngineDevice(evaluation.plan.load(0).feeds, level=arguments.level, timing_cache=arguments.timing_cache)
+    except (DeviceError, MissingDependencyError) as error:
+        note(f"trtcal: nothing is measured, accuracy alone is looked at: {error}")
+        return None
+    return stack.enter_context(made)
+
+
+def _layer_lines(result: TuneResult) -> list[str]:
+    """Return a table of the layers that are best kept out of INT8."""
+    shown = result.trades[:_LAYERS]
+    if not shown:
+        return ["no layer is quantised"]
+    measure = result.fp32.measure
+    columns = [Column(f"loss of {measure}", [f"{trade.loss:+.4f}" for trade in shown])]
+    if result.device:
+        columns.insert(0, Column("gain in INT8, us", [f"{1000 * trade.gain_ms:+.1f}" for trade in shown]))
+    title = f"layers, those that are best kept out of INT8 first ({len(shown)} of {len(result.trades)}):"
+    return [title, *table_lines([trade.node for trade in shown], columns, title="layer"), ""]
+
+
+def _write(arguments: argparse.Namespace, simulation: Int8Simulation, result: TuneResult) -> int:
+    from trtcal_widgets.debug.goal import goal_of, reaches
+
+    best = result.best(arguments.target)
+    speed = f"{best.ms:.4f} ms" if result.device else f"{count_of(best.layers_in_int8, 'layer')} in INT8"
+    met = reaches(best.score, goal_of(result.fp32, arguments.target))
+    say(f"\n{'fastest that reaches the target' if met else 'most accurate'}: {best.name}, {speed}")
+    if arguments.json:
+        data: dict[str, Any] = {"format": "trtcal_widgets tuning", **result.to_json()}
+        write_atomic(arguments.json, (json.dumps(data, indent=1) + "\n").encode())
+        say(f"wrote {arguments.json}")
+    if (arguments.plan or arguments.qdq) and not _write_plan(arguments, simulation, best):
+        return DIFFERENT
+    if not met:
+        note(f"trtcal: no variant reaches {arguments.target:.2%} of FP32's {result.fp32.measure}")
+        return DIFFERENT
+    return OK
+
+
+def _write_plan(arguments: argparse.Namespace, simulation: Int8Simulation, best: TunePoint) -> bool:
+    """Write the plan and the model; False where the variant has none."""
+    from trtcal_widgets.export.qdq.build import build_qdq
+
+    if best.plan is None:
+        note(
+            f"trtcal: {best.name} has no Q/DQ pairs, so that no plan was written: build {printable(arguments.model)} "
+            "without INT8"
+        )
+        return False
+    if arguments.plan:
+        best.plan.save(arguments.plan)
+        say(f"wrote {arguments.plan}: {count_of(len(best.plan.keep), 'layer')} kept")
+    if arguments.qdq:
+        built = build_qdq(simulation.model, simulation.scales, placement=simulation.placement, plan=best.plan)
+        built.write(Path(arguments.qdq))
+        say(f"wrote {arguments.qdq}: {built.report.summary()}")
+    return True
+
+
+COMMAND = Command(
+    name="tune",
+    summary="find the layers that are worth INT8 on this GPU, and the fastest variant that is accurate enough",
+    description=(
+        "Build FP32, FP16, implicit INT8, explicit INT8 and plans in between with TensorRT on this GPU, time them\n"
+        "and their layers, score them by simulation, and print those than which none is both faster and more\n"
+        "accurate. Without TensorRT or a GPU it says so and looks at accuracy alone. --journal keeps everything\n"
+        "that was measured, so that a run that was stopped goes on. Exit code 1 where nothing reaches the target,\n"
+        "or where a plan was asked for and the best variant has no INT8."
+    ),
+    add_arguments=_arguments,
+    run=_run,
+    examples=(
+        "trtcal tune model.onnx calib/ val/ --labels val.txt --journal tune.json --timing-cache times.bin",
+        "trtcal tune model.onnx calibration.trtcal val.npz --plan plan.json --qdq model.qdq.onnx",
+    ),
+)

@@ -1,0 +1,122 @@
+"""What was measured and scored, in a JSON file, so that tuning that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.errors import SessionError
+from trtcal_widgets.model.engine.precisions import LayerPrecisions
+from trtcal_widgets.runners.evaluation import Score
+from trtcal_widgets.trt.measuring.device import Measured
+from trtcal_widgets.trt.measuring.layers import LayerTime
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+FORMAT = "trtcal_widgets tuning journal"
+
+
+class Journal:
+    """Measurements and scores by key, written at once.
+
+    Parameters
+    ----------
+    path
+        The file; None to remember nothing beyond this run.
+    subject
+        What they are of: a journal of another subject is refused.
+
+    Raises
+    ------
+    SessionError
+        If the file is something else, or of another model, scales, evaluation or device.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, subject: Mapping[str, Any]) -> None:
+        self._path = None if path is None else Path(path)
+        self._data: dict[str, Any] = {
+            "format": FORMAT,
+            "subject": dict(subject),
+            "measured": {},
+            "scores": {},
+            "losses": {},
+        }
+        if self._path is not None and self._path.exists():
+            self._read(self._path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            subject = data["subject"] if data["format"] == FORMAT else data["other format"]
+            measured = {key: _measured(entry) for key, entry in data["measured"].items()}
+            scores = {key: _score(entry) for key, entry in data["scores"].items()}
+            losses = {str(node): float(loss) for node, loss in data["losses"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            raise SessionError(
+                f"{path} is not the journal of a tuning ({type(error).__name__}: {error}); give another file name"
+            ) from error
+        if subject != self._data["subject"]:
+            differing = [key for key in self._data["subject"] if subject.get(key) != self._data["subject"][key]]
+            raise SessionError(
+                f"{path} is the journal of another tuning (other {', '.join(differing)}): delete it, or give another "
+                "file name"
+            )
+        self._data |= {"measured": measured, "scores": scores, "losses": losses}
+
+    def measured(self, key: str) -> Measured | None:
+        """Return what was measured."""
+        return self._data["measured"].get(key)
+
+    def score(self, key: str) -> Score | None:
+        """Return what was scored."""
+        return self._data["scores"].get(key)
+
+    @property
+    def losses(self) -> Mapping[str, float]:
+        """What each layer alone in INT8 costs; empty where that is not known yet."""
+        return dict(self._data["losses"])
+
+    def put(self, kind: str, key: str, value: Any) -> None:
+        """Remember a value: kind ``"measured"``, ``"scores"`` or ``"losses"``."""
+        self._data[kind][key] = value
+        self._write()
+
+    def put_losses(self, losses: Mapping[str, float]) -> None:
+        """Remember what all layers cost."""
+        self._data["losses"] = dict(losses)
+        self._write()
+
+    def _write(self) -> None:
+        if self._path is not None:
+            plain = {
+                **self._data,
+                "measured": {key: _plain_measured(value) for key, value in self._data["measured"].items()},
+                "scores": {key: _plain_score(value) for key, value in self._data["scores"].items()},
+            }
+            write_atomic(self._path, json.dumps(plain, indent=1).encode())
+
+
+def _plain_measured(value: Measured) -> dict[str, Any]:
+    ran = None if value.ran is None else json.loads(value.ran.to_json())
+    return {"ms": value.ms, "layers": [asdict(layer) for layer in value.layers], "ran": ran}
+
+
+def _measured(entry: Mapping[str, Any]) -> Measured:
+    layers = tuple(LayerTime(**{**layer, "nodes": tuple(layer["nodes"])}) for layer in entry["layers"])
+    ran = None if entry["ran"] is None else LayerPrecisions.from_json(json.dumps(entry["ran"]))
+    return Measured(float(entry["ms"]), layers, ran)
+
+
+def _plain_score(value: Score) -> dict[str, Any]:
+    fields = {name: getattr(value, name) for name in ("n_samples", "top1", "top5", "custom")}
+    return {**fields, "outputs": dict(vars(value.outputs))}
+
+
+def _score(entry: Mapping[str, Any]) -> Score:
+    return Score(**{**entry, "outputs": TensorComparison(**entry["outputs"])})
