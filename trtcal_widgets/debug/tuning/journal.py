@@ -71,11 +71,13 @@ class Journal:
 
     def measured(self, key: str) -> Measured | None:
         """Return what was measured."""
-        return self._data["measured"].get(key)
+        found: Measured | None = self._data["measured"].get(key)
+        return found
 
     def score(self, key: str) -> Score | None:
         """Return what was scored."""
-        return self._data["scores"].get(key)
+        found: Score | None = self._data["scores"].get(key)
+        return found
 
     @property
     def losses(self) -> Mapping[str, float]:
