@@ -13,7 +13,8 @@ from trtcal_widgets.doctor.draws import draw
 from trtcal_widgets.doctor.law import bootstrap
 from trtcal_widgets.doctor.scales import scales_of_data
 from trtcal_widgets.doctor.settling import Setting, settle
-from trtcal_widgets.doctor.types import BAR_DB, DataReport, DataWarning, Settling
+from trtcal_widgets.doctor.types import BAR_DB, DataReport, Settling
+from trtcal_widgets.doctor.warnings.finding import find_warnings
 from trtcal_widgets.doctor.words import verdict
 from trtcal_widgets.errors import CancelledError, SessionError, UsageError
 
@@ -30,13 +31,14 @@ def examine(
     bar_db: float = BAR_DB,
     method: str | Method | None = None,
     seed: int = 0,
+    read_inputs: bool = True,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> DataReport:
     """Say whether a session's counted batches are enough data, what their order changes, and what stands out.
 
-    Nothing is run: random subsets and orders of the recorded batches show how far thresholds still move. It can run
-    beside other work: the search holds no GIL, and the session is only read.
+    The model is not run: random subsets and orders of the recorded batches show how far thresholds still move. It can
+    run beside other work: the search holds no GIL, and the session is only read.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ def examine(
         Which threshold is looked at; None: each tensor's own, as it was chosen.
     seed
         Of the random draws: the same seed gives the same report.
+    read_inputs
+        Whether the samples are read once more for the warnings about them, where the session has its data.
     progress
         Called with the number of scales done and of all, from this thread.
     cancelled
@@ -89,9 +93,12 @@ def examine(
     forced = None if method is None else Method.parse(method)
     names = scales_of_data(session)
 
-    def one(name: str) -> Settling:
+    def stop() -> None:
         if cancelled is not None and cancelled():
             raise CancelledError("examining the data was cancelled")
+
+    def one(name: str) -> Settling:
+        stop()
         parts = [session.batch_histogram(name, b) or Histogram.empty() for b in batches]
         choice = session.choice(name)
         if forced is None and choice is not None and choice.amax is not None:
@@ -109,7 +116,7 @@ def examine(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    warnings: tuple[DataWarning, ...] = ()
+    warnings = find_warnings(session, batches, names, read_inputs=read_inputs, stop=stop)
     return DataReport(
         verdict=verdict(tensors, warnings, n_samples, len(batches), bar_db),
         tensors=tuple(tensors),

@@ -1,0 +1,35 @@
+"""All warnings about a session's data, the worst first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.doctor.warnings.colours import swapped
+from trtcal_widgets.doctor.warnings.facts import Facts
+from trtcal_widgets.doctor.warnings.inputs import from_inputs, look
+from trtcal_widgets.doctor.warnings.recorded import from_recordings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trtcal_widgets.doctor.types import DataWarning
+    from trtcal_widgets.session import CalibrationSession
+
+_RANKS = {"severe": 0, "warning": 1, "note": 2}
+
+
+def find_warnings(
+    session: CalibrationSession,
+    batches: tuple[int, ...],
+    scales: tuple[str, ...],
+    *,
+    read_inputs: bool,
+    stop: Callable[[], None],
+) -> tuple[DataWarning, ...]:
+    """Look at the counted batches; with ``read_inputs`` at their samples too. ``stop`` may raise between batches."""
+    facts = Facts(session, batches, scales)
+    found = list(from_recordings(facts))
+    if read_inputs:
+        found += from_inputs(facts, look(facts, stop))
+        found += swapped(facts, stop)
+    return tuple(sorted(found, key=lambda w: _RANKS[w.severity]))

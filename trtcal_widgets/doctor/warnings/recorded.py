@@ -1,0 +1,244 @@
+"""Checks that need recorded batches alone: neither the model nor the data."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.doctor.types import DataWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.doctor.warnings.facts import Facts
+
+_WILD = 2.0
+"""How many times the largest |x| of all other batches one batch must reach to stand alone."""
+
+_WILD_SHARE = 0.2
+"""In what share of the scales."""
+
+_PER_BATCH = 10
+"""Scales per batch from which on a batch that sets no maximum is worth a word: with fewer, chance leaves many so."""
+
+_FAR = 8.0
+"""By what factor values before a batch normalisation may differ from what it was trained with. With right preprocessing
+0.3 to 1 on PP-OCR's detector; pixels of 0 to 255 for 0 to 1 are 255."""
+
+_SATURATING = {"Sigmoid", "HardSigmoid", "Tanh", "Clip", "HardSwish"}
+_SCALING = {"Sub", "Add", "Div", "Mul", "BatchNormalization", "InstanceNormalization", "Cast", "LayerNormalization"}
+_THROUGH = {"Transpose", "Reshape", "Identity", "Slice", "Gather", "Squeeze", "Unsqueeze", "Pad", "Concat", "Split"}
+
+
+def wild_batches(facts: Facts) -> Iterator[DataWarning]:
+    """Find a batch that alone sets the ranges."""
+    n_scales, n = facts.maxima.shape
+    if n < 3 or not n_scales:
+        return
+    ordered = np.sort(facts.maxima, axis=1)
+    alone = (ordered[:, -1] > _WILD * ordered[:, -2]) & (ordered[:, -2] > 0)
+    who = facts.maxima.argmax(axis=1)
+    for k in range(n):
+        mine = np.flatnonzero(alone & (who == k))
+        if len(mine) >= max(_WILD_SHARE * n_scales, 1):
+            factors = ordered[mine, -1] / ordered[mine, -2]
+            worst = mine[np.argsort(-factors)]
+            batch = facts.batches[k]
+            name = facts.scales[int(worst[0])]
+            yield DataWarning(
+                kind="wild-batch",
+                severity="warning",
+                sure="certain",
+                what=f"Batch {batch} alone sets the ranges: it reaches more than twice what all others do.",
+                evidence=(
+                    f"In {len(mine)} of {count_of(n_scales, 'scale')}; in {printable(name)} "
+                    f"{significant(ordered[worst[0], -1])} against {significant(ordered[worst[0], -2])}."
+                ),
+                mend=f"Look at its samples. If they are not what the engine will see, session.exclude({batch}).",
+                batches=(batch,),
+                tensors=tuple(facts.scales[int(i)] for i in worst),
+            )
+
+
+def idle_batches(facts: Facts) -> Iterator[DataWarning]:
+    """Find batches that set the largest value of no tensor."""
+    n_scales, n = facts.maxima.shape
+    if n < 4 or n_scales < _PER_BATCH * n:
+        return
+    moving = facts.maxima.max(axis=1) > facts.maxima.min(axis=1)
+    leads = np.zeros(n, np.int64)
+    for k in range(n):
+        leads[k] = int((facts.maxima[moving, k] >= facts.maxima[moving].max(axis=1)).sum())
+    idle = tuple(facts.batches[k] for k in np.flatnonzero(leads == 0))
+    if not idle:
+        return
+    listed = ", ".join(map(str, idle[:8])) + (", …" if len(idle) > 8 else "")
+    yield DataWarning(
+        kind="idle-batches",
+        severity="note",
+        sure="certain",
+        what=f"{count_of(len(idle), 'batch raises', 'batches raise')} no maximum anywhere: {listed}.",
+        evidence=(
+            f"Of {int(moving.sum())} scales that differ between batches a batch sets "
+            f"{significant(int(moving.sum()) / n)} on average; these set none."
+        ),
+        mend=(
+            "Their values still count in the histograms. For minmax they change nothing; if they look like the others, "
+            "put more varied samples in their place."
+        ),
+        batches=idle,
+    )
+
+
+def repeated_batches(facts: Facts) -> Iterator[DataWarning]:
+    """Find batches whose inputs have the same counts and the same sums."""
+    groups: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
+    for batch in facts.batches:
+        found = [facts.session.batch_histogram(name, batch) for name in facts.inputs]
+        if any(h is not None and h.minimum < h.maximum for h in found):
+            groups[tuple(_mark(h) for h in found if h is not None)].append(batch)
+    again = [group for group in groups.values() if len(group) > 1]
+    if again:
+        extra = sum(len(group) - 1 for group in again)
+        first = " and ".join(map(str, again[0][:2]))
+        yield DataWarning(
+            kind="repeated-batches",
+            severity="warning",
+            sure="likely",
+            what=f"{count_of(extra, 'batch is', 'batches are')} fed more than once: {first} have the same inputs.",
+            evidence="All 2,048 counts, the extremes and the sums of squares of their inputs are the same.",
+            mend="Take the repeated ones out: they add weight, and nothing new.",
+            batches=tuple(b for group in again for b in group),
+        )
+
+
+def _mark(h: Histogram) -> tuple[object, ...]:
+    return h.base, h.doublings, h.counts.tobytes(), h.minimum, h.maximum, h.total, h.sum_squares
+
+
+def constant_inputs(facts: Facts) -> Iterator[DataWarning]:
+    """Find inputs that are one number everywhere."""
+    for name in facts.inputs:
+        h = facts.session.histogram(name)
+        if h.n_finite > 1 and h.minimum == h.maximum and len(facts.inputs) == 1:
+            yield DataWarning(
+                kind="constant-input",
+                severity="severe",
+                sure="certain",
+                what=f"The input {printable(name)} is {significant(h.minimum)} everywhere, in every sample.",
+                evidence=f"{h.n_finite:,} values, all the same.",
+                mend="Look at how the data are read: nothing of them reaches the model.",
+                tensors=(name,),
+            )
+
+
+def wrong_scale(facts: Facts) -> Iterator[DataWarning]:
+    """Find values that the first layers were not trained with: pixels of 0 to 255 for 0 to 1, or scaled twice."""
+    found = _against_normalisation(facts)
+    if found is not None:
+        yield found
+        return
+    for name in facts.inputs:
+        h = facts.session.histogram(name)
+        pixels = 64.0 < h.maximum <= 255.0 and h.minimum >= 0.0
+        tiny = 0.0 < h.amax <= 1.0 / 64.0
+        shape = facts.graph.tensors[name].shape
+        if not (pixels or tiny) or _is_scaled_inside(facts, name) or shape is None or len(shape) != 4:
+            continue
+        stuck = _saturated(facts)
+        if pixels:
+            what = f"The input {printable(name)} has values from 0 to {significant(h.maximum)}, as pixels in a file."
+            mend = "Most models expect 0 to 1, or pixels less a mean and divided by a deviation: see the model's page."
+        else:
+            what = f"The input {printable(name)} has no value beyond {significant(h.amax)}: scaled twice?"
+            mend = "Pixels that are divided by 255 twice look like this. Look at how the model was trained."
+        evidence = f"Mean {significant(h.mean)}, and nothing before the first layer scales it."
+        evidence += f" {stuck[1]:.0%} of {printable(stuck[0])} are at its limit." if stuck and pixels else ""
+        yield DataWarning(
+            kind="unscaled" if pixels else "scaled-twice",
+            severity="warning",
+            sure="likely" if stuck and pixels else "guess",
+            what=what,
+            evidence=evidence,
+            mend=mend,
+            tensors=(name, *((stuck[0],) if stuck and pixels else ())),
+        )
+
+
+def _against_normalisation(facts: Facts) -> DataWarning | None:
+    """Compare the values before the first batch normalisation with the mean and variance it was trained with.
+
+    Their root mean square is sqrt(mean over channels of variance + mean²); the constants' histograms hold the sums.
+    """
+    for node in facts.graph.nodes:
+        if node.op_type != "BatchNormalization" or len(node.inputs) < 5:
+            continue
+        name, means, variances = node.inputs[0], node.inputs[3], node.inputs[4]
+        try:
+            h, mean, variance = (facts.session.histogram(n) for n in (name, means, variances))
+        except Exception:  # noqa: BLE001, S112 - a tensor that is no float constant of this model
+            continue
+        if not (mean.n_finite and variance.n_finite and h.n_finite):
+            continue
+        expected = math.sqrt(max((variance.total + mean.sum_squares) / variance.n_finite, 0.0))
+        if expected == 0.0 or h.rms == 0.0:
+            continue
+        ratio = h.rms / expected
+        if 1.0 / _FAR <= ratio <= _FAR:
+            return None
+        times, size = significant(max(ratio, 1 / ratio), 2), "as large as" if ratio > 1 else "smaller than"
+        pixels = " Pixels from 0 to 255 where 0 to 1 are expected give about 255." if ratio > 50 else ""
+        return DataWarning(
+            kind="unscaled" if ratio > 1 else "scaled-twice",
+            severity="severe",
+            sure="likely",
+            what=f"The first layers see values {times} times {size} those they were trained with: wrong preprocessing?",
+            evidence=(
+                f"Before {printable(node.name) or 'the first batch normalisation'} the root mean square is "
+                f"{significant(h.rms)}; its stored mean and variance say {significant(expected)}.{pixels}"
+            ),
+            mend="Feed what the model was trained with: the same scale, mean and deviation.",
+            tensors=(name, *facts.inputs),
+        )
+    return None
+
+
+def _is_scaled_inside(facts: Facts, name: str) -> bool:
+    """Whether the graph itself scales or shifts an input before the first layer."""
+    seen, waiting = set(), [name]
+    while waiting:
+        for node in facts.readers(waiting.pop()):
+            if node.op_type in _SCALING:
+                return True
+            if node.op_type in _THROUGH and node.index not in seen:
+                seen.add(node.index)
+                waiting += [out for out in node.outputs if out in facts.graph.tensors]
+    return False
+
+
+def _saturated(facts: Facts) -> tuple[str, float] | None:
+    """Return the first of the early limited activations most of whose values are at the limit, and their share."""
+    early = [node for node in facts.graph.nodes if node.op_type in _SATURATING][:4]
+    for node in early:
+        if node.outputs[0] not in facts.session.calibrated:
+            continue
+        h = facts.session.histogram(node.outputs[0])
+        if h.n_finite and h.amax:
+            limit = int(h.amax / h.bin_width * 0.995)
+            share = float(h.counts[min(limit, len(h.counts) - 1) :].sum()) / h.n_finite
+            if share > 0.5 and h.minimum < h.maximum:
+                return node.outputs[0], share
+    return None
+
+
+CHECKS = (constant_inputs, wrong_scale, wild_batches, repeated_batches, idle_batches)
+
+
+def from_recordings(facts: Facts) -> Sequence[DataWarning]:
+    """Return what the recorded batches show."""
+    return [warning for check in CHECKS for warning in check(facts)]
