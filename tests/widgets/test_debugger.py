@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.support.recorded_device import RecordedDevice
 from tests.support.rescaled import write_rescaled
 from tests.widgets.front_end import HeldExecutor
 from trtcal_widgets import AccuracyDebugger, CalibrationExplorer, CalibrationSession, Evaluation, sample
 from trtcal_widgets.core.comparison import TensorComparison
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import DeviceError, UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.widgets.debugger.binding import parse_event
 from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
@@ -569,3 +570,45 @@ def test_the_network_is_coloured_by_what_was_measured_and_a_click_walks(make, ev
     send(widget, type="select_name", name="ip1")
     assert session.state.selected == "ip1"
     assert widget.views.network.state["boxes"][widget.views.network.state["chosen"]]["name"] == "ip1"
+
+
+def test_tuning_draws_the_front_and_a_click_takes_a_plan(make):
+    device = RecordedDevice()
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=2) as own:
+        own.run()
+        widget = AccuracyDebugger(
+            own, Evaluation(sample.test_images(), batch_size=100, max_batches=1), executor=SameThreadExecutor()
+        )
+        assert widget.views.front_box.layout.display == "none"
+        send(widget, type="run")
+        result = widget.debugging.tune(device, variants=2)
+        assert widget.views.front_box.layout.display == ""
+        others, front, chosen = widget.views.front.figure.data
+        assert len(others.x) + len(front.x) == len(result.points)
+        assert list(front.x) == [point.ms for point in result.front]
+        assert list(front.y) == [pytest.approx(100 * point.score.value) for point in result.front]
+        assert list(chosen.x) == [next(p.ms for p in result.points if p.plan is not None and not p.plan.keep)]
+        wanted = next(p for p in result.front if p.plan is not None and p.plan.keep)
+        click(front, result.front.index(wanted))
+        assert widget.debugging.state.plan == wanted.plan
+        assert list(chosen.x) == [wanted.ms]
+        assert widget.debugging.state.planned is not None
+        send(widget, type="undo")
+        assert not widget.debugging.state.plan.keep
+        send(widget, type="take", index=next(i for i, p in enumerate(result.points) if p.plan is None))
+        assert "has no Q/DQ pairs" in shell(widget)["notice"]
+        send(widget, type="take", index=99)
+        assert "not one with the number 99" in shell(widget)["notice"]
+        widget.close()
+
+
+def test_without_a_gpu_the_button_draws_accuracy_alone(ran, monkeypatch):
+    def none(*_, **__):
+        raise DeviceError("there is no GPU")
+
+    monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", none)
+    send(ran, type="tune")
+    figure = ran.views.front.figure
+    assert "nothing was measured" in figure.layout.xaxis.title.text
+    assert ran.debugging.state.tuned.device == ""
+    assert "Tuning" not in shell(ran)["text"]

@@ -16,6 +16,7 @@ from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.search import METHODS, PlanSearch, SearchResult, scale_candidates
 from trtcal_widgets.debug.simulation import Int8Simulation
 from trtcal_widgets.debug.state import Basis, DebugState, Trial, Worker, basis_of, differences
+from trtcal_widgets.debug.tuning.search import device_or_none, tune
 from trtcal_widgets.errors import ModelError, SessionError, UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.session import Choice
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.comparison import TensorComparison
     from trtcal_widgets.debug.results import TensorDetail
     from trtcal_widgets.debug.runs import Control
+    from trtcal_widgets.debug.tuning.results import TuneResult
     from trtcal_widgets.model.load import OnnxModel
     from trtcal_widgets.runners.evaluation import Evaluation, Score
     from trtcal_widgets.session import CalibrationSession
+    from trtcal_widgets.trt.measuring.device import MeasuringDevice
 
 __all__ = ["AccuracyDebugging"]
 
@@ -126,7 +129,7 @@ class AccuracyDebugging(Worker):
             stale = differences(self.session, basis)
             self._commit(
                 comparison=comparison, ranking=None, hazards=None, planned=None, planned_tensors=None, stale=stale,
-                trials=nothing, details=nothing, search=None,
+                trials=nothing, details=nothing, search=None, tuned=None,
             )  # fmt: skip
             self._commit(ranking=tuple(simulation.isolated(self.evaluation, control=control)))
             self._score_now(simulation, control)
@@ -179,6 +182,19 @@ class AccuracyDebugging(Worker):
             self._scores[_key(result.plan)] = result.after
             self._replace_plan(result.plan, search=result)
             self._score_now(simulation, control)
+        return result
+
+    def tune(self, device: MeasuringDevice | None = None, **options: Any) -> TuneResult:
+        """Measure what layers gain in INT8 and set it against what they cost; the result is in :attr:`state`.
+
+        ``device``: what measures; None: this machine's GPU with TensorRT, and accuracy alone where there is none.
+        ``options``: as for :func:`~trtcal_widgets.debug.tune`: ``precision``, ``variants``, ``journal``.
+        """
+        simulation = self._ready()
+        losses = {layer.node: layer.loss for layer in self._state.ranking or ()}
+        with self._working("tune") as control, device_or_none(device, self.evaluation) as measuring:
+            result = tune(simulation, self.evaluation, device=measuring, losses=losses, control=control, **options)
+            self._commit(tuned=result)
         return result
 
     def try_methods(self, name: str, methods: Sequence[str] = METHODS) -> tuple[Trial, ...]:

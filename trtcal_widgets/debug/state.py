@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.hazards.finding import Hazard
     from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDetail
     from trtcal_widgets.debug.search import SearchResult
+    from trtcal_widgets.debug.tuning.results import TuneResult
     from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.session import CalibrationSession, Choice
 
@@ -198,7 +199,7 @@ class DebugState:
     phase
         ``ready`` before the first run; then as the last piece of work ended, or ``running``.
     work
-        Which piece: ``run``, ``plan``, ``search``, ``trial`` or ``detail``; empty before the first.
+        Which piece: ``run``, ``plan``, ``search``, ``trial``, ``tune`` or ``detail``; empty before the first.
     done, total, what, seconds_left
         Its progress: units, words, and an estimate where one can be made.
     message
@@ -218,6 +219,8 @@ class DebugState:
         Tensor -> a closer look, for the tensors that were looked at last.
     search
         What the last search came to.
+    tuned
+        What tuning found.
     stale
         Why the results are out of date, in words; empty where they are not.
     can_undo, can_redo
@@ -243,6 +246,7 @@ class DebugState:
     trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=lambda: MappingProxyType({}))
     details: Mapping[str, TensorDetail] = field(default_factory=lambda: MappingProxyType({}))
     search: SearchResult | None = None
+    tuned: TuneResult | None = None
     stale: tuple[str, ...] = ()
     can_undo: bool = False
     can_redo: bool = False

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,7 @@ from trtcal_widgets.common.words import count_of
 from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.debug.tuning.journal import Journal
 from trtcal_widgets.debug.tuning.results import LayerTrade, TunePoint, TuneResult
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import DeviceError, MissingDependencyError, UsageError
 from trtcal_widgets.export.qdq.build import build_qdq
 from trtcal_widgets.export.qdq.placement import quantized_inputs
 from trtcal_widgets.formats.cache import CalibrationCache
@@ -32,7 +33,7 @@ from trtcal_widgets.trt.measuring.layers import times_by_node
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from trtcal_widgets.debug.simulation import Int8Simulation
     from trtcal_widgets.model.plan import PrecisionPlan
@@ -68,6 +69,23 @@ def tune(simulation: Int8Simulation, evaluation: Evaluation, **options: Any) -> 
         If the journal is of another tuning.
     """
     return Tuner(simulation, evaluation, **options).run()
+
+
+@contextmanager
+def device_or_none(device: MeasuringDevice | None, evaluation: Evaluation) -> Iterator[MeasuringDevice | None]:
+    """Give a device, or this machine's GPU where there is none; None without TensorRT or a GPU."""
+    from trtcal_widgets.trt.measuring.device import EngineDevice
+
+    if device is not None:
+        yield device
+        return
+    try:
+        made = EngineDevice(evaluation.plan.load(0).feeds)
+    except (DeviceError, MissingDependencyError):
+        yield None
+        return
+    with made:
+        yield made
 
 
 class Tuner:

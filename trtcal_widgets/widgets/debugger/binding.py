@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 parse_event = event_parser(
     {
-        **{name: {} for name in ("run", "cancel", "undo", "redo", "dismiss", "clear", "adopt", "try")},
+        **{name: {} for name in ("run", "cancel", "undo", "redo", "dismiss", "clear", "adopt", "try", "tune")},
         "auto": {"on": bool},
-        "layer": {"index": int},
+        **{name: {"index": int} for name in ("layer", "take")},
         **{name: {"name": str} for name in ("tensor", "select_name")},
         "keep": {"index": int, "on": bool},
         "use": {"method": str},
@@ -131,6 +131,22 @@ class DebugBinding(Boundary):
         self._on_target(target)
         find: Any = self._debugging.find_plan
         self._start(lambda: find(precision=precision, scales=scales), self._finished)
+
+    def _on_tune(self) -> None:
+        precision: Any = self._debugging.state.plan.precision
+        self._start(lambda: self._debugging.tune(precision=precision), self._finished)
+
+    def _on_take(self, index: int) -> None:
+        """Take the plan of a point of the front; points without pairs have none."""
+        tuned = self._debugging.state.tuned
+        points = () if tuned is None else tuned.points
+        if not 0 <= index < len(points):
+            raise UsageError(f"there are {len(points)} tuned variants, counted from 0, not one with the number {index}")
+        plan = points[index].plan
+        if plan is None:
+            raise UsageError(f"“{points[index].name}” has no Q/DQ pairs, and so no plan: click another point")
+        self._debugging.set_plan(plan)
+        self._score_plan()
 
     def _on_try(self) -> None:
         name = self._session.state.selected

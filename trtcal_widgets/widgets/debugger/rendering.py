@@ -12,6 +12,7 @@ from trtcal_widgets.widgets.debugger.detail import (
     number_cells,
 )
 from trtcal_widgets.widgets.debugger.export_form import export_state
+from trtcal_widgets.widgets.debugger.front_view import build_front_plot
 from trtcal_widgets.widgets.debugger.hazards import hazards_state
 from trtcal_widgets.widgets.debugger.layers import layer_columns, layer_rows
 from trtcal_widgets.widgets.debugger.summary import DebugScreen, shell_state, summary_state
@@ -48,6 +49,9 @@ def render(views: DebugViews, debugging: AccuracyDebugging, screen: DebugScreen,
     views.shell.show(**shell_state(debugging, screen))
     views.summary.show(**summary_state(debugging))
     _render_layers(views.layers, debugging, screen, parts)
+    tuned = (state.tuned, state.plan, state.target)
+    views.front_box.layout.display = "none" if state.tuned is None else ""
+    views.front.render(parts.of("front", tuned, lambda: build_front_plot(debugging)))
     curves = (state.comparison, state.ranking, state.planned_tensors, bool(state.stale))
     views.sqnr.render(parts.of("sqnr", curves, lambda: build_sqnr_plot(debugging)), selected)
     near = (state.comparison, state.planned_tensors, selected)

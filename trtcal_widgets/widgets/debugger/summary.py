@@ -26,6 +26,7 @@ _WORK = {
     "plan": "Scoring the plan",
     "search": "The search for a plan",
     "trial": "Trying other methods",
+    "tune": "Tuning",
 }
 
 
@@ -102,7 +103,7 @@ def _progress(state: DebugState) -> str:
 
 
 def _again(state: DebugState) -> str:
-    return {"search": "“find a plan”", "trial": "“try other methods”"}.get(
+    return {"search": "“find a plan”", "trial": "“try other methods”", "tune": "“tune”"}.get(
         state.work, "run" if state.comparison is None else "refresh"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.widgets.debugger.front_view import FrontView
 from trtcal_widgets.widgets.debugger.panels import (
     HELP,
     DebugDetailPanel,
@@ -29,6 +30,8 @@ class DebugViews:
         self.shell = DebugShell()
         self.summary = DebugSummaryPanel(help=HELP["summary"])
         self.layers = DebugLayersPanel(help=HELP["layers"])
+        self.front = FrontView()
+        self.front_box = box(self.front.figure, name="tc-dbg-sqnr")
         self.sqnr = SqnrView()
         self.network = NetworkPanel(help=HELP["network"])
         self.detail = DebugDetailPanel(help=HELP["detail"])
@@ -39,13 +42,14 @@ class DebugViews:
         self.panels = (
             self.shell, self.summary, self.layers, self.network, self.detail, self.numbers, self.hazards, self.export,
         )  # fmt: skip
-        self.plots = (self.sqnr, self.tensor)
+        self.plots = (self.sqnr, self.tensor, self.front)
 
     def arranged(self) -> list[ipywidgets.Widget]:
         """Return them as they stand on the page."""
         return [
             self.shell,
             box(self.summary, self.layers, name="tc-dbg-top"),
+            self.front_box,
             box(self.sqnr.figure, name="tc-dbg-sqnr"),
             self.network,
             box(self.detail, self.tensor.figure, self.numbers, name="tc-dbg-tensor"),

@@ -142,6 +142,14 @@ function render({ model, el }) {
     title: "Try better thresholds for the worst layers, then keep as few layers as possible in higher precision. It replaces your ticks; undo brings them back.",
     on: { click: () => send("find", { target: target.value, precision: precision.value, scales: scales.checked }) }
   });
+  const tune = h("button", {
+    type: "button",
+    class: "tc-button",
+    testid: "tc-dbg-tune",
+    text: "tune",
+    title: "Measure with TensorRT on this GPU what each layer gains in INT8, and draw time against accuracy of the variants in between. Without a GPU: accuracy alone.",
+    on: { click: () => send("tune") }
+  });
   precision.addEventListener("change", () => send("precision", { precision: precision.value }));
   target.addEventListener("change", () => send("target", { target: target.value }));
   target.addEventListener("keydown", (event) => {
@@ -171,7 +179,8 @@ function render({ model, el }) {
       { class: "tc-dbg-row" },
       h("label", { class: "tc-label" }, h("span", { text: "reach" }), target, h("span", { text: "% of FP32, keep in" }), precision),
       h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })),
-      find
+      find,
+      tune
     ),
     h("div", { class: "tc-dbg-row tc-dbg-do" }, adopt, clear),
     steps
@@ -195,7 +204,7 @@ function render({ model, el }) {
     first = false;
     precision.value = state.precision;
     scales.checked = scales.dataset.touched ? scales.checked : state.scales;
-    find.disabled = state.running || !state.ready;
+    find.disabled = tune.disabled = state.running || !state.ready;
     adopt.hidden = !state.moved;
     clear.hidden = !state.planned;
     steps.hidden = !state.steps.length;
