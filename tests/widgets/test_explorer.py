@@ -714,3 +714,26 @@ def test_a_cache_of_another_model_is_replaced_only_when_asked_twice(explorer, tm
     send(explorer.views.export, **write, replace=True)
     assert path.read_text() == "no scales at all"
     assert "no file of scales" in explorer.views.export.state["result"]
+
+
+def test_the_weights_behind_a_tensor_are_drawn_by_channel(make_explorer):
+    session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=2)
+    explorer = make_explorer(session)
+    figure = explorer.views.weights.figure
+    assert figure.layout.annotations[0].visible, "before anything is counted"
+    session.step()
+    session.update(selected="conv1")
+    found = session.weight_channels("conv1")
+    places = np.concatenate([trace.x for trace in figure.data])
+    assert sorted(places.tolist()) == list(range(20))
+    assert list(figure.data[1].x) == np.flatnonzero(found.starved).tolist()
+    np.testing.assert_array_equal(figure.data[0].base, found.minimum[list(figure.data[0].x)])
+    assert "conv1 (Conv) · 20 channels" in explorer.views.weights_caption.state["note"]
+    drawn = explorer.binding._parts.weights
+    session.step()
+    assert explorer.binding._parts.weights is drawn, "a batch does not change weights"
+    session.update(selected="pool1")
+    assert "1 operator before" in explorer.views.weights_caption.state["note"]
+    session.update(selected="data")
+    assert figure.layout.annotations[0].visible
+    assert len(figure.data[0].x) == 0

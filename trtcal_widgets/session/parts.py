@@ -16,6 +16,9 @@ from trtcal_widgets.session.store import NO_BASES, BatchStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data.plan import BatchPlan
     from trtcal_widgets.model.graph import ModelGraph
@@ -48,6 +51,8 @@ class Parts:
         Facts that do not change.
     store, constants
         Histograms of every batch, and of constants and weights.
+    weights
+        Ranges of weights per channel; see :mod:`~trtcal_widgets.session.weights`.
     choices
         What the user decided.
     recorder
@@ -59,6 +64,7 @@ class Parts:
     origin: Origin
     store: BatchStore
     constants: dict[str, Histogram]
+    weights: dict[str, NDArray[np.float32]]
     choices: Choices
     recorder: Recorder | None
     rest: RunStatus = field(default_factory=RunStatus)
@@ -90,5 +96,7 @@ def new_parts(
     store = BatchStore(kept_tensors(graph))
     store.start_from({name: base for name, base in ranges.items() if name in store.index})
     constants: dict[str, Histogram] = {}
-    recorder = Recorder(runner, plan, store, constants, two_pass=range_mode == "two-pass")
-    return Parts(graph, range_mode, Origin.of(runner, plan), store, constants, Choices(graph, store, state), recorder)
+    weights: dict[str, NDArray[np.float32]] = {}
+    recorder = Recorder(runner, plan, store, constants, weights, two_pass=range_mode == "two-pass")
+    choices = Choices(graph, store, state)
+    return Parts(graph, range_mode, Origin.of(runner, plan), store, constants, weights, choices, recorder)

@@ -2,7 +2,8 @@
 
 ``session.json`` holds the graph, the intent and where the data came from; ``records.npy`` one fixed-size record per
 batch and tensor (see :data:`~trtcal_widgets.core.packed.RECORD`), ``records.bin`` the counts that they point to;
-``constants.npy`` and ``constants.bin`` the same for constants.
+``constants.npy`` and ``constants.bin`` the same for constants; ``weights.npy`` the ranges of weights per channel, whose
+names are in ``session.json``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from trtcal_widgets.session.parts import Origin, Parts, kept_tensors, plan_of
 from trtcal_widgets.session.recorder import Recorder, as_runner
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState
 from trtcal_widgets.session.store import NO_BASES, BatchStore
+from trtcal_widgets.session.weights import pack, unpack
 
 if TYPE_CHECKING:
     import os
@@ -42,10 +44,14 @@ FORMAT_VERSION = 1
 def save_session(parts: Parts, status: RunStatus, path: str | os.PathLike[str]) -> None:
     """Write a session piece by piece; the old file stays where that fails."""
     constants = BatchStore(parts.graph.float_tensors)
+    weights, ranges = pack(parts.weights)
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.writestr("session.json", json.dumps(_facts(parts, status), ensure_ascii=True, indent=1))
+            facts = {**_facts(parts, status), "weights": weights}
+            archive.writestr("session.json", json.dumps(facts, ensure_ascii=True, indent=1))
+            with archive.open("weights.npy", "w") as part:
+                np.lib.format.write_array(part, ranges, allow_pickle=False)
             for stem, store in (("records", parts.store), ("constants", constants)):
                 with archive.open(f"{stem}.npy", "w", force_zip64=True) as part:
                     _write_records(part, store)
@@ -109,6 +115,7 @@ def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: M
             store, constants = BatchStore(kept_tensors(graph)), BatchStore(graph.float_tensors)
             _fill(archive, "records", store, dict(facts["bases"]), saved.n_samples)
             _fill(archive, "constants", constants)
+            weights = _weights(archive, facts, graph)
         found = {name: constants.get(0, name) for name in graph.float_tensors} if len(constants) else {}
         constants.close()
         parts = Parts(
@@ -117,6 +124,7 @@ def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: M
             origin=Origin(facts["runner"], facts["source"], MappingProxyType(dict(facts["plan"]))),
             store=store,
             constants={name: h for name, h in found.items() if h is not None},
+            weights=weights,
             choices=Choices(graph, store, _state(facts), saved.n_batches),
             recorder=None,
             rest=_status(facts, saved, len(store)),
@@ -202,6 +210,14 @@ def _fill(
         store.restore(records, file, bases, n_samples)
 
 
+def _weights(archive: zipfile.ZipFile, facts: Mapping[str, Any], graph: ModelGraph) -> dict[str, Any]:
+    """Read the ranges of weights per channel; sessions saved before there were any have none."""
+    if "weights" not in facts:
+        return {}
+    with archive.open("weights.npy") as file:
+        return unpack(facts["weights"], np.lib.format.read_array(file, allow_pickle=False), graph)
+
+
 def _state(facts: Mapping[str, Any]) -> SessionState:
     saved = facts["state"]
     return SessionState(
@@ -255,5 +271,6 @@ def _reattached(
     wanted, given = parts.origin.plan_options.get("batch_size"), plan.batch_size
     if wanted != given:
         raise SessionError(f"{shown} was recorded in batches of {wanted}, not {given}: pass batch_size={wanted}")
-    recorder = Recorder(runner, plan, parts.store, parts.constants, two_pass=parts.range_mode == "two-pass")
+    two_pass = parts.range_mode == "two-pass"
+    recorder = Recorder(runner, plan, parts.store, parts.constants, parts.weights, two_pass=two_pass)
     return replace(parts, origin=Origin.of(runner, plan), recorder=recorder)

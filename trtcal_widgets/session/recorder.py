@@ -14,9 +14,13 @@ from trtcal_widgets.core.streams import stream_histograms
 from trtcal_widgets.errors import CancelledError, DataError, SessionError, UsageError
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.session.state import Phase, RunStatus
+from trtcal_widgets.session.weights import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data.plan import BatchPlan
@@ -44,12 +48,20 @@ class Recorder:
     """
 
     def __init__(
-        self, runner: Runner, plan: BatchPlan, store: BatchStore, constants: dict[str, Histogram], *, two_pass: bool
+        self,
+        runner: Runner,
+        plan: BatchPlan,
+        store: BatchStore,
+        constants: dict[str, Histogram],
+        weights: dict[str, NDArray[np.float32]],
+        *,
+        two_pass: bool,
     ) -> None:
         self.runner = runner
         self.plan = plan
         self._store = store
         self._constants = constants
+        self._weights = weights
         self._two_pass = two_pass
         self._entered = False
         self._cancelled = False
@@ -189,7 +201,8 @@ class Recorder:
         """Return the histograms of constants and weights, which no batch changes."""
         workers = available_cores()
         with ThreadPoolExecutor(workers) as pool:
-            return dict(stream_histograms(self._open().constants(), {}, pool, workers))
+            stream = measured(self._open().constants(), self.runner.graph, self._weights)
+            return dict(stream_histograms(stream, {}, pool, workers))
 
     def _record(self, news: Callable[[], None]) -> bool:
         """Record the next batch; False where there is none."""

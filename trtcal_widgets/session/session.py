@@ -20,6 +20,7 @@ from trtcal_widgets.session.recorder import as_runner, no_recorder
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState, TensorRow, Trace
 from trtcal_widgets.session.subscribers import Subscribers
 from trtcal_widgets.session.summary import frame_of, html_of, markdown_of
+from trtcal_widgets.session.weights import channels_of
 
 if TYPE_CHECKING:
     import os
@@ -73,8 +74,8 @@ class CalibrationSession:
         The model's facts; names of its floating-point tensors in graph order, and of all but the weights among them.
     recorder, runner, plan
         What runs the batches, the model, the batches: the session's to close; None where it was loaded without them.
-    runner_name, source_text, range_mode, plan_options
-        What ran the model and where the data came from, in words; how the batches were counted and cut.
+    runner_name, source_text, range_mode, plan_options, weight_ranges
+        What ran the model and where the data came from, in words; how batches were counted and cut; ranges per channel.
 
     A ModelError, DataError or UsageError if the model or the data cannot be used says why and what to do.
 
@@ -116,8 +117,8 @@ class CalibrationSession:
         self.runner: Runner | None = parts.recorder.runner if parts.recorder else None
         self.runner_name, self.source_text = parts.origin.runner_name, parts.origin.source_text
         self.plan_options = parts.origin.plan_options
-        self._store, self._choices, self._numbers = parts.store, parts.choices, parts.numbers()
-        self._busy = threading.Lock()
+        self._store, self._choices, self.weight_ranges = parts.store, parts.choices, parts.weights
+        self._busy, self._numbers = threading.Lock(), parts.numbers()
         self._subscribers = Subscribers(self.state, self.status)
 
     @property
@@ -166,8 +167,7 @@ class CalibrationSession:
 
     def seek(self, position: int) -> None:
         """Count exactly the first ``position`` batches, of which there must be so many; run those not recorded yet."""
-        n_batches = self.status.n_batches
-        position = whole_number(position, "a position")
+        n_batches, position = self.status.n_batches, whole_number(position, "a position")
         if position < 0 or (n_batches is not None and position > n_batches):
             raise UsageError(f"there are 0 to {n_batches} batches to count, not {position}")
         if position > len(self._store):
@@ -365,7 +365,7 @@ class CalibrationSession:
         found = zip(names, self._view.thresholds(names, self.state), strict=True)
         return {name: amax for name, amax in found if 0 < amax < float("inf")}
 
-    to_frame, _repr_html_, _repr_markdown_ = frame_of, html_of, markdown_of
+    to_frame, weight_channels, _repr_html_, _repr_markdown_ = frame_of, channels_of, html_of, markdown_of
 
     def save(self, path: _Path) -> None:
         """Write everything that was recorded and chosen to one file (numpy arrays and JSON in a zip), atomically."""

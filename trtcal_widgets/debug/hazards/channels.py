@@ -9,13 +9,14 @@ import numpy as np
 
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
+from trtcal_widgets.session.weights import output_axis
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from trtcal_widgets.model.graph import ModelGraph, NodeInfo
+    from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.runners.base import Runner
 
 _SPATIAL = frozenset(
@@ -154,7 +155,7 @@ def weight_ranges(graph: ModelGraph, constants: Iterable[tuple[str, NDArray[Any]
     }
     for name, array in constants:
         node = readers.get(name)
-        axis = None if node is None else _output_axis(graph, node, array)
+        axis = None if node is None else output_axis(graph, node, array.shape)
         if node is None or axis is None or array.size == 0 or not np.isfinite(array).all():
             continue
         size = np.moveaxis(np.abs(np.asarray(array, np.float32)), axis, 0)
@@ -162,20 +163,3 @@ def weight_ranges(graph: ModelGraph, constants: Iterable[tuple[str, NDArray[Any]
         per_pair = size.reshape(len(size), size.shape[1], -1).max(axis=2)
         shares = per_pair / np.where(outputs > 0, outputs, 1.0)[:, None]
         yield WeightRanges(name, node.index, outputs, shares.max(axis=0).astype(np.float64))
-
-
-def _output_axis(graph: ModelGraph, node: NodeInfo, array: NDArray[Any]) -> int | None:
-    """Return the axis of the weight that counts output channels; None where it cannot be told."""
-    if node.op_type == "Conv" and array.ndim >= 3:
-        return 0
-    if node.op_type == "ConvTranspose" and array.ndim >= 3:
-        return 1
-    if array.ndim != 2:
-        return None
-    if node.op_type == "MatMul":
-        return 1
-    made = graph.tensors.get(node.outputs[0])
-    outputs = made.shape[-1] if made is not None and made.shape else None
-    if array.shape[0] == array.shape[1] or outputs not in array.shape:
-        return None
-    return array.shape.index(outputs)

@@ -66,6 +66,14 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
             "inside a bar, values are clipped; outside, levels are wasted. Click a column to look at that tensor.",
             "Ranges",
         ),
+        "weights": _help(
+            "Weights by channel",
+            "The layer that makes the chosen tensor, or stands a few operators before it: each bar is what the weights "
+            "of one output channel reach from and to. TensorRT gives each channel a scale of its own. The band is what "
+            "fewer than 8 of 127 levels would be left for if all channels shared the largest one's scale, as other "
+            "tools and some layers do it; channels inside it are coloured.",
+            "Shared scales",
+        ),
         "trace": _help(
             "Thresholds as batches were added",
             "Where each method would have put the threshold after so many batches. Lines that still move want more "

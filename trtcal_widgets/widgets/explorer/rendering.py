@@ -12,9 +12,11 @@ from trtcal_widgets.widgets.explorer.detail import HistogramPlot, detail_state, 
 from trtcal_widgets.widgets.explorer.export_form import export_state
 from trtcal_widgets.widgets.explorer.state import run_state, shell_state, strip_state
 from trtcal_widgets.widgets.explorer.table import Overview, build_columns, build_overview, row_columns, rows_network
+from trtcal_widgets.widgets.explorer.weights_view import weights_note
 
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession, TensorRow, Trace
+    from trtcal_widgets.session.weights import WeightChannels
     from trtcal_widgets.widgets.explorer.panels import ListPanel
     from trtcal_widgets.widgets.explorer.state import Screen
     from trtcal_widgets.widgets.explorer.views import Views
@@ -40,6 +42,7 @@ class Parts:
     detail: dict[str, Any]
     numbers: dict[str, Any]
     strip: dict[str, Any]
+    weights: WeightChannels | None = None
     n_rows = n_mine = n_odd = n_absurd = 0
 
     def __init__(self, session: CalibrationSession) -> None:
@@ -55,6 +58,7 @@ class Parts:
         if changed & {"data", "selected"}:
             # TensorRT's two, and the one that is chosen for all.
             self.trace = session.trace(name, tuple(dict.fromkeys(("entropy", "minmax", str(session.state.method)))))
+            self._find_weights(session, name)
         if changed & {"data", "selected", "position", "excluded", "status"}:
             self.strip = strip_state(session)
         if rows:
@@ -65,6 +69,12 @@ class Parts:
             self.n_odd = sum(bool(row.suspicious) for row in cached)
             self.n_absurd = sum(row.absurd for row in cached)
             self.n_mine = sum(row.mine for row in self.rows if row.kind != "weight")
+
+    def _find_weights(self, session: CalibrationSession, name: str) -> None:
+        """Take the weights behind a tensor, the same object while they are the same."""
+        found, before = session.weight_channels(name), self.weights
+        if found is None or before is None or (found.weight, found.steps) != (before.weight, before.steps):
+            self.weights = found
 
 
 def render(views: Views, session: CalibrationSession, screen: Screen, parts: Parts, *, behind: bool) -> None:
@@ -83,6 +93,8 @@ def render(views: Views, session: CalibrationSession, screen: Screen, parts: Par
     views.overview.render(parts.overview, selected)
     views.trace.render(parts.trace, parts.plot.name, session.status.n_batches, parts.plot.empty)
     views.overview_caption.show(title="all tensors", note=_overview_note(parts, behind=behind))
+    views.weights.render(parts.weights, parts.plot.name)
+    views.weights_caption.show(title="weights by channel", note=weights_note(parts.weights))
     views.trace_caption.show(title="thresholds by batch", note=printable(parts.plot.name))
     counts = {"n_rows": parts.n_rows, "n_mine": parts.n_mine, "n_absurd": parts.n_absurd}
     views.export.show(**export_state(session, screen.form, **counts))

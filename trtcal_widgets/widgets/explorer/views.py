@@ -15,6 +15,7 @@ from trtcal_widgets.widgets.explorer.panels import (
     StepperPanel,
 )
 from trtcal_widgets.widgets.explorer.trace_view import TraceView
+from trtcal_widgets.widgets.explorer.weights_view import WeightsView
 from trtcal_widgets.widgets.kit.box import box
 from trtcal_widgets.widgets.kit.panels import CaptionPanel, NetworkPanel, NumbersPanel
 
@@ -37,19 +38,24 @@ class Views:
         self.overview_caption = CaptionPanel(name="overview", help=HELP["overview"])
         self.trace = TraceView()
         self.trace_caption = CaptionPanel(name="trace", help=HELP["trace"])
+        self.weights = WeightsView()
+        self.weights_caption = CaptionPanel(name="weights", help=HELP["weights"])
         self.export = ExportPanel(help=HELP["export"])
         self.panels = (self.shell, self.stepper, self.tensors, self.detail, self.numbers, self.network, self.export)
-        self.plots = (self.histogram, self.overview, self.trace)
+        self.plots = (self.histogram, self.overview, self.trace, self.weights)
 
     def arranged(self) -> list[ipywidgets.Widget]:
         """Return those below the header as they stand on the page."""
         detail = box(self.detail, self.histogram.figure, self.numbers, name="tc-main-detail")
         overview = box(self.overview_caption, self.overview.figure, name="tc-plot-panel")
         trace = box(self.trace_caption, self.trace.figure, name="tc-plot-panel")
+        weights = box(self.weights_caption, self.weights.figure, name="tc-plot-panel")
+        weights.add_class("tc-section")
         return [
             self.stepper,
             box(self.tensors, detail, name="tc-main"),
             self.network,
             box(overview, trace, name="tc-below"),
+            weights,
             self.export,
         ]
