@@ -47,6 +47,7 @@ class Command:
 
 _MODULES = (
     "calibrate",
+    "calibrate_many",
     "merge",
     "show",
     "diff",
