@@ -103,8 +103,11 @@ def test_labels_that_do_not_fit_the_data_are_refused_at_once(labels, message):
 def test_labels_that_do_not_fit_the_classes_are_refused():
     with pytest.raises(EvaluationError, match="labels go from 0 to 5, but the output has 2 classes"):
         add(scorer_of([0, 5]), [[1, 0], [0, 1]])
-    with pytest.raises(EvaluationError, match="output="):
+    with pytest.raises(EvaluationError, match="judge by a function of your own"):
         add(scorer_of([0, 1]), np.zeros((2, 3, 4)))
+    two = {"boxes": np.zeros((2, 3, 4), np.float32), "scores": np.zeros((2, 2), np.float32)}
+    with pytest.raises(EvaluationError, match=r"output= \('scores'\), or judge"):
+        scorer_of([0, 1]).add(two, two, Batch(0, {"": np.zeros((2, 2), np.float32)}, 0, 2))
     with pytest.raises(EvaluationError, match="no output 'logits'"):
         add(scorer_of([0, 1], output="logits"), [[1, 0], [0, 1]])
 

@@ -100,7 +100,7 @@ def test_before_the_first_run_it_says_what_will_happen(make, evaluation, session
     assert cells(widget, "int8")["top1"] == "\N{EN DASH}"
     assert "Press run" in widget.views.layers.state["empty"]
     session.update(position=0)
-    assert "Calibrate first" in shell(widget)["text"]
+    assert "session.update(position=10)" in shell(widget)["text"], "ten are recorded"
     send(widget, type="run")
     assert shell(widget)["text_kind"] == "error"
     assert "no calibration batch" in shell(widget)["text"]

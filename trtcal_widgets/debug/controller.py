@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from trtcal_widgets.debug.given import check_given, model_of
+from trtcal_widgets.debug.given import check_given, model_of, no_scales
 from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.search import METHODS, PlanSearch, SearchResult, scale_candidates
 from trtcal_widgets.debug.simulation import Int8Simulation
@@ -316,7 +316,7 @@ class AccuracyDebugging(Worker):
 
     def _ready(self) -> Int8Simulation:
         if self._simulation is None:
-            raise SessionError("nothing is compared yet: run() first")
+            raise SessionError("nothing is compared yet: run() first (in the widget: run)")
         return self._simulation
 
     def scales(self) -> dict[str, float]:
@@ -328,11 +328,8 @@ class AccuracyDebugging(Worker):
             If no batch is counted yet.
         """
         session = self.session
-        if not any(i not in session.state.excluded for i in range(session.state.position)):
-            raise SessionError(
-                "no calibration batch is counted yet, so there are no scales: run the session first "
-                "(session.run(), or play in the explorer)"
-            )
+        if why := no_scales(session):
+            raise SessionError(why)
         names = session.row_names()
         return {name: session.scale(name) for name in names if session.histogram(name).n_values or session.choice(name)}
 

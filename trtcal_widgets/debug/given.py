@@ -24,6 +24,21 @@ def check_given(session: Any, evaluation: Any) -> None:
         )
 
 
+def no_scales(session: CalibrationSession) -> str:
+    """Say why a session has no scales yet and what to do about it; empty where it has some."""
+    state, recorded = session.state, session.status.recorded
+    if any(i not in state.excluded for i in range(state.position)):
+        return ""
+    why = "no calibration batch is counted, so there are no scales"
+    if state.position:
+        return f"{why}: all are left out. Take one in again: session.include(0), or a click on its bar in the explorer"
+    if recorded:
+        return f"{why}: the session stands before its first one. Go on: session.update(position={recorded})"
+    if session.plan is None or session.runner is None:
+        return f"{why}: nothing was recorded. Load the session with its model and data, and run it: session.run()"
+    return f"{why}: run the session first (session.run(), or play in the explorer)"
+
+
 def model_of(session: CalibrationSession, given: Any) -> OnnxModel:
     """Return the session's ONNX model, by default the one that it runs; a ModelError for that of another session."""
     model: Any = given

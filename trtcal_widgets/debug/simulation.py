@@ -159,7 +159,7 @@ class QdqSimulation(RunnableModels):
             if a.shape != b.shape:
                 raise ModelError(
                     f"tensor {name!r} has as many values as the data wants: {a.shape} in FP32 and {b.shape} in "
-                    f"{self.words} for batch {batch.index}. Look at a tensor in front of it"
+                    f"{self.words} for batch {batch.index}, so the two cannot be compared value by value"
                 )
             for found in PairCounting([(a, b)], [sums.base]).run().results():
                 sums.add(*found)

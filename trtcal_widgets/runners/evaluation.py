@@ -150,7 +150,7 @@ class Scorer:
                 self._compared += TensorComparison.of(one, other)
         if self._evaluation.has_labels:
             labels = self._evaluation.labels[batch.first_sample : batch.first_sample + n]
-            self._hits += _hits(self._scores(outputs)[:n], labels, batch.index)
+            self._hits += _hits(self._scores(outputs)[:n], labels, batch.index, self._how_to_judge(outputs))
         if self._evaluation.evaluate is not None:
             real = replace(batch, feeds=batch.without_padding(batch.feeds))
             self._custom += n * _call(self._evaluation.evaluate, outputs, real)
@@ -160,6 +160,16 @@ class Scorer:
         if name is not None and name not in outputs:
             raise EvaluationError(f"the model has no output {name!r}; it has {', '.join(map(repr, outputs))}")
         return next(iter(outputs.values())) if name is None else outputs[name]
+
+    def _how_to_judge(self, outputs: Outputs) -> str:
+        """Say what can be done where the output that was taken holds no class scores."""
+        taken = self._evaluation.output or next(iter(outputs), "")
+        others = [name for name in outputs if name != taken]
+        named = f"name the output that holds them with output= ({', '.join(map(repr, others))})" if others else ""
+        own = "judge by a function of your own, evaluate="
+        if self._evaluation.evaluate is not None:
+            own = "leave labels to your evaluate function: Evaluation(arrays without labels, evaluate=…)"
+        return f"{named}, or {own}" if named else own
 
     def result(self) -> Score:
         """Return the score of the batches so far."""
@@ -194,14 +204,14 @@ def _checked_labels(labels: Any, plan: BatchPlan) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def _hits(scores: NDArray[Any], labels: NDArray[np.int64], batch: int) -> NDArray[np.float64]:
+def _hits(scores: NDArray[Any], labels: NDArray[np.int64], batch: int, advice: str) -> NDArray[np.float64]:
     """Count the samples whose label is the best class, and one of the five best."""
     if scores.ndim > 2:
         scores = scores.reshape(len(scores), -1) if scores[0].size == max(scores.shape[1:]) else scores
     if scores.ndim != 2 or len(scores) != len(labels):
         raise EvaluationError(
             f"batch {batch}: the output has shape {scores.shape}, but class scores of shape ({len(labels)}, classes) "
-            "are needed for top-1; name the output that holds them with output=, or give an evaluate function"
+            f"are needed for top-1; {advice}"
         )
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= scores.shape[1]:
         raise EvaluationError(
@@ -222,6 +232,12 @@ def _call(evaluate: Evaluate, outputs: Outputs, batch: Batch) -> float:
     except Exception as error:
         raise EvaluationError(f"evaluate failed on batch {batch.index}:\n{traceback.format_exc()}") from error
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError) as error:
         raise UsageError(f"evaluate must return a number, not {value!r} (batch {batch.index})") from error
+    if not math.isfinite(number):
+        raise EvaluationError(
+            f"evaluate returned {number} for batch {batch.index}, which would be the mean of all: return a finite "
+            "number, 0 for instance where there is nothing to count"
+        )
+    return number

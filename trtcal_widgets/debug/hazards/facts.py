@@ -62,7 +62,7 @@ class Facts:
     channels
         Activation -> largest |x| per channel, float64, shape (channels,); empty where they were not measured.
     unchecked
-        What could not be looked at, in words: what and why.
+        What could not be looked at, in words: what and why, and what to do that it can.
     """
 
     graph: ModelGraph
@@ -71,7 +71,7 @@ class Facts:
     constants: Mapping[str, ConstantRange] = field(default_factory=dict)
     weights: tuple[WeightRanges, ...] = ()
     channels: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def batches(self) -> tuple[int, ...]:
@@ -135,7 +135,7 @@ def gather(model: Any, session: CalibrationSession | None, limits: HazardLimits,
             f"the session was recorded with {session.graph.name} (sha256 {session.graph.sha256[:12]}…), "
             f"not with {graph.name} (sha256 {graph.sha256[:12]}…)"
         )
-    unchecked: list[str] = []
+    unchecked: list[tuple[str, str]] = []
     constants, weights = _constants(graph, _constant_reader(read, session), unchecked)
     channels = _channels(session, max_batches, unchecked)
     return Facts(graph, limits, session, constants, weights, channels, tuple(unchecked))
@@ -158,14 +158,14 @@ def _constant_reader(read: Any, session: CalibrationSession | None) -> Callable[
 def _constants(
     graph: ModelGraph,
     reader: Callable[[], Iterable[tuple[str, Any]]] | None,
-    unchecked: list[str],
+    unchecked: list[tuple[str, str]],
 ) -> tuple[dict[str, ConstantRange], tuple[WeightRanges, ...]]:
     """Read every constant once, and keep its extremes and its ranges per channel."""
     if reader is None:
         fixed = (TensorKind.CONSTANT, TensorKind.WEIGHT)
         if not any(t.is_float and t.kind in fixed for t in graph.tensors.values()):
             return {}, ()
-        unchecked.append("weights per channel: the model file is not at hand; pass its path")
+        unchecked.append(("weights per channel: the model file is not at hand", "give the model file (--model)"))
         return {}, ()
     ranges: dict[str, ConstantRange] = {}
 
@@ -179,7 +179,7 @@ def _constants(
 
 
 def _channels(
-    session: CalibrationSession | None, max_batches: int, unchecked: list[str]
+    session: CalibrationSession | None, max_batches: int, unchecked: list[tuple[str, str]]
 ) -> dict[str, NDArray[np.float64]]:
     """Run some of the counted batches again for the ranges per channel."""
     if session is None or not channel_axes(session.graph):
@@ -187,16 +187,19 @@ def _channels(
     state = session.state
     batches = [i for i in range(state.position) if i not in state.excluded][:max_batches]
     runner, plan = session.runner, session.plan
-    if max_batches == 0 or not batches:
-        unchecked.append("activations per channel: no batch was run for it")
-        return {}
+    what = "activations per channel"
     if runner is None or plan is None:
-        unchecked.append("activations per channel: the session was loaded without its model and data")
+        remedy = "load the session with both: CalibrationSession.load(path, model, data)"
+        unchecked.append((f"{what}: the session was loaded without its model and data", remedy))
+        return {}
+    if not batches:
+        remedy = "let find_hazards run some: channel_batches=4" if max_batches == 0 else "count a batch"
+        unchecked.append((f"{what}: no batch was run for it", remedy))
         return {}
     try:
         return channel_ranges(runner, (plan.load(i).feeds for i in batches))
     except TrtcalError as error:  # an iterator used up, a closed session, a folder gone: the rest can still be found
-        unchecked.append(f"activations per channel: a batch could not be run again ({error})")
+        unchecked.append((f"{what}: a batch could not be run again ({error})", "record the session again"))
         return {}
 
 

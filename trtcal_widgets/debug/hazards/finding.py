@@ -84,6 +84,6 @@ def _not_checked(facts: Facts) -> Hazard:
         basis="graph",
         tensors=(),
         nodes=(),
-        message=f"Not looked at: {'; '.join(facts.unchecked)}.",
-        mend="find_hazards(session) with the model and data at hand looks at these too; --model gives the weights.",
+        message=f"Not looked at: {'; '.join(what for what, _ in facts.unchecked)}.",
+        mend=f"To have it looked at, {'; '.join(remedy for _, remedy in facts.unchecked)}.",
     )

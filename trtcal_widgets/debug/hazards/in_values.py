@@ -151,6 +151,7 @@ def _probability(facts: Facts, row: TensorRow) -> Hazard:
 def _clipped(facts: Facts, row: TensorRow) -> Hazard:
     limits = facts.limits
     ratio = row.minmax_amax / row.amax if row.amax > 0 else math.inf
+    others = [method for method in ("mse", "minmax") if method != row.method]
     severity: Severity = "note"
     if row.sqnr_db < limits.poor_sqnr_db:
         severity = "severe" if row.sqnr_db < limits.lost_sqnr_db else "warning"
@@ -166,8 +167,8 @@ def _clipped(facts: Facts, row: TensorRow) -> Hazard:
             f"{significant(row.minmax_amax)}, {significant(ratio)} times as far. SQNR {significant(row.sqnr_db)} dB."
         ),
         mend=(
-            "Try mse or minmax for it, and compare what each costs; keep the clipping only where the accuracy does "
-            f"not suffer (in Python: session.choose({row.name!r}, method='mse'))."
+            f"Try {' or '.join(others)} for it, and compare what each costs; keep the clipping only where the accuracy "
+            f"does not suffer (in Python: session.choose({row.name!r}, method={others[0]!r}))."
         ),
     )
 
@@ -188,7 +189,7 @@ def _disagreement(facts: Facts, row: TensorRow) -> Hazard:
         mend=(
             "Which is worse, only accuracy tells. Look at the histogram: if the large values come from odd samples, "
             "exclude these; if they carry meaning (outlier channels of a transformer, confident scores), keep the "
-            "layer in FP16 or choose minmax."
+            f"layer in FP16{'' if row.method == 'minmax' else ' or choose minmax'}."
         ),
     )
 
@@ -278,7 +279,7 @@ def _growing(facts: Facts) -> Iterator[Hazard]:
                 else "That few tensors do is common: the largest value of any data lies somewhere."
             )
         ),
-        mend=f"{_MORE} If the last batches are odd ones, look at their pictures and leave them out.",
+        mend=f"{_MORE} If the last batches are odd ones, look at them and leave them out.",
     )
 
 

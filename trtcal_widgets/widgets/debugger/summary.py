@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.debug import goal
+from trtcal_widgets.debug.given import no_scales
 from trtcal_widgets.debug.search import TRYING
 from trtcal_widgets.widgets.kit.formatting import NO_NUMBER, duration, exact, typeset
 
@@ -111,9 +112,8 @@ def _again(state: DebugState) -> str:
 def _before(debugging: AccuracyDebugging) -> str:
     """Say what will happen, and how much work it is."""
     graph, n = debugging.model.graph, debugging.evaluation.plan.n_batches
-    position = debugging.session.state.position
-    if not position:
-        return "The session has counted no batch yet, so there are no thresholds. Calibrate first, then press run."
+    if why := no_scales(debugging.session):
+        return f"{why[0].upper()}{why[1:]}. Then press run."
     batches = f"{count_of(n, 'batch', 'batches')}" if n is not None else "every batch"
     return (
         f"Run takes {batches} through the model in FP32 and in INT8, compares every tensor, then puts each layer alone "
@@ -129,7 +129,7 @@ def _finished(debugging: AccuracyDebugging, state: DebugState) -> str:
     if math.isnan(comparison.int8.value):
         whose = "INT8's" if comparison.int8.outputs.signal > 0 else "FP32's"
         said = (
-            f" · {whose} outputs are all zero on these samples, so there is no cosine: take others, or judge by "
+            f" · {whose} outputs are all zero on these samples, so there is no cosine: take other samples, or judge by "
             "labels= or evaluate="
         )
     elif not (evaluation.has_labels or evaluation.evaluate):
@@ -203,7 +203,8 @@ def summary_state(debugging: AccuracyDebugging) -> dict[str, Any]:
         _row("plan", "INT8 with your plan", "What the plan keeps stays in FP32", state.planned, fp32, keys,
              state.target),
     ]  # fmt: skip
-    text, kind = _plan_text(state)
+    layers = () if debugging.simulation is None else debugging.simulation.layers
+    text, kind = _plan_text(state, layers)
     return {
         "columns": [_column(key, fp32, state.target) for key in keys],
         "rows": rows,
@@ -258,7 +259,7 @@ def _step(step: SearchStep) -> dict[str, Any]:
     return {"what": printable(step.what), "value": value_text(step.score), "accepted": step.accepted}
 
 
-def _plan_text(state: DebugState) -> tuple[str, str]:
+def _plan_text(state: DebugState, layers: Sequence[str]) -> tuple[str, str]:
     """Say what the plan is and whether it reaches the goal that is on the screen, whoever made it."""
     plan, search, comparison = state.plan, state.search, state.comparison
     text = _what_plan(plan)
@@ -274,8 +275,12 @@ def _plan_text(state: DebugState) -> tuple[str, str]:
         return text, ""
     if goal.reaches(state.planned, wanted):
         return f"{text} It reaches {shown}.", "ok"
-    found = search is not None and search.plan == plan and not search.met
-    advice = "no better one was found: lower the goal" if found else "keep more layers, or let a plan be found"
+    if layers and set(plan.keep) >= set(layers):
+        advice = "every layer is kept already, lower the goal"
+    elif search is not None and not search.met and search.goal <= wanted:
+        advice = "a search found none that reaches it: lower the goal, or keep more layers by hand"
+    else:
+        advice = "keep more layers, or let a plan be found"
     return f"{text} With {value_text(state.planned)} it misses {shown}: {advice}.", "warn"
 
 
