@@ -586,7 +586,12 @@ def test_tuning_draws_the_front_and_a_click_takes_a_plan(make):
         others, front, chosen = widget.views.front.figure.data
         assert len(others.x) + len(front.x) == len(result.points)
         assert list(front.x) == [point.ms for point in result.front]
-        assert list(front.y) == [pytest.approx(100 * point.score.value) for point in result.front]
+        same = len({f"{point.score.value:.4f}" for point in result.points}) == 1
+        decibels = [point.score.outputs.sqnr_db for point in result.front]
+        shown = [pytest.approx(db) for db in decibels if math.isfinite(db)]
+        assert same, "top-1 is 100 % whatever is in INT8, and SQNR is drawn instead"
+        assert list(front.y)[: len(shown)] == shown
+        assert "SQNR" in widget.views.front.figure.layout.yaxis.title.text
         assert list(chosen.x) == [next(p.ms for p in result.points if p.plan is not None and not p.plan.keep)]
         wanted = next(p for p in result.front if p.plan is not None and p.plan.keep)
         click(front, result.front.index(wanted))
@@ -609,6 +614,10 @@ def test_without_a_gpu_the_button_draws_accuracy_alone(ran, monkeypatch):
     monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", none)
     send(ran, type="tune")
     figure = ran.views.front.figure
+    assert figure.layout.yaxis.title.text == "top-1 (%)"
+    goal = 100 * 0.99 * ran.debugging.state.tuned.fp32.value
+    assert figure.layout.shapes[0].y0 == pytest.approx(goal)
+    assert figure.layout.yaxis.range[0] < min(goal, *figure.data[1].y)
     assert "nothing was measured" in figure.layout.xaxis.title.text
     assert ran.debugging.state.tuned.device == ""
     assert "Tuning" not in shell(ran)["text"]

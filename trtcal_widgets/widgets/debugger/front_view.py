@@ -13,12 +13,16 @@ from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
 from trtcal_widgets.widgets.kit.formatting import plot_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trtcal_widgets.common.palette import Theme
     from trtcal_widgets.debug.controller import AccuracyDebugging
-    from trtcal_widgets.debug.tuning.results import TunePoint
+    from trtcal_widgets.debug.tuning.results import TunePoint, TuneResult
 
 _OTHERS, _FRONT, _CHOSEN = 0, 1, 2
 _HEIGHT = 250
+_EXACT_ABOVE = 1.2
+"""How far above the others outputs that equal FP32's are drawn, whose SQNR is infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,21 +64,42 @@ def build_front_plot(debugging: AccuracyDebugging) -> FrontPlot:
     measured = bool(tuned.device)
     # Where nothing was measured, what runs without INT8 is no variant to choose from: it has no place on the axis.
     places = [point.ms if measured else float(point.layers_in_int8) for point in tuned.points]
-    percent = 100.0 if tuned.fp32.measure == "top-1" else 1.0
+    heights, y_title, goal = _heights(tuned, state.target)
     on_front = {id(point) for point in tuned.front}
     kept = set(state.plan.keep)
     own = (i for i, p in enumerate(tuned.points) if p.plan is not None and set(p.plan.keep) == kept)
     return FrontPlot(
         x=tuple(places),
-        y=tuple(percent * point.score.value for point in tuned.points),
+        y=heights,
         labels=tuple(map(_label, tuned.points)),
         front=tuple(sorted((i for i, p in enumerate(tuned.points) if id(p) in on_front), key=places.__getitem__)),
         chosen=next(own, -1),
-        goal=percent * goal_of(tuned.fp32, state.target),
+        goal=goal,
         measured=measured,
         x_title=printable(f"ms per batch on {tuned.device}") if measured else "layers in INT8 (nothing was measured)",
-        y_title={"top-1": "top-1 (%)"}.get(tuned.fp32.measure, tuned.fp32.measure),
+        y_title=y_title,
     )
+
+
+def _heights(tuned: TuneResult, target: float) -> tuple[tuple[float, ...], str, float]:
+    """Return the points' accuracy, what that is, and the goal: SQNR where all have the same value."""
+    measure = tuned.fp32.measure
+    if len({value_text(point.score) for point in tuned.points}) == 1:
+        decibels = [point.score.outputs.sqnr_db for point in tuned.points]
+        most = max((value for value in decibels if math.isfinite(value)), default=0.0)
+        exact = _EXACT_ABOVE * 10 * math.ceil(most / 10 + 0.5)
+        return tuple(v if math.isfinite(v) else exact for v in decibels), f"SQNR (dB); {measure} is the same", math.nan
+    percent = 100.0 if measure == "top-1" else 1.0
+    title = "top-1 (%)" if measure == "top-1" else measure
+    return tuple(percent * point.score.value for point in tuned.points), title, percent * goal_of(tuned.fp32, target)
+
+
+def _range(values: Sequence[float]) -> list[float]:
+    """Return the ends of an axis around some values."""
+    known = [value for value in values if math.isfinite(value)]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    room = 0.08 * (high - low) or max(abs(high), 1.0) * 0.05
+    return [low - room, high + room]
 
 
 def _label(point: TunePoint) -> str:
@@ -114,10 +139,12 @@ class FrontView(FigureView):
                 trace.y = [plot.y[i] for i in indices]
                 trace.text = [plot.labels[i] for i in indices]
             self.figure.layout.xaxis.title.text, self.figure.layout.yaxis.title.text = plot.x_title, plot.y_title
+            self.figure.layout.xaxis.range = _range(plot.x)
+            self.figure.layout.yaxis.range = _range([*plot.y, plot.goal])
             goal = self.figure.layout.shapes[0]
             goal.visible = math.isfinite(plot.goal)
-            if goal.visible:
-                goal.y0 = goal.y1 = plot.goal
+            if math.isfinite(plot.goal):
+                goal.y0, goal.y1 = plot.goal, plot.goal
 
     def recolor(self, theme: Theme) -> None:
         """Colour everything anew."""

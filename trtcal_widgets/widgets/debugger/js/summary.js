@@ -40,8 +40,8 @@ function render({ model, el }) {
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "before and after" }), note, helpButton(model.get("help"), "tc-help-dbg-summary")),
     h("div", { class: "tc-dbg-scores-box" }, table), plan,
     h("div", { class: "tc-dbg-row" }, h("label", { class: "tc-label" }, h("span", { text: "reach" }), target, h("span", { text: "% of FP32, keep in" }), precision),
-      h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })), find, tune),
-    h("div", { class: "tc-dbg-row tc-dbg-do" }, adopt, clear), steps));
+      h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })), find),
+    h("div", { class: "tc-dbg-row tc-dbg-do" }, tune, adopt, clear), steps));
   let first = true;
   const update = () => {
     const state = model.get("state");

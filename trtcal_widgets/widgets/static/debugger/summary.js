@@ -179,10 +179,9 @@ function render({ model, el }) {
       { class: "tc-dbg-row" },
       h("label", { class: "tc-label" }, h("span", { text: "reach" }), target, h("span", { text: "% of FP32, keep in" }), precision),
       h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })),
-      find,
-      tune
+      find
     ),
-    h("div", { class: "tc-dbg-row tc-dbg-do" }, adopt, clear),
+    h("div", { class: "tc-dbg-row tc-dbg-do" }, tune, adopt, clear),
     steps
   ));
   let first = true;
