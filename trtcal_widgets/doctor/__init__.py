@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trtcal_widgets.doctor.choosing import SmallSet, small_set
     from trtcal_widgets.doctor.comparison import CommonBins, DataComparison, TensorDifference
     from trtcal_widgets.doctor.examining import examine
-    from trtcal_widgets.doctor.small_set import SmallSet
     from trtcal_widgets.doctor.types import (
         Band,
         DataReport,
@@ -31,11 +31,12 @@ _HOMES = {
     "Needed": _TYPES,
     "OrderEffect": _TYPES,
     "Settling": _TYPES,
-    "SmallSet": "trtcal_widgets.doctor.small_set",
+    "SmallSet": "trtcal_widgets.doctor.choosing",
     "TensorDifference": "trtcal_widgets.doctor.comparison",
     "Verdict": _TYPES,
     "enough": "trtcal_widgets.doctor.words",
     "examine": "trtcal_widgets.doctor.examining",
+    "small_set": "trtcal_widgets.doctor.choosing",
 }
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Verdict",
     "enough",
     "examine",
+    "small_set",
 ]
 
 

@@ -101,8 +101,6 @@ class OrderEffect:
         By how much the SQNR over all data differs at most between ``recorded`` and one of ``picks``, in dB.
     depends
         Whether that is more than the bar.
-    exact
-        Whether ``picks`` were found by running the model in these orders, not estimated.
     """
 
     first: NDArray[np.int64]
@@ -113,7 +111,6 @@ class OrderEffect:
     high: float
     worst_db: float
     depends: bool
-    exact: bool = False
 
 
 @dataclass(frozen=True, eq=False)
