@@ -215,7 +215,7 @@ def _result_lines(result: SearchResult) -> list[str]:
     if not plan:
         lines.append("\nINT8 is good enough as it is: no plan is needed." if result.met else "")
         return lines
-    lines.append(f"\nthe plan {'reaches' if result.met else 'does NOT reach'} the goal of {result.goal:.4f}:")
+    lines.append(f"\nthe plan {'reaches' if result.met else 'does NOT reach'} the goal of {_goal_text(result)}:")
     lines += [
         f"  keep {printable(node)} in {plan.precision.upper()}: {plan.reasons.get(node, '')}" for node in plan.keep
     ]
@@ -223,6 +223,13 @@ def _result_lines(result: SearchResult) -> list[str]:
         f"  {printable(name)}: amax {amax:.6g} ({plan.reasons.get(name, '')})" for name, amax in plan.amax.items()
     ]
     return lines
+
+
+def _goal_text(result: SearchResult) -> str:
+    """Return the goal in the unit of what decides: ``98.31 %`` for top-1."""
+    from trtcal_widgets.debug.goal import value_text
+
+    return value_text(result.fp32, result.goal)
 
 
 def _write(arguments: argparse.Namespace, simulation: Any, result: SearchResult) -> int:
@@ -237,7 +244,7 @@ def _write(arguments: argparse.Namespace, simulation: Any, result: SearchResult)
         built.write(arguments.qdq)
         say(f"wrote {arguments.qdq}: {built.report.summary()}")
     if not result.met:
-        note(f"trtcal: no plan was found that reaches {result.goal:.4f}")
+        note(f"trtcal: no plan was found that reaches {_goal_text(result)}")
         return DIFFERENT
     return OK
 

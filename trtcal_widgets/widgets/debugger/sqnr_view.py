@@ -32,7 +32,7 @@ class SqnrView(FigureView):
         super().__init__()
         self._plot: SqnrPlot | None = None
         self._selected = ""
-        self.figure = new_figure(_traces(), _layout(), height=246)
+        self.figure = new_figure(_traces(), _layout(), height=254)
         self.apply_theme("light")
 
     def clicked(self, trace: int, point: int) -> dict[str, Any] | None:
@@ -139,7 +139,7 @@ def _layout() -> dict[str, Any]:
     ]  # fmt: skip
     return {
         # Room for a legend of two lines, which then moves nothing where the notebook is narrow.
-        "margin": {"l": 58, "r": 10, "t": 40, "b": 36, "autoexpand": False},
+        "margin": {"l": 58, "r": 10, "t": 48, "b": 36, "autoexpand": False},
         "hovermode": "closest",
         "hoverdistance": 30,
         "showlegend": True,
