@@ -369,6 +369,32 @@ def test_what_hears_a_trait_may_set_another_one(explorer):
     assert session.choice(session.tensors[2]).amax == 0.5
 
 
+def test_a_held_histogram_lies_over_the_next_one(explorer):
+    session, figure = explorer.session, explorer.views.histogram.figure
+    held, other = session.tensors[3], session.tensors[4]
+    session.update(selected=held)
+    send(explorer.views.detail, type="hold")
+    assert explorer.views.detail.state["held"]
+    assert not explorer.views.detail.state["over"]
+    session.update(selected=other)
+    outline = figure.data[-1]
+    assert outline.visible
+    assert explorer.views.detail.state["over"] == held
+    above, below = session.histogram(held), session.histogram(other)
+    # As a density both have the same area: values per unit of |x|, of as many values.
+    area = float(np.sum(np.asarray(outline.y)[np.asarray(outline.y) > 0.2]) * outline.dx)
+    assert area == pytest.approx(below.n_finite * below.range / 2048, rel=0.02)
+    assert figure.layout.xaxis.range[1] >= max(above.amax, below.amax)
+    drawn = explorer.binding._parts.over
+    send(explorer.views.detail, type="counts", scale="linear")
+    assert explorer.binding._parts.over is drawn
+    send(explorer.views.detail, type="release")
+    assert not outline.visible
+    assert figure.layout.xaxis.range[1] < 1.6 * below.amax
+    session.update(selected=held)
+    assert not explorer.views.detail.state["held"]
+
+
 def test_the_theme_reaches_the_plots(explorer):
     figure = explorer.views.histogram.figure
     light = figure.layout.font.color

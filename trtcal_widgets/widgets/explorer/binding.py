@@ -37,7 +37,7 @@ parse_event = event_parser(
             name: {}
             for name in (
                 "first", "back", "play", "forward", "last", "cancel",
-                "undo", "redo", "reset", "reset_all", "dismiss",
+                "undo", "redo", "reset", "reset_all", "dismiss", "hold", "release",
             )
         },
         "seek": {"position": int},
@@ -271,6 +271,14 @@ class Binding(Boundary):
         if scale not in ("log", "linear"):
             raise UsageError(f"the counts axis is log or linear, not {scale!r}")
         self.screen = replace(self.screen, counts=scale)
+
+    def _on_hold(self) -> None:
+        """Lay this tensor's histogram over those that are looked at next; pressed again, no more."""
+        name = self._session.state.selected
+        self.screen = replace(self.screen, held="" if self.screen.held == name else name)
+
+    def _on_release(self) -> None:
+        self.screen = replace(self.screen, held="")
 
     def _on_zoom(self, first: float, last: float) -> None:
         self.screen = replace(self.screen, window=(self._session.state.selected, first, last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,45 @@ def histogram_plot(session: CalibrationSession, name: str) -> HistogramPlot:
         end=_end(histogram),
         curve=_curve(session, name, method) if row.has_data and histogram.amax > 0 else None,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Over:
+    """Another tensor's histogram, as it is laid over the chosen one's.
+
+    ``counts``, float32, are what they would be with as many values and bins as wide as those below; ``range`` is R and
+    ``end`` the end of its data, in the tensor's unit. ``same`` are the histograms that it was made of.
+    """
+
+    name: str
+    counts: NDArray[np.float32]
+    range: float
+    end: float
+    same: tuple[Histogram, Histogram]
+
+
+def over_plot(session: CalibrationSession, name: str, chosen: str, before: Over | None) -> Over | None:
+    """Return a held tensor's histogram over the chosen tensor's, the same object where nothing has changed."""
+    if not name or name == chosen:
+        return None
+    above, below = session.histogram(name), session.histogram(chosen)
+    if not (above.n_finite and below.n_finite and above.range > 0 and below.range > 0):
+        return None
+    if before is not None and before.name == name and all(map(operator.is_, before.same, (above, below))):
+        return before
+    factor = below.n_finite / above.n_finite * below.range / above.range
+    counts = (above.counts * factor).astype(np.float32)
+    return Over(name, counts, above.range, _end(above), (above, below))
+
+
+def held_state(name: str, plot: HistogramPlot, over: Over | None) -> dict[str, Any]:
+    """Return what the panel says of the tensor whose histogram is held."""
+    words = ""
+    if over is not None:
+        words = f"{printable(name)}, scaled to as many values as {printable(plot.name)} has"
+    elif name and name != plot.name:
+        words = f"{printable(name)} has no values to lay over"
+    return {"held": name == plot.name, "over": printable(name) if words else "", "over_title": words}
 
 
 def _end(histogram: Histogram) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trtcal_widgets.common.palette import Theme
-    from trtcal_widgets.widgets.explorer.detail import HistogramPlot, Mark
+    from trtcal_widgets.widgets.explorer.detail import HistogramPlot, Mark, Over
 
 CountsScale = Literal["log", "linear"]
 Window = tuple[str, float, float]
@@ -31,7 +31,7 @@ Window = tuple[str, float, float]
 _SLOTS = 6
 """Traces for the methods' lines: four methods, one other choice, the user's own."""
 _HIST, _SHADE, _FIRST_MARK = 0, 1, 2
-_CURVE, _PICK, _CURVE_CHOSEN = _FIRST_MARK + _SLOTS, _FIRST_MARK + _SLOTS + 1, _FIRST_MARK + _SLOTS + 2
+_CURVE, _PICK, _CURVE_CHOSEN, _OVER = range(_FIRST_MARK + _SLOTS, _FIRST_MARK + _SLOTS + 4)
 _LANE = 13
 _MOST_BESIDE = 2
 _BESIDE = 1.5
@@ -58,6 +58,7 @@ class HistogramView(FigureView):
         self._counts: CountsScale = "log"
         self._x_end = 0.0
         self._window: Window | None = None
+        self._over: Over | None = None
         self._shown = (0.0, 1.0)
         self._place = 0.0
         self._y_top = 0.0
@@ -83,24 +84,30 @@ class HistogramView(FigureView):
             with self.filling():
                 self._draw_line(self._detail)
 
-    def render(self, detail: HistogramPlot, counts: CountsScale, window: Window | None = None) -> None:
+    def render(
+        self, detail: HistogramPlot, counts: CountsScale, window: Window | None = None, over: Over | None = None
+    ) -> None:
         """Draw a tensor. Axes move only where the tensor is another one or its range has grown.
 
-        ``window`` is the part of the x axis that the user looks at: a tensor's name, and both ends.
+        ``window`` is the part of the x axis that the user looks at: a tensor's name, and both ends. ``over`` is laid
+        over it as an outline.
         """
-        before, scale_before = self._detail, self._counts
-        if detail is before and counts == scale_before and window == self._window:
+        before, scale_before, new_over = self._detail, self._counts, over is not self._over
+        if detail is before and counts == scale_before and window == self._window and not new_over:
             return
+        self._over = over
         if window != self._window and window is not None and window[0] == detail.name:
             self._shown = window[1:]
         self._window = window
         self._detail, self._counts = detail, counts
-        other = before is None or before.name != detail.name or not before.has_data
-        self.call(f"histogram of {detail.name}")
+        other = before is None or before.name != detail.name or not before.has_data or new_over
+        self.call(f"histogram of {detail.name}" + (f", {over.name} over it" if over else ""))
         with self.filling():
             self._draw_axes(detail, counts, other=other, other_scale=counts != scale_before)
             if before is None or before.counts is not detail.counts:
                 self._draw_histogram(detail)
+            if new_over:
+                self._draw_over()
             self._draw_marks(detail)
             self._draw_curve(detail)
             self._draw_line(detail)
@@ -108,13 +115,14 @@ class HistogramView(FigureView):
 
     def _draw_axes(self, detail: HistogramPlot, counts: CountsScale, *, other: bool, other_scale: bool) -> None:
         layout = self.figure.layout
-        end = _x_end(detail)
+        end = _x_end(detail, self._over)
         # Of the same tensor the axis only grows: stepping back does not make it jump.
         if other or end > self._x_end * 1.0001:
             self._x_end = end
             self._shown = (0.0, end)
             set_ends(layout.xaxis, 0, end)
-        top = _y_top(float(detail.counts.max(initial=0)), counts)
+        over = self._over.counts if self._over is not None and not detail.empty else detail.counts[:0]
+        top = _y_top(float(max(detail.counts.max(initial=0), over.max(initial=0))), counts)
         if other or other_scale or top > self._y_top:
             self._y_top = top
             bottom = LOG_FLOOR if counts == "log" else 0.0
@@ -129,6 +137,14 @@ class HistogramView(FigureView):
         trace.dx = detail.range / len(detail.counts) or 1
         # All in bin 0 of no width: a bar would be as wide as the axis.
         trace.y = shown_counts(detail.counts[:0] if detail.empty else detail.counts)
+
+    def _draw_over(self) -> None:
+        over, trace = self._over, self.figure.data[_OVER]
+        trace.visible = over is not None
+        if over is not None:
+            trace.x0, trace.dx = 0, over.range / len(over.counts)
+            used = int(np.flatnonzero(over.counts)[-1]) + 2
+            trace.y = np.maximum(over.counts[:used], LOG_FLOOR / 4)
 
     def _draw_marks(self, detail: HistogramPlot) -> None:
         marks = () if detail.empty else detail.marks[:_SLOTS]
@@ -212,6 +228,7 @@ class HistogramView(FigureView):
         colors = THEMES[theme]
         histogram = self.figure.data[_HIST]
         histogram.fillcolor, histogram.line.color = colors.histogram, colors.histogram_line
+        self.figure.data[_OVER].line.color = colors.text
         shade = self.figure.data[_SHADE]
         shade.fillcolor = colors.clipped
         self.figure.layout.annotations[_SLOTS].font.color = colors.faint
@@ -262,11 +279,12 @@ def _coloured(mark: Mark, theme: Theme) -> str:
     return f'<span style="color: {style.color(theme)}">{text}</span>'
 
 
-def _x_end(detail: HistogramPlot) -> float:
-    """Return the right end of the axis: the end of the data, and thresholds that lie somewhat beyond it."""
+def _x_end(detail: HistogramPlot, over: Over | None) -> float:
+    """Return the right end of the axis: the end of the data, of what is laid over them, and of thresholds near by."""
     if detail.end <= 0:
         return 1.0
-    return max([detail.end, *(m.amax for m in detail.marks if m.amax <= _BESIDE * detail.end)]) * 1.03
+    beside = (m.amax for m in detail.marks if m.amax <= _BESIDE * detail.end)
+    return max([detail.end, *beside, *([over.end] if over is not None else [])]) * 1.03
 
 
 def _y_top(largest: float, counts: CountsScale) -> float:
@@ -316,6 +334,7 @@ def _traces() -> list[dict[str, Any]]:
         {**quiet, "yaxis": "y2", "mode": "markers", "marker": {"size": 10, "line": {"width": 1.5, "color": "white"}},
          "x": [], "y": [], "hoverinfo": "x+y", "hovertemplate": "minimum at amax %{x:.4g}<br>%{y:.4g}<extra></extra>"},
         {**quiet, "yaxis": "y2", "line": {"width": 2.5}, "x": [0, 0], "y": [0, 1], "visible": False},
+        {**quiet, "line": {"shape": "hv", "width": 1.2}, "y": [], "visible": False},
     ]  # fmt: skip
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.widgets.explorer.detail import HistogramPlot, detail_state, histogram_plot, numbers_state
+from trtcal_widgets.widgets.explorer.detail import (
+    HistogramPlot,
+    Over,
+    detail_state,
+    held_state,
+    histogram_plot,
+    numbers_state,
+    over_plot,
+)
 from trtcal_widgets.widgets.explorer.export_form import export_state
 from trtcal_widgets.widgets.explorer.state import run_state, shell_state, strip_state
 from trtcal_widgets.widgets.explorer.table import Overview, build_columns, build_overview, row_columns, rows_network
@@ -43,6 +51,7 @@ class Parts:
     numbers: dict[str, Any]
     strip: dict[str, Any]
     weights: WeightChannels | None = None
+    over: Over | None = None
     n_rows = n_mine = n_odd = n_absurd = 0
 
     def __init__(self, session: CalibrationSession) -> None:
@@ -86,8 +95,10 @@ def render(views: Views, session: CalibrationSession, screen: Screen, parts: Par
     views.tensors.selected = selected
     typed = screen.typed
     kept = {"amax": typed.text} if typed is not None and typed.holds(parts.plot.name, parts.plot.amax) else {}
-    views.detail.show(**{**parts.detail, **kept}, counts=screen.counts)
-    views.histogram.render(parts.plot, screen.counts, screen.window)
+    over = parts.over = over_plot(session, screen.held, parts.plot.name, parts.over)
+    held = held_state(screen.held, parts.plot, over)
+    views.detail.show(**{**parts.detail, **kept, **held}, counts=screen.counts)
+    views.histogram.render(parts.plot, screen.counts, screen.window, over)
     views.numbers.show(**parts.numbers)
     views.network.show(**rows_network(session, parts.rows, parts.columns))
     views.overview.render(parts.overview, selected)

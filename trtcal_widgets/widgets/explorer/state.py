@@ -38,13 +38,14 @@ class Screen:
     """What the screen itself remembers: nothing that belongs to the session.
 
     ``counts`` is the axis of the histogram, ``window`` the part of a tensor's |x| that is zoomed to, ``typed`` the last
-    threshold that was typed, ``unit`` what a sample is called: ``images`` once there were pictures, ``tab`` the page
-    that is open.
+    threshold that was typed, ``held`` the tensor whose histogram is laid over the others, ``unit`` what a sample is
+    called: ``images`` once there were pictures, ``tab`` the page that is seen.
     """
 
     counts: Any = "log"
     window: tuple[str, float, float] | None = None
     typed: Typed | None = None
+    held: str = ""
     unit: str = "samples"
     notice: str = ""
     tab: str = CALIBRATION

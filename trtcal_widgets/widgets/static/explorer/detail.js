@@ -211,6 +211,23 @@ function render({ model, el }) {
   const scaleButton = (value, text, label) => h("button", { type: "button", class: "tc-segment", text, title: label, testid: `tc-counts-${value}`, on: { click: () => send("counts", { scale: value }) } });
   const log = scaleButton("log", "log", "Counts on a log axis: rare large values can be seen");
   const linear = scaleButton("linear", "linear", "Counts on a linear axis: most values can be seen");
+  const hold = h("button", {
+    type: "button",
+    class: "tc-chip",
+    "aria-pressed": "false",
+    text: "hold",
+    testid: "tc-hold",
+    title: "Hold this tensor's histogram: it is laid as an outline over the next tensor that you choose",
+    on: { click: () => send("hold") }
+  });
+  const overName = h("span", { class: "tc-name" });
+  const over = h(
+    "button",
+    { type: "button", class: "tc-method tc-over", testid: "tc-over", on: { click: () => send("release") } },
+    h("span", { class: "tc-over-line" }),
+    overName,
+    icon("cancel")
+  );
   const chips = h("div", { class: "tc-methods", role: "group", "aria-label": "Thresholds of the methods; press to choose one", testid: "tc-methods" });
   el.append(
     h(
@@ -220,7 +237,7 @@ function render({ model, el }) {
         "div",
         { class: "tc-detail-top" },
         h("div", { class: "tc-detail-what" }, h("div", { class: "tc-detail-name" }, name, copy), facts),
-        h("div", { class: "tc-detail-axis" }, h("span", { class: "tc-segments", role: "group", "aria-label": "Counts axis" }, log, linear), helpButton(model.get("help"), "tc-help-histogram")),
+        h("div", { class: "tc-detail-axis" }, hold, h("span", { class: "tc-segments", role: "group", "aria-label": "Counts axis" }, log, linear), helpButton(model.get("help"), "tc-help-histogram")),
         h(
           "div",
           { class: "tc-detail-do" },
@@ -230,7 +247,7 @@ function render({ model, el }) {
         )
       ),
       notes,
-      h("div", { class: "tc-detail-legend" }, chips)
+      h("div", { class: "tc-detail-legend" }, chips, over)
     )
   );
   const chipOf = (mark, editable) => {
@@ -260,6 +277,11 @@ function render({ model, el }) {
     if (document.activeElement !== amax || amax.value === amax.dataset.sent) amax.value = state.amax;
     amax.dataset.sent = state.amax;
     reset.disabled = !state.mine;
+    hold.setAttribute("aria-pressed", String(Boolean(state.held)));
+    over.hidden = !state.over;
+    nameParts(overName, state.over ?? "");
+    over.title = `${state.over_title}; press to let go`;
+    over.setAttribute("aria-label", `Let go of ${state.over_title}`);
     log.setAttribute("aria-pressed", String(state.counts === "log"));
     linear.setAttribute("aria-pressed", String(state.counts === "linear"));
     notes.replaceChildren(...state.notes.map((note) => h("span", { class: "tc-note" }, icon("warn"), h("span", { text: note }))));
