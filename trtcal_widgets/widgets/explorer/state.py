@@ -39,7 +39,7 @@ class Screen:
 
     ``counts`` is the axis of the histogram, ``window`` the part of a tensor's |x| that is zoomed to, ``typed`` the last
     threshold that was typed, ``held`` the tensor whose histogram is laid over the others, ``unit`` what a sample is
-    called: ``images`` once there were pictures, ``tab`` the page that is seen.
+    called: ``images`` once there were pictures, ``tab`` the page that is open.
     """
 
     counts: Any = "log"
