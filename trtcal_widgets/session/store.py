@@ -1,7 +1,7 @@
-"""The histograms of every batch, kept in a temporary file so that memory does not grow with batches.
+"""The histograms of every batch, kept in temporary files so that memory does not grow with batches.
 
-Per batch and tensor there is one fixed-size record (extremes, tallies, where the counts are) in memory and one block of
-counts in the file: any subset of the batches can be combined again without running the model.
+Per batch and tensor there is one fixed-size record (extremes, tallies, where the counts are) in one file and one block
+of counts in another: any subset of the batches can be combined again without running the model.
 """
 
 from __future__ import annotations
@@ -35,12 +35,10 @@ _COPY = 1 << 20
 
 
 class Batch(NamedTuple):
-    """A recorded batch and everything that belongs to it.
+    """A recorded batch and what belongs to it, besides its records.
 
     Attributes
     ----------
-    records
-        :data:`~trtcal_widgets.core.packed.RECORD`, shape (tensors,).
     end
         Where its counts end in the file.
     bases
@@ -49,7 +47,6 @@ class Batch(NamedTuple):
         Samples in all batches so far.
     """
 
-    records: NDArray[np.void]
     end: int
     bases: Mapping[str, float]
     n_samples: int
@@ -98,9 +95,10 @@ class BatchStore:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.index: Mapping[str, int] = {name: i for i, name in enumerate(names)}
-        self._before = Batch(np.zeros(0, RECORD), 0, NO_BASES, 0)
+        self._before = Batch(0, NO_BASES, 0)
         self._batches: list[Batch] = []
         self._file = _Spool()
+        self._records = _Spool()
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -134,6 +132,7 @@ class BatchStore:
         records["offset"] += before.end
         try:
             self._file.write(before.end, packed.block)
+            self._records.write(len(self) * records.nbytes, records.tobytes())
         except OSError as error:
             raise SessionError(
                 f"batch {len(self)} could not be kept in the temporary folder {tempfile.gettempdir()}: {error}. "
@@ -143,18 +142,27 @@ class BatchStore:
         found = {name: base for name, base in ranges if base > 0 and name not in before.bases}
         bases = {**before.bases, **found} if found else before.bases
         end = before.end + len(packed.block)
-        self._batches.append(Batch(records, end, bases, before.n_samples + n_samples))
+        self._batches.append(Batch(end, bases, before.n_samples + n_samples))
+
+    def _read(self, batch: int, first: int, n: int) -> NDArray[np.void]:
+        """Return the records of neighbouring tensors in one batch."""
+        if batch >= len(self._batches):
+            raise IndexError(batch)
+        place = (batch * len(self.index) + first) * RECORD.itemsize
+        # Writable, as the kernels are compiled for.
+        return np.frombuffer(bytearray(self._records.read(place, n * RECORD.itemsize)), RECORD)
 
     def get(self, batch: int, name: str) -> Histogram | None:
         """Return one tensor's histogram in one batch; None where the batch did not have the tensor."""
-        record = self._batches[batch].records[self.index[name]]
+        record = self._read(batch, self.index[name], 1)[0]
         if not record["present"]:
             return None
         return histogram_of(record, self._file.read(int(record["offset"]), int(record["length"])))
 
     def batch(self, batch: int, rows: slice) -> tuple[NDArray[np.void], bytes, int]:
         """Return neighbouring tensors' records of one batch, the part of the file with their counts, and its start."""
-        records = self._batches[batch].records[rows]
+        first, stop, _ = rows.indices(len(self.index))
+        records = self._read(batch, first, stop - first)
         kept = records[records["length"] > 0]
         if not len(kept):
             return records, b"", 0
@@ -164,23 +172,23 @@ class BatchStore:
     def packed(self, batch: int) -> Packed:
         """Return one batch as :meth:`append_packed` takes it."""
         records, block, start = self.batch(batch, slice(None))
-        records = records.copy()
         records["offset"] = np.where(records["length"] > 0, records["offset"] - start, 0)
         return Packed(records, block)
 
     def amax(self, name: str) -> NDArray[np.float64]:
         """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values."""
-        rows = [batch.records[self.index[name]] for batch in self._batches]
+        rows = [self._read(batch, self.index[name], 1)[0] for batch in range(len(self))]
         values = [max(float(r["maximum"]), -float(r["minimum"])) if r["present"] else np.nan for r in rows]
         return np.array(values, np.float64)
 
     def close(self) -> None:
-        """Delete the temporary file."""
+        """Delete the temporary files."""
         self._file.close()
+        self._records.close()
 
     def records(self) -> Iterator[NDArray[np.void]]:
         """Yield the records of each batch, shape (tensors,), for saving."""
-        return (batch.records for batch in tuple(self._batches))
+        return (self._read(batch, 0, len(self.index)) for batch in range(len(self)))
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the file's content, for saving."""
@@ -205,7 +213,9 @@ class BatchStore:
         if not bool((inside & plausible(records)).all()):
             raise SessionError("the saved histograms do not fit their index: the file is damaged")
         self.start_from(bases)
-        self._batches = [Batch(row, end, bases, n_samples) for row in records]
+        for i, row in enumerate(records):
+            self._records.write(i * row.nbytes, row.tobytes())
+        self._batches = [Batch(end, bases, n_samples) for _ in records]
 
 
 class _Spool:

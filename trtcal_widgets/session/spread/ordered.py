@@ -91,6 +91,7 @@ class Ordered:
 
     def _outcome(self, task: Task) -> Outcome:
         """Wait for a task, and take in what else comes meanwhile."""
+        self._check()
         while task.place not in self._done:
             self._check()
             ready, _ = wait(list(self._given), timeout=_LOOK, return_when=FIRST_COMPLETED)
