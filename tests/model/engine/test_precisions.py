@@ -78,6 +78,15 @@ def test_names_are_taken_apart_at_whole_names_and_residuals_through_copies(tmp_p
     assert LayerPrecisions.from_json(found.to_json()) == found
 
 
+def test_a_weight_s_name_is_not_the_node_that_it_begins_with(tmp_path):
+    graph = residual(tmp_path)
+    name = "first.weight + first.weight_QuantizeLinear + second"
+    text = inspector_text([(name, "CaskConvolution", {"a": INT8}, {"k": FP32})])
+    assert set(LayerPrecisions.from_inspector(text, graph).nodes) == {"second"}
+    text = inspector_text([("{ForeignNode[first...sum]}", "Myelin", {"x": FP32}, {"s": FP32})])
+    assert set(LayerPrecisions.from_inspector(text, graph).nodes) == {"first", "sum"}
+
+
 def test_newer_metadata_says_the_nodes(tmp_path):
     graph = residual(tmp_path)
     entry = {

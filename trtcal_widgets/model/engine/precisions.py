@@ -24,7 +24,7 @@ __all__ = ["LayerPrecisions", "as_precisions"]
 
 _FORMAT = "trtcal_widgets layer precisions"
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
-_BEFORE, _AFTER = frozenset("([{,+| ."), frozenset(")]},+| .")
+_BEFORE, _AFTER = frozenset("([{,+| "), frozenset(")]},+| ")
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,8 @@ def _names_in(text: str, names: Collection[str]) -> Iterator[str]:
     """Yield the names that a layer's name lists; each place counts for the longest one."""
     if text.startswith("Reformatting CopyNode"):
         return
+    if text.startswith("{ForeignNode["):
+        text = text.replace("...", " + ")  # from the first to the last of what was compiled
     for name in names:
         start = text.find(name)
         while name and start >= 0:

@@ -1,0 +1,242 @@
+"""Write the tables about engines in docs/qdq.md and docs/debugging.md from benchmarks/results.
+
+    python tools/write_engine_tables.py [--collect FOLDER]
+
+``--collect`` first reads what ``benchmarks/placements.py`` wrote into a folder on a machine with a GPU and keeps what
+the tables need, in ``benchmarks/results/placements.json`` and ``simulated.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tools.trt_run.models import TITLES, model_path  # noqa: E402
+from trtcal_widgets.model.engine.inspector import read_inspector  # noqa: E402
+from trtcal_widgets.model.engine.precisions import LayerPrecisions  # noqa: E402
+from trtcal_widgets.model.load import load_graph  # noqa: E402
+from trtcal_widgets.trt.measuring.layers import name_layers, times_by_node  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+KINDS = {
+    "implicit": "implicit (cache)",
+    "map": "explicit, as that engine ran",
+    "rules": 'explicit, `placement="implicit"`',
+    "explicit": "explicit, `recommended`",
+    "fp16": "FP16",
+    "fp32": "FP32",
+}
+FASTER, NEAR_DB = 1.02, 0.5
+"""The goal: explicit takes at most so many times as long as implicit, its SQNR so many dB away at most."""
+
+
+# ---- from raw results to what is kept ----
+
+
+def collect_placements(folder: Path) -> dict[str, Any]:
+    """Return what the table needs of the engines that were built and timed."""
+    times: dict[str, Any] = {}
+    for path in sorted(folder.glob("times.*.json")):
+        times |= json.loads(path.read_text())
+    found = []
+    for path in sorted(folder.glob("build.*.json.gz")):
+        raw = json.loads(gzip.decompress(path.read_bytes()))
+        found.append(_subject(raw, times))
+    return {"subjects": [subject for subject in found if subject["kinds"]]}
+
+
+def _subject(raw: dict[str, Any], times: dict[str, Any]) -> dict[str, Any]:
+    graph = load_graph(model_path(raw["model"]))
+    kinds: dict[str, Any] = {}
+    by_node: dict[str, dict[str, float]] = {}
+    for kind in KINDS:
+        builds = [
+            (engine, times[f"{raw['model']}.{raw['level']}.{key}"])
+            for key, engine in raw["engines"].items()
+            if key.rpartition(".")[0] == kind and f"{raw['model']}.{raw['level']}.{key}" in times
+        ]
+        if not builds:
+            continue
+        engine, timed = min(builds, key=lambda build: build[1]["ms"])
+        ran = LayerPrecisions.from_inspector(engine["inspector"], graph)
+        layers = name_layers(read_inspector(engine["inspector"]), timed["layers"], graph)
+        by_node[kind] = times_by_node(layers)
+        milliseconds = [build[1]["ms"] for build in builds]
+        kinds[kind] = {
+            "ms": round(statistics.median(milliseconds), 5),
+            "builds": [round(value, 5) for value in milliseconds],
+            "sqnr_db": round(statistics.median(build[0]["sqnr_db"] for build in builds), 2),
+            "int8": len(ran.int8),
+            "copies": sum(layer.copies and layer.ms > 0 for layer in layers),
+            "copies_ms": round(sum(layer.ms for layer in layers if layer.copies), 5),
+        }
+        if kind in ("map", "rules", "explicit") and "implicit" in by_node:
+            kinds[kind]["slower"] = _slower(by_node[kind], by_node["implicit"])
+            narrow = set(LayerPrecisions.from_inspector(_fastest(raw, times, "implicit"), graph).int8)
+            kinds[kind]["int8_only_here"] = [n for n in ran.int8 if n not in narrow][:200]
+            kinds[kind]["int8_only_there"] = [n for n in narrow if n not in set(ran.int8)][:200]
+    return {"model": raw["model"], "level": raw["level"], "batch": raw["batch"], "kinds": kinds}
+
+
+def _fastest(raw: dict[str, Any], times: dict[str, Any], kind: str) -> str:
+    keys = [k for k in raw["engines"] if k.rpartition(".")[0] == kind and f"{raw['model']}.{raw['level']}.{k}" in times]
+    return raw["engines"][min(keys, key=lambda k: times[f"{raw['model']}.{raw['level']}.{k}"]["ms"])]["inspector"]
+
+
+def _slower(explicit: dict[str, float], implicit: dict[str, float]) -> list[list[Any]]:
+    """Return the nodes that take longest beyond what they take in the implicit engine, with microseconds."""
+    gaps = {node: explicit.get(node, 0.0) - implicit.get(node, 0.0) for node in {*explicit, *implicit}}
+    worst = sorted(gaps, key=lambda node: -gaps[node])[:6]
+    return [[node, round(1000 * gaps[node], 1)] for node in worst if gaps[node] > 0.0005]
+
+
+def collect_simulated(folder: Path) -> dict[str, Any]:
+    """Return, for each model, how far the engine is from the simulation."""
+    found = {}
+    for path in sorted(folder.glob("simulated.*.json")):
+        raw = json.loads(path.read_text())
+        rows = {name: _summed(row) for name, row in raw.pop("tensors").items()}
+        found[path.name.split(".")[1]] = {**{k: round(v, 2) for k, v in raw.items()}, "tensors": rows}
+    return found
+
+
+def _summed(row: dict[str, Any]) -> dict[str, Any]:
+    """Sum the batches of a tensor: values, values whose bits or codes differ, the largest differences."""
+    own, all_ = row["own"], row["accumulated"] or row["own"]
+    kept = {"op": row["op"], "values": sum(part.get("values", 0) for part in own)}
+    kept["bits"] = sum(part.get("bits", 0) for part in own)
+    kept["relative"] = float(f"{max(part.get('relative', 0.0) for part in own):.2g}")
+    if any("codes" in part for part in own):
+        kept["codes"] = sum(part.get("codes", 0) for part in own)
+        kept["codes_max"] = max(part.get("codes_max", 0) for part in own)
+        kept["lowest"] = sum(part.get("lowest", 0) for part in own)
+        kept["codes_accumulated"] = sum(part.get("codes", 0) for part in all_)
+    return kept
+
+
+# ---- tables ----
+
+
+def placements_table(data: dict[str, Any]) -> list[str]:
+    """Return the table of latencies and accuracy, and below it the layers that differ where the goal is missed."""
+    lines = [
+        "| model | engine | ms | × implicit | SQNR, dB | nodes in INT8 | copies | goal |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    missed = []
+    for subject in data["subjects"]:
+        base = subject["kinds"].get("implicit")
+        title = f"{TITLES[subject['model']]}, batch {subject['batch']}, level {subject['level']}"
+        shown = title
+        for kind, words in KINDS.items():
+            found = subject["kinds"].get(kind)
+            if found is None:
+                continue
+            ratio = found["ms"] / base["ms"] if base else float("nan")
+            goal = ""
+            if kind in ("map", "rules", "explicit") and base:
+                fast, near = ratio <= FASTER, abs(found["sqnr_db"] - base["sqnr_db"]) <= NEAR_DB
+                better = found["sqnr_db"] > base["sqnr_db"]
+                goal = "yes" if fast and (near or better) else "slower" if not fast else "less accurate"
+                if goal != "yes":
+                    missed.append((title, words, found, goal))
+            count = f" ({len(found['builds'])})" if len(found["builds"]) > 1 else ""
+            lines.append(
+                f"| {shown} | {words} | {found['ms']:.4f}{count} | {ratio:.3f} | {found['sqnr_db']:.1f} | "
+                f"{found['int8']} | {found['copies']} | {goal} |"
+            )
+            shown = ""
+    if missed:
+        lines += [
+            "",
+            "Where it is not reached, the nodes that take longest beyond their time in the implicit engine:",
+            "",
+        ]
+    for title, words, found, goal in missed:
+        nodes = ", ".join(f"`{node}` +{gap} µs" for node, gap in found.get("slower", [])[:4])
+        more = len(found.get("int8_only_here", []))
+        less = len(found.get("int8_only_there", []))
+        sets = f"{more} nodes in INT8 that were not there, {less} that were are not"
+        lines.append(f"- {title}, {words} ({goal}): {sets}{'; ' + nodes if nodes else ''}.")
+    return lines
+
+
+def simulated_table(data: dict[str, Any]) -> list[str]:
+    """Return how much a simulated SQNR can be trusted."""
+    columns = (
+        "SQNR simulated, dB", "of the engine", "between them", "tensors", "bit-equal", "codes equal",
+        "codes that differ", "by at most",
+    )  # fmt: skip
+    lines = _head("model", columns)
+    for model in [name for name in TITLES if name in data]:
+        found = data[model]
+        rows = [row for row in found["tensors"].values() if "codes" in row]
+        values = sum(row["values"] for row in rows) or 1
+        equal, same = sum(row["bits"] == 0 for row in rows), sum(row["codes"] == 0 for row in rows)
+        differ = sum(row["codes"] for row in rows)
+        most = max((row["codes_max"] for row in rows), default=0)
+        lines.append(
+            f"| {TITLES[model]} | {found['sqnr_simulated_db']:.2f} | {found['sqnr_engine_db']:.2f} | "
+            f"{found['sqnr_between_db']:.1f} | {len(rows)} | {equal} | {same} | "
+            f"{100 * differ / values:.3f} % | {most} |"
+        )
+    by_op: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for found in data.values():
+        for row in found["tensors"].values():
+            if "codes" in row:
+                by_op[row["op"]].append(row)
+    columns = ("tensors", "bit-equal", "codes equal", "codes that differ", "largest relative difference")
+    lines += ["", "By the operator that makes the tensor, the layer's own difference alone:", ""]
+    lines += _head("operator", columns)
+    for op, rows in sorted(by_op.items(), key=lambda item: -len(item[1])):
+        share = sum(row["codes"] for row in rows) / max(1, sum(row["values"] for row in rows))
+        lines.append(
+            f"| {op} | {len(rows)} | {sum(r['bits'] == 0 for r in rows)} | {sum(r['codes'] == 0 for r in rows)} | "
+            f"{100 * share:.4f} % | {max(r['relative'] for r in rows):.1e} |"
+        )
+    return lines
+
+
+def _head(first: str, columns: tuple[str, ...]) -> list[str]:
+    return ["| " + " | ".join((first, *columns)) + " |", "|---|" + "---:|" * len(columns)]
+
+
+def put(page: Path, name: str, lines: list[str]) -> None:
+    """Replace what stands between the marks of a table."""
+    text = page.read_text("utf-8")
+    begin, end = f"<!-- results: {name} -->", "<!-- end -->"
+    head, found, rest = text.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{page} has no place for the table {name}: {begin} … {end}")
+    page.write_text(head + begin + "\n" + "\n".join(lines) + "\n" + end + tail, encoding="utf-8")
+
+
+def main() -> None:
+    """Collect where asked, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--collect", type=Path, metavar="FOLDER", help="what benchmarks/placements.py wrote")
+    given = parser.parse_args()
+    if given.collect:
+        for name, collect in (("placements", collect_placements), ("simulated", collect_simulated)):
+            (RESULTS / f"{name}.json").write_text(json.dumps(collect(given.collect), indent=1) + "\n", encoding="utf-8")
+    for name, page, table in (
+        ("placements", "qdq.md", placements_table),
+        ("simulated", "debugging.md", simulated_table),
+    ):
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            put(ROOT / "docs" / page, name, table(json.loads(path.read_text("utf-8"))))
+
+
+if __name__ == "__main__":
+    main()
