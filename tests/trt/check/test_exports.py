@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from tests.support.inspected import recorded_text
 from tests.support.minilm import encode, minilm_model
 from tests.support.models import ocr_model
 from tests.support.rtx import need_rtx
@@ -14,6 +15,8 @@ from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.data import IterableBatches
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.model.engine.precisions import LayerPrecisions
+from trtcal_widgets.model.load import load_graph
 
 WITHOUT_SITES = {"add_inputs", "gru", "lstm"}
 
@@ -86,3 +89,23 @@ def test_a_transformer_and_its_attention():
     assert {one.runs_in for one in attention} == {"int8"}
     fates = {pair.tensor: pair.fate for pair in report.pairs if "Softmax" in pair.tensor}
     assert set(fates.values()) == {"inside"}
+
+
+def test_pairs_that_follow_an_implicit_engine():
+    """By the rules, and as the recorded engines of 8.6.0 ran in INT8: pools and joins included."""
+    refused, followed = {}, 0
+    for case in (operator for operator in operators() if operator.facts["engine"]):
+        ran = LayerPrecisions.from_inspector(recorded_text(case.facts["engine"]), load_graph(case.path))
+        placements = ["implicit", ran] if ran.int8_reads else ["implicit"]
+        for placement in placements:
+            try:
+                result = build_qdq(case.path, case.rows("entropy2"), placement=placement)
+            except ExportError:
+                assert case.path.stem in WITHOUT_SITES
+                continue
+            followed += placement is ran and bool(result.report.quantized)
+            report = result.check(builder="rtx")
+            if not report.ok:
+                refused[case.path.stem] = report.to_text()
+    assert not refused
+    assert followed >= 6
