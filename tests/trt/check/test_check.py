@@ -17,7 +17,7 @@ from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.explicit.pairs import read_pairs
 from trtcal_widgets.model.load import load_model
 from trtcal_widgets.trt.check import check_model
-from trtcal_widgets.trt.check.advice import node_named, problems_of_file
+from trtcal_widgets.trt.check.advice import node_named, problems_of_file, without_places
 from trtcal_widgets.trt.check.builders import find_builder
 
 SCALES = {"data": 0.008, "pool1": 0.015, "flatten": 0.03, "relu1": 0.017}
@@ -181,6 +181,48 @@ def test_a_node_is_found_in_words_as_a_whole():
     assert node_named("Cannot compile operation 'ip10' for Turing", names) == "ip10"
     assert node_named("Cannot compile a.ip1: no", names) == "a.ip1"
     assert node_named("ip100", names) == ""
+    assert node_named("ip1_2 has no runners that implement it", names) == "ip1"
+
+
+def test_the_builders_words_come_without_the_lines_of_its_sources():
+    words = "Error Code 4: API Usage Error (bad: mismatching dimensions In processCheck at /_src/a/b.cpp:1066)"
+    assert without_places(words) == "Error Code 4: API Usage Error (bad: mismatching dimensions)"
+
+
+def other(tmp_path, node, *inputs, domains=()):
+    infos = [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in inputs]
+    graph = helper.make_graph([node], "g", infos, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    return written(tmp_path, helper.make_model(graph, opset_imports=opsets, ir_version=9))
+
+
+X = ("x", TensorProto.FLOAT, [1, 8, 16, 16])
+
+
+def test_an_operator_that_it_does_not_know(tmp_path):
+    need_rtx()
+    node = helper.make_node("Acme", ["x"], ["y"], name="acme", domain="com.acme")
+    path = other(tmp_path, node, X, domains=["com.acme"])
+    (problem,) = check_model(path, builder="rtx").problems
+    assert (problem.node, problem.op_type) == ("acme", "Acme")
+    assert "plugin" in problem.advice
+
+
+def test_an_input_that_is_a_shape_itself(tmp_path):
+    need_rtx()
+    node = helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], name="resize", mode="nearest")
+    report = check_model(other(tmp_path, node, X, ("sizes", TensorProto.INT64, [4])), builder="rtx")
+    assert report.shapes == {"sizes": (16, 16, 16, 16)}
+    assert report.ok, report.to_text()
+
+
+def test_shapes_that_do_not_fit_together_name_the_layer(tmp_path):
+    need_rtx()
+    node = helper.make_node("MatMul", ["x", "z"], ["y"], name="product")
+    path = other(tmp_path, node, ("x", TensorProto.FLOAT, [2, 3]), ("z", TensorProto.FLOAT, ["a", "b"]))
+    (problem,) = check_model(path, builder="rtx", shapes={"z": (7, 5)}).problems
+    assert problem.node == "product"
+    assert "--shape" in problem.advice
 
 
 @pytest.fixture

@@ -29,19 +29,39 @@ _INTEGER_OPS = frozenset({
 })  # fmt: skip
 _LIMIT = 20
 
-_BY_WORDS = (
-    (re.compile(r"zero point", re.IGNORECASE), _SYMMETRIC),
-    (re.compile(r"type Int32 but must have type", re.IGNORECASE), _BIAS),
-    (re.compile(r"HW-specific datatypes: fp8", re.IGNORECASE),
-     "FP8 needs an Ada, Hopper or Blackwell GPU (SM89 or newer): check with --for SM89, or write INT8."),
-    (re.compile(r"Turing|SM75"),
-     "This GPU generation lacks kernels that newer ones have: check with --for SM86 or newer, or with TensorRT."),
-    (re.compile(r"(no importer|unsupported|not supported).*(op|operator|node)|no plugin|find plugin", re.IGNORECASE),
-     "The operator has no counterpart: export it from operators that TensorRT has, or load the plugin that makes it."),
-    (re.compile(r"optimization profile|dynamic (dim|shape|input)|shape.{0,40}(mismatch|incompatible)", re.IGNORECASE),
-     "Say the shapes that the model is meant for: --shape INPUT=1x3x640x640."),
-    (re.compile(r"out of memory|memory allocation", re.IGNORECASE), "Free memory, or check with a smaller --shape."),
-)  # fmt: skip
+_BY_WORDS = tuple(
+    (re.compile(pattern, re.IGNORECASE), advice)
+    for pattern, advice in (
+        (r"zero point", _SYMMETRIC),
+        (r"type Int32 but must have type", _BIAS),
+        (
+            r"HW-specific datatypes: fp8",
+            "FP8 needs an Ada, Hopper or Blackwell GPU: check for the target SM89 or newer (--for SM89), or write "
+            "INT8.",
+        ),
+        (
+            r"Turing|SM75",
+            "This GPU generation lacks kernels that newer ones have: check for the target SM86 or newer (--for SM86), "
+            "or with TensorRT.",
+        ),
+        (
+            r"(no importer|unsupported|not supported).*(op|operator|node)|no plugin|find plugin|plugin not found",
+            "The operator has no counterpart: export it from operators that TensorRT has, or load the plugin that "
+            "makes it.",
+        ),
+        (
+            r"optimization profile|dynamic (dim|shape|input)|shape.{0,40}(mismatch|incompatible)|mismatching dim",
+            "Say the shapes that the model is meant for: shapes={'x': (1, 3, 640, 640)} (--shape x=1x3x640x640).",
+        ),
+        (
+            r"has no runners|no implementation|could not find any implementation",
+            "This builder has no kernel for it, for this GPU generation at least: TensorRT for RTX lacks some that "
+            "TensorRT has. Check with TensorRT, or keep the operator out of the model (box suppression can run after "
+            "the engine).",
+        ),
+        (r"out of memory|memory allocation", "Free memory, or check with smaller shapes (--shape)."),
+    )
+)
 """Words of the builder -> what to do."""
 
 
@@ -72,12 +92,20 @@ def problems_of_file(graph: ModelGraph, pairs: Sequence[QdqPair]) -> tuple[Check
     return tuple(found)
 
 
+def without_places(message: str) -> str:
+    """Return the builder's words without the lines of its sources that they come from."""
+    return re.sub(r"\s*\bIn [\w:~<>]+ at /_src/[\w./-]+:\d+", "", message).replace(" )", ")").strip()
+
+
 def advice_for(message: str) -> str:
     """Return what to do about the builder's words; empty where nothing is known."""
     return next((text for pattern, text in _BY_WORDS if pattern.search(message)), "")
 
 
 def node_named(message: str, names: Iterable[str]) -> str:
-    """Return the longest of the names that a message has as a word of its own; empty where it has none."""
-    there = [n for n in names if n and n in message and re.search(rf"(?<![\w.]){re.escape(n)}(?![\w])", message)]
+    """Return the longest of the names that a message has as a word of its own; empty where it has none.
+
+    A layer that is one of several for a node is called after it with a number behind: ``nms_1``.
+    """
+    there = [n for n in names if n and n in message and re.search(rf"(?<![\w.]){re.escape(n)}(?:_\d+)?(?!\w)", message)]
     return max(there, key=len, default="")

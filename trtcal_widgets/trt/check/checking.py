@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from trtcal_widgets.model.dimensions import name_dimensions
 from trtcal_widgets.model.explicit.pairs import read_pairs
 from trtcal_widgets.model.load import OnnxModel, load_model, model_of
 from trtcal_widgets.model.tap import MAX_PROTO_BYTES
-from trtcal_widgets.trt.check.advice import advice_for, node_named, problems_of_file
+from trtcal_widgets.trt.check.advice import advice_for, node_named, problems_of_file, without_places
 from trtcal_widgets.trt.check.builders import Installed, find_builder
 from trtcal_widgets.trt.check.layers import EngineLayer, layers_in_log, layers_of_inspector
 from trtcal_widgets.trt.check.report import CheckProblem, CheckReport
@@ -36,6 +37,9 @@ CAPABILITIES = ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
 
 _GUESSED = {4: 64, 3: 48, 5: 16}
 """Rank of an input -> what its open dimensions behind the first become where no shape is given; 16 for others."""
+
+_SIZE = 16
+"""What an input that holds sizes gets for each."""
 
 
 def check_model(
@@ -236,7 +240,8 @@ class _Run:
             self._add("parse", name, op_type, words)
 
     def _add(self, stage: str, name: str, op_type: str, words: str) -> None:
-        self.problems.append(CheckProblem(stage, self.names.get(name, name), op_type, words, advice_for(words)))
+        node = self.names.get(name, name)
+        self.problems.append(CheckProblem(stage, node, op_type, without_places(words), advice_for(words)))
 
     def _build(self, builder: Any, network: Any, book: LogBook) -> None:
         trt = self.installed.trt
@@ -283,7 +288,7 @@ class _Run:
         """Yield what else is worth knowing."""
         if self.installed.note:
             yield f"{self.installed.note}: {self.installed.label} was asked instead."
-        if not has_pairs:
+        if not has_pairs and self.built:
             yield "The model has no Q/DQ pairs: it runs in the types that it is written in."
         elif self.built and not self.layers:
             yield "This builder does not list the engine's layers here: which of them run in INT8 is not known."
@@ -303,5 +308,7 @@ def _shape_of(item: DynamicInput, given: Mapping[str, tuple[int, ...]]) -> tuple
     """Return the shape that is built for: the given one, or a batch of 1 and a small guess."""
     if item.name in given:
         return given[item.name]
+    if item.is_shape_tensor:  # its values are sizes themselves
+        return tuple(_SIZE for _ in range(math.prod(item.shape)))
     guess = _GUESSED.get(len(item.shape), 16)
     return tuple(size if size != -1 else 1 if axis == 0 else guess for axis, size in enumerate(item.shape))
