@@ -140,8 +140,8 @@ def many(n_tensors, n_batches):
             gc.collect()
             recorded = resident()
             store = session._store  # noqa: SLF001 - the size of its file
-            cells = len(store.index) * len(store)
-            spooled = store.last.end + cells * RECORD.itemsize
+            cells = sum(int(records["present"].sum()) for records in store.records())
+            spooled = store.last.end + len(store) * len(store.index) * RECORD.itemsize
             saved = Path(folder) / "s.trtcal"
             started = time.perf_counter()
             with Peak() as peak:

@@ -31,6 +31,8 @@ class Entry(NamedTuple):
     ----------
     name
         What its files are called.
+    title
+        What the user calls it.
     facts
         Key (as an option of ``trtcal calibrate`` without its dashes) -> value.
     wrong
@@ -38,6 +40,7 @@ class Entry(NamedTuple):
     """
 
     name: str
+    title: str
     facts: Mapping[str, Any]
     wrong: str = ""
 
@@ -103,18 +106,21 @@ _UNSAFE = re.compile(r"[^\w.+-]+")
 
 def _entry(i: int, given: Any, defaults: Mapping[Any, Any], folder: Path) -> Entry:
     if not isinstance(given, dict):
-        return Entry(f"model-{i + 1}", {}, f"it is {kind_of(given)}, not a mapping with `model:` and `data:`")
+        return Entry(
+            f"model-{i + 1}", f"model {i + 1}", {}, f"it is {kind_of(given)}, not a mapping with `model:` and `data:`"
+        )
     facts = {str(key).replace("_", "-"): value for key, value in {**defaults, **given}.items()}
     name = facts.pop("name", None)
     stem = str(name) if isinstance(name, str | int | float) else Path(str(facts.get("model", ""))).stem
+    title = stem
     stem = _UNSAFE.sub("-", stem).strip("-.")[:100] or f"model-{i + 1}"
     missing = [key for key in ("model", "data") if not isinstance(facts.get(key), str)]
     if missing:
-        return Entry(stem, facts, f"it has no `{missing[0]}:` with a path")
+        return Entry(stem, title, facts, f"it has no `{missing[0]}:` with a path")
     for key in _PATHS:
         if isinstance(facts.get(key), str):
             facts[key] = str(folder / facts[key])
-    return Entry(stem, facts)
+    return Entry(stem, title, facts)
 
 
 def argv_of(entry: Entry) -> list[str]:

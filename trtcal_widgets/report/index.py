@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -68,7 +69,7 @@ def index_page(lines: Sequence[ModelLine], title: str) -> str:
     """Return the page: self-contained, with links to the files beside it."""
     failed = sum(bool(line.failed) for line in lines)
     done = f"{len(lines) - failed:,} of {count_of(len(lines), 'model')} calibrated"
-    columns = ("model", "tensors", "batches", "samples", "seconds", "worst tensors (SQNR)", "odd", "files")
+    columns = ("model", "files", "tensors", "batches", "samples", "seconds", "odd", "worst tensors, with their SQNR")
     numeric = frozenset(("tensors", "batches", "samples", "seconds", "odd"))
     head = tag("tr", *(tag("th", c, scope="col", class_="num" if c in numeric else None) for c in columns))
     table = tag("table", tag("thead", head), tag("tbody", *map(_row, lines)))
@@ -82,24 +83,29 @@ def index_page(lines: Sequence[ModelLine], title: str) -> str:
 
 
 def _row(line: ModelLine) -> Html:
-    named = tag("td", tag("strong", name_of(line.name)), tag("small", f"{line.model} · {line.data}"))
+    files = f"{PurePath(line.model).name} · {PurePath(line.data).name}"
+    named = tag(
+        "td",
+        tag("strong", name_of(line.name)),
+        tag("div", files, class_="faint", title=f"{line.model} · {line.data}"),
+    )
     if line.failed:
         return tag("tr", named, tag("td", tag("strong", "failed: "), line.failed, colspan=7, class_="text"))
     numbers = (line.tensors, line.batches, line.samples)
     return tag(
         "tr",
         named,
+        tag("td", join([_link(line.report, "report"), " ", _link(line.cache, "cache")])),
         *(tag("td", f"{number:,}", class_="num") for number in numbers),
         tag("td", significant(line.seconds), class_="num"),
+        tag("td", f"{line.suspicious:,}", class_="num", title="tensors with something odd: the report says what"),
         tag("td", *(_tensor(row) for row in line.worst)),
-        tag("td", f"{line.suspicious:,}", class_="num"),
-        tag("td", join([_link(line.report, "report"), " ", _link(line.cache, "cache")])),
     )
 
 
 def _tensor(row: TensorRow) -> Html:
-    why = f" · {row.suspicious[0]}" if row.suspicious else ""
-    return tag("div", name_of(row.name), tag("small", f"{significant(row.sqnr_db)} dB{why}"))
+    shown = join([name_of(row.name), f" {significant(row.sqnr_db)}\N{NO-BREAK SPACE}dB"])
+    return tag("div", shown, title="; ".join(row.suspicious) or None)
 
 
 def _link(file: str, text: str) -> Html | None:

@@ -52,14 +52,14 @@ def _run(arguments: argparse.Namespace) -> int:
         shown = (str(entry.facts.get("model", "")), str(entry.facts.get("data", "")))
         line: ModelLine
         if interrupted:
-            line = ModelLine(entry.name, *shown, failed="not run: stopped by Ctrl-C")
+            line = ModelLine(entry.title, *shown, failed="not run: stopped by Ctrl-C")
         else:
-            say(f"{entry.name} ({len(lines) + 1} of {len(entries)})", flush=True)
+            say(f"{printable(entry.title)} ({len(lines) + 1} of {len(entries)})", flush=True)
             try:
                 line = _calibrated(entry, folder, arguments)
                 interrupted = line.failed == _STOPPED
             except KeyboardInterrupt:
-                line, interrupted = ModelLine(entry.name, *shown, failed=_STOPPED), True
+                line, interrupted = ModelLine(entry.title, *shown, failed=_STOPPED), True
         lines.append(line)
         page = index_page(lines, arguments.title or listed.stem)
         write_atomic(index, page.encode("utf-8"))
@@ -89,7 +89,7 @@ def _calibrated(entry: Entry, folder: Path, arguments: argparse.Namespace) -> Mo
     except Exception as error:  # noqa: BLE001 - a fault of ours with one model must not cost the others
         failed = f"unexpected {type(error).__name__}: {error}. This is a fault in trtcal"
     complain(f"{entry.name}: {failed}")
-    return ModelLine(entry.name, *shown, failed=failed)
+    return ModelLine(entry.title, *shown, failed=failed)
 
 
 def _run_one(entry: Entry, folder: Path, arguments: argparse.Namespace, shown: tuple[str, str]) -> ModelLine:
@@ -106,13 +106,13 @@ def _run_one(entry: Entry, folder: Path, arguments: argparse.Namespace, shown: t
     made.threads = arguments.threads if made.threads is None else made.threads
     started = time.monotonic()
     if CALIBRATE.run(made) == INTERRUPTED:
-        return ModelLine(entry.name, *shown, failed=_STOPPED)
+        return ModelLine(entry.title, *shown, failed=_STOPPED)
     seconds = time.monotonic() - started
     with CalibrationSession.load(saved) as session:
-        write_report(session, report, title=entry.name)
+        write_report(session, report, title=entry.title)
         worst, suspicious = worst_tensors(session)
         return ModelLine(
-            entry.name,
+            entry.title,
             *shown,
             cache=cache.name,
             report=report.name,
