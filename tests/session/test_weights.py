@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.errors import SessionError
+from trtcal_widgets.session.signed import signed_counts
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,31 @@ def test_weights_that_are_not_finite_have_none(tmp_path):
     with CalibrationSession(path, np.ones([2, *shape[1:]], np.float32), batch_size=1) as session:
         session.step()
         assert session.weight_channels("y") is None
+
+
+def test_values_are_counted_with_their_sign_in_one_batch_or_of_the_weight(lenet):
+    found = signed_counts(lenet, "conv1")
+    row = lenet.row("conv1")
+    assert (found.low, found.high) == (row.minimum, row.maximum)
+    assert found.counts.sum() == lenet.histogram("conv1").n_values
+    assert found.words == "batch 1 alone, 50 samples"
+    weight = signed_counts(lenet, "conv1.weight")
+    assert weight.counts.sum() == lenet.histogram("conv1.weight").n_values
+    assert weight.words == "all values"
+    assert lenet.status.recorded == 1
+
+
+def test_signs_that_cannot_be_counted_are_said(lenet, tmp_path):
+    lenet.save(tmp_path / "s.trtcal")
+    with pytest.raises(SessionError, match="model= and source="):
+        signed_counts(CalibrationSession.load(tmp_path / "s.trtcal"), "conv1")
+    with (
+        CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as fresh,
+        pytest.raises(SessionError, match="count one"),
+    ):
+        signed_counts(fresh, "conv1")
+    nothing = CalibrationSession(sample.model_path(), np.full((2, 1, 28, 28), np.nan, np.float32), batch_size=2)
+    with nothing as session:
+        session.step()
+        with pytest.raises(SessionError, match="no finite value in batch 1 alone, 2 samples"):
+            signed_counts(session, "conv1")

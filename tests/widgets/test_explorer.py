@@ -763,3 +763,23 @@ def test_the_weights_behind_a_tensor_are_drawn_by_channel(make_explorer):
     session.update(selected="data")
     assert figure.layout.annotations[0].visible
     assert len(figure.data[0].x) == 0
+
+
+def test_signs_are_counted_when_asked_for_and_for_that_tensor_alone(make_explorer):
+    session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=2)
+    explorer = make_explorer(session)
+    figure, caption = explorer.views.signed.figure, explorer.views.signed_caption
+    send(caption, type="signed")
+    assert "no batch is counted yet" in notice(explorer)
+    session.step()
+    session.update(selected="conv1")
+    send(caption, type="signed")
+    assert not notice(explorer)
+    assert not figure.layout.annotations[0].visible
+    assert caption.state["note"] == "batch 1 alone, 50 samples"
+    assert [trace.x[0] for trace in figure.data[1:]] == [-session.amax("conv1"), session.amax("conv1")]
+    session.choose("conv1", amax=1.5)
+    assert figure.data[2].x[0] == 1.5
+    session.update(selected="conv2")
+    assert figure.layout.annotations[0].visible
+    assert not figure.data[0].visible

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.streams import stream_histograms
@@ -17,9 +19,8 @@ from trtcal_widgets.session.state import Phase, RunStatus
 from trtcal_widgets.session.weights import measured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
@@ -246,6 +247,12 @@ class Recorder:
         if index == 0:
             raise DataError(f"{self.plan.source.describe()} gave no batch")
         return {name: amax for name, amax in ranges.items() if amax > 0}
+
+    def values(self, name: str, feeds: Mapping[str, NDArray[Any]] | None) -> NDArray[Any] | None:
+        """Return a tensor's values in one batch, or a constant's without ``feeds``; None where it has none."""
+        runner = self._open()
+        stream = runner.constants() if feeds is None else runner.infer(feeds)
+        return next((np.array(array) for found, array in stream if found == name), None)
 
     def _open(self) -> Runner:
         if not self._entered:

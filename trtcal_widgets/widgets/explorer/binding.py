@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import TrtcalError, UsageError
+from trtcal_widgets.session.signed import signed_counts
 from trtcal_widgets.widgets.explorer.export_form import ExportForm, other_model, write_cache
-from trtcal_widgets.widgets.explorer.pictures import MOST_PICTURES, show_pictures
+from trtcal_widgets.widgets.explorer.panels import MOST_PICTURES, show_pictures
 from trtcal_widgets.widgets.explorer.rendering import EVERYTHING, NUMBERS, Parts, render
 from trtcal_widgets.widgets.explorer.state import Screen, at_end
 from trtcal_widgets.widgets.explorer.typed import Typed, threshold_of
@@ -37,7 +38,7 @@ parse_event = event_parser(
             name: {}
             for name in (
                 "first", "back", "play", "forward", "last", "cancel",
-                "undo", "redo", "reset", "reset_all", "dismiss", "hold", "release",
+                "undo", "redo", "reset", "reset_all", "dismiss", "hold", "release", "signed",
             )
         },
         "seek": {"position": int},
@@ -279,6 +280,16 @@ class Binding(Boundary):
 
     def _on_release(self) -> None:
         self.screen = replace(self.screen, held="")
+
+    def _on_signed(self) -> None:
+        """Count the signs of the chosen tensor's values, in one batch, beside the main thread."""
+        name = self._session.state.selected
+        if not self.running:
+            self._submit(lambda: signed_counts(self._session, name), self._show_signed)
+
+    def _show_signed(self, future: Future[Any]) -> None:
+        self.screen = replace(self.screen, signed=future.result())
+        self._changed()
 
     def _on_zoom(self, first: float, last: float) -> None:
         self.screen = replace(self.screen, window=(self._session.state.selected, first, last))

@@ -6,13 +6,16 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets
 
 from trtcal_widgets.widgets.kit.assets import script, style
 from trtcal_widgets.widgets.kit.panels import Panel, ShellPanel, help_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 _help = partial(help_text, page="algorithm")
 
@@ -74,6 +77,13 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
             "tools and some layers do it; channels inside it are coloured.",
             "Shared scales",
         ),
+        "signed": _help(
+            "Values with their sign",
+            "What is recorded are counts of |x|, which is what a symmetric range needs. For the signs of an activation "
+            "the last counted batch is run once more; a weight or constant is read. The lines are ±amax: a tensor that "
+            "lies on one side only leaves half of INT8's levels unused.",
+            "Ranges",
+        ),
         "trace": _help(
             "Thresholds as batches were added",
             "Where each method would have put the threshold after so many batches. Lines that still move want more "
@@ -89,6 +99,12 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
         ),
     }
 )
+
+
+MOST_PICTURES = 10
+"""Of a batch so many are shown: they are loaded beside the main thread, for they may be large files."""
+
+_GAP = 2
 
 
 class ExplorerShell(ShellPanel):
@@ -142,3 +158,30 @@ class ExportPanel(Panel):
     """The calibration cache: header, rows, preview, file."""
 
     _esm = script("explorer/export")
+
+
+def picture_strip(pictures: Sequence[NDArray[np.uint8]]) -> tuple[bytes, int, int]:
+    """Return RGBA bytes, width and height of up to ten pictures side by side; empty without pictures."""
+    shown = list(pictures[:MOST_PICTURES])
+    if not shown:
+        return b"", 0, 0
+    height = max(p.shape[0] for p in shown)
+    width = sum(p.shape[1] for p in shown) + _GAP * (len(shown) - 1)
+    strip = np.zeros((height, width, 4), np.uint8)
+    left = 0
+    for picture in shown:
+        high, wide = picture.shape[:2]
+        top = (height - high) // 2
+        strip[top : top + high, left : left + wide, :3] = picture[..., :3]
+        strip[top : top + high, left : left + wide, 3] = 255
+        left += wide + _GAP
+    return strip.tobytes(), width, height
+
+
+def show_pictures(stepper: StepperPanel, batch: int, pictures: Sequence[NDArray[np.uint8]]) -> None:
+    """Send the pictures of a batch to the browser."""
+    pixels, width, height = picture_strip(pictures)
+    count = min(len(pictures), MOST_PICTURES)
+    stepper.pixels = pixels
+    label = f"the first {count} images of batch {batch + 1}"
+    stepper.thumbs = {"width": width, "height": height, "count": count, "label": label}

@@ -33,6 +33,7 @@ EVERYTHING = frozenset({"position", "excluded", "choices", "method", "selected",
 NUMBERS = frozenset({"data", "choices", "method"})
 """Changes that change numbers of tensors."""
 
+_COUNT_SIGNS = {"type": "signed", "text": "count", "title": "Run the last counted batch once more, to see signs"}
 _PATCH_SHARE = 0.25
 """Above this share of changed rows the whole columns are sent."""
 
@@ -106,6 +107,9 @@ def render(views: Views, session: CalibrationSession, screen: Screen, parts: Par
     views.overview_caption.show(title="all tensors", note=_overview_note(parts, behind=behind))
     views.weights.render(parts.weights, parts.plot.name)
     views.weights_caption.show(title="weights by channel", note=weights_note(parts.weights))
+    signed = screen.signed if screen.signed is not None and screen.signed.name == parts.plot.name else None
+    views.signed.render(signed, parts.plot.amax)
+    views.signed_caption.show(title="with sign", note=signed.words if signed else "", action=_COUNT_SIGNS)
     views.trace_caption.show(title="thresholds by batch", note=printable(parts.plot.name))
     counts = {"n_rows": parts.n_rows, "n_mine": parts.n_mine, "n_absurd": parts.n_absurd}
     views.export.show(**export_state(session, screen.form, **counts))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trtcal_widgets.session import CalibrationSession, RunStatus
+    from trtcal_widgets.session.signed import SignedCounts
     from trtcal_widgets.widgets.explorer.typed import Typed
 
 _SHOWN_BATCHES = 2000
@@ -38,14 +39,16 @@ class Screen:
     """What the screen itself remembers: nothing that belongs to the session.
 
     ``counts`` is the axis of the histogram, ``window`` the part of a tensor's |x| that is zoomed to, ``typed`` the last
-    threshold that was typed, ``held`` the tensor whose histogram is laid over the others, ``unit`` what a sample is
-    called: ``images`` once there were pictures, ``tab`` the page that is open.
+    threshold that was typed, ``held`` the tensor whose histogram is laid over the others, ``signed`` the last values
+    that were counted with their sign, ``unit`` what a sample is called: ``images`` once there were pictures, ``tab``
+    the page that is open.
     """
 
     counts: Any = "log"
     window: tuple[str, float, float] | None = None
     typed: Typed | None = None
     held: str = ""
+    signed: SignedCounts | None = None
     unit: str = "samples"
     notice: str = ""
     tab: str = CALIBRATION

@@ -14,6 +14,7 @@ from trtcal_widgets.widgets.explorer.panels import (
     ListPanel,
     StepperPanel,
 )
+from trtcal_widgets.widgets.explorer.signed_view import SignedView
 from trtcal_widgets.widgets.explorer.trace_view import TraceView
 from trtcal_widgets.widgets.explorer.weights_view import WeightsView
 from trtcal_widgets.widgets.kit.box import box
@@ -40,9 +41,20 @@ class Views:
         self.trace_caption = CaptionPanel(name="trace", help=HELP["trace"])
         self.weights = WeightsView()
         self.weights_caption = CaptionPanel(name="weights", help=HELP["weights"])
+        self.signed = SignedView()
+        self.signed_caption = CaptionPanel(name="signed", help=HELP["signed"])
         self.export = ExportPanel(help=HELP["export"])
-        self.panels = (self.shell, self.stepper, self.tensors, self.detail, self.numbers, self.network, self.export)
-        self.plots = (self.histogram, self.overview, self.trace, self.weights)
+        self.panels = (
+            self.shell,
+            self.stepper,
+            self.tensors,
+            self.detail,
+            self.numbers,
+            self.network,
+            self.export,
+            self.signed_caption,
+        )
+        self.plots = (self.histogram, self.overview, self.trace, self.weights, self.signed)
 
     def arranged(self) -> list[ipywidgets.Widget]:
         """Return those below the header as they stand on the page."""
@@ -50,12 +62,12 @@ class Views:
         overview = box(self.overview_caption, self.overview.figure, name="tc-plot-panel")
         trace = box(self.trace_caption, self.trace.figure, name="tc-plot-panel")
         weights = box(self.weights_caption, self.weights.figure, name="tc-plot-panel")
-        weights.add_class("tc-section")
+        signed = box(self.signed_caption, self.signed.figure, name="tc-plot-panel")
         return [
             self.stepper,
             box(self.tensors, detail, name="tc-main"),
             self.network,
             box(overview, trace, name="tc-below"),
-            weights,
+            box(weights, signed, name="tc-below"),
             self.export,
         ]

@@ -70,11 +70,16 @@ function follow(model, traits, update) {
 function render({ model, el }) {
   const title = h("span", { class: "tc-panel-title" });
   const note = h("span", { class: "tc-faint tc-caption-note", testid: `tc-note-${model.get("name")}` });
-  el.append(h("div", { class: "tc-panel-head" }, title, note, helpButton(model.get("help"), `tc-help-${model.get("name")}`)));
+  const act = h("button", { type: "button", class: "tc-chip", testid: `tc-act-${model.get("name")}`, on: { click: () => model.send({ type: model.get("state").action.type }) } });
+  el.append(h("div", { class: "tc-panel-head" }, title, note, act, helpButton(model.get("help"), `tc-help-${model.get("name")}`)));
   return follow(model, ["state"], () => {
     setText(title, model.get("state").title ?? "");
     setText(note, model.get("state").note ?? "");
     note.title = model.get("state").note ?? "";
+    const { action } = model.get("state");
+    act.hidden = !action;
+    setText(act, action?.text ?? "");
+    act.title = action?.title ?? "";
   });
 }
 var caption_default = { render };
