@@ -195,6 +195,7 @@ class Drawn:
         self.plan = PrecisionPlan()
         self.graph = SimpleNamespace(sha256="0" * 64)
         self.placement = "recommended"
+        self.format, self.words = "int8", "INT8"
 
     def reference_score(self, evaluation, *, control=None):
         return Score(1000, top1=0.99)

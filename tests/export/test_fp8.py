@@ -134,3 +134,18 @@ def test_the_command_line(tmp_path, capsys):
     assert "format: fp8" in capsys.readouterr().out
     assert pairs_of(out)["data"].dtype == "float8_e4m3fn"
     assert main(["convert", str(cache), "--to", "ranges", "--format", "fp8", "-o", str(tmp_path / "r.txt")]) == 2
+
+
+def test_a_plan_is_looked_for_in_fp8(tmp_path, capsys):
+    """LeNet on its own images: FP8 is simulated, ranked and written; INT8's scores are not taken for FP8's."""
+    model, out = str(sample.model_path()), str(tmp_path / "fp8.onnx")
+    images = str(sample.model_path().with_name("calibration-images-idx3-ubyte.gz"))
+    limits = ["--eval-batches", "2", "--batches", "2", "--state", str(tmp_path / "state.json"), "--keep-scales"]
+    options = ["--batch-size", "50", *limits]
+    assert main(["debug", model, images, images, *options, "--format", "fp8", "--qdq", out]) in (0, 1)
+    shown = capsys.readouterr().out
+    assert "each layer alone in FP8" in shown
+    assert "INT8" not in shown
+    assert {pair.dtype for pair in pairs_of(out).values()} <= {"float8_e4m3fn"}
+    assert main(["debug", model, images, images, *options]) == 2
+    assert "another search" in capsys.readouterr().err

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from trtcal_widgets.debug.results import LayerResult
-    from trtcal_widgets.debug.simulation import Int8Simulation
+    from trtcal_widgets.debug.simulation import QdqSimulation
     from trtcal_widgets.model.plan import PrecisionPlan
     from trtcal_widgets.session import CalibrationSession
 
@@ -134,7 +134,7 @@ class PlanSearch:
 
     def __init__(
         self,
-        simulation: Int8Simulation,
+        simulation: QdqSimulation,
         evaluation: Evaluation,
         *,
         target: float = 0.99,
@@ -267,7 +267,7 @@ class PlanSearch:
         for layer in ranking:
             if reaches(score, goal):
                 break
-            reason = f"alone in INT8 it costs {loss_text(layer.score, layer.loss)}"
+            reason = f"alone in {self._simulation.words} it costs {loss_text(layer.score, layer.loss)}"
             plan = plan.with_kept([layer.node], reason)
             score = self._score(plan)
             self._steps.append(SearchStep(f"{layer.node} kept in {plan.precision.upper()}", score, accepted=True))
@@ -293,7 +293,7 @@ class PlanSearch:
     def _without_one(self, plan: PrecisionPlan) -> Iterator[tuple[PrecisionPlan, str]]:
         for node in reversed(plan.keep):
             if node not in self._start.keep:
-                yield plan.without([node]), f"{node} in INT8 again"
+                yield plan.without([node]), f"{node} in {self._simulation.words} again"
         for name in plan.amax:
             if name not in self._start.amax:
                 yield _without_amax(plan, name), f"{name} with its calibrated scale again"
@@ -318,12 +318,13 @@ def _key(score: Score) -> tuple[float, float]:
 class _Memory:
     """Scores by plan, in a JSON file where one is given."""
 
-    def __init__(self, path: Path | None, simulation: Int8Simulation, evaluation: Evaluation) -> None:
+    def __init__(self, path: Path | None, simulation: QdqSimulation, evaluation: Evaluation) -> None:
         self._path = path
         scales = sorted((name, float(scale)) for name, scale in simulation.scales.items())
         self._subject = {
             "model_sha256": simulation.graph.sha256,
             "placement": _placement_key(simulation.placement),
+            **({} if simulation.format == "int8" else {"format": simulation.format}),
             "scales": _digest(scales),
             "evaluation": evaluation.describe(),
             "batches": evaluation.plan.n_batches,

@@ -61,6 +61,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         default="recommended",
         help="where Q/DQ goes: recommended, implicit, weights-only-inputs, or the file of an engine's layers",
     )
+    parser.add_argument(
+        "--format",
+        choices=("int8", "fp8"),
+        default="int8",
+        help="what is simulated and written by --qdq: int8 (the default), or fp8 with the same thresholds",
+    )
     parser.add_argument("--keep-scales", action="store_true", help="do not try other methods and values for scales")
     parser.add_argument("--state", metavar="FILE", help="remember every score here; a stopped search goes on from it")
     parser.add_argument("--plan", metavar="FILE", help="write the plan as JSON")
@@ -70,7 +76,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from trtcal_widgets.debug import Evaluation, Int8Simulation, PlanSearch, scale_candidates
+    from trtcal_widgets.debug import Evaluation, Fp8Simulation, Int8Simulation, PlanSearch, scale_candidates
     from trtcal_widgets.model.load import load_model
 
     check_outputs(
@@ -94,7 +100,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     check_first(evaluation, model.graph, arguments.scores)
     with calibrated_session(arguments, batch_size) as session, show_work() as control:
-        simulation = Int8Simulation(model, scales_of(session), placement=arguments.placement)
+        simulate = Fp8Simulation if arguments.format == "fp8" else Int8Simulation
+        simulation = simulate(model, scales_of(session), placement=arguments.placement)
         search = PlanSearch(
             simulation,
             evaluation,
@@ -106,8 +113,8 @@ def _run(arguments: argparse.Namespace) -> int:
         )
         result = search.run()
         ranking = simulation.isolated(evaluation, control=control) if not search.ranking else search.ranking
-    say("\n".join(_ranking_lines(ranking)))
-    say("\n".join(_result_lines(result)))
+    say("\n".join(_ranking_lines(ranking, simulation.words)))
+    say("\n".join(_result_lines(result, simulation.words)))
     replaced = [printable(name) for name in simulation.outputs if name not in simulation.judged]
     if replaced and simulation.judged:
         judged = ", ".join(map(printable, simulation.judged))
@@ -180,7 +187,7 @@ def _number(value: float, digits: int = 2) -> str:
     return "-" if math.isnan(value) else "inf" if math.isinf(value) else f"{value:.{digits}f}"
 
 
-def _ranking_lines(ranking: Sequence[LayerResult], shown: int = 15) -> list[str]:
+def _ranking_lines(ranking: Sequence[LayerResult], words: str, shown: int = 15) -> list[str]:
     """Return a table of the layers that lose most when they alone are in INT8."""
     if not ranking:
         return ["no layer is quantised"]
@@ -192,7 +199,7 @@ def _ranking_lines(ranking: Sequence[LayerResult], shown: int = 15) -> list[str]
         Column("SQNR at outputs, dB", [_number(layer.output_sqnr_db) for layer in worst]),
         Column("own SQNR, dB", [_number(layer.own_sqnr_db) for layer in worst]),
     ]
-    title = f"each layer alone in INT8, worst first ({len(worst)} of {len(ranking)}):"
+    title = f"each layer alone in {words}, worst first ({len(worst)} of {len(ranking)}):"
     return [title, *table_lines([layer.node for layer in worst], columns, title="layer"), ""]
 
 
@@ -205,15 +212,15 @@ def _score_row(score: Score) -> tuple[str, str, str, str]:
     )
 
 
-def _result_lines(result: SearchResult) -> list[str]:
-    rows = {"FP32": result.fp32, "INT8, all layers": result.before, "INT8 with the plan": result.after}
+def _result_lines(result: SearchResult, words: str) -> list[str]:
+    rows = {"FP32": result.fp32, f"{words}, all layers": result.before, f"{words} with the plan": result.after}
     cells = [_score_row(score) for score in rows.values()]
     titles = ("top-1, %", "top-5, %", "SQNR at outputs, dB", "cosine")
     columns = [Column(title, [row[i] for row in cells]) for i, title in enumerate(titles)]
     lines = list(table_lines(list(rows), columns, title=f"{result.fp32.n_samples:,} samples"))
     plan = result.plan
     if not plan:
-        lines.append("\nINT8 is good enough as it is: no plan is needed." if result.met else "")
+        lines.append(f"\n{words} is good enough as it is: no plan is needed." if result.met else "")
         return lines
     lines.append(f"\nthe plan {'reaches' if result.met else 'does NOT reach'} the goal of {_goal_text(result)}:")
     lines += [
@@ -240,7 +247,13 @@ def _write(arguments: argparse.Namespace, simulation: Any, result: SearchResult)
         kept, moved = len(result.plan.keep), len(result.plan.amax)
         say(f"wrote {arguments.plan}: {count_of(kept, 'layer')} kept, {count_of(moved, 'scale')} changed")
     if arguments.qdq:
-        built = build_qdq(simulation.model, simulation.scales, placement=arguments.placement, plan=result.plan)
+        built = build_qdq(
+            simulation.model,
+            simulation.scales,
+            placement=arguments.placement,
+            plan=result.plan,
+            format=arguments.format,
+        )
         built.write(arguments.qdq)
         say(f"wrote {arguments.qdq}: {built.report.summary()}")
     if not result.met:
