@@ -190,7 +190,7 @@ def test_the_same_seed_gives_the_same_report(session):
 def test_a_session_from_a_file_needs_no_model(session, report, tmp_path):
     session.save(tmp_path / "x.trtcal")
     again = examine(CalibrationSession.load(tmp_path / "x.trtcal"), resamples=10_000)
-    assert again.verdict == report.verdict
+    assert again.verdict.lines[:2] == report.verdict.lines[:2]
     for a, b in zip(again.tensors, report.tensors, strict=True):
         assert np.array_equal(a.one_pass.quantiles, b.one_pass.quantiles)
 

@@ -65,7 +65,9 @@ def settle(
         two, one, ranges = fixed, fixed, np.zeros(draws.n)
     else:
         resampling = Resampling(parts, in_order=setting.in_order)
-        two, _ = resampling.picks(draws.rows, method, one_pass=False)
+        once = len(draws.rows) - draws.n + 1  # which batch comes first changes nothing in two passes
+        two, _ = resampling.picks(draws.rows[:once], method, one_pass=False)
+        two = np.append(two, np.repeat(two[-1:], draws.n - 1))
         one, ranges = resampling.picks(draws.rows, method, one_pass=True)
         ranges = ranges[draws.whole]
     amax = float((one if setting.in_order else two)[draws.whole][0])

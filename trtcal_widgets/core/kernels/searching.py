@@ -134,10 +134,15 @@ def _fill(room: Scratch, w: int, upto: int) -> None:
     for a in range(n):
         x[a] = max(right[a] - left[a], 1.0)
     _logarithms(room, n)
-    for a in range(n):
-        terms[a] = room.log_width[np.uint64(behind[a] - before[a])]
-    for a in range(n):
-        terms[a] = (right[a] - left[a]) * (logs[a] - terms[a])
+    if room.occupied[end + w - 1] - room.occupied[start] == end + w - 1 - start:  # no empty bin
+        share = room.log_width[w]
+        for a in range(n):
+            terms[a] = (right[a] - left[a]) * (logs[a] - share)
+    else:
+        for a in range(n):
+            terms[a] = room.log_width[np.uint64(behind[a] - before[a])]
+        for a in range(n):
+            terms[a] = (right[a] - left[a]) * (logs[a] - terms[a])
     room.filled[w] = end
 
 

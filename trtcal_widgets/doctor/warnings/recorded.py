@@ -28,7 +28,7 @@ _PER_BATCH = 10
 
 _FAR = 8.0
 """By what factor values before a batch normalisation may differ from what it was trained with. With right preprocessing
-0.3 to 1 on PP-OCR's detector; pixels of 0 to 255 for 0 to 1 are 255."""
+0.8 to 1.3 on PP-OCR's three models; pixels of 0 to 255 for 0 to 1 are 255."""
 
 _SATURATING = {"Sigmoid", "HardSigmoid", "Tanh", "Clip", "HardSwish"}
 _SCALING = {"Sub", "Add", "Div", "Mul", "BatchNormalization", "InstanceNormalization", "Cast", "LayerNormalization"}
