@@ -93,6 +93,26 @@ def test_a_pool_without_an_int8_reader_has_no_pair(tmp_path):
     assert quantised(path) == {"x", "p", "w", "c"}
 
 
+@pytest.mark.parametrize("placement", ["implicit", {"first": "int8", "deep": "int8", "last": "int8"}])
+def test_a_depthwise_convolution_is_quantised_where_its_result_is_read_as_int8_alone(tmp_path, placement):
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name="first"),
+        node("Conv", ["c", "d"], ["k"], name="deep", group=4),
+        node("Relu", ["k"], ["r"], name="act"),
+        node("Conv", ["r", "v"], ["y"], name="last"),
+    ]
+    stored = [w("w"), w("d", (4, 1, 1, 1)), w("v")]
+    whole = chain(tmp_path, nodes, stored)
+    assert quantised(whole, placement=placement) == {"x", "w", "c", "d", "r", "v"}
+    nodes[-1] = node("Conv", ["r", "v"], ["t"], name="last")
+    nodes.append(node("Mul", ["t", "r"], ["y"], name="scaled"))
+    half = chain(tmp_path, nodes, stored)
+    assert quantised(half, placement=placement) == {"x", "w", "r", "v"}
+    assert quantised(half) == {"x", "w", "c", "d", "r", "v"}, "recommended is as it was"
+    left = built(half, placement=placement).report.left
+    assert [(one.name, "depthwise" in one.message) for one in left] == [("deep", True)]
+
+
 def test_a_mapping_quantises_what_it_calls_int8(tmp_path):
     nodes = [
         node("Conv", ["x", "w"], ["c"], name="a"),

@@ -106,6 +106,14 @@ def test_control_characters_are_taken_as_8_6_writes_them(tmp_path):
     assert LayerPrecisions.from_inspector(text, graph).int8 == ("first",)
 
 
+def test_an_engine_that_is_one_compiled_layer_ran_nothing_in_int8(tmp_path):
+    graph = residual(tmp_path)
+    name = "{ForeignNode[w1...(Unnamed Layer* 501) [Normalization]]}"
+    found = LayerPrecisions.from_inspector(inspector_text([(name, "Myelin", {"x": FP32}, {"y": FP32})]), graph)
+    assert found.int8 == ()
+    assert not found.int8_reads
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -83,7 +83,8 @@ def test_the_device_builds_and_measures_variants(machine, tmp_path):
     with EngineDevice(FEEDS, level=0, timing_cache=tmp_path / "times", runs=2) as device:
         assert "TensorRT 10.16.1.11" in device.name
         implicit = device.measure(Variant("implicit", LENET, cache_of(machine)), graph)
-        first = (tmp_path / "times").read_bytes()
+        first = (tmp_path / "times.implicit.fp16").read_bytes()
+        device.measure(Variant("implicit", LENET, cache_of(machine)), graph)
         half = device.measure(Variant("fp16", LENET), graph)
         device.measure(Variant("explicit", explicit), graph)
         device.measure(Variant("fp32", LENET), graph)
@@ -93,11 +94,13 @@ def test_the_device_builds_and_measures_variants(machine, tmp_path):
     assert {layer.name for layer in implicit.layers} >= {"conv1", "ip2"}
     assert [spec["flags"] for spec in machine.built] == [
         ["FP16", "INT8", "TF32"],
+        ["FP16", "INT8", "TF32"],
         ["FP16", "TF32"],
         ["FP16", "INT8", "TF32"],
         ["TF32"],
     ]
-    assert (tmp_path / "times").read_bytes() != first, "the second build goes on with the first one's times"
+    assert (tmp_path / "times.fp16.fp16").exists(), "FP16 has a cache of its own"
+    assert (tmp_path / "times.implicit.fp16").read_bytes() != first, "the second build goes on with it"
 
 
 def test_a_timing_cache_of_another_gpu_is_made_anew(machine, tmp_path):

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.errors import UsageError
-from trtcal_widgets.export.qdq.passes.implicit import RULES
+from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, RULES
 from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
@@ -184,11 +184,10 @@ def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placem
             positions, rule = _positions(graph, node, name_of(placement), fused)
         if positions:
             _take(graph, node, positions, rule, sites, left)
-    if placement == "implicit":
-        for leave in RULES:
-            for index, why in leave(graph, sites, fused).items():
-                del sites[index]
-                left[index] = why
+    for leave in RULES if placement == "implicit" else () if ran is None else AS_ENGINE_RULES:
+        for index, why in leave(graph, sites, fused).items():
+            del sites[index]
+            left[index] = why
     groups: tuple[frozenset[str], ...] = ()
     if placement != "weights-only-inputs":
         groups = _concats(graph, sites, left, ran)

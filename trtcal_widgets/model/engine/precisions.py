@@ -70,7 +70,8 @@ class LayerPrecisions:
         """
         layers = read_inspector(text)
         matched = [(layer, found) for layer, found in zip(layers, match_layers(layers, graph), strict=True) if found]
-        if layers and not matched:
+        known = any(t.name in graph.tensors for layer in layers for t in (*layer.inputs, *layer.outputs))
+        if layers and not (matched or known):
             raise EngineError(
                 f"not one of the engine's {len(layers)} layers ({layers[0].name!r} …) names a node of {graph.name}: "
                 "was it built from another model?"

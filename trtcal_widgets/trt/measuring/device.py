@@ -97,7 +97,8 @@ class EngineDevice:
     level
         How long TensorRT looks for fast kernels, as for :func:`~trtcal_widgets.trt.build`.
     timing_cache
-        A file that keeps times of kernels, so that later builds are quick.
+        Keeps times of kernels, so that later builds are quick: one file for each kind of variant, whose names begin
+        with this one.
     runs
         How often each engine is run.
 
@@ -150,12 +151,17 @@ class EngineDevice:
             fp16=variant.half and variant.kind != "fp32" and "fp16" in self.kinds,
             profiles=shapes,
             level=self._level,
-            timing_cache=self._timing_cache,
+            timing_cache=self._times(variant),
         )
         with Execution(engine, memory=self._memory) as execution:
             latency = execution.latency(self._feeds, runs=self._runs)
             layers, text = profile(execution, self._feeds, graph)
         return Measured(latency.median, layers, LayerPrecisions.from_inspector(text, graph))
+
+    def _times(self, variant: Variant) -> Path | None:
+        """Return the file of times for variants of a kind: TensorRT 8.6 took compiled FP32 kernels for FP16 ones."""
+        path = self._timing_cache
+        return None if path is None else path.with_name(f"{path.name}.{variant.kind}{'.fp16' if variant.half else ''}")
 
     def close(self) -> None:
         """Free the device; a second call does nothing."""

@@ -1,0 +1,61 @@
+"""A depthwise convolution has pairs only where all that reads its result reads it as INT8.
+
+TensorRT's explicit engines have INT8 kernels for depthwise convolutions that write INT8, and none that write floating
+point. With pairs in front and a floating-point reader behind, TensorRT 8.6.0 dequantises input and weights in copies of
+their own and convolves in floating point: slower than without the pairs, and less accurate (PP-OCR classifier).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trtcal_widgets.export.qdq.placement import Site
+    from trtcal_widgets.model.graph import ModelGraph, NodeInfo
+
+_FUSED = frozenset({"BatchNormalization", "Clip", "Dropout", "Identity", "LeakyRelu", "Relu"})
+"""What TensorRT computes in the convolution's kernel, whatever it writes."""
+
+
+def leave_half_depthwise(
+    graph: ModelGraph, sites: Mapping[int, tuple[Site, ...]], fused: Mapping[int, int]
+) -> dict[int, str]:
+    """Return the depthwise convolutions whose result is read in floating point."""
+    del fused
+    left: dict[int, str] = {}
+    for index in reversed(sites):  # from the outputs: one that is left reads in floating point
+        if is_depthwise(graph, graph.nodes[index]) and not _read_as_int8(graph, index, sites, left):
+            left[index] = "no INT8 kernel of a depthwise convolution writes floating point, which is read behind it"
+    return left
+
+
+def is_depthwise(graph: ModelGraph, node: NodeInfo) -> bool:
+    """Whether each channel of a convolution has a filter of its own."""
+    if node.op_type != "Conv" or len(node.inputs) < 2:
+        return False
+    weight, data = graph.tensors[node.inputs[1]].shape, graph.tensors[node.inputs[0]].shape
+    if weight is None or len(weight) < 3 or weight[1] != 1:
+        return False
+    channels = data[1] if data is not None and len(data) > 1 else None
+    return channels != 1 if isinstance(channels, int) else weight[0] != 1
+
+
+def _read_as_int8(
+    graph: ModelGraph, index: int, sites: Mapping[int, tuple[Site, ...]], left: Mapping[int, str]
+) -> bool:
+    name = graph.nodes[index].outputs[0]
+    while True:
+        tensor = graph.tensors[name]
+        if tensor.is_output or not tensor.consumers:
+            return False
+        readers = [graph.nodes[i] for i in tensor.consumers]
+        if len(readers) == 1 and readers[0].op_type in _FUSED and readers[0].index not in sites:
+            name = readers[0].outputs[0]
+            continue
+        return all(_reads(reader.index, name, sites, left) for reader in readers)
+
+
+def _reads(reader: int, name: str, sites: Mapping[int, tuple[Site, ...]], left: Mapping[int, str]) -> bool:
+    return reader not in left and any(site.tensor == name for site in sites.get(reader, ()))
