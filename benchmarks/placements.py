@@ -184,7 +184,7 @@ def time_all(seconds, folder, subjects):
                 taken = execution.latency(feeds, runs=30, warmup=10 if number == 0 else 2).median
                 try:
                     graphs[key].append(engines.graph_latency(execution, feeds))
-                except RuntimeError as error:
+                except (RuntimeError, OSError) as error:
                     print(key, error, flush=True)
                 if number:
                     rounds[key].append(taken)

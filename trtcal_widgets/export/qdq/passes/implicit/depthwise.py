@@ -25,7 +25,7 @@ def leave_half_depthwise(
     """Return the depthwise convolutions whose result is read in floating point."""
     del fused
     left: dict[int, str] = {}
-    for index in reversed(sites):  # from the outputs: one that is left reads in floating point
+    for index in sorted(sites, reverse=True):  # from the outputs: one that is left reads in floating point
         if is_depthwise(graph, graph.nodes[index]) and not _read_as_int8(graph, index, sites, left):
             left[index] = "no INT8 kernel of a depthwise convolution writes floating point, which is read behind it"
     return left
