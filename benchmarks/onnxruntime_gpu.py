@@ -146,8 +146,12 @@ def main():
     parser.add_argument("--model", help="path of the detector; default: from the wheel")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="batch sizes")
     parser.add_argument("--json", help="write the figures here as they come")
+    parser.add_argument("--of", metavar="FILE", help="with --write: figures that --json kept, of another machine")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     arguments = parser.parse_args()
+    if arguments.of:
+        write(json.loads(Path(arguments.of).read_text()))
+        return 0
     if arguments.model is None:
         from tests.support.models import ocr_model
 

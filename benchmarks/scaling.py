@@ -84,8 +84,12 @@ def main():
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--model", help="path of the detector; default: from the wheel")
     parser.add_argument("--json", help="write the figures here after each row")
+    parser.add_argument("--of", metavar="FILE", help="with --write: figures that --json kept, of another machine")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     arguments = parser.parse_args()
+    if arguments.of:
+        write(json.loads(Path(arguments.of).read_text()), arguments.size)
+        return 0
     if arguments.model is None:
         from tests.support.models import ocr_model
 
@@ -115,7 +119,7 @@ def main():
                 flush=True,
             )
             if arguments.json:
-                Path(arguments.json).write_text(json.dumps({"alone": alone, "cores": os.cpu_count(), "rows": rows}))
+                Path(arguments.json).write_text(json.dumps(facts_of(alone, rows, None)))
         counts = sorted({row["photos"] for row in rows})
         same = {}
         count = counts[0]
@@ -124,35 +128,39 @@ def main():
         identical = len(set(same.values())) == 1
         print(f"{count} photos recorded by one process and by {arguments.workers} workers: identical: {identical}")
         if arguments.json:
-            facts = {"alone": alone, "cores": os.cpu_count(), "rows": rows, "identical": identical}
-            Path(arguments.json).write_text(json.dumps(facts))
+            Path(arguments.json).write_text(json.dumps(facts_of(alone, rows, identical)))
     if arguments.write:
-        write(rows, alone, identical, arguments)
+        write(facts_of(alone, rows, identical), arguments.size)
     return 0 if identical else 1
 
 
-def write(rows, alone, identical, arguments):
+def facts_of(alone, rows, identical):
     import onnxruntime
 
+    where = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    where += f", ONNX Runtime {onnxruntime.__version__}"
+    return {"alone": alone, "cores": os.cpu_count(), "rows": rows, "identical": identical, "where": where}
+
+
+def write(facts, size):
+    rows, said = facts["rows"], {True: "yes", False: "NO", None: "not compared"}[facts.get("identical")]
     lines = [
         "# Calibration spread over processes",
         "",
-        f"`python benchmarks/scaling.py --workers {' '.join(map(str, arguments.workers))} --write` on "
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
-        f"ONNX Runtime {onnxruntime.__version__}. PP-OCRv4 detection at {arguments.size}x{arguments.size}, "
-        "batch size 1, "
-        "one ONNX Runtime thread each.",
+        f"`python benchmarks/scaling.py --workers {' '.join(str(row['workers']) for row in rows)}` on "
+        f"{facts['cores']} cores{', ' + facts['where'] if 'where' in facts else ''}. PP-OCRv4 detection at "
+        f"{size}x{size}, batch size 1, one ONNX Runtime thread each.",
         "",
         "| workers | photos | whole run | behind the start | speed-up |",
         "|---|---|---|---|---|",
-        f"| none: one process | | | {alone:.3g} photos/s | 1 |",
+        f"| none: one process | | | {facts['alone']:.3g} photos/s | 1 |",
     ]
     lines += [
         f"| {row['workers']} | {row['photos']} | {row['seconds']:.1f} s | {row['rate']:.3g} photos/s | "
         f"{row['speedup']:.2f} |"
         for row in rows
     ]
-    lines += ["", f"Recorded bytes equal to those of one process: {'yes' if identical else 'NO'}.", ""]
+    lines += ["", f"Recorded bytes equal to those of one process: {said}.", ""]
     RESULTS.write_text("\n".join(lines))
 
 

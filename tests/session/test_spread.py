@@ -174,6 +174,23 @@ def test_what_a_killed_process_had_is_run_again(folder, renewed):
     assert everything(session) == one_process("tensorrt", source, batch_size=2)
 
 
+def test_what_a_killed_process_of_loky_had_is_run_again():
+    loky = pytest.importorskip("loky")
+    executor = loky.ProcessPoolExecutor(2)
+    session = CalibrationSession(LENET, images(), batch_size=3)
+    killed = []
+
+    def kill(status):
+        if status.recorded == 4:
+            killed.append(next(iter(executor._processes)))
+            os.kill(killed[0], signal.SIGKILL)
+
+    session.run(executor=executor, progress=kill)
+    executor.shutdown(kill_workers=True)
+    assert killed
+    assert everything(session) == one_process("tensorrt", images(), batch_size=3)
+
+
 def die(*_):
     os._exit(1)
 

@@ -137,9 +137,11 @@ class Recorder:
             spread = SpreadRun(self.runner, self.plan, self._store, pool, self._stop_if_cancelled)
             if self._two_pass and not self._store.bases and not len(self._store):
                 self._store.start_from(self._ranged_elsewhere(spread, news))
-            first, started = len(self._store), time.monotonic()
-            for _ in spread.record(until):
-                self._seconds_per_batch = (time.monotonic() - started) / (len(self._store) - first)
+            started = time.monotonic()
+            for n, _ in enumerate(spread.record(until)):
+                self._seconds_per_batch = (time.monotonic() - started) / max(1, n)
+                if n == 0:  # behind it workers are there and have the model
+                    started = time.monotonic()
                 yield
         finally:
             if spread is not None:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of, whole_number
@@ -106,14 +107,22 @@ class Pool:
             self.workers = self._count()
             return
         if self._owned:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            _end(self._executor)
         self._executor = self._open() if self._make is not None else _like(self._executor, self.workers)
         self._owned = True
 
     def close(self) -> None:
         """End the processes that were started here; those of the user's executor are the user's."""
         if self._owned:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            _end(self._executor)
+
+
+def _end(executor: Executor) -> None:
+    """Have an executor end when what it does now is done; loky's cannot be told to let go of the rest."""
+    try:
+        executor.shutdown(wait=False, cancel_futures=True)
+    except TypeError:
+        executor.shutdown(wait=False)
 
 
 def _is_dask(given: Any) -> bool:
@@ -122,6 +131,9 @@ def _is_dask(given: Any) -> bool:
 
 def _like(broken: Executor, workers: int) -> Executor:
     """Return processes in place of an executor's that has lost one."""
+    if type(broken).__module__.partition(".")[0] == "loky":  # its processes do not need the script's main guard
+        made: Executor = import_module("loky").ProcessPoolExecutor(workers)
+        return made
     context = getattr(broken, "_mp_context", None)
     if not isinstance(context, multiprocessing.context.BaseContext):
         context = multiprocessing.get_context("spawn")
