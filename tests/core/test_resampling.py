@@ -129,6 +129,20 @@ def test_other_methods_are_searched_one_by_one(method):
     assert picks.tolist() == [threshold(combine([parts[b] for b in row]), method) for row in rows]
 
 
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_minmax_and_its_ranges_follow_from_the_maxima_alone(one_pass):
+    rng = np.random.default_rng(8)
+    values = batches_of(rng, n=5, size=50)
+    values[0] *= 0.1
+    values[3][:] = 0
+    resampling = Resampling(counted(values), in_order=True)
+    draws, _ = all_draws(5)
+    picks, ranges = resampling.picks(draws, Method("minmax"), one_pass=one_pass)
+    _, expected = resampling.picks(draws, ENTROPY, one_pass=one_pass)
+    assert ranges.tolist() == expected.tolist()
+    assert picks.tolist() == [max(float(np.abs(values[b]).max()) for b in row if b >= 0) for row in draws]
+
+
 def test_moving_to_other_bins_keeps_every_value():
     values = np.abs(np.random.default_rng(7).laplace(size=5000)).astype(np.float32)
     values[:700] = 0

@@ -69,7 +69,7 @@ class Resampling:
         draws
             int64, shape (draws, k): batches in their order, each row ended by -1 where it has fewer than k.
         method
-            Which threshold. All but entropy are searched one by one.
+            Which threshold. All but entropy and minmax are searched one by one.
         one_pass
             Whether the range starts from the first batch of a draw, as TensorRT's does.
 
@@ -80,6 +80,8 @@ class Resampling:
         """
         if method.kind == "entropy":
             return self._entropy(draws, one_pass=one_pass)
+        if method.kind == "minmax":
+            return self._minmax(draws, one_pass=one_pass)
         histograms = [self._merged([int(b) for b in draw if b >= 0], one_pass=one_pass) for draw in draws]
         amax = [threshold(h, method) for h in histograms]
         return np.array(amax, np.float64), np.array([h.range for h in histograms], np.float64)
@@ -107,6 +109,22 @@ class Resampling:
             widths = (ranges / N_BINS).astype(np.float32)
             amax = (found + np.float64(0.5)).astype(np.float32) * widths
         return np.minimum(amax.astype(np.float64), _FLOAT32_MAX), ranges
+
+    def _minmax(self, draws: NDArray[np.int64], *, one_pass: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Take the largest of the batches' maxima; the range follows from them as well."""
+        found = np.where(draws >= 0, self.amax[draws], 0.0)
+        largest = found.max(axis=1)
+        if one_pass:
+            sets = found >= _SMALLEST_NORMAL
+            start = np.maximum(np.take_along_axis(found, sets.argmax(axis=1)[:, None], 1)[:, 0], SMALLEST_RANGE)
+            start[~sets.any(axis=1)] = self._base
+            while (short := start < largest).any():
+                start[short] *= 2.0
+            ranges = start
+        else:
+            grown = np.where((draws >= 0) & (found > 0), self._numbers[0][draws], 0).max(axis=1)
+            ranges = np.ldexp(self._base, grown)
+        return largest.astype(np.float32).astype(np.float64), np.where(largest > 0, ranges, 0.0)
 
     def _merged(self, draw: Sequence[int], *, one_pass: bool) -> Histogram:
         parts = [self._histograms[b] for b in draw]

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _LOG2_LEVELS = 7
 _WIDEST = N_BINS // N_LEVELS
 _ROW = N_BINS + 1
-_BLOCK = 8
+_BLOCK = 16
 """Levels that are summed before a candidate is compared with the best one so far."""
 
-_AHEAD = 64
-"""Terms of one width that are made at a time."""
+_AHEAD = 128
+"""Terms of one width that are made at first; every further time they are doubled at least."""
 
 _ROOT_HALF = np.uint64(0x3FE6A09E667F3BCD)
 _MANTISSA = np.uint64(52)
@@ -99,7 +99,7 @@ def scratch() -> Scratch:
     )
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", fastmath={"contract"})
 def _logarithms(room: Scratch, n: int) -> None:
     """Write the natural logarithms of ``room.x[:n]``, each at least 1, to ``room.logs``, to within an ulp or two.
 
@@ -126,7 +126,7 @@ def _logarithms(room: Scratch, n: int) -> None:
 def _fill(room: Scratch, w: int, upto: int) -> None:
     """Make the terms of runs of ``w`` bins that start before ``upto``."""
     start = room.filled[w]
-    end = min(max(upto, start + _AHEAD), N_BINS - w + 1)
+    end = min(max(upto, 2 * start, _AHEAD), N_BINS - w + 1)
     n = end - start
     left, right = room.mass[start:end], room.mass[start + w : end + w]
     before, behind = room.occupied[start:end], room.occupied[start + w : end + w]
