@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from tests.export.helpers import checked, run, session
 from tests.support.graphs import const, node, save, value
 from trtcal_widgets import sample
-from trtcal_widgets.errors import CacheFormatError, ExportError
+from trtcal_widgets.errors import CacheFormatError, ExportError, ModelError
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.export.qdq import write as qdq_write
 from trtcal_widgets.formats.cache import CalibrationCache
@@ -277,5 +277,8 @@ def test_scales_come_from_the_path_of_any_scale_file(tmp_path, to):
 def test_a_path_that_holds_no_scales_says_so(tmp_path):
     with pytest.raises(CacheFormatError, match="there is no such file"):
         build_qdq(sample.model_path(), tmp_path / "missing.cache")
+    (tmp_path / "binary.cache").write_bytes(b"\0\1\2" * 40)
     with pytest.raises(CacheFormatError, match="binary"):
+        build_qdq(sample.model_path(), tmp_path / "binary.cache")
+    with pytest.raises(ModelError, match="no QuantizeLinear"):
         build_qdq(sample.model_path(), sample.model_path())
