@@ -164,3 +164,16 @@ def test_from_several_threads(recorded):
     for thread in threads:
         thread.join()
     assert found == [expected] * 3
+
+
+def test_an_absurd_threshold_does_not_press_the_data_to_the_left(recorded):
+    def bars():
+        image = pixels(explorer_picture(recorded))
+        return share_near(image[150:330], "#aeb9c5")
+
+    before = bars()
+    recorded.choose("conv1", amax=1000.0)
+    try:
+        assert bars() > 0.8 * before
+    finally:
+        recorded.undo()

@@ -12,7 +12,7 @@ import numpy as np
 from trtcal_widgets.common.palette import METHOD_STYLES, MINE, style_of
 from trtcal_widgets.common.words import printable, significant
 from trtcal_widgets.core.histogram import N_BINS
-from trtcal_widgets.drawing.canvas import name_of, plain_log_ticks
+from trtcal_widgets.drawing.canvas import name_of, plain_log_ticks, text_of
 from trtcal_widgets.drawing.svg import ink, to_svg
 from trtcal_widgets.report.html import Html
 
@@ -83,12 +83,17 @@ def axes_in(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
     return axes
 
 
+_BESIDE = 1.5
+"""Thresholds up to so many times the largest value are on the axis; those beyond are named at its edge."""
+
+
 def histogram_picture(histogram: Histogram, marks: Sequence[Mark], name: str) -> Html:
     """Return |x| of a tensor on a linear axis, counts on a log axis, and the thresholds as lines.
 
     What lies beyond the chosen threshold is shaded: it is clipped.
     """
-    end = max([histogram.amax, *(m.amax for m in marks if m.amax < 3 * histogram.amax)], default=1.0) * 1.03 or 1.0
+    near = (m.amax for m in marks if m.amax <= _BESIDE * histogram.amax)
+    end = max([histogram.amax, *near], default=1.0) * 1.03 or 1.0
     counts = _columns(histogram, end)
     chosen = next((m.amax for m in marks if m.chosen), 0.0)
 
@@ -105,6 +110,12 @@ def histogram_picture(histogram: Histogram, marks: Sequence[Mark], name: str) ->
         axes.set_xlabel("|x|", color=ink("faint"), labelpad=0)
         if 0 < chosen < histogram.amax:
             axes.axvspan(chosen, histogram.amax, color=ink("clip"), linewidth=0)
+        off = [mark for mark in marks if mark.amax > end]
+        for k, mark in enumerate(off):
+            axes.text(
+                0.99, 0.97 - 0.1 * k, text_of(f"{mark.label} {significant(mark.amax)} →"), transform=axes.transAxes,
+                ha="right", va="top", fontsize=8, color=_ink_of(mark.label),
+            )  # fmt: skip
         for mark in marks:
             if 0 < mark.amax <= end:
                 dash, width = style_of(mark.label).mpl_dash, 3.0 if mark.chosen else 1.6

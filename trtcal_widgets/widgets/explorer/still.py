@@ -27,6 +27,9 @@ def explorer_picture(session: CalibrationSession, *, width: int = 1000, dark: bo
     return to_png(lambda figure: draw_explorer(figure, session, dark=dark), width, 0.72, dark=dark)
 
 
+_BESIDE = 1.5
+"""Thresholds up to so many times the largest value are on the axis, as on the screen."""
+
 METHODS_SHOWN = ("entropy", "minmax", "percentile", "mse")
 
 
@@ -77,19 +80,22 @@ def _draw_histogram(
     histogram, amax = session.histogram(name), session.amax(name)
     counts = histogram.counts.astype(np.float64)
     edges = np.linspace(0.0, histogram.range or 1.0, len(counts) + 1)
-    shown = min(int(np.searchsorted(edges, max(histogram.amax, *thresholds.values()) * 1.04)) + 1, len(counts))
+    # One absurd threshold does not press the data to the left: it stands in the legend with an arrow.
+    near = [value for value in thresholds.values() if value <= _BESIDE * histogram.amax]
+    shown = min(int(np.searchsorted(edges, max([histogram.amax, *near]) * 1.04)) + 1, len(counts))
     axes.stairs(counts[:shown], edges[: shown + 1], fill=True, color=accent("bars", dark=dark))
     axes.set_yscale("log")
     plain_log_ticks(axes)
     axes.set_ylim(0.7, max(counts.max(), 1.0) * 3)
-    right = max(float(edges[shown]), amax * 1.04)
+    right = max([float(edges[shown]), *(value * 1.04 for value in near)])
     axes.set_xlim(0.0, right or 1.0)
-    axes.axvspan(amax, right, color=accent("clipped", dark=dark), alpha=0.25, linewidth=0)
+    if amax < right:
+        axes.axvspan(amax, right, color=accent("clipped", dark=dark), alpha=0.25, linewidth=0)
     for label, value in thresholds.items():
-        style = style_of(label)
+        style, seen = style_of(label), value <= right
         axes.axvline(
-            value, color=style.color(theme_of(dark=dark)), linestyle=style.mpl_dash, lw=3 if label == MINE else 1.8,
-            label=f"{label}  ±{significant(value)}",
+            value if seen else -1.0, color=style.color(theme_of(dark=dark)), linestyle=style.mpl_dash,
+            lw=3 if label == MINE else 1.8, label=f"{label}  ±{significant(value)}{'' if seen else ' →'}",
         )  # fmt: skip
     axes.legend(loc="upper right", ncols=len(thresholds), fontsize=8)
     axes.set_ylabel("values per bin")

@@ -80,7 +80,7 @@ class WeightsView(FigureView):
         n, largest = len(channels.levels), float(channels.amax.max(initial=0.0)) or 1.0
         layout = self.figure.layout
         set_ends(layout.xaxis, -0.7, n - 0.3)
-        layout.xaxis.dtick = 1 if n <= 24 else None
+        layout.xaxis.dtick = 1 if n <= 10 else 2 if n <= 24 else None
         set_ends(layout.yaxis, -1.06 * largest, 1.06 * largest)
         band = layout.shapes[0]
         band.visible = True
@@ -114,7 +114,8 @@ def _layout() -> dict[str, Any]:
         "margin": {"l": 58, "r": 10, "t": 6, "b": 34},
         "hovermode": "closest",
         "barmode": "overlay",
-        "xaxis": {"title": {"text": "output channel", "standoff": 2}, "showgrid": False, "range": [0, 1]},
+        "xaxis": {"title": {"text": "output channel", "standoff": 2}, "showgrid": False, "range": [0, 1],
+                  "tickangle": 0},
         "yaxis": {"title": {"text": "weights", "standoff": 4}, "nticks": 5, "range": [-1, 1], "tickformat": "~g"},
         "shapes": [band],
         "annotations": [words_inside("<br>".join(wrap(_NONE, _NARROW)))],
