@@ -338,3 +338,17 @@ def test_workers_with_another_model_are_refused(processes, tmp_path):
     onnx.save(model, path)
     with pytest.raises(SessionError, match="another model at this path"):
         session.run(executor=processes)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("mode", MODES)
+def test_a_real_detector_is_counted_to_the_same_bits(processes, mode):
+    """PP-OCR detection at batch size 1, where ONNX Runtime's sums depend on its number of threads."""
+    from tests.support.models import ocr_model
+
+    data = np.random.default_rng(8).random((5, 3, 320, 480), np.float32)
+    options = {"batch_size": 1, "threads": 3}
+    expected = one_process(mode, data, ocr_model("det"), **options)
+    session = CalibrationSession(ocr_model("det"), data, range_mode=mode, **options)
+    session.run(executor=processes)
+    assert everything(session) == expected
