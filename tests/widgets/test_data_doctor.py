@@ -109,6 +109,20 @@ def test_left_out_in_the_session_and_back_with_undo(make, session):
     assert doctor.views.samples.state["out"] == []
 
 
+def test_what_reaches_far_beyond_the_others_is_marked(make):
+    wild = np.ones(400, np.float32)
+    with synthetic_session(3, batches=8, special={"backbone/stage0/block1/Conv_1:0": wild}) as session:
+        session.run(until=7)
+        wild *= 50
+        session.run()
+        doctor = make(session)
+        send(doctor.views.tensors, type="select", index=1)
+        assert doctor.views.samples.state["extreme"] == [7]
+        assert "1 stand out" in doctor.views.samples.state["note"]
+        send(doctor.views.tensors, type="select", index=0)
+        assert doctor.views.samples.state["extreme"] == []
+
+
 def test_what_others_do_to_the_session_is_shown(make, session):
     doctor = make()
     session.choose_all("minmax")

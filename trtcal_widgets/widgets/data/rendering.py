@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.doctor.standing import standing_out
 from trtcal_widgets.widgets.data.blame import blame_state, warnings_state
 from trtcal_widgets.widgets.data.marks import marks_facts, marks_of
 from trtcal_widgets.widgets.data.state import is_stale, shell_state
@@ -77,18 +78,21 @@ def render(
 def _render_samples(views: DataViews, screen: DataScreen, parts: Parts, leader: str, amax: float) -> None:
     marks = parts.marks
     values = marks.values(leader)
-    out = marks.out()
+    out, far = marks.out(), standing_out(values).tolist()
     name = printable(leader)
-    left = f" · {count_of(len(out), marks.unit)} left out" if out else ""
-    what = f"largest |x| in {name}; dashed: the threshold ±{typeset(amax)}{left}" if marks.n else ""
+    words = [
+        f"largest |x| in {name}; dashed: the threshold ±{typeset(amax)}" if marks.n else "",
+        f"{len(far):,} stand out" if far else "",
+        f"{count_of(len(out), marks.unit, 'batches')} left out" if out else "",
+    ]
     views.samples.values = values.tobytes()
     views.samples.show(
         out=sorted(out),
-        extreme=[],
+        extreme=far,
         threshold=amax,
         threshold_text=f"±{typeset(amax)}",
         can_leave_out=True,
-        note=what,
+        note=" · ".join(word for word in words if word),
         detail="",
     )
     views.samples.selected = screen.sample

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.doctor.scales import scales_of_data
 from trtcal_widgets.widgets.kit.formatting import json_number, typeset
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ class Columns:
 
 def build_columns(session: CalibrationSession) -> Columns:
     """Return the rows of a session's table: one per scale that data decide, no constants."""
-    kinds = (TensorKind.INPUT, TensorKind.ACTIVATION)
-    all_ = dict.fromkeys(session.group(name)[0] for name in session.calibrated)
-    leaders = tuple(name for name in all_ if session.graph.tensors[name].kind in kinds)
+    leaders = scales_of_data(session)
     groups = [session.group(name) for name in leaders]
     return Columns(
         leaders=leaders,
