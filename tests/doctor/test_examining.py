@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -228,3 +229,22 @@ def test_replaying_behind_the_recorded_first_batch_is_what_one_pass_counts(sessi
     """All subsets of size 6 with batch 0 first are one: the recorded order."""
     for found in report.tensors:
         assert found.order.picks[0] == threshold(replay(parts_of(session, found.name)))
+
+
+WITHOUT = """
+import json, sys
+from trtcal_widgets import CalibrationSession, DataComparison
+from trtcal_widgets.doctor import examine
+
+session = CalibrationSession.load(sys.argv[1])
+found = [examine(session, resamples=20).verdict.amount, DataComparison(session, session).verdict]
+print(json.dumps([found, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_neither_model_nor_onnx_is_needed(session, tmp_path, run_python):
+    session.save(tmp_path / "x.trtcal")
+    found, loaded = json.loads(run_python(WITHOUT, str(tmp_path / "x.trtcal")))
+    assert found[0].startswith("Not enough data")
+    assert found[1].startswith("The first set")
+    assert not {"onnx", "onnxruntime", "ipywidgets", "plotly"} & set(loaded)
