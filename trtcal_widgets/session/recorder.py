@@ -125,11 +125,13 @@ class Recorder:
 
     def _elsewhere(self, until: int | None, news: Callable[[], None], executor: Any) -> Iterator[None]:
         """Record the batches that workers count, and yield after each."""
+        from trtcal_widgets.core.first_run import compile_kernels
         from trtcal_widgets.session.spread.pools import Pool
         from trtcal_widgets.session.spread.run import SpreadRun
 
         if self.ended:
             return
+        compile_kernels()  # once here, where no run has done so yet, and not in every worker
         pool = Pool(executor)
         spread = None
         try:
