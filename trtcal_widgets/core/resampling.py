@@ -67,7 +67,7 @@ class Resampling:
         Parameters
         ----------
         draws
-            int64, shape (draws, k): batches in their order, each row ended by -1 where it has fewer than k.
+            int64, shape (draws, k): batches in their order, none twice, each row ended by -1 where it has fewer than k.
         method
             Which threshold. All but entropy and minmax are searched one by one.
         one_pass

@@ -123,6 +123,8 @@ def draw_picks(
     """
     total = np.empty(N_BINS, np.int64)
     moved = np.empty(N_BINS, np.int64)
+    everything = np.empty(N_BINS, np.int64)
+    of_all = -1
     guess = 0.0
     for d in range(draws.shape[0]):
         draw = draws[d]
@@ -131,7 +133,16 @@ def draw_picks(
         if largest == 0.0:
             continue
         same = not one_pass or start == 0.0 or (recorded_in_order and start == base)
-        grown = merge_draw(counts, doublings, edges, infs, amax, draw, one_pass and same, total)
+        in_order = one_pass and same
+        every = draw[draw.size - 1] >= 0 and draw.size == amax.size and not in_order
+        if every and of_all >= 0:  # all batches, in whatever order: merged once
+            total[:] = everything
+            grown = of_all
+        else:
+            grown = merge_draw(counts, doublings, edges, infs, amax, draw, in_order, total)
+            if every:
+                everything[:] = total
+                of_all = grown
         reach = base * 2.0**grown
         ranges[d] = reach
         found = total
