@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -248,3 +249,18 @@ def test_neither_model_nor_onnx_is_needed(session, tmp_path, run_python):
     assert found[0].startswith("Not enough data")
     assert found[1].startswith("The first set")
     assert not {"onnx", "onnxruntime", "ipywidgets", "plotly"} & set(loaded)
+
+
+def test_what_can_be_told_of_some_is_not_said_of_all():
+    from trtcal_widgets.doctor.types import Needed
+    from trtcal_widgets.doctor.words import needed_text
+
+    def of(*needed):
+        return needed_text([SimpleNamespace(needed=n) for n in needed])
+
+    known, other = Needed(1200, 700, 3000, 0.5, ""), Needed(900, 500, 1800, 0.5, "")
+    unknown = Needed(None, None, None, math.nan, "the error hardly falls with more of these data")
+    assert of(known, other) == "about 1,200 samples would be enough (between 700 and 3,000)"
+    assert of(other, known, unknown).startswith("for 2 of them about 1,200 samples")
+    assert of(other, known, unknown).endswith("for 1 it cannot be told")
+    assert "cannot be told (the error hardly falls" in of(unknown)

@@ -65,8 +65,8 @@ def needed_text(open_: Sequence[Settling]) -> str:
     if not known:
         return f"how many samples would be enough cannot be told ({open_[0].needed.reason})"
     most = max(known, key=lambda n: n.images or 0)
-    rest = f"; for {unknown} of them it cannot be told" if unknown else ""
-    return f"about {most.images:,} samples would be enough (between {most.low:,} and {most.high:,}){rest}"
+    number = f"about {most.images:,} samples would be enough (between {most.low:,} and {most.high:,})"
+    return f"for {len(known)} of them {number}, for {unknown} it cannot be told" if unknown else number
 
 
 def _order(tensors: Sequence[Settling], n_batches: int, bar_db: float) -> str:
