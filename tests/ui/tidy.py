@@ -26,7 +26,8 @@ _UNTIDY = r"""(testid) => {
       if (style.overflowX === 'visible') continue;
       const scrolls = /auto|scroll/.test(style.overflowX);
       const said = scrolls || style.textOverflow === 'ellipsis' || e.matches('.tc-name-tail');
-      if (text.right > clip.right + 1.5 && !said) found.push(`cut: ${node.textContent}`);
+      // What an element inside cuts with a sign does not reach further out.
+      if (box.r > clip.right + 1.5 && !said) found.push(`cut: ${node.textContent}`);
       Object.assign(box, { l: Math.max(box.l, clip.left), r: Math.min(box.r, clip.right),
                            t: Math.max(box.t, clip.top), b: Math.min(box.b, clip.bottom) });
     }
