@@ -118,7 +118,7 @@ def test_what_reaches_far_beyond_the_others_is_marked(make):
         doctor = make(session)
         send(doctor.views.tensors, type="select", index=1)
         assert doctor.views.samples.state["extreme"] == [7]
-        assert "1 stand out" in doctor.views.samples.state["note"]
+        assert "1 stands out" in doctor.views.samples.state["note"]
         send(doctor.views.tensors, type="select", index=0)
         assert doctor.views.samples.state["extreme"] == []
 
@@ -254,6 +254,15 @@ def test_other_messages_are_no_events(make, message):
     before = doctor.binding.renders
     doctor.views.tensors._handle_msg({"content": {"data": {"method": "custom", "content": message}}, "buffers": []})
     assert doctor.binding.renders == before
+
+
+def test_a_warning_leads_to_its_batches_and_tensors(make, session):
+    about = DataWarning("idle-batches", "note", "certain", "", "", "", batches=(2, 9), tensors=(session.tensors[3],))
+    doctor = make(report=made_up_report(session, warnings=(about,)))
+    (warning,) = doctor.views.warnings.state["warnings"]
+    assert (warning["unit"], warning["marks"]) == ("batches", [[2, "batch 3"]]), "what is not recorded is not led to"
+    send(doctor.views.warnings, type="sample", sample=2)
+    assert doctor.views.samples.selected == 2
 
 
 def test_a_drawing_sends_only_what_changed(make, session):

@@ -92,10 +92,11 @@ def warnings_state(report: DataReport | None, marks: Marks, empty: str) -> dict[
 
 
 def _warning(warning: DataWarning, marks: Marks) -> dict[str, Any]:
-    samples = [
-        [sample, printable(marks.names[sample]) or f"{sample + 1}"]
-        for sample in warning.samples[:_LISTED]
-        if marks.unit == "sample" and sample < marks.n
+    places = warning.samples if marks.unit == "sample" else warning.batches
+    shown = [
+        [mark, printable(marks.names[mark]) or f"{marks.unit} {mark + 1:,}"]
+        for mark in places[:_LISTED]
+        if 0 <= mark < marks.n
     ]
     return {
         "severity": warning.severity,
@@ -103,6 +104,7 @@ def _warning(warning: DataWarning, marks: Marks) -> dict[str, Any]:
         "what": printable(warning.what),
         "evidence": printable(warning.evidence),
         "mend": printable(warning.mend),
-        "samples": samples,
+        "marks": shown,
+        "unit": "samples" if marks.unit == "sample" else "batches",
         "tensors": [[name, printable(name)] for name in warning.tensors[:_LISTED]],
     }

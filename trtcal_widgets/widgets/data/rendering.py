@@ -82,7 +82,7 @@ def _render_samples(views: DataViews, screen: DataScreen, parts: Parts, leader: 
     name = printable(leader)
     words = [
         f"largest |x| in {name}; dashed: the threshold ±{typeset(amax)}" if marks.n else "",
-        f"{len(far):,} stand out" if far else "",
+        f"{len(far):,} {'stands' if len(far) == 1 else 'stand'} out" if far else "",
         f"{count_of(len(out), marks.unit, 'batches')} left out" if out else "",
     ]
     views.samples.values = values.tobytes()

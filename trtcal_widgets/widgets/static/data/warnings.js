@@ -92,7 +92,7 @@ function render({ model, el }) {
         h("div", {}, h("span", { class: "tc-data-severity", text: warning.severity }), h("span", { class: "tc-faint", text: ` · ${warning.sure}` })),
         h("div", { text: warning.what }),
         h("div", { class: "tc-faint", text: warning.evidence }),
-        links("samples", warning.samples, "sample", "sample"),
+        links(warning.unit, warning.marks, "sample", "sample"),
         links("tensors", warning.tensors, "select_name", "name"),
         h("div", { class: "tc-data-mend", text: warning.mend })
       );
