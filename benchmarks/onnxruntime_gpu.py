@@ -4,8 +4,8 @@
 
 Both are measured in one process on one machine, each with its model loaded and a run behind it: the second of two
 sessions on the same runner. Then the GPU's histograms of a batch are compared with what the CPU counts of the very same
-activations (``infer``), field by field, and the batch is run with ever less room for its tensors: the peak of the
-device's memory is what the driver says is gone, looked at every millisecond. Needs onnxruntime-gpu and cuda-bindings.
+activations, field by field, and the peak of the device's memory (what the driver says is gone, looked at every
+millisecond) is shown for batches of several sizes. Needs onnxruntime-gpu and cuda-bindings.
 """
 
 from __future__ import annotations
@@ -115,29 +115,21 @@ def differences(model, images):
         return len(seen), wrong, sums
 
 
-def peaks(model, images):
-    """Return (room for a group's tensors, peak device memory, runs of the model) for smaller and smaller groups."""
+def peaks(model, images, batches):
+    """Return (batch size, peak device memory in bytes, seconds of a batch) for batches of several sizes."""
     from trtcal_widgets.gpu.memory import open_memory
     from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 
     rows = []
     with open_memory() as memory:
-        for room in (None, 1 << 30, 1 << 28, 1 << 26):
-            runs = []
-            with Watch(memory) as watch, OnnxRuntimeRunner(model, providers=CUDA, group_bytes=room) as runner:
-                name, tap = runner.graph.inputs[0].name, runner._tap  # noqa: SLF001 - to count its runs
-                inner = tap.run_in_place
-                tap.run_in_place = lambda *a, inner=inner, runs=runs, **k: (runs.append(1), inner(*a, **k))[1]
-                # The first batch tells how large the tensors are.
-                list(runner.histograms({name: images[:1]}, {}))
-                list(runner.histograms({name: images[:4]}, {}))
-                runs.clear()
+        for size in batches:
+            with Watch(memory) as watch, OnnxRuntimeRunner(model, providers=CUDA) as runner:
+                name = runner.graph.inputs[0].name
+                list(runner.histograms({name: images[:size]}, {}))
                 started = time.perf_counter()
-                list(runner.histograms({name: images[:4]}, {}))
+                list(runner.histograms({name: images[:size]}, {}))
                 took = time.perf_counter() - started
-                sizes = runner._on_device._sizes.values()  # noqa: SLF001
-                whole, largest = sum(sizes), max(sizes)
-            rows.append((room, watch.peak, len(runs), took, whole, largest))
+            rows.append((size, watch.peak, took))
     return rows
 
 
@@ -188,14 +180,18 @@ def main():
         said["rows"].append(row)
         print(f"  CPU {warm_cpu:.2f} s (first {first_cpu:.2f} s): {warm_cpu / warm:.1f} x", flush=True)
         keep()
-    said["memory"] = peaks(arguments.model, images)
-    for room, peak, runs, took, whole, largest in said["memory"]:
-        sizes = f"all tensors {whole / 2**20:.0f} MiB, largest {largest / 2**20:.0f} MiB"
-        print(f"room {room}: peak {peak / 2**20:.0f} MiB, {runs} runs, {took:.3f} s ({sizes})", flush=True)
+    said["peaks"] = peaks(arguments.model, images, arguments.batches)
+    for size, peak, took in said["peaks"]:
+        print(f"batch size {size}: peak {peak / 2**20:.0f} MiB, {took:.3f} s a batch", flush=True)
     keep()
     if arguments.write:
         write(said)
     return 1 if wrong else 0
+
+
+def peaks_of(said):
+    """Return the peaks by batch size; a file of the first version has one, for four photos."""
+    return said.get("peaks") or [(4, said["memory"][0][1], said["memory"][0][3])]
 
 
 def write(said):
@@ -213,16 +209,10 @@ def write(said):
         f"{said['tensors']} tensors counted on the GPU, {len(said['different'])} with other counts, extremes or ranges "
         f"than the CPU counts of the same activations; sums of squares within {said['sums']:.1e}.",
         "",
-        "| room for a group | peak | runs of the model | seconds |",
-        "|---|---|---|---|",
         *(
-            f"| {'half of the free memory' if room is None else f'{room / 2**20:.0f} MiB'} | {peak / 2**20:.0f} MiB | "
-            f"{runs} | {took:.3f} |"
-            for room, peak, runs, took, _, _ in said["memory"]
+            f"At batch size {size} the peak of GPU memory is {peak / 2**20:.0f} MiB."
+            for size, peak, _ in peaks_of(said)
         ),
-        "",
-        f"Four photos; all their tensors together are {said['memory'][0][4] / 2**20:.0f} MiB, the largest one "
-        f"{said['memory'][0][5] / 2**20:.0f} MiB.",
         "",
     ]
     RESULTS.write_text("\n".join(lines))

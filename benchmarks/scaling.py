@@ -160,6 +160,11 @@ def write(facts, size):
         f"{row['speedup']:.2f} |"
         for row in rows
     ]
+    lines += [
+        "",
+        "A speed-up above the number of workers is the measure's: results that wait for an earlier batch count when it",
+        "comes, and some of those were made during the start.",
+    ]
     lines += ["", f"Recorded bytes equal to those of one process: {said}.", ""]
     RESULTS.write_text("\n".join(lines))
 

@@ -56,13 +56,13 @@ def on_device(monkeypatch):
     monkeypatch.setattr(gpu_histogram, "GpuHistograms", HostHistograms)
     opened = []
 
-    def make(path, *, tap_class=OnnxRuntimeTap, **options):
+    def make(path):
         model = load_model(path)
-        tap = tap_class(model, providers=None, threads=1, optimization="extended")
+        tap = OnnxRuntimeTap(model, providers=None, threads=1, optimization="extended")
         tap.read_everything = True
         tap.open(lean=False)
         memory, _ = host_memory()
-        opened.append(OnDevice(tap, 0, memory=memory, place="cpu", **options))
+        opened.append(OnDevice(tap, 0, memory=memory, place="cpu"))
         return opened[-1], [*tap.outputs, *model.inner.names]
 
     yield make
@@ -70,9 +70,8 @@ def on_device(monkeypatch):
         device.close()
 
 
-@pytest.mark.parametrize("group_bytes", [None, 1, 50_000])
-def test_counts_every_tensor_as_the_cpu_does_whatever_the_groups(on_device, group_bytes):
-    device, outputs = on_device(sample.model_path(), group_bytes=group_bytes)
+def test_counts_every_tensor_as_the_cpu_does(on_device):
+    device, outputs = on_device(sample.model_path())
     with OnnxRuntimeRunner(sample.model_path()) as runner:
         first = dict(runner.histograms({"data": IMAGES}, {}))
         bases = {name: h.base for name, h in first.items()}
@@ -87,34 +86,19 @@ def test_counts_every_tensor_as_the_cpu_does_whatever_the_groups(on_device, grou
     assert dict(device.ranges({"data": IMAGES}, outputs)) == ranges
 
 
-class SmallTap(OnnxRuntimeTap):
-    """A device that has room for so many bytes of outputs."""
+def test_a_full_device_is_said_with_what_helps(on_device, monkeypatch):
+    device, outputs = on_device(sample.model_path())
 
-    room = 0
-    runs: tuple[tuple[str, ...], ...] = ()
+    class Full:
+        def __getattr__(self, name):
+            return getattr(inner, name)
 
-    def run_in_place(self, values, outputs, place, device, *, shrink=False):
-        found = super().run_in_place(values, outputs, place, device, shrink=shrink)
-        size = sum(4 * int(np.prod(value.shape())) for value in found)
-        if size > self.room:
-            raise OutOfDeviceMemoryError("full", requested=size, free=self.room, total=self.room)
-        type(self).runs = (*self.runs, tuple(outputs))
-        return found
+        def run_with_iobinding(self, *_):
+            raise RuntimeError("[ONNXRuntimeError] : Failed to allocate memory for requested buffer of size 1073741824")
 
-
-def test_a_full_device_gets_the_tensors_in_smaller_groups(on_device, monkeypatch):
-    monkeypatch.setattr(SmallTap, "runs", ())
-    monkeypatch.setattr(SmallTap, "room", 12 * 4 * 20 * 24 * 24)  # the largest tensor alone just fits
-    device, outputs = on_device(sample.model_path(), tap_class=SmallTap, group_bytes=1 << 40)
-    with OnnxRuntimeRunner(sample.model_path()) as runner:
-        expected = {name: facts(h) for name, h in runner.histograms({"data": IMAGES}, {})}
-    found = {name: facts(h) for name, h in device.histograms({"data": IMAGES}, outputs, {})}
-    assert found == expected
-    assert len(SmallTap.runs) > 1
-    assert sorted(name for group in SmallTap.runs for name in group) == sorted(outputs)
-
-    monkeypatch.setattr(SmallTap, "room", 1000)
-    with pytest.raises(OutOfDeviceMemoryError):
+    inner = device._tap._session
+    monkeypatch.setattr(device._tap, "_session", Full())
+    with pytest.raises(OutOfDeviceMemoryError, match=r"lenet\.onnx does not fit into the GPU.*smaller batch_size"):
         list(device.histograms({"data": IMAGES}, outputs, {}))
 
 

@@ -1,8 +1,9 @@
 """Counting what ONNX Runtime's CUDA provider computes where it lies: on the GPU.
 
 ONNX Runtime is told to leave its outputs in device memory, and the kernels of :mod:`trtcal_widgets.gpu` count them
-there; only the counts come to the host. Where all tensors of a batch together are more than the device has room for,
-the batch is run several times, each time for a group of tensors that fits.
+there; only the counts come to the host. All tensors of a batch are on the device together: ONNX Runtime keeps whatever
+is marked as an output until the run ends, also where nobody asks for it (seen on an H100), so asking for fewer at a
+time would save nothing. A smaller batch does.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.histogram import Histogram
-from trtcal_widgets.errors import OutOfDeviceMemoryError
 from trtcal_widgets.gpu.arrays import DeviceTensor
 from trtcal_widgets.gpu.memory import open_memory
 from trtcal_widgets.model.ort import CUDA, provider_name
@@ -31,9 +31,6 @@ _COUNTED = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 _OTHER_FLOATS = frozenset({"tensor(double)", "tensor(bfloat16)"})
 """What is counted on the host."""
-
-_SHARE = 0.5
-"""Of the memory that is free at first, for the tensors of one group: the rest is for the network's own work."""
 
 
 def cuda_device(providers: Sequence[Any] | None) -> int | None:
@@ -62,9 +59,6 @@ class OnDevice:
         The open model, asked for all its tensors.
     device
         Index of the GPU.
-    group_bytes
-        Bytes that the tensors of one run may have together; None: half of what is free now. A tensor that is larger
-        is a group of its own.
     memory
         The device's memory; opened and closed here unless given.
     place
@@ -76,7 +70,6 @@ class OnDevice:
         tap: OnnxRuntimeTap,
         device: int,
         *,
-        group_bytes: int | None = None,
         memory: DeviceMemory | None = None,
         place: str = "cuda",
     ) -> None:
@@ -84,10 +77,8 @@ class OnDevice:
         self._place = (place, device)
         self._owns_memory = memory is None
         self._memory = memory or open_memory(device=device)
-        self._room = int(self._memory.mem_info().free * _SHARE) if group_bytes is None else group_bytes
         self._histograms: Any = None
         self._slots: tuple[str, ...] = ()
-        self._sizes: dict[str, int] = {}
 
     @property
     def device_name(self) -> str:
@@ -100,7 +91,7 @@ class OnDevice:
         """Run one batch and yield (name, histogram) for its float inputs and the outputs, in this order.
 
         ``feeds``: checked. ``outputs``: tensors of the model. ``bases``: as for a runner. Raises what the tap raises;
-        OutOfDeviceMemoryError where not even one tensor at a time fits.
+        OutOfDeviceMemoryError where the batch does not fit.
         """
         names = (*feeds, *outputs)
         ranges = [bases.get(name) or None for name in names]
@@ -116,20 +107,9 @@ class OnDevice:
         counted = {name: value for name, value in values.items() if value.data_type() in _COUNTED}
         self._count(counters, slots, counted, bases, on_host)
         skipped = {name for name in feeds if name not in counted and name not in on_host}
-        groups = self._groups(outputs)
-        while groups:
-            group = groups.pop(0)
-            try:
-                found = self._tap.run_in_place(values, group, *self._place, shrink=len(groups) > 0)
-            except OutOfDeviceMemoryError:
-                if len(group) < 2:
-                    raise
-                half = len(group) // 2
-                groups[:0] = [group[:half], group[half:]]
-                self._room = min(self._room, max(1, sum(self._sizes.get(name, self._room) for name in group) // 2))
-                continue
-            self._count(counters, slots, dict(zip(group, found, strict=True)), bases, on_host)
-            del found
+        found = self._tap.run_in_place(values, outputs, *self._place)
+        self._count(counters, slots, dict(zip(outputs, found, strict=True)), bases, on_host)
+        del found
         fetched = zip(names, counters.fetch(), strict=True)
         return iter([(name, on_host.get(name, h)) for name, h in fetched if name not in skipped])
 
@@ -144,19 +124,6 @@ class OnDevice:
         else:
             self._histograms.reset(ranges)
         return self._histograms
-
-    def _groups(self, outputs: Sequence[str]) -> list[list[str]]:
-        """Return the outputs in groups that fit, by their sizes in the batch before; all together before the first."""
-        groups: list[list[str]] = [[]]
-        filled = 0
-        for name in outputs:
-            size = self._sizes.get(name, 0)
-            if groups[-1] and filled + size > self._room:
-                groups.append([])
-                filled = 0
-            groups[-1].append(name)
-            filled += size
-        return [group for group in groups if group]
 
     def _count(
         self,
@@ -174,12 +141,9 @@ class OnDevice:
             kind = value.data_type()
             if kind in _COUNTED:
                 tensor = DeviceTensor(name, value.data_ptr(), tuple(value.shape()), _COUNTED[kind])
-                self._sizes[name] = tensor.nbytes
                 arrays.append(DeviceArray(slots[name], tensor.ptr, tensor.size, tensor.dtype))
             elif kind in _OTHER_FLOATS:
-                array = value.numpy()
-                self._sizes[name] = array.nbytes
-                on_host[name] = Histogram.of(array, bases.get(name) or None)
+                on_host[name] = Histogram.of(value.numpy(), bases.get(name) or None)
         counters.add(arrays)
         self._memory.synchronize()
 

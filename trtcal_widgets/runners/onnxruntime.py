@@ -53,16 +53,13 @@ class OnnxRuntimeRunner:
     model
         Path of the ``.onnx`` file, or a model that was loaded already.
     providers
-        ONNX Runtime execution providers by preference; None for the CPU.
+        ONNX Runtime execution providers by preference; None for the CPU. With ``CUDAExecutionProvider`` first, tensors
+        stay on the GPU and are counted there, where cuda-bindings or PyCUDA is installed.
     threads
         Cores to use for the model and for counting; None for all that the process may use.
     optimization
         ONNX Runtime's graph optimisation: ``"off"``, ``"basic"``, ``"extended"`` (all three bit-identical),
         or ``"layout"``/``"all"``, which change results by up to 2.4e-5 of a tensor's amax.
-    group_bytes
-        With ``CUDAExecutionProvider`` first among the providers tensors stay on the GPU and are counted there (where
-        cuda-bindings or PyCUDA is installed). So many bytes of them are kept there at a time: a batch that has more is
-        run several times. None: half of what is free on the GPU.
     fast
         Optimise all, and still leave out what can be made of other tensors: about a third less time, for activations
         that are off by up to 2.4e-5 of amax, and differ between :meth:`infer` and :meth:`histograms`. Some thresholds
@@ -83,7 +80,6 @@ class OnnxRuntimeRunner:
         providers: Sequence[Any] | None = None,
         threads: int | None = None,
         optimization: str = "extended",
-        group_bytes: int | None = None,
         fast: bool = False,
     ) -> None:
         if fast and optimization != "extended":
@@ -113,10 +109,8 @@ class OnnxRuntimeRunner:
             "providers": self._providers,
             "threads": self._threads,
             "optimization": optimization,
-            "group_bytes": group_bytes,
             "fast": fast,
         }
-        self._group_bytes = None if group_bytes is None else whole_number(group_bytes, "group_bytes", 1)
         self._on_device: OnDevice | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
@@ -201,7 +195,7 @@ class OnnxRuntimeRunner:
         """Return what counts on the GPU, where the model runs there and it can be counted there."""
         index = cuda_device(self._providers)
         if index is not None and self._on_device is None:
-            self._on_device = OnDevice(self._tap, index, group_bytes=self._group_bytes)
+            self._on_device = OnDevice(self._tap, index)
         return self._on_device
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:

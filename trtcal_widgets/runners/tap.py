@@ -145,24 +145,19 @@ class OnnxRuntimeTap:
         made = _for_onnxruntime(array)
         return ort.OrtValue.ortvalue_from_numpy(array, place, device) if made is array else made
 
-    def run_in_place(
-        self, values: Mapping[str, Any], outputs: Sequence[str], place: str, device: int, *, shrink: bool = False
-    ) -> list[Any]:
+    def run_in_place(self, values: Mapping[str, Any], outputs: Sequence[str], place: str, device: int) -> list[Any]:
         """Run with arrays of ONNX Runtime and return the outputs as such, left where the device has them.
 
-        ``outputs``: any of :attr:`outputs` and of the model's inner tensors. ``shrink``: give memory that is not in use
-        back when the run has ended. Raises as :meth:`run` does, and OutOfDeviceMemoryError where the device is full.
+        ``outputs``: any of :attr:`outputs` and of the model's inner tensors. Raises as :meth:`run` does, and
+        OutOfDeviceMemoryError where the device is full.
         """
-        options = _silent()
-        if shrink and place != "cpu":
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{device}")
         binding = self._session.io_binding()
         for name, value in values.items():
             binding.bind_ortvalue_input(name, value)
         for name in outputs:
             binding.bind_output(self._aliases.get(name, name), place, device)
         try:
-            self._session.run_with_iobinding(binding, options)
+            self._session.run_with_iobinding(binding, _silent())
             binding.synchronize_outputs()
         except Exception as error:
             shapes = ", ".join(f"{name!r} {v.data_type()} {tuple(v.shape())}" for name, v in values.items())

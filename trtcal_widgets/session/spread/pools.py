@@ -72,6 +72,8 @@ class Pool:
         if self._client is not None:
             if getattr(self._client, "asynchronous", False):
                 raise UsageError("an asynchronous Dask client cannot be waited for: give Client(address)")
+            if getattr(self._client, "status", "running") != "running":
+                raise SessionError("the Dask client is closed: give one that is connected")
             executor: Executor = self._client.get_executor(pure=False)
             return executor
         assert isinstance(self._given, Executor)
