@@ -113,6 +113,25 @@ def test_a_depthwise_convolution_is_quantised_where_its_result_is_read_as_int8_a
     assert [(one.name, "depthwise" in one.message) for one in left] == [("deep", True)]
 
 
+def test_a_first_layer_of_three_channels_and_a_transposed_one_stay_as_they_are(tmp_path):
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name="first"),
+        node("Conv", ["c", "v"], ["k"], name="second"),
+        node("ConvTranspose", ["k", "u"], ["y"], name="up"),
+    ]
+    stored = [w("w", (4, 3, 1, 1)), w("v"), w("u", (4, 4, 1, 1))]
+    path = save(tmp_path / "m.onnx", nodes, [value("x", ["N", 3, 8, 8])], [value("y", None)], stored)
+    assert quantised(path, placement="implicit") == {"c", "v"}
+    assert quantised(path, placement={"first": "int8", "second": "int8"}) == {"x", "w", "c", "v"}, "as asked for"
+    assert {one.name for one in built(path, placement="implicit").report.left} == {"first", "up"}
+
+
+def test_a_grouped_convolution_is_none_of_few_channels(tmp_path):
+    nodes = [node("Conv", ["x", "w"], ["c"], group=2, name="grouped"), node("Conv", ["c", "v"], ["y"])]
+    path = chain(tmp_path, nodes, [w("w", (4, 2, 1, 1)), w("v")])
+    assert quantised(path, placement="implicit") == {"x", "w", "c", "v"}
+
+
 def test_a_mapping_quantises_what_it_calls_int8(tmp_path):
     nodes = [
         node("Conv", ["x", "w"], ["c"], name="a"),

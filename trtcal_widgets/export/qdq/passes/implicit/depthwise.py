@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.model.graph import TensorKind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 _FUSED = frozenset({"BatchNormalization", "Clip", "Dropout", "Identity", "LeakyRelu", "Relu"})
 """What TensorRT computes in the convolution's kernel, whatever it writes."""
+
+_SCALES = frozenset({"Add", "Div", "Mul", "Sub"})
+_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
 
 def leave_half_depthwise(
@@ -51,10 +56,17 @@ def _read_as_int8(
         if tensor.is_output or not tensor.consumers:
             return False
         readers = [graph.nodes[i] for i in tensor.consumers]
-        if len(readers) == 1 and readers[0].op_type in _FUSED and readers[0].index not in sites:
+        if len(readers) == 1 and _fused(graph, readers[0]) and readers[0].index not in sites:
             name = readers[0].outputs[0]
             continue
         return all(_reads(reader.index, name, sites, left) for reader in readers)
+
+
+def _fused(graph: ModelGraph, node: NodeInfo) -> bool:
+    """Whether TensorRT computes a node in the kernel of the layer in front: batch normalisation in pieces too."""
+    if node.op_type in _SCALES:
+        return sum(graph.tensors[name].kind not in _FIXED for name in node.inputs) == 1
+    return node.op_type in _FUSED
 
 
 def _reads(reader: int, name: str, sites: Mapping[int, tuple[Site, ...]], left: Mapping[int, str]) -> bool:
