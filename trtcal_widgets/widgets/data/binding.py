@@ -35,7 +35,6 @@ parse_event = event_parser(
         "picture": {"sample": int},
         "leave_out": {"sample": int},
         "count_sample": {"sample": int},
-        "without": {"sample": int},
     }
 )
 
@@ -161,9 +160,6 @@ class DataBinding(Boundary):
 
     def _on_count_sample(self, sample: int) -> None:
         self._parts.marks.count(self._known(sample))
-
-    def _on_without(self, sample: int) -> None:
-        self._known(sample)
 
     def _on_undo(self) -> None:
         self._session.undo()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.widgets.kit.formatting import percent, typeset
+from trtcal_widgets.widgets.kit.formatting import typeset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 8
 _LISTED = 12
-
-ASKED = "…"
-"""Stands where an answer is being found out."""
 
 
 def largest(values: NDArray[np.float32], out: frozenset[int]) -> list[int]:
@@ -39,29 +36,21 @@ def blame_state(
     *,
     amax: float,
     selected: int,
-    shares: Mapping[int, float],
-    without: Mapping[int, tuple[str, str]],
-    can_ask: bool,
     note: str,
 ) -> dict[str, Any]:
     """Return the panel's state.
 
-    ``values``: of every mark in the chosen tensor; ``amax`` its threshold; ``shares``: whose share of all values beyond
-    it; ``without``: what changes without a mark, in words, and their kind.
+    ``values``: of every mark in the chosen tensor; ``amax`` its threshold.
     """
     out = marks.out()
     entries = []
     for mark in largest(values, out):
-        words, kind = without.get(mark, ("", ""))
         value = float(values[mark])
         entries.append(
             {
                 "sample": mark,
                 "name": printable(marks.names[mark]) or f"{marks.unit} {mark + 1:,}",
-                "facts": _facts(marks, mark, value, amax, shares.get(mark)),
-                "without": words,
-                "without_kind": kind,
-                "can_ask": can_ask and not words,
+                "facts": _facts(marks, mark, value, amax),
                 "out": mark in out,
             }
         )
@@ -75,13 +64,11 @@ def blame_state(
     }
 
 
-def _facts(marks: Marks, mark: int, value: float, amax: float, share: float | None) -> str:
+def _facts(marks: Marks, mark: int, value: float, amax: float) -> str:
     parts = [f"{marks.unit} {mark + 1:,}"] if marks.names[mark] else []
     parts.append(f"largest |x| {typeset(value)}")
     if amax > 0 and value > amax and math.isfinite(value):
         parts.append(f"{typeset(value / amax)} times the threshold")
-    if share is not None:
-        parts.append(f"{percent(share)} of all that is clipped")
     return " · ".join(parts)
 
 

@@ -96,12 +96,7 @@ def _render_samples(views: DataViews, screen: DataScreen, parts: Parts, leader: 
         detail="",
     )
     views.samples.selected = screen.sample
-    without = {mark: words for (of, mark), words in screen.without.items() if of == leader}
-    views.blame.show(
-        **blame_state(
-            marks, values, amax=amax, selected=screen.sample, shares={}, without=without, can_ask=False, note=name
-        )
-    )
+    views.blame.show(**blame_state(marks, values, amax=amax, selected=screen.sample, note=name))
 
 
 def _render_band(views: DataViews, session: CalibrationSession, screen: DataScreen, leader: str, waiting: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.doctor.types import BAR_DB
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from trtcal_widgets.doctor.types import DataReport, Verdict
     from trtcal_widgets.session import CalibrationSession
 
@@ -22,9 +20,8 @@ BARS = (0.1, 0.25, 0.5, 1.0, 2.0)
 class DataScreen:
     """What the screen itself remembers: nothing that belongs to the session.
 
-    ``bar_db`` is what the next examination decides by, ``sample`` the chosen one (-1: none), ``report`` what the last
-    one found and ``of`` the session's state that it was about, ``without`` what is known of what changes without a
-    sample: words, or "…" while it is being found out.
+    ``bar_db`` is what the next examination decides by, ``sample`` the chosen mark (-1: none), ``report`` what the last
+    one found and ``of`` the session's state that it was about.
     """
 
     bar_db: float = BAR_DB
@@ -34,7 +31,6 @@ class DataScreen:
     status: str = ""
     status_kind: str = ""
     notice: str = ""
-    without: Mapping[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
 
 
 def subject_of(session: CalibrationSession) -> tuple[Any, ...]:
