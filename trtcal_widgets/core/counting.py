@@ -10,7 +10,7 @@ import numpy as np
 from trtcal_widgets.common.arguments import number
 from trtcal_widgets.core.kernels import counting as _kernels
 from trtcal_widgets.core.kernels import families as _many
-from trtcal_widgets.core.kernels.counting import N_BINS, SMALLEST_RANGE, Tables
+from trtcal_widgets.core.kernels.counting import N_BINS, SMALLEST_RANGE, Tables, new_extremes
 from trtcal_widgets.core.steps import NO_STEPS, StepKind, step_tables
 from trtcal_widgets.errors import UsageError
 
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.steps import Step, StepTables
 
-__all__ = ["Counting", "amax_of", "amax_of_all", "new_tables", "starting_ranges", "where"]
+__all__ = ["NO_SAMPLES", "Counting", "Place", "amax_of", "amax_of_all", "new_tables", "starting_ranges", "where"]
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+Place = tuple[int, int]
+"""How many values of an array are a sample, and which of the whole tensor's values is its first."""
+
+NO_SAMPLES: Place = (0, 0)
 
 _RANGE = "the range to start from"
 
@@ -66,6 +71,9 @@ class Counting:
     steps
         For each array, how others are made of it that are counted as well; None for no others. Such an array is copied
         where it is not contiguous float32.
+    places, samples
+        For each array how many of its values are a sample and which of its tensor's values is its first; none for
+        arrays of which nobody asks for :meth:`extremes`. How many samples the tensors have.
 
     Raises
     ------
@@ -78,9 +86,19 @@ class Counting:
         arrays: Sequence[Any],
         bases: Sequence[float | None],
         steps: Sequence[Sequence[Step]] | None = None,
+        places: Sequence[Place] = (),
+        samples: int = 0,
     ) -> None:
         self._arrays, self._steps = _prepared(arrays, steps)
         self._tables = new_tables(bases)
+        self._places = np.array(list(places) or [NO_SAMPLES] * len(arrays), np.int64).reshape(-1, 2)
+        self._extremes = new_extremes(len(bases), samples if self._places[:, 0].any() else 0)
+
+    def extremes(self) -> Iterator[NDArray[np.float32] | None]:
+        """Yield, for each row, smallest and largest finite value of each sample, shape (samples, 2); None: unknown."""
+        of_array = np.repeat(np.arange(len(self._places)), np.diff(self._steps.starts))
+        found = np.where(self._extremes[..., :1] > self._extremes[..., 1:], np.float32(np.nan), self._extremes)
+        yield from (found[row] if self._places[i, 0] else None for row, i in enumerate(of_array))
 
     def run(self) -> Tables:
         """Count, let go of the arrays, and return what was counted, in the order of ``bases``."""
@@ -91,12 +109,23 @@ class Counting:
             sought = np.logical_or.reduceat(unknown, self._steps.starts[:-1])
             largest, _ = _largest(addresses, np.where(sought, sizes, 0), self._steps)
             self._tables.bases[unknown] = _starts(largest)[unknown]
-        _many.accumulate_all(addresses, sizes, self._steps, self._tables)
+        _many.accumulate_all(addresses, sizes, self._steps, self._tables, self._places, self._extremes)
         for i, x in enumerate(flat):
             if x is None:
-                _add_blocks(self._tables, int(self._steps.starts[i]), self._arrays[i])
+                row = int(self._steps.starts[i])
+                _add_blocks(self._tables, row, self._arrays[i])
+                if self._places[i, 0]:
+                    self._add_extremes(row, self._arrays[i])
         self._arrays.clear()
         return self._tables
+
+    def _add_extremes(self, row: int, x: NDArray[Any]) -> None:
+        """Find the extremes of an array that is not contiguous float32, sample by sample."""
+        for sample, values in enumerate(x):
+            for block in _float32_blocks(np.asarray(values)):
+                finite = block[np.isfinite(block)]
+                low, high = self._extremes[row, sample]
+                self._extremes[row, sample] = finite.min(initial=low), finite.max(initial=high)
 
 
 def amax_of(array: Any) -> float:

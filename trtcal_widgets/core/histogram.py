@@ -7,7 +7,7 @@ published calibration tables; what is inferred is marked in ``docs/algorithm.md`
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,9 @@ class Histogram:
         Floats whose exact sum is the sum of the values and of their squares; see :attr:`total`, :attr:`sum_squares`.
     clamped
         How many of the infinite values :func:`replay` put into the last bin.
+    samples
+        Smallest and largest finite value of each sample, float32, shape (samples, 2), NaN where it has none; None where
+        it is not known. Merged histograms have none, but for the parts of one array.
     """
 
     base: float
@@ -67,6 +70,7 @@ class Histogram:
     sum_parts: tuple[float, ...] = field(default=(), repr=False)
     square_parts: tuple[float, ...] = field(default=(), repr=False)
     clamped: int = 0
+    samples: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.counts.shape != (N_BINS,) or self.counts.dtype != np.int64:
@@ -100,6 +104,13 @@ class Histogram:
             If ``base`` is negative, not a number or beyond float32, or the dtype is not real.
         """
         return next(cls.of_tables(Counting([array], [base]).run()))
+
+    @classmethod
+    def of_counting(cls, counting: Counting) -> Iterator[Histogram]:
+        """Count, and yield the histogram of each row with the extremes of its samples."""
+        made = list(cls.of_tables(counting.run()))
+        for histogram, extremes in zip(made, counting.extremes(), strict=True):
+            yield histogram if extremes is None else replace(histogram, samples=extremes)
 
     @classmethod
     def of_tables(cls, tables: Tables) -> Iterator[Histogram]:
@@ -285,7 +296,13 @@ def join_parts(histograms: Iterable[Histogram]) -> Histogram:
     UsageError
         If they started from different ranges.
     """
-    return _merged(list(histograms), lift_later=True, lift_earlier=True)
+    parts = list(histograms)
+    made = _merged(parts, lift_later=True, lift_earlier=True)
+    found = [part.samples for part in parts if part.samples is not None]
+    if len(found) < len(parts) or made is parts[0]:
+        return made
+    lows, highs = (np.stack([extremes[:, k] for extremes in found]) for k in range(2))
+    return replace(made, samples=np.stack([np.fmin.reduce(lows), np.fmax.reduce(highs)], axis=1))
 
 
 def replay(histograms: Iterable[Histogram]) -> Histogram:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from trtcal_widgets.core.counting import Counting, amax_of_all
+from trtcal_widgets.core.counting import NO_SAMPLES, Counting, Place, amax_of_all
 from trtcal_widgets.core.histogram import Histogram, join_parts
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class _Piece(NamedTuple):
     bases: tuple[float | None, ...]
     steps: tuple[Step, ...]
     last: bool
+    place: Place = NO_SAMPLES
 
 
 def stream_histograms(
@@ -66,6 +67,7 @@ def stream_histograms(
     executor: Executor,
     workers: int,
     families: Mapping[str, Family] = NO_FAMILIES,
+    samples: int = 0,
 ) -> Iterator[tuple[str, Histogram]]:
     """Count each array of a stream and drop it.
 
@@ -82,6 +84,8 @@ def stream_histograms(
         How many it runs at a time.
     families
         Name of an array -> tensors to count that are made of it; see :mod:`trtcal_widgets.core.steps`.
+    samples
+        How many samples the batch has: arrays whose first axis is so long get the extremes of each. 0: nobody asks.
 
     Yields
     ------
@@ -89,7 +93,8 @@ def stream_histograms(
         In the order of the stream, each array followed by what is made of it.
     """
     parts: defaultdict[str, list[Histogram]] = defaultdict(list)
-    for name, last, histogram in _pipelined(_groups(stream, bases, workers, families), _counting, executor, workers):
+    groups = _groups(stream, bases, workers, families, samples)
+    for name, last, histogram in _pipelined(groups, lambda pieces: _counting(pieces, samples), executor, workers):
         parts[name].append(histogram)
         if last:
             # Joined, the parts have the counts that the whole array has.
@@ -111,11 +116,15 @@ def stream_amax(
         yield name, amax
 
 
-def _counting(pieces: Sequence[_Piece]) -> Callable[[], Iterable[Histogram]]:
+def _counting(pieces: Sequence[_Piece], samples: int) -> Callable[[], Iterable[Histogram]]:
     counting = Counting(
-        [p.array for p in pieces], [base for p in pieces for base in p.bases], [p.steps for p in pieces]
+        [p.array for p in pieces],
+        [base for p in pieces for base in p.bases],
+        [p.steps for p in pieces],
+        [p.place for p in pieces],
+        samples,
     )
-    return lambda: Histogram.of_tables(counting.run())
+    return lambda: Histogram.of_counting(counting)
 
 
 def _measuring(pieces: Sequence[_Piece]) -> Callable[[], Iterable[float]]:
@@ -156,11 +165,12 @@ def _groups(
     bases: Mapping[str, float],
     workers: int,
     families: Mapping[str, Family],
+    samples: int = 0,
 ) -> Iterator[list[_Piece]]:
     group: list[_Piece] = []
     n_values = 0
     for name, array in stream:
-        for piece in _pieces(name, array, bases, workers, families.get(name, _NO_FAMILY)):
+        for piece in _pieces(name, array, bases, workers, families.get(name, _NO_FAMILY), samples):
             group.append(piece)
             n_values += piece.array.size * len(piece.names)
             if n_values >= _PART or len(group) >= _MOST:
@@ -172,12 +182,24 @@ def _groups(
 
 
 def _pieces(
-    name: str, array: NDArray[np.generic], bases: Mapping[str, float], workers: int, family: Family
+    name: str, array: NDArray[np.generic], bases: Mapping[str, float], workers: int, family: Family, samples: int
 ) -> list[_Piece]:
     names = (name, *family.names)
+    per = _values_per_sample(array, samples)
     starts = tuple(bases.get(n) for n in names)
     parts = min(workers, array.size * len(names) // _PART)
     if parts < 2 or not all(starts) or not array.flags.c_contiguous:
-        return [_Piece(names, array, starts, family.steps, last=True)]
-    pieces = np.array_split(array.reshape(-1), parts)
-    return [_Piece(names, piece, starts, family.steps, last=i == parts - 1) for i, piece in enumerate(pieces)]
+        return [_Piece(names, array, starts, family.steps, last=True, place=(per, 0))]
+    made, first = [], 0
+    for i, piece in enumerate(np.array_split(array.reshape(-1), parts)):
+        made.append(_Piece(names, piece, starts, family.steps, last=i == parts - 1, place=(per, first)))
+        first += piece.size
+    return made
+
+
+def _values_per_sample(array: NDArray[np.generic], samples: int) -> int:
+    """Return how many values in a row, as they lie in memory, are a sample; 0 where samples do not lie one by one."""
+    if not samples or not array.ndim or len(array) != samples or not array.size:
+        return 0
+    outermost = samples == 1 or abs(array.strides[0]) >= max(map(abs, array.strides))
+    return array.size // samples if outermost else 0

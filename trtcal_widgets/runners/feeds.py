@@ -31,6 +31,12 @@ _EXACT_CASTS = frozenset(
 where every value is checked to survive. Never between floats and integers."""
 
 
+def samples_fed(feeds: Mapping[str, NDArray[np.generic]]) -> int:
+    """Return how many samples a batch has on the first axis of its inputs, padding included; 0 where that differs."""
+    lengths = {len(array) if array.ndim else 0 for array in map(np.asarray, feeds.values())}
+    return lengths.pop() if len(lengths) == 1 else 0
+
+
 def describe_input(tensor: TensorInfo) -> str:
     """Return a model's input for people: ``'images' float32 (batch, 3, 640, 640)``."""
     if tensor.shape is None:

@@ -16,7 +16,7 @@ from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.ort import CPU, OPTIMIZATIONS, provider_name
 from trtcal_widgets.runners.cuda import OnDevice, cuda_device
-from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.runners.feeds import check_feeds, samples_fed
 from trtcal_widgets.runners.tap import OnnxRuntimeTap
 
 if TYPE_CHECKING:
@@ -242,7 +242,10 @@ class OnnxRuntimeRunner:
             yield name, values.pop()
 
     def histograms(
-        self, feeds: Mapping[str, NDArray[np.generic]], bases: Mapping[str, float]
+        self,
+        feeds: Mapping[str, NDArray[np.generic]],
+        bases: Mapping[str, float],
+        rows: NDArray[np.intp] | None = None,
     ) -> Iterator[tuple[str, Histogram]]:
         """Run one batch and yield (name, histogram) for every tensor of :meth:`infer`, and for TensorRT's inner ones.
 
@@ -253,6 +256,9 @@ class OnnxRuntimeRunner:
         bases
             Name -> range R that the tensor's histogram starts from; a missing one starts from the
             largest finite |x| of this batch.
+        rows
+            Count only these samples of the batch, of all tensors whose first axis is the samples'; None for all. (Not
+            on a GPU.)
 
         Yields
         ------
@@ -262,12 +268,17 @@ class OnnxRuntimeRunner:
         pool = self._open(lean=True)
         device = self._device()
         if device is not None:
+            if rows is not None:
+                raise UsageError("single samples are counted on the CPU: open the session with the CPU's provider")
             names = [*self._tap.outputs, *self._model.inner.names]
             return device.histograms(check_feeds(self.graph, feeds), names, bases)
         families = self._tap.families
+        n_fed = samples_fed(feeds)
         stream = self._stream(feeds, self._model.inner.names)
-        found = stream_histograms(stream, bases, pool, self._threads, families)
-        return self._certain(found, families, lambda h: h.nans > 0, lambda: self.histograms(feeds, bases))
+        if rows is not None:
+            stream, n_fed = _only(stream, n_fed, rows), len(rows)
+        found = stream_histograms(stream, bases, pool, self._threads, families, n_fed)
+        return self._certain(found, families, lambda h: h.nans > 0, lambda: self.histograms(feeds, bases, rows))
 
     def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
         """Run one batch and yield (name, largest finite |x|) for every tensor, as :meth:`histograms` does."""
@@ -312,3 +323,11 @@ def _made_anew(path: str, made_with: dict[str, Any], spinning: bool) -> OnnxRunt
     made = OnnxRuntimeRunner(path, **made_with)
     made.spin(waiting=spinning)
     return made
+
+
+def _only(
+    stream: Iterator[tuple[str, NDArray[np.generic]]], n_fed: int, rows: NDArray[np.intp]
+) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Yield some samples of each array whose first axis is theirs, and all of any other."""
+    for name, array in stream:
+        yield name, array[rows] if array.ndim and len(array) == n_fed else array

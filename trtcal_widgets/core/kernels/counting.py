@@ -182,6 +182,43 @@ def _extremes(bits: NDArray[np.int32], unsigned: NDArray[np.uint32], out: NDArra
 
 
 @compiled()
+def _sample_of(x: NDArray[np.float32], first: int, per: int, extremes: NDArray[np.float32]) -> int:
+    """Return the sample that a chunk belongs to; -1 where nobody asks (``per`` is 0) or where it has several.
+
+    Then their extremes are updated here, one by one. Value number ``first`` of the tensor is ``x[0]``.
+    """
+    if per == 0:
+        return -1
+    sample, left = first // per, per - first % per
+    if left >= x.size:
+        return sample
+    for j in range(x.size):
+        if left == 0:
+            sample, left = sample + 1, per
+        left -= 1
+        v = x[j]
+        if np.isfinite(v):
+            extremes[sample, 0] = min(extremes[sample, 0], v)
+            extremes[sample, 1] = max(extremes[sample, 1], v)
+    return -1
+
+
+@compiled()
+def _widen(extremes: NDArray[np.float32], sample: int, low_and_high: NDArray[np.float32]) -> None:
+    """Add smallest and largest value of a chunk to those of its sample; -1: of none."""
+    if sample >= 0:
+        extremes[sample, 0] = min(extremes[sample, 0], low_and_high[0])
+        extremes[sample, 1] = max(extremes[sample, 1], low_and_high[1])
+
+
+def new_extremes(rows: int, samples: int) -> NDArray[np.float32]:
+    """Return smallest and largest of no values: float32, shape (rows, samples, 2), infinite."""
+    extremes = np.empty((rows, samples, 2), np.float32)
+    extremes[:, :, 0], extremes[:, :, 1] = np.inf, -np.inf
+    return extremes
+
+
+@compiled()
 def _drop_non_finite(x: NDArray[np.float32], kept: NDArray[np.float32], tally: NDArray[np.int64]) -> int:
     """Copy the finite values to the front of ``kept``, count the others, return how many were kept."""
     n = 0
@@ -227,6 +264,9 @@ def count(
     limit: float,
     tally: NDArray[np.int64],
     moments: NDArray[np.float64],
+    first: int,
+    per: int,
+    extremes: NDArray[np.float32],
 ) -> tuple[int, int]:
     """Count float32 values in one pass; return how often the range had to double, and the values in the counters.
 
@@ -244,18 +284,22 @@ def count(
         zeros, NaN, +inf, -inf; added to.
     moments
         min, max, sum, sum of squares of the finite values; updated.
+    first, per, extremes
+        Which of the tensor's values ``x[0]`` is, how many of them are a sample (0: nobody asks), and smallest and
+        largest finite value of each sample, shape (samples, 2); updated.
     """
     doublings = 0
     factor = np.float32(N_BINS / limit)
-    first, second, third, fourth = counters[0], counters[1], counters[2], counters[3]
+    one_set, second, third, fourth = counters[0], counters[1], counters[2], counters[3]
     # Made here, so that the compiler knows that nothing else is at these addresses: a quarter of the time.
     finite = np.empty(_CHUNK, np.float32)
     index = np.empty(_CHUNK, np.int32)
     pairs = index.view(np.uint64)
     extreme_bits = np.empty(2, np.int32)
-    extremes = extreme_bits.view(np.float32)
+    low_and_high = extreme_bits.view(np.float32)
     for start in range(0, x.size, _CHUNK):
         chunk = x[start : start + _CHUNK]
+        sample = _sample_of(chunk, first + start, per, extremes)
         total, squares = _sums(chunk)
         if not np.isfinite(squares):
             chunk = finite[: _drop_non_finite(chunk, finite, tally)]
@@ -263,9 +307,10 @@ def count(
                 continue
             total, squares = _sums(chunk)
         _extremes(chunk.view(np.int32), chunk.view(np.uint32), extreme_bits)
-        low = np.float64(extremes[0])
-        high = np.float64(extremes[1])
+        low = np.float64(low_and_high[0])
+        high = np.float64(low_and_high[1])
         amax = max(-low, high)
+        _widen(extremes, sample, low_and_high)
         unflushed += chunk.size
         if amax > limit or unflushed > _FLUSH_AFTER:
             flush(counters, slots)
@@ -284,12 +329,12 @@ def count(
             prefetch(x, start + _AHEAD + line)
             for j in range(line // 2, (line + LINE) // 2, 2):
                 one, other = pairs[j], pairs[j + 1]
-                first[one & _LOW_HALF] += 1
+                one_set[one & _LOW_HALF] += 1
                 second[one >> _HALF] += 1
                 third[other & _LOW_HALF] += 1
                 fourth[other >> _HALF] += 1
         for j in range(rest, chunk.size):
-            first[np.uint32(index[j])] += 1
+            one_set[np.uint32(index[j])] += 1
         tally[0] += _zeros(chunk)
         moments[0] = min(moments[0], low)
         moments[1] = max(moments[1], high)
@@ -308,6 +353,6 @@ def accumulate(
 ) -> int:
     """Add float32 values to a histogram and return how often its range had to double; see :func:`count`."""
     counters = new_counters(1)[0]
-    doublings, _ = count(x, counters, 0, slots, limit, tally, moments)
+    doublings, _ = count(x, counters, 0, slots, limit, tally, moments, 0, 0, np.empty((0, 2), np.float32))
     flush(counters, slots)
     return doublings

@@ -133,12 +133,20 @@ def amax_all(
 
 
 @compiled()
-def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], steps: StepTables, tables: Tables) -> None:
+def accumulate_all(
+    addresses: NDArray[np.uint64],
+    sizes: NDArray[np.int64],
+    steps: StepTables,
+    tables: Tables,
+    places: NDArray[np.int64],
+    extremes: NDArray[np.float32],
+) -> None:
     """Count several arrays and what is made of them.
 
     ``addresses`` and ``sizes``: of contiguous float32 arrays, shape (n,). They stay alive until this returns.
     ``tables``: what is counted, a row for each tensor; added to. The ranges to start from are there, and 0 where there
-    is nothing but zeros.
+    is nothing but zeros. ``places``: shape (n, 2), values per sample of each array (0: it has no samples) and which of
+    the whole tensor's values is its first. ``extremes``: of each row's samples, shape (rows, samples, 2); added to.
     """
     bases, doublings = tables.bases, tables.doublings
     for i in range(addresses.size):
@@ -164,6 +172,9 @@ def accumulate_all(addresses: NDArray[np.uint64], sizes: NDArray[np.int64], step
                     limit,
                     tables.tallies[row],
                     tables.moments[row],
+                    places[i, 1] + start,
+                    places[i, 0],
+                    extremes[row],
                 )
                 doublings[row] += grown
         for row in range(first, last):
