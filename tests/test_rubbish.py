@@ -17,6 +17,8 @@ from trtcal_widgets import (
     CalibrationCache,
     CalibrationExplorer,
     CalibrationSession,
+    DataComparison,
+    DataDoctor,
     Evaluation,
     Histogram,
     IdxImages,
@@ -101,6 +103,7 @@ ALONE = {
     "ArrayBatches(name)": lambda x: ArrayBatches(ONES, name=x),
     "BuildPanel": BuildPanel,
     "CacheViewer": CacheViewer,
+    "DataDoctor": DataDoctor,
     "CalibrationCache": CalibrationCache,
     "CalibrationCache.read": CalibrationCache.read,
     "CalibrationCache.from_bytes": CalibrationCache.from_bytes,
@@ -136,6 +139,8 @@ OPTIONS = {
     lambda **options: IdxImages(IDX, **options): ("layout", "offset", "limit", "scale", "name"),
 }
 WITH_SESSION = {
+    "DataComparison(a)": lambda s, x: DataComparison(x, s),
+    "DataComparison(b)": DataComparison,
     "AccuracyDebugger(session)": lambda s, x: AccuracyDebugger(x, evaluation_with()),
     "AccuracyDebugger(evaluation)": AccuracyDebugger,
     "CacheViewer(other)": lambda s, x: CacheViewer(s.to_cache(), other=x),

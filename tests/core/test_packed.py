@@ -13,7 +13,8 @@ from tests.widgets.synthetic import synthetic_session
 from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
 from trtcal_widgets.core.packed import GROUPED, RECORD, Merging, encode, histogram_of, record_of
 from trtcal_widgets.errors import SessionError
-from trtcal_widgets.session.store import BatchStore, Totals
+from trtcal_widgets.session.keeping.totals import Totals
+from trtcal_widgets.session.store import BatchStore
 
 # Edges of the first range (2048 bins over 1.0) and of its doublings, zeros of both signs, what is in no bin, and sums
 # that float64 rounds.

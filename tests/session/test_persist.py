@@ -96,7 +96,8 @@ def test_what_is_saved_needs_no_pickle(saved):
     path, _ = saved
     with zipfile.ZipFile(path) as archive:
         assert set(archive.namelist()) == {
-            "session.json", "records.npy", "records.bin", "constants.npy", "constants.bin", "weights.npy"
+            "session.json", "records.npy", "records.bin", "constants.npy", "constants.bin", "samples.npy",
+            "without.npy", "weights.npy",
         }  # fmt: skip
         for name in ("records.npy", "constants.npy"):
             with archive.open(name) as file:

@@ -233,20 +233,9 @@ class Histogram:
         """Return the same histogram with each sum rounded to one float, as files keep it."""
         if len(self.sum_parts) <= 1 and len(self.square_parts) <= 1:
             return self
-        extremes = self.minimum, self.maximum
-        sums, squares = (self.total,), (self.sum_squares,)
-        return Histogram.assemble(
-            self.base,
-            self.doublings,
-            self.counts,
-            self.edge,
-            self.tallies,
-            extremes,
-            sums,
-            squares,
-            self.n_finite,
-            self.clamped,
-        )
+        made = replace(self, sum_parts=(self.total,), square_parts=(self.sum_squares,))
+        made.__dict__["n_finite"] = self.n_finite
+        return made
 
     def merge(self, other: Histogram) -> Histogram:
         """Return the histogram of both. Exact, associative and free of order; both must have the same base.

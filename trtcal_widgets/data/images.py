@@ -151,6 +151,11 @@ class ImageFolder:
             self.check()  # labels are taken by position before the first batch
 
     @property
+    def folder(self) -> Path:
+        """The folder of the images, or that of the file that lists them."""
+        return self._folder.parent if is_list(self._folder) else self._folder
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The images in order; where files may be skipped, those that were read, then those still to be tried."""
         return (*self._paths, *reversed(self._unread))[: self._limit]

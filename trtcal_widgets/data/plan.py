@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from dataclasses import replace
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -318,12 +319,15 @@ def _check_count(what: str, count: int | None) -> None:
 class KeptBatches:
     """Some batches of a plan, counted anew from 0; each batch still says its place in the plan (``Batch.index``).
 
-    ``left_out``: places in the plan, from 0, that are passed over. Raises UsageError if none is left.
+    ``left_out``: places in the plan, from 0, that are passed over. ``samples_out``: samples, by their place in the
+    source, that are not fed: batches keep their size, as TensorRT wants it, and have others of their own samples twice
+    instead; those that have no other are passed over. Raises UsageError if no batch is left.
     """
 
-    def __init__(self, plan: BatchPlan, left_out: Iterable[int] = ()) -> None:
+    def __init__(self, plan: BatchPlan, left_out: Iterable[int] = (), samples_out: Iterable[int] = ()) -> None:
         self.plan = plan
-        self.left_out = tuple(sorted(set(left_out)))
+        self._samples_out = frozenset(samples_out)
+        self.left_out = tuple(sorted({*left_out, *_emptied(plan, self._samples_out)}))
         if self.n_batches == 0:
             raise UsageError(
                 f"all {len(self.left_out)} batches of {plan.source.describe()} are left out: include one at least"
@@ -356,4 +360,22 @@ class KeptBatches:
         Raises NoSuchBatchError if fewer are kept; DataError as :meth:`BatchPlan.load`.
         """
         places = (index for index in count() if index not in self.left_out)
-        return self.plan.load(next(islice(places, position, None)))
+        batch = self.plan.load(next(islice(places, position, None)))
+        own, fed = batch.n_samples, batch.n_fed
+        kept = [i for i in range(fed) if batch.first_sample + i % own not in self._samples_out]
+        if len(kept) == fed:
+            return batch
+        rows = np.resize(np.array(kept, np.intp), fed)
+        feeds = {name: x[rows] if x.ndim and len(x) == fed else x for name, x in batch.feeds.items()}
+        return replace(batch, feeds=feeds)
+
+
+def _emptied(plan: BatchPlan, samples_out: frozenset[int]) -> Iterator[int]:
+    """Yield the batches that have no sample left."""
+    size = plan.batch_size
+    if not size:
+        return
+    for batch in sorted({sample // size for sample in samples_out}):
+        end = min((batch + 1) * size, plan.n_samples or (batch + 1) * size)
+        if all(sample in samples_out for sample in range(batch * size, end)):
+            yield batch

@@ -29,7 +29,7 @@ def fed_thumbnails(feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[np.uint8]]
     Values in 0…1 or 0…255 are shown as they are, others stretched from the sample's smallest to its largest.
     """
     for array in feeds.values():
-        images = _as_nhwc(array)
+        images = as_nhwc(array)
         if images is not None:
             return [_picture(image) for image in images]
     return []
@@ -48,7 +48,8 @@ def shrink(image: NDArray[Any]) -> NDArray[Any]:
     return blocks
 
 
-def _as_nhwc(array: NDArray[Any]) -> NDArray[Any] | None:
+def as_nhwc(array: NDArray[Any]) -> NDArray[Any] | None:
+    """Return what looks like images with the channels last, shape (n, h, w, 1 or 3); None for anything else."""
     if array.ndim != 4 or array.dtype.kind not in "iuf":
         return None
     if array.shape[1] in (1, 3) and min(array.shape[2:]) >= _SMALLEST_IMAGE:

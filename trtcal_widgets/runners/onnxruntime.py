@@ -143,6 +143,11 @@ class OnnxRuntimeRunner:
         return f"onnxruntime {ort.__version__} {where}{FAST if self._fast else ''}"
 
     @property
+    def counts_samples(self) -> bool:
+        """Whether :meth:`histograms` takes ``rows``: where tensors are counted on the CPU."""
+        return cuda_device(self._providers) is None
+
+    @property
     def graph(self) -> ModelGraph:
         """The model's facts."""
         return self._model.graph

@@ -124,6 +124,11 @@ class Choices:
             )
         return self._graph.group_of(name)[0]
 
+    def _by_leader(self, value: Any) -> Mapping[str, Choice]:
+        if not isinstance(value, Mapping) or not all(isinstance(c, Choice) for c in value.values()):
+            raise UsageError(f"choices is a dict of tensor name -> Choice, not {value!r}")
+        return MappingProxyType({self.leader(key): choice for key, choice in value.items()})
+
     def _checked(self, change: Mapping[str, Any], n_batches: int | None) -> dict[str, Any]:
         checked = dict(change)
         for name, value in change.items():
@@ -131,16 +136,13 @@ class Choices:
                 if not 0 <= whole_number(value, "position") <= len(self._batches):
                     raise UsageError(f"{value} batches cannot be counted: {len(self._batches)} are recorded")
             elif name == "excluded":
-                checked[name] = _batch_numbers(value)
-                known = n_batches or max(checked[name], default=0) + 1
-                if any(not 0 <= i < known for i in checked[name]):
-                    raise UsageError(f"batches are numbered 0 to {known - 1}; {sorted(checked[name])} does not fit")
+                checked[name] = _batches(value, n_batches)
+            elif name == "samples_out":
+                checked[name] = _samples(value)
             elif name == "method":
                 checked[name] = Method.parse(value)
             elif name == "choices":
-                if not isinstance(value, Mapping) or not all(isinstance(c, Choice) for c in value.values()):
-                    raise UsageError(f"choices is a dict of tensor name -> Choice, not {value!r}")
-                checked[name] = MappingProxyType({self.leader(key): choice for key, choice in value.items()})
+                checked[name] = self._by_leader(value)
             elif name == "selected":
                 self.known(value)
             else:
@@ -152,9 +154,24 @@ def _decisions(state: SessionState) -> dict[str, Any]:
     return {name: getattr(state, name) for name in DECISIONS}
 
 
-def _batch_numbers(value: Any) -> frozenset[int]:
+def _batches(value: Any, n_batches: int | None) -> frozenset[int]:
+    found = _numbers(value, "excluded is a set of batch numbers", "a batch")
+    known = n_batches or max(found, default=0) + 1
+    if any(not 0 <= i < known for i in found):
+        raise UsageError(f"batches are numbered 0 to {known - 1}; {sorted(found)} does not fit")
+    return found
+
+
+def _samples(value: Any) -> frozenset[int]:
+    found = _numbers(value, "samples_out is a set of samples", "a sample")
+    if any(sample < 0 for sample in found):
+        raise UsageError(f"samples are numbered from 0; {min(found)} does not fit")
+    return found
+
+
+def _numbers(value: Any, what: str, one: str) -> frozenset[int]:
     try:
-        batches = list(value)
+        numbers = list(value)
     except TypeError:
-        raise UsageError(f"excluded is a set of batch numbers, not {kind_of(value)}") from None
-    return frozenset(whole_number(batch, "a batch") for batch in batches)
+        raise UsageError(f"{what}, not {kind_of(value)}") from None
+    return frozenset(whole_number(number, one) for number in numbers)

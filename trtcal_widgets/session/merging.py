@@ -88,9 +88,9 @@ def merge(paths: Sequence[str | os.PathLike[str]]) -> Parts:
     for _, parts in files:
         excluded |= {len(store) + i for i in parts.choices.state.excluded if i < len(parts.store)}
         for batch in range(len(parts.store)):
-            is_last = batch == len(parts.store) - 1
-            store.append_packed(parts.store.packed(batch), parts.store.last.n_samples if is_last else 0)
-    state = replace(first.choices.state, excluded=frozenset(excluded), position=len(store))
+            told = parts.store.recorded()[batch].told
+            store.append_packed(parts.store.packed(batch), len(parts.store.samples_in(batch)), told)
+    state = replace(first.choices.state, excluded=frozenset(excluded), samples_out=frozenset(), position=len(store))
     origin = first.origin
     sources = "; ".join(dict.fromkeys(parts.origin.source_text for _, parts in files))
     plan = MappingProxyType({**origin.plan_options, "max_batches": None})

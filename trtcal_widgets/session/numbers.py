@@ -19,9 +19,9 @@ from trtcal_widgets.core.histogram import Histogram, combine, replay
 from trtcal_widgets.core.quantizer import Cost, NoiseModel
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, is_infinite_in_tensorrt, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.keeping.totals import Totals
 from trtcal_widgets.session.rows import build_row
 from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
-from trtcal_widgets.session.store import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -69,22 +69,30 @@ class Numbers:
         self.join = replay if in_order else combine
         self.totals = Totals(store, in_order=in_order)
         self._now = View(self, ())
-        self._shown: tuple[int, frozenset[int]] = (0, frozenset())
+        self._shown: tuple[object, ...] = ()
         self._past: dict[tuple[int, ...], View] = {}
         self._lock = threading.RLock()
 
     def at(self, state: SessionState) -> View:
         """Return the view of a state; what was found out about the last few is kept."""
         with self._lock:
-            wanted = (state.position, state.excluded)
+            wanted = (state.position, state.excluded, state.samples_out)
             if wanted != self._shown:
-                batches = tuple(i for i in range(state.position) if i not in state.excluded)
+                batches = self._batches(state, state.samples_out)
                 if batches != self._now.batches:
                     self._leave(self._now)
                     self._now = self._past.pop(batches) if batches in self._past else View(self, batches)
                     self._now.left = False
                 self._shown = wanted
             return self._now
+
+    def _batches(self, state: SessionState, samples_out: frozenset[int]) -> tuple[int, ...]:
+        counted = (i for i in range(state.position) if i not in state.excluded)
+        return self.store.keys(counted, samples_out)
+
+    def aside(self, state: SessionState, samples_out: frozenset[int]) -> View:
+        """Return a view of the counted batches without other samples than the state's; it is not kept."""
+        return View(self, self._batches(state, samples_out))
 
     def _leave(self, view: View) -> None:
         """Keep what was found out about a view, but for its histograms, which would be many megabytes."""

@@ -27,15 +27,20 @@ from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.errors import ModelError, SessionError
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.session.choices import Choices
+from trtcal_widgets.session.keeping.sample_facts import FACTS, Sample
 from trtcal_widgets.session.parts import Origin, Parts, kept_tensors, plan_of
 from trtcal_widgets.session.recorder import Recorder, as_runner
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState
-from trtcal_widgets.session.store import NO_BASES, BatchStore
+from trtcal_widgets.session.store import NO_BASES, NO_FACTS, BatchStore, SavedSamples
 from trtcal_widgets.session.weights import pack, unpack
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.session.store import Batch
 
 FORMAT = "trtcal_widgets session"
 FORMAT_VERSION = 1
@@ -52,6 +57,13 @@ def save_session(parts: Parts, status: RunStatus, path: str | os.PathLike[str]) 
             archive.writestr("session.json", json.dumps(facts, ensure_ascii=True, indent=1))
             with archive.open("weights.npy", "w") as part:
                 np.lib.format.write_array(part, ranges, allow_pickle=False)
+            with archive.open("samples.npy", "w", force_zip64=True) as part:
+                known = [batch.facts for batch in parts.store.recorded()]
+                np.lib.format.write_array(part, np.concatenate([NO_FACTS, *known]), allow_pickle=False)
+            with archive.open("without.npy", "w", force_zip64=True) as part:
+                records = [one.records for one in parts.store.without()]
+                shape = (len(records), len(parts.store.index))
+                np.lib.format.write_array(part, np.array(records, RECORD).reshape(shape), allow_pickle=False)
             for stem, store in (("records", parts.store), ("constants", constants)):
                 with archive.open(f"{stem}.npy", "w", force_zip64=True) as part:
                     _write_records(part, store)
@@ -87,14 +99,28 @@ def _facts(parts: Parts, status: RunStatus) -> dict[str, Any]:
         "source": parts.origin.source_text,
         "plan": dict(parts.origin.plan_options),
         "bases": dict(parts.store.bases),
+        "samples": [_samples(parts.store, i, batch) for i, batch in enumerate(parts.store.recorded())],
+        "without": [[one.batch, sorted(one.samples)] for one in parts.store.without()],
         "status": asdict(status),
         "state": {
             "position": state.position,
             "excluded": sorted(state.excluded),
+            "samples_out": sorted(state.samples_out),
             "method": str(state.method),
             "choices": {name: choice.to_json() for name, choice in state.choices.items()},
             "selected": state.selected,
         },
+    }
+
+
+def _samples(store: BatchStore, index: int, batch: Batch) -> dict[str, Any]:
+    told = batch.told if any(one.name or one.label >= 0 for one in batch.told) else ()
+    return {
+        "n": len(store.samples_in(index)),
+        "extremes": batch.extremes,
+        "facts": len(batch.facts) > 0,
+        "names": [one.name for one in told],
+        "labels": [one.label for one in told],
     }
 
 
@@ -113,7 +139,9 @@ def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: M
             graph = _graph(facts, shown)
             saved = RunStatus(**facts["status"])
             store, constants = BatchStore(kept_tensors(graph)), BatchStore(graph.float_tensors)
-            _fill(archive, "records", store, dict(facts["bases"]), saved.n_samples)
+            samples = _saved_samples(archive, facts) if "samples" in facts else None
+            _fill(archive, "records", store, dict(facts["bases"]), saved.n_samples, samples)
+            _fill_without(archive, store, facts)
             _fill(archive, "constants", constants)
             weights = _weights(archive, facts, graph)
         found = {name: constants.get(0, name) for name in graph.float_tensors} if len(constants) else {}
@@ -177,6 +205,8 @@ def check_facts(facts: Any, shown: str) -> None:
         and type(state.get("position")) is int
         and isinstance(state.get("excluded"), list)
         and all(type(place) is int and 0 <= place < _FAR for place in state["excluded"])
+        and isinstance(state.get("samples_out", []), list)
+        and all(type(sample) is int and 0 <= sample < _FAR for sample in state.get("samples_out", []))
         and isinstance(state.get("choices"), dict)
         and all(isinstance(choice, dict) for choice in state["choices"].values())
         and isinstance(state.get("selected"), str)
@@ -200,14 +230,51 @@ def _check_format(facts: Any, shown: str) -> None:
 
 
 def _fill(
-    archive: zipfile.ZipFile, stem: str, store: BatchStore, bases: Mapping[str, float] = NO_BASES, n_samples: int = 0
+    archive: zipfile.ZipFile,
+    stem: str,
+    store: BatchStore,
+    bases: Mapping[str, float] = NO_BASES,
+    n_samples: int = 0,
+    samples: Sequence[SavedSamples] | None = None,
 ) -> None:
     with archive.open(f"{stem}.npy") as file:
         records = np.lib.format.read_array(file, allow_pickle=False)
     if records.dtype != RECORD:
         raise SessionError(f"the saved {stem} have another layout: the file is damaged")
     with archive.open(f"{stem}.bin") as file:
-        store.restore(records, file, bases, n_samples)
+        store.restore(records, file, bases, n_samples, samples)
+
+
+def _saved_samples(archive: zipfile.ZipFile, facts: Mapping[str, Any]) -> list[SavedSamples]:
+    """Read what is known of each batch's samples."""
+    kept = _array(archive, "samples.npy", FACTS)
+    found, at = [], 0
+    for one in facts["samples"]:
+        n, names, labels = one["n"], one["names"], one["labels"]
+        fits = all(type(one[key]) is int for key in ("n", "extremes")) and 0 <= n < _FAR and len(names) == len(labels)
+        if not fits or not all(isinstance(name, str) for name in names) or len(names) not in (0, n):
+            raise SessionError("what it says about its samples is damaged")
+        own = kept[at : at + n] if one["facts"] else NO_FACTS
+        at += len(own)
+        told = tuple(Sample(name, int(label)) for name, label in zip(names, labels, strict=True))
+        found.append(SavedSamples(n, one["extremes"], own, told))
+    return found
+
+
+def _fill_without(archive: zipfile.ZipFile, store: BatchStore, facts: Mapping[str, Any]) -> None:
+    """Read the batches that were counted without some samples."""
+    which = facts.get("without", [])
+    if which:
+        for (batch, samples), records in zip(which, _array(archive, "without.npy", RECORD), strict=True):
+            store.restore_without(int(batch), frozenset(map(int, samples)), records)
+
+
+def _array(archive: zipfile.ZipFile, member: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    with archive.open(member) as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    if array.dtype != dtype:
+        raise SessionError(f"{member} has another layout: the file is damaged")
+    return array
 
 
 def _weights(archive: zipfile.ZipFile, facts: Mapping[str, Any], graph: ModelGraph) -> dict[str, Any]:
@@ -223,6 +290,7 @@ def _state(facts: Mapping[str, Any]) -> SessionState:
     return SessionState(
         position=int(saved["position"]),
         excluded=frozenset(int(i) for i in saved["excluded"]),
+        samples_out=frozenset(int(i) for i in saved.get("samples_out", ())),
         method=Method.parse(saved["method"]),
         choices=MappingProxyType({name: Choice.from_json(choice) for name, choice in saved["choices"].items()}),
         selected=saved["selected"],

@@ -15,7 +15,9 @@ from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.streams import stream_histograms
 from trtcal_widgets.errors import CancelledError, DataError, SessionError, UsageError
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.keeping.sample_facts import facts_of, samples_of
 from trtcal_widgets.session.state import Phase, RunStatus
+from trtcal_widgets.session.store import pack
 from trtcal_widgets.session.weights import measured
 
 if TYPE_CHECKING:
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from trtcal_widgets.data.plan import BatchPlan
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.runners.base import Runner
+    from trtcal_widgets.session.keeping.sample_facts import Sample
     from trtcal_widgets.session.spread.run import SpreadRun
-    from trtcal_widgets.session.store import BatchStore
+    from trtcal_widgets.session.store import BatchStore, Packed
 
 _SMOOTHING = 0.3
 """Weight of the newest batch in the running mean of the time per batch."""
@@ -222,12 +225,34 @@ class Recorder:
         except NoSuchBatchError:
             return False
         counted = self._open().histograms(batch.feeds, self._store.bases)
-        self._store.append(((name, histogram.rounded()) for name, histogram in counted), batch.n_samples)
+        rounded = ((name, histogram.rounded()) for name, histogram in counted)
+        packed = pack(self._store.index, rounded, batch.n_samples, facts_of(batch))
+        self._store.append_packed(packed, batch.n_samples, self.told(batch.first_sample, batch.n_samples))
         took = time.monotonic() - started
         # The first batch also compiles and warms up; it does not speak for the others.
         weight = 1.0 if index <= 1 else _SMOOTHING
         self._seconds_per_batch += weight * (took - self._seconds_per_batch)
         return True
+
+    def told(self, start: int, n: int) -> tuple[Sample, ...]:
+        """Return what the source says of some samples."""
+        return samples_of(self.plan.source, start, n)
+
+    def count_without(self, index: int, out: frozenset[int]) -> Packed:
+        """Count a recorded batch again without some of its samples, from the ranges that it was counted from.
+
+        The whole batch is run, so that what is left has the bits that it had. Raises UsageError if the runner counts
+        whole batches only; else as :meth:`run`.
+        """
+        if not getattr(self.runner, "counts_samples", False):
+            raise UsageError(
+                f"{self.runner.name} counts whole batches only: leave the batch out, or calibrate with ONNX Runtime on "
+                "the CPU"
+            )
+        batch = self.plan.load(index)
+        kept = np.array([i for i in range(batch.n_fed) if i % batch.n_samples not in out], np.intp)
+        counted = self._open().histograms(batch.feeds, self._store.bases, kept)  # type: ignore[call-arg]
+        return pack(self._store.index, ((name, histogram.rounded()) for name, histogram in counted))
 
     def _find_ranges(self, news: Callable[[], None]) -> dict[str, float]:
         """Go through all batches once for the largest |x| of every tensor."""

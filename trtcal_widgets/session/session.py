@@ -17,6 +17,7 @@ from trtcal_widgets.session.merging import load_or_merge, ranges_of
 from trtcal_widgets.session.parts import Parts, new_parts, plan_of
 from trtcal_widgets.session.persist import save_session
 from trtcal_widgets.session.recorder import as_runner, no_recorder
+from trtcal_widgets.session.samples import Samples
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState, TensorRow, Trace
 from trtcal_widgets.session.subscribers import Subscribers
 from trtcal_widgets.session.summary import frame_of, html_of, markdown_of
@@ -76,6 +77,8 @@ class CalibrationSession:
         What runs the batches, the model, the batches: the session's to close; None where it was loaded without them.
     runner_name, source_text, range_mode, plan_options, weight_ranges
         What ran the model and where the data came from, in words; how batches were counted and cut; ranges per channel.
+    samples
+        Single samples: what they reach, and leaving them out; see :class:`~trtcal_widgets.session.samples.Samples`.
 
     A ModelError, DataError or UsageError if the model or the data cannot be used says why and what to do.
 
@@ -119,6 +122,7 @@ class CalibrationSession:
         self.plan_options = parts.origin.plan_options
         self._store, self._choices, self.weight_ranges = parts.store, parts.choices, parts.weights
         self._busy, self._numbers = threading.Lock(), parts.numbers()
+        self.samples = Samples(parts, self._numbers, self._busy, self.update)
         self._subscribers = Subscribers(self.state, self.status)
 
     @property
@@ -206,7 +210,7 @@ class CalibrationSession:
 
     # Deciding; every decision can be undone, and none runs the model
     def update(self, **change: Any) -> None:
-        """Change the intent: any of position, excluded, method, choices, selected. A UsageError where one cannot be."""
+        """Change the intent: fields of :class:`SessionState`. A UsageError where one cannot be."""
         self._choices.change(self.status.n_batches, **change)
         self._changed()
 
@@ -235,22 +239,15 @@ class CalibrationSession:
         self.update(choices=kept)
 
     def choice(self, name: str) -> Choice | None:
-        """Return what the user chose for a tensor's group; None where the default method holds."""
+        """Return what the user chose for a tensor's group, if anything."""
         return self.state.choices.get(self.group(name)[0])
 
     def is_mine(self, name: str) -> bool:
         """Whether the user chose for this tensor's group."""
         return self.choice(name) is not None
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a decision to take back."""
-        return self._choices.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether a decision was taken back."""
-        return self._choices.can_redo
+    can_undo = property(lambda self: self._choices.can_undo, doc="Whether there is a decision to take back.")
+    can_redo = property(lambda self: self._choices.can_redo, doc="Whether a decision was taken back.")
 
     def undo(self) -> None:
         """Take the last decision back: a choice, the method for all, or an excluded batch."""

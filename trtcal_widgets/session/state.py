@@ -73,6 +73,8 @@ class SessionState:
         How many batches are counted: batches 0 .. position-1, less the excluded ones.
     excluded
         Batches left out.
+    samples_out
+        Samples left out, numbered through all batches.
     method
         For every tensor without a choice of its own.
     choices
@@ -85,6 +87,7 @@ class SessionState:
 
     position: int = 0
     excluded: frozenset[int] = frozenset()
+    samples_out: frozenset[int] = frozenset()
     method: Method = field(default_factory=lambda: Method("entropy"))
     choices: Mapping[str, Choice] = field(default_factory=lambda: MappingProxyType({}))
     selected: str = ""
@@ -193,7 +196,7 @@ class Trace:
     amax: Mapping[str, NDArray[np.float64]]
 
 
-DECISIONS = ("choices", "excluded", "method")
+DECISIONS = ("choices", "excluded", "method", "samples_out")
 """What undo takes back; where the user looks (position, selected tensor) is not a decision."""
 
 INTENT = ("position", *DECISIONS, "selected")

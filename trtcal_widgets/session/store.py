@@ -6,32 +6,34 @@ of counts in another: any subset of the batches can be combined again without ru
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
-import threading
-import weakref
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.common.cores import available_cores
-from trtcal_widgets.core.packed import RECORD, Merging, encode, histogram_of, plausible, record_of
+from trtcal_widgets.core.packed import RECORD, encode, histogram_of, plausible, record_of
 from trtcal_widgets.errors import SessionError
+from trtcal_widgets.session.keeping.sample_facts import FACTS
+from trtcal_widgets.session.keeping.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.session.keeping.sample_facts import Sample
 
 NO_BASES: Mapping[str, float] = MappingProxyType({})
 """No range is known yet."""
 
 _COPY = 1 << 20
+
+NO_FACTS: NDArray[np.void] = np.zeros(0, FACTS)
+"""Nothing is known of the samples."""
+
+_MISFIT = "the saved histograms do not fit their index: the file is damaged"
 
 
 class Batch(NamedTuple):
@@ -45,11 +47,39 @@ class Batch(NamedTuple):
         Tensor -> the range R that its histograms start from, in this batch and in those that follow.
     n_samples
         Samples in all batches so far.
+    extremes
+        Where in the file smallest and largest value of its samples are, float32, shape (tensors, own samples, 2); -1
+        where they are not known.
+    facts
+        :data:`~trtcal_widgets.session.keeping.sample_facts.FACTS`, shape (own samples,), or (0,).
+    told
+        What the source says of its samples.
     """
 
     end: int
     bases: Mapping[str, float]
     n_samples: int
+    extremes: int = -1
+    facts: NDArray[np.void] = NO_FACTS
+    told: tuple[Sample, ...] = ()
+
+
+class Without(NamedTuple):
+    """A batch without some of its samples: which batch, their places in it, its records, where its counts end."""
+
+    batch: int
+    samples: frozenset[int]
+    records: NDArray[np.void]
+    end: int
+
+
+class SavedSamples(NamedTuple):
+    """What a file says of a batch's samples: how many they are, and what a :class:`Batch` has of them."""
+
+    n: int
+    extremes: int
+    facts: NDArray[np.void]
+    told: tuple[Sample, ...]
 
 
 class Packed(NamedTuple):
@@ -61,13 +91,25 @@ class Packed(NamedTuple):
         :data:`~trtcal_widgets.core.packed.RECORD`, shape (tensors,); offsets are from the start of ``block``.
     block
         The counts.
+    extremes
+        Smallest and largest value of each sample, float32, shape (tensors, samples, 2), NaN where a tensor has no
+        finite value or no samples; None where it is not known of any tensor.
+    facts
+        As of a :class:`Batch`.
     """
 
     records: NDArray[np.void]
     block: bytes
+    extremes: NDArray[np.float32] | None = None
+    facts: NDArray[np.void] = NO_FACTS
 
 
-def pack(index: Mapping[str, int], histograms: Iterable[tuple[str, Histogram]]) -> Packed:
+def pack(
+    index: Mapping[str, int],
+    histograms: Iterable[tuple[str, Histogram]],
+    n_samples: int = 0,
+    facts: NDArray[np.void] = NO_FACTS,
+) -> Packed:
     """Pack each (name, histogram) when it comes, so that a stream of them goes on meanwhile.
 
     ``index``: tensor -> its place among the records; others are left out (inner tensors that a session of an older
@@ -76,13 +118,18 @@ def pack(index: Mapping[str, int], histograms: Iterable[tuple[str, Histogram]]) 
     records = np.zeros(len(index), RECORD)
     blocks = []
     end = 0
+    extremes: NDArray[np.float32] | None = None
     for name, histogram in histograms:
         if name in index:
+            if histogram.samples is not None and len(histogram.samples) >= n_samples > 0:
+                if extremes is None:
+                    extremes = np.full((len(index), n_samples, 2), np.nan, np.float32)
+                extremes[index[name]] = histogram.samples[:n_samples]  # what follows is padding
             itemsize, block = encode(histogram.counts)
             records[index[name]] = record_of(histogram, itemsize, end, len(block))
             blocks.append(block)
             end += len(block)
-    return Packed(records, b"".join(blocks))
+    return Packed(records, b"".join(blocks), extremes, facts)
 
 
 class BatchStore:
@@ -97,8 +144,9 @@ class BatchStore:
         self.index: Mapping[str, int] = {name: i for i, name in enumerate(names)}
         self._before = Batch(0, NO_BASES, 0)
         self._batches: list[Batch] = []
-        self._file = _Spool()
-        self._records = _Spool()
+        self._without: list[Without] = []
+        self._file = Spool()
+        self._records = Spool()
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -123,29 +171,98 @@ class BatchStore:
 
         Raises SessionError if the temporary file cannot grow (a full disk).
         """
-        self.append_packed(pack(self.index, histograms), n_samples)
+        self.append_packed(pack(self.index, histograms, n_samples), n_samples)
 
-    def append_packed(self, packed: Packed, n_samples: int = 0) -> None:
-        """Add one batch that was packed, here or elsewhere; as :meth:`append`."""
+    def append_packed(self, packed: Packed, n_samples: int = 0, told: tuple[Sample, ...] = ()) -> None:
+        """Add one batch that was packed, here or elsewhere; as :meth:`append`. ``told``: of its samples."""
         before = self.last
-        records = packed.records.copy()
-        records["offset"] += before.end
-        try:
-            self._file.write(before.end, packed.block)
-            self._records.write(len(self) * records.nbytes, records.tobytes())
-        except OSError as error:
-            raise SessionError(
-                f"batch {len(self)} could not be kept in the temporary folder {tempfile.gettempdir()}: {error}. "
-                "Free some space or set TMPDIR to another folder; the batches before it are kept"
-            ) from error
+        records, extremes, end = self._written(packed, f"batch {len(self)}", place=len(self))
         ranges = zip(self.index, records["base"].tolist(), strict=True)
         found = {name: base for name, base in ranges if base > 0 and name not in before.bases}
         bases = {**before.bases, **found} if found else before.bases
-        end = before.end + len(packed.block)
-        self._batches.append(Batch(end, bases, before.n_samples + n_samples))
+        self._batches.append(Batch(end, bases, before.n_samples + n_samples, extremes, packed.facts, told))
+
+    def _written(self, packed: Packed, what: str, place: int | None = None) -> tuple[NDArray[np.void], int, int]:
+        """Write what was packed behind all else; return its records, where its extremes are, and the end.
+
+        ``place``: the batch's among the records in their file; None: its records stay in memory.
+        """
+        start = max(self.last.end, self._without[-1].end if self._without else 0)
+        records = packed.records.copy()
+        records["offset"] += start
+        extremes = b"" if packed.extremes is None else packed.extremes.tobytes()
+        try:
+            self._file.write(start, packed.block + extremes)
+            if place is not None:
+                self._records.write(place * records.nbytes, records.tobytes())
+        except OSError as error:
+            raise SessionError(
+                f"{what} could not be kept in the temporary folder {tempfile.gettempdir()}: {error}. "
+                "Free some space or set TMPDIR to another folder; the batches before it are kept"
+            ) from error
+        behind = start + len(packed.block)
+        return records, behind if extremes else -1, behind + len(extremes)
+
+    def append_without(self, batch: int, samples: frozenset[int], packed: Packed) -> None:
+        """Keep a batch as it is without some of its samples, given by their places in the batch."""
+        records, _, end = self._written(packed, f"batch {batch} without some of its samples")
+        self._without.append(Without(batch, samples, records, end))
+
+    def keys(self, batches: Iterable[int], samples_out: Collection[int]) -> tuple[int, ...]:
+        """Return batches without some samples (numbered through all) as :meth:`get` and :meth:`batch` take them.
+
+        Raises SessionError where it was never counted what a batch is without them.
+        """
+        if not samples_out:
+            return tuple(batches)
+        kept = {(one.batch, one.samples): -place - 1 for place, one in enumerate(self._without)}
+        keys = []
+        for batch in batches:
+            own = self.samples_in(batch)
+            out = frozenset(i - own.start for i in samples_out if i in own)
+            if out and len(out) < len(own) and (batch, out) not in kept:
+                raise SessionError(
+                    f"batch {batch} was never counted without samples {sorted(out)}: leave them out anew"
+                )
+            if len(out) < len(own) or not len(own):
+                keys.append(kept[batch, out] if out else batch)
+        return tuple(keys)
+
+    def samples_in(self, batch: int) -> range:
+        """Return which samples are in a batch, numbered through all batches."""
+        start = self._batches[batch - 1].n_samples if batch > 0 else 0
+        return range(start, self._batches[batch].n_samples)
+
+    def extremes(self, name: str) -> NDArray[np.float32]:
+        """Return smallest and largest finite value of each recorded sample, shape (samples, 2); NaN: not known."""
+        found = np.full((self.last.n_samples, 2), np.nan, np.float32)
+        for batch in range(len(self)):
+            own = self.samples_in(batch)
+            data = self._extremes_of(batch, self.index[name], 1)
+            if data is not None:
+                found[own.start : own.stop] = data[0]
+        return found
+
+    def _extremes_of(self, batch: int, row: int, n: int) -> NDArray[np.float32] | None:
+        """Return the extremes of neighbouring tensors in a batch, shape (tensors, samples, 2), where they are known."""
+        own, at = self.samples_in(batch), self._batches[batch].extremes
+        if at < 0 or not len(own):
+            return None
+        size = len(own) * 8
+        return np.frombuffer(self._file.read(at + row * size, n * size), np.float32).reshape(n, len(own), 2)
+
+    def recorded(self) -> tuple[Batch, ...]:
+        """Return what belongs to each recorded batch."""
+        return tuple(self._batches)
+
+    def without(self) -> tuple[Without, ...]:
+        """Return the batches that were counted without some samples."""
+        return tuple(self._without)
 
     def _read(self, batch: int, first: int, n: int) -> NDArray[np.void]:
-        """Return the records of neighbouring tensors in one batch."""
+        """Return the records of neighbouring tensors in one batch; see :meth:`keys` for ``batch``."""
+        if batch < 0:
+            return self._without[-batch - 1].records[first : first + n].copy()
         if batch >= len(self._batches):
             raise IndexError(batch)
         place = (batch * len(self.index) + first) * RECORD.itemsize
@@ -173,7 +290,7 @@ class BatchStore:
         """Return one batch as :meth:`append_packed` takes it."""
         records, block, start = self.batch(batch, slice(None))
         records["offset"] = np.where(records["length"] > 0, records["offset"] - start, 0)
-        return Packed(records, block)
+        return Packed(records, block, self._extremes_of(batch, 0, len(self.index)), self._batches[batch].facts)
 
     def amax(self, name: str) -> NDArray[np.float64]:
         """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values."""
@@ -192,134 +309,53 @@ class BatchStore:
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the file's content, for saving."""
-        end = self.last.end
+        end = max(self.last.end, self._without[-1].end if self._without else 0)
         for start in range(0, end, _COPY):
             yield self._file.read(start, min(_COPY, end - start))
 
     def restore(
-        self, records: NDArray[np.void], blocks: IO[bytes], bases: Mapping[str, float] = NO_BASES, n_samples: int = 0
+        self,
+        records: NDArray[np.void],
+        blocks: IO[bytes],
+        bases: Mapping[str, float] = NO_BASES,
+        n_samples: int = 0,
+        samples: Sequence[SavedSamples] | None = None,
     ) -> None:
         """Fill an empty store with what :meth:`records` and :meth:`blocks` gave, and what else belongs to it.
 
-        Raises SessionError if they do not fit each other.
+        ``samples``: of each batch; None: only how many there are in all is known. Raises SessionError if they do not
+        fit each other.
         """
         end = 0
         while piece := blocks.read(_COPY):
             self._file.write(end, piece)
             end += len(piece)
-        if records.dtype != RECORD or records.shape[1:] != (len(self.index),):
-            raise SessionError("the saved histograms do not fit their index: the file is damaged")
-        inside = (records["offset"] >= 0) & (records["length"] >= 0) & (records["offset"] <= end - records["length"])
-        if not bool((inside & plausible(records)).all()):
-            raise SessionError("the saved histograms do not fit their index: the file is damaged")
+        self._check_records(records, end)
         self.start_from(bases)
         for i, row in enumerate(records):
             self._records.write(i * row.nbytes, row.tobytes())
-        self._batches = [Batch(end, bases, n_samples) for _ in records]
-
-
-class _Spool:
-    """A temporary file that is read and written at positions, by several threads."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="trtcal-", buffering=0)  # noqa: SIM115 - closed by close()
-        # A notebook drops sessions without closing them: the file goes with the store, without a warning.
-        self.close = weakref.finalize(self, self._file.close)
-        self._lock = threading.Lock()
-
-    def write(self, start: int, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            if sys.platform == "win32":
-                with self._lock:
-                    self._file.seek(start)
-                    n = self._file.write(view)
-            else:
-                n = os.pwrite(self._file.fileno(), view, start)
-            view, start = view[n:], start + n
-
-    def read(self, start: int, length: int) -> bytes:
-        pieces = []
-        while length > 0:
-            if sys.platform == "win32":
-                with self._lock:
-                    self._file.seek(start)
-                    piece = self._file.read(length)
-            else:
-                piece = os.pread(self._file.fileno(), length, start)
-            if not piece:
-                break
-            pieces.append(piece)
-            start, length = start + len(piece), length - len(piece)
-        return b"".join(pieces)
-
-
-_TOGETHER = 128
-"""Tensors that one thread merges in one go: their counts stay in the second-level cache."""
-
-
-class Totals:
-    """What replaying or combining batches makes of every tensor of a store.
-
-    The result is that of merging what the store's :meth:`~trtcal_widgets.session.store.BatchStore.get` returns, in less
-    than a tenth of the time.
-
-    ``in_order``: whether batches are replayed in their order, as one pass over them counts, or combined.
-    """
-
-    def __init__(self, store: BatchStore, *, in_order: bool) -> None:
-        self._store = store
-        self._in_order = in_order
-        self._lock = threading.Lock()
-        self._batches: list[int] = []
-        self._groups: list[Merging] = []
-
-    def missing(self, batches: Sequence[int]) -> int | None:
-        """Return how many batches would be added to what is there; None where that is of other batches."""
-        with self._lock:
-            known = len(self._batches)
-            return len(batches) - known if known and self._batches == list(batches[:known]) else None
-
-    def take(self, names: Iterable[str], batches: Sequence[int]) -> dict[str, Histogram] | None:
-        """Return the histograms of some tensors over some batches, adding to what is there or starting anew.
-
-        None where histograms of a tensor started from different ranges: whoever merges them one by one hears of it.
-        """
-        with self._lock:
-            try:
-                whole = self._bring_to(list(batches))
-            except BaseException:
-                self._clear()  # a group may have a batch that others lack
-                raise
-            if not whole:
-                self._clear()
-                return None
-            found = {}
-            for name in names:
-                group, row = divmod(self._store.index[name], _TOGETHER)
-                found[name] = self._groups[group].histogram(row)
-            return found
-
-    def _clear(self) -> None:
-        self._batches = []
-        self._groups = []
-
-    def _bring_to(self, batches: list[int]) -> bool:
-        """Add the batches that are not there yet; False where they cannot be added."""
-        known = len(self._batches)
-        if not known or self._batches != batches[:known]:
-            self._clear()
-            known, n = 0, len(self._store.index)
-            sizes = [min(_TOGETHER, n - start) for start in range(0, n, _TOGETHER)]
-            self._groups = [Merging(size, in_order=self._in_order) for size in sizes]
-        new = batches[known:]
+        if samples is None:
+            self._batches = [Batch(end, bases, n_samples) for _ in records]
+            return
+        total, batches = 0, []
+        for _, own in zip(records, samples, strict=True):
+            total += own.n
+            if not -1 <= own.extremes <= max(end - len(self.index) * own.n * 8, -1):
+                raise SessionError(_MISFIT)
+            batches.append(Batch(end, bases, total, own.extremes, own.facts, own.told))
         self._batches = batches
 
-        def add(group: int) -> bool:
-            rows = slice(group * _TOGETHER, (group + 1) * _TOGETHER)
-            return all(self._groups[group].add(*self._store.batch(i, rows)) for i in new)
+    def restore_without(self, batch: int, samples: frozenset[int], records: NDArray[np.void]) -> None:
+        """Take a batch without some samples that a file has; its counts are among those restored before."""
+        end = self.last.end
+        self._check_records(records[np.newaxis], end)
+        if not (0 <= batch < len(self._batches) and samples < set(range(len(self.samples_in(batch))))):
+            raise SessionError(_MISFIT)
+        self._without.append(Without(batch, samples, records, end))
 
-        if not new:
-            return True
-        with ThreadPoolExecutor(max(1, min(len(self._groups), available_cores()))) as pool:
-            return all(list(pool.map(add, range(len(self._groups)))))
+    def _check_records(self, records: NDArray[np.void], end: int) -> None:
+        if records.dtype != RECORD or records.shape[1:] != (len(self.index),):
+            raise SessionError(_MISFIT)
+        inside = (records["offset"] >= 0) & (records["length"] >= 0) & (records["offset"] <= end - records["length"])
+        if not bool((inside & plausible(records)).all()):
+            raise SessionError(_MISFIT)

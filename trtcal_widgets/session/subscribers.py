@@ -42,7 +42,7 @@ class Subscribers:
         try:
             self._told = (state, status)
             changed = {name for name in INTENT if getattr(state, name) != getattr(old_state, name)}
-            if changed & {"position", "excluded"}:
+            if changed & {"position", "excluded", "samples_out"}:
                 changed.add("data")
             if status != old_status:
                 changed.add("status")

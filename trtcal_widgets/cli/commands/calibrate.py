@@ -16,6 +16,7 @@ from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.cli.workers import add_worker_arguments, open_workers
 from trtcal_widgets.common.text_tables import wrap
 from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.data.lists import is_list, read_list
 from trtcal_widgets.errors import TrtcalError, UsageError
 from trtcal_widgets.formats.cache import DEFAULT_VERSION
 from trtcal_widgets.formats.header import header_text
@@ -91,6 +92,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="save the session too, to explore it in a notebook",
     )
+    parser.add_argument(
+        "--leave-out",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="calibrate without this image; a .txt file leaves out all that it lists; may be given several times",
+    )
     parser.add_argument("--force", action="store_true", help="replace CACHE or FILE even where it is something else")
     parser.add_argument(
         "--range-from",
@@ -140,10 +148,24 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             if not _complete(session, workers):
                 return _interrupted(session, arguments, output)
+            if arguments.leave_out:
+                session.samples.leave_out(*_listed(arguments.leave_out))
+                say(f"left out: {count_of(len(session.samples.left_out), 'sample')}")
             return _finish(session, source, arguments, output)
         except Exception:
             _keep(session, arguments)
             raise
+
+
+def _listed(names: list[str]) -> list[str]:
+    """Return the images that are to be left out: a name itself, or those of a list file, without labels behind them."""
+    found: list[str] = []
+    for name in names:
+        if is_list(Path(name)):
+            found += [str(path) for path in read_list(Path(name))[0]]
+        else:
+            found.append(name)
+    return found
 
 
 def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph) -> int | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.errors import DataError, TrtcalError, UsageError
+from trtcal_widgets.session.keeping.sample_facts import samples_of
 from trtcal_widgets.session.spread.ordered import Ordered
 from trtcal_widgets.session.spread.pools import this_process
 from trtcal_widgets.session.spread.work import Job, Task
@@ -92,7 +93,8 @@ class SpreadRun:
                     packed = self._ordered.again(task._replace(bases=self._bases())).counted
             if packed is None:
                 return
-            self._store.append_packed(packed, n_samples)
+            told = samples_of(self._plan.source, self._store.last.n_samples, n_samples)
+            self._store.append_packed(packed, n_samples, told)
             yield
 
     def _from_known_ranges(self, task: Task, packed: Packed) -> Packed | None:

@@ -19,6 +19,7 @@ import numpy as np
 from trtcal_widgets import errors
 from trtcal_widgets.data.plan import BatchPlan, NoSuchBatchError
 from trtcal_widgets.errors import OutOfDeviceMemoryError, SessionError, TrtcalError
+from trtcal_widgets.session.keeping.sample_facts import facts_of
 from trtcal_widgets.session.store import Packed, pack
 
 if TYPE_CHECKING:
@@ -212,5 +213,6 @@ def _count(known: _Known, batch: Batch, bases: NDArray[np.float64] | None) -> Ou
         return Outcome(ranges=ranges, n_samples=batch.n_samples)
     starts = {name: float(bases[i]) for name, i in index.items() if not np.isnan(bases[i])}
     counted = known.runner.histograms(batch.feeds, starts)
-    packed = pack(index, ((name, histogram.rounded()) for name, histogram in counted))
+    rounded = ((name, histogram.rounded()) for name, histogram in counted)
+    packed = pack(index, rounded, batch.n_samples, facts_of(batch))
     return Outcome(counted=packed, n_samples=batch.n_samples)

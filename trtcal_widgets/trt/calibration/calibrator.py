@@ -209,14 +209,14 @@ def _plan(source: Any, batch_size: int | None) -> KeptBatches | None:
         if batch_size is not None:
             raise UsageError("batch_size= is given without a source, so there are no batches: leave it out")
         return None
-    left_out: frozenset[int] = frozenset()
+    left_out = samples_out = frozenset[int]()
     if hasattr(source, "to_cache"):  # a session
         if source.plan is None:
             raise UsageError(
                 "this session was loaded without its data, so TensorRT cannot calibrate with them: load it with model= "
                 "and source=, or take its own scales, trt.build(model, session=session)"
             )
-        source, left_out = source.plan, source.state.excluded
+        source, left_out, samples_out = source.plan, source.state.excluded, source.state.samples_out
     if isinstance(source, BatchPlan):
         if batch_size not in (None, source.batch_size):
             raise UsageError(f"batch_size={batch_size}, but the plan has batches of {source.batch_size}")
@@ -229,7 +229,7 @@ def _plan(source: Any, batch_size: int | None) -> KeptBatches | None:
         raise UsageError(
             "TensorRT's calibrators take whole batches only: make the session or BatchPlan with last='drop' or 'pad'"
         )
-    return KeptBatches(plan, left_out)
+    return KeptBatches(plan, left_out, samples_out)
 
 
 def _cache_of(

@@ -1,0 +1,1 @@
+"""What a store keeps batches in, and what of their samples."""

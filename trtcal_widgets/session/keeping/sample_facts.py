@@ -1,0 +1,122 @@
+"""What is kept of every sample beside its extremes: what it was called, and what shows that two are alike.
+
+Hashes and numbers are of what the model is fed, after preprocessing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trtcal_widgets.data.thumbnails import as_nhwc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.data.base import Batch, Source
+
+MOST_CHANNELS = 4
+"""Channels whose numbers are kept."""
+
+_SIDE = 8
+
+FACTS = np.dtype(
+    [
+        ("digest", "u1", (16,)),
+        ("channels", "u1"),
+        ("low", "<f4", (MOST_CHANNELS,)),
+        ("high", "<f4", (MOST_CHANNELS,)),
+        ("mean", "<f4", (MOST_CHANNELS,)),
+        ("std", "<f4", (MOST_CHANNELS,)),
+        ("is_image", "u1"),
+        ("signature", "u1", (_SIDE * _SIDE,)),
+    ]
+)
+"""One sample: BLAKE2b of what is fed, smallest, largest, mean and standard deviation of the channels of its first float
+input (of the whole input where that is no image), and, for an image, its grey values averaged over 8 x 8 blocks, from
+its darkest block (0) to its brightest (255)."""
+
+
+class Sample(NamedTuple):
+    """What a source says of a sample.
+
+    Attributes
+    ----------
+    name
+        Its file, relative to the folder; empty where it is none.
+    label
+        Its class; -1 where that is not known.
+    """
+
+    name: str
+    label: int
+
+
+def facts_of(batch: Batch) -> NDArray[np.void]:
+    """Return the facts of a batch's samples, padding left out; shape (samples,), or (0,) where they cannot be told."""
+    arrays = {name: np.asarray(batch.feeds[name]) for name in sorted(batch.feeds)}
+    fed = {len(array) if array.ndim else 0 for array in arrays.values()}
+    if len(fed) != 1 or min(fed) < batch.n_samples:
+        return np.zeros(0, FACTS)
+    facts = np.zeros(batch.n_samples, FACTS)
+    for i in range(batch.n_samples):
+        digest = hashlib.blake2b(digest_size=16)
+        for array in arrays.values():
+            digest.update(np.ascontiguousarray(array[i]).view(np.uint8).data if array[i].size else b"")
+        facts["digest"][i] = np.frombuffer(digest.digest(), np.uint8)
+    _add_numbers(facts, arrays)
+    return facts
+
+
+def _add_numbers(facts: NDArray[np.void], arrays: Mapping[str, NDArray[Any]]) -> None:
+    shown = next((array for array in arrays.values() if array.dtype.kind == "f" and array.size), None)
+    if shown is None:
+        return
+    images = as_nhwc(shown)
+    for i, fact in enumerate(facts):
+        values = shown[i].reshape(-1, 1) if images is None else images[i].reshape(-1, images.shape[3])
+        channels = min(values.shape[1], MOST_CHANNELS)
+        fact["channels"] = channels
+        with np.errstate(all="ignore"):  # NaN and inf come out as such
+            for k in range(channels):
+                channel = values[:, k].astype(np.float32, copy=False)
+                fact["low"][k], fact["high"][k] = channel.min(), channel.max()
+                fact["mean"][k] = channel.mean(dtype=np.float64)
+                fact["std"][k] = channel.std(dtype=np.float64)
+        if images is not None:
+            fact["is_image"] = 1
+            fact["signature"] = _signature(images[i])
+
+
+def _signature(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the grey values of 8 x 8 blocks, uint8, shape (64,)."""
+    edges = [np.linspace(0, side, _SIDE + 1).astype(int)[:-1] for side in image.shape[:2]]
+    grey = np.nan_to_num(image.mean(axis=2, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    sums = np.add.reduceat(np.add.reduceat(grey, edges[0], axis=0), edges[1], axis=1)
+    counts = np.outer(np.diff([*edges[0], image.shape[0]]), np.diff([*edges[1], image.shape[1]]))
+    blocks = sums / counts
+    span = float(np.ptp(blocks)) or 1.0
+    return np.asarray(np.rint((blocks - blocks.min()) * (255 / span)).reshape(-1), np.uint8)
+
+
+def samples_of(source: Source, start: int, n: int) -> tuple[Sample, ...]:
+    """Return what a source says of ``n`` samples from ``start`` on; nothing where it makes batches itself."""
+    if source.prebatched:
+        return (Sample("", -1),) * n
+    paths = tuple(getattr(source, "paths", ()))[start : start + n]
+    labels = np.asarray(getattr(source, "labels", ()))[start : start + n]
+    folder = getattr(source, "folder", None)
+    names = [_shown(path, folder) for path in paths] + [""] * (n - len(paths))
+    classes = [int(label) for label in labels] + [-1] * (n - len(labels))
+    return tuple(Sample(name, label) for name, label in zip(names, classes, strict=True))
+
+
+def _shown(path: Path, folder: Path | None) -> str:
+    if folder is not None and path.is_relative_to(folder):
+        return path.relative_to(folder).as_posix()
+    return path.as_posix()
