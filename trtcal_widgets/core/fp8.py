@@ -126,7 +126,7 @@ def fp8_cost(histogram: Histogram, amax: float) -> Cost:
     rounding = max(total - clipped, 0.0)
     clip_noise, rounding_noise = (noise * width * width / n for noise in (clipped, rounding))
     sqnr = model.sqnr_db(clip_noise + rounding_noise)
-    return Cost(float(amax), fraction, clip_noise, rounding_noise, sqnr, (sqnr, sqnr))
+    return Cost(float(amax), fraction, clip_noise, rounding_noise, sqnr)
 
 
 def _moments_up_to(mass: NDArray[np.float64], points: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

@@ -20,7 +20,7 @@ from trtcal_widgets.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Cost", "NoiseModel", "dequantize", "fake_quantize", "quantize"]
+__all__ = ["Cost", "NoiseModel", "dequantize", "fake_quantize", "is_vague", "quantize"]
 
 Q_MAX = 127
 
@@ -84,9 +84,6 @@ class Cost:
         Mean squared error, in the tensor's unit squared, of the clipped values and of the others, over all values.
     sqnr_db
         Signal to quantisation noise ratio in dB: inf without noise, nan without signal.
-    sqnr_range_db
-        Between what it lies, however the values lie within the bins of which the histogram cannot tell: the first one,
-        and those that stand alone (:meth:`NoiseModel.noise_range`).
     """
 
     amax: float
@@ -94,13 +91,12 @@ class Cost:
     clip_noise: float
     rounding_noise: float
     sqnr_db: float
-    sqnr_range_db: tuple[float, float] = (math.nan, math.nan)
 
-    @property
-    def is_vague(self) -> bool:
-        """Whether the ends of the range are 3 dB apart or more: the histogram alone does not tell the noise."""
-        low, high = self.sqnr_range_db
-        return high - low >= 3.0 or (math.isinf(high) and math.isfinite(low))
+
+def is_vague(range_db: tuple[float, float]) -> bool:
+    """Whether the ends of a range of SQNR are 3 dB apart or more: the histogram alone does not tell the noise."""
+    low, high = range_db
+    return high - low >= 3.0 or (math.isinf(high) and math.isfinite(low))
 
 
 class NoiseModel:
@@ -172,10 +168,15 @@ class NoiseModel:
             clip_noise=clip_noise,
             rounding_noise=rounding_noise,
             sqnr_db=self.sqnr_db(clip_noise + rounding_noise),
-            sqnr_range_db=self._range_db(amax, clip_noise + rounding_noise),
         )
 
-    def _range_db(self, amax: float, noise: float) -> tuple[float, float]:
+    def sqnr_range_db(self, amax: float) -> tuple[float, float]:
+        """Return between what the SQNR of ``amax`` lies, in dB, however values lie in bins that do not tell.
+
+        Those are the first one, and bins that stand alone; see :meth:`noise_range`. Dearer than :meth:`cost`: for the
+        tensor that is looked at, not for tables.
+        """
+        noise = float(self.noise(np.array([amax]))[0, 1:].sum())
         low, high = self.noise_range(amax)
         return self.sqnr_db(max(high, noise)), self.sqnr_db(min(low, noise))
 

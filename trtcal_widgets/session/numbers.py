@@ -265,6 +265,10 @@ class View:
             cost = known[amax] = NoiseModel(self.histogram(name)).cost(amax)
         return cost
 
+    def sqnr_range(self, name: str, amax: float) -> tuple[float, float]:
+        """Return between what a threshold's SQNR lies, in dB."""
+        return NoiseModel(self.histogram(name)).sqnr_range_db(amax)
+
     def trace(self, name: str, methods: Sequence[Method]) -> Trace:
         """Return how the thresholds of a tensor's group moved as batches were added.
 

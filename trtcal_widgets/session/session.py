@@ -283,8 +283,11 @@ class CalibrationSession:
 
     def cost(self, name: str, amax: float | None = None) -> Cost:
         """Return what a threshold costs a tensor (the chosen one, unless another is given)."""
-        chosen = self.amax(name) if amax is None else number(amax, "amax")
-        return self._view.cost(self._choices.known(name), chosen)
+        return self._view.cost(self._choices.known(name), self.amax(name) if amax is None else number(amax, "amax"))
+
+    def sqnr_range(self, name: str) -> tuple[float, float]:
+        """Return between what the chosen threshold's SQNR lies, in dB, however values lie within their bins."""
+        return self._view.sqnr_range(self._choices.known(name), self.amax(name))
 
     def trace(self, name: str, methods: Iterable[str | Method] = ("entropy", "minmax")) -> Trace:
         """Return how the thresholds of a tensor's group moved as batches were added."""

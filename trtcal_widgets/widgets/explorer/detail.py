@@ -12,6 +12,7 @@ import numpy as np
 from trtcal_widgets.common.palette import MINE
 from trtcal_widgets.common.words import printable, significant
 from trtcal_widgets.core.fp8 import fp8_cost
+from trtcal_widgets.core.quantizer import is_vague
 from trtcal_widgets.core.rivals import rival_of
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
@@ -335,12 +336,12 @@ def _db(value: float) -> tuple[str, str]:
     return (f"{typeset(value)} dB" if math.isfinite(value) else typeset(value)), exact(value)
 
 
-def _sqnr_cell(cost: Cost) -> tuple[str, str]:
+def _sqnr_cell(cost: Cost, range_db: tuple[float, float]) -> tuple[str, str]:
     """Return the estimate, with its range where the histogram alone does not tell."""
     text, precisely = _db(cost.sqnr_db)
-    if not cost.is_vague:
+    if not is_vague(range_db):
         return text, precisely
-    low, high = (typeset(end) for end in cost.sqnr_range_db)
+    low, high = (typeset(end) for end in range_db)
     return (
         f"{text} ({low} to {high})",
         f"{exact(cost.sqnr_db)}; from {low} to {high} dB, as the values lie in their bins",
@@ -365,7 +366,7 @@ def _cells(session: CalibrationSession, row: TensorRow) -> dict[str, tuple[str, 
         "amax": number(row.amax if math.isfinite(row.amax) else nan),
         "scale": number(scale),
         "hex": (hexes, hexes),
-        "sqnr": _sqnr_cell(cost) if known else (typeset(nan), exact(nan)),
+        "sqnr": _sqnr_cell(cost, session.sqnr_range(row.name)) if known else (typeset(nan), exact(nan)),
         "fp8": _db(fp8_cost(histogram, row.amax).sqnr_db if known and math.isfinite(row.amax) else nan),
         "clipped": share(cost.clipped_fraction),
         "clip": number(cost.clip_noise if known else nan),
