@@ -44,7 +44,7 @@ def test_the_model_adds_its_weights_and_a_plan_is_shown(trtcal, saved, tmp_path)
     ("arguments", "said"),
     [
         (["{saved}", "--model", "{other}"], "was recorded with"),
-        (["{saved}", "--worst", "0"], "--worst is 1 or more"),
+        (["{saved}", "--worst", "0"], "--worst: '0' is not a whole number of at least 1"),
         (["{saved}", "-o", "{saved}"], "is not an HTML file"),
         (["{folder}/missing.trtcal"], "there is no such file"),
         (["{saved}", "--plan", "{saved}"], "not a precision plan"),

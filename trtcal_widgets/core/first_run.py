@@ -10,6 +10,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,16 @@ def compile_kernels() -> None:
         return
     if sys.executable:
         with contextlib.suppress(OSError):
-            subprocess.Popen(  # noqa: S603 - this Python, this module
+            other = subprocess.Popen(  # noqa: S603 - this Python, this module
                 [sys.executable, "-m", __name__],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
+            threading.Thread(
+                target=other.wait, name="trtcal-first-run", daemon=True
+            ).start()  # nobody else waits for it
     Counting([np.ones(1, np.float32)], [1.0]).run()
 
 
