@@ -87,7 +87,15 @@ def test_a_user_reads_the_verdict_and_leaves_a_mark_out(lab, page, artefacts, th
     page.mouse.move(box["x"] + 80, box["y"] + 60)
     page.wait_for_selector("[data-testid=tc-data-hover]", state="visible")
     page.mouse.click(box["x"] + 80, box["y"] + 60)
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=tc-data-sample-name]').textContent != 'sample 1'"
+    )
+    # one of those that set the range: chosen by a click, and what changes without it
+    page.get_by_test_id("tc-data-culprit").first.locator(".tc-data-link").click()
     page.wait_for_selector("[data-testid=tc-data-culprit][data-current]", state="attached")
+    page.get_by_test_id("tc-data-ask").first.click()
+    wait_text(page, "tc-data-without", "without it ")
+    page.screenshot(path=artefacts / f"data-doctor-{theme}-without.png")
     page.mouse.move(box["x"] + 80, box["y"] - 60)
     page.wait_for_selector("[data-testid=tc-data-hover]", state="hidden")
     assert_tidy(page, "tc-data", (1280, 1000, 853), artefacts if theme == "light" else None)

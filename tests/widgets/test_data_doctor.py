@@ -10,7 +10,8 @@ import pytest
 from tests.widgets.front_end import HeldExecutor, send
 from tests.widgets.reports import made_up_report
 from tests.widgets.synthetic import synthetic_session
-from trtcal_widgets import DataDoctor
+from trtcal_widgets import CalibrationSession, DataDoctor, sample
+from trtcal_widgets.doctor import examine
 from trtcal_widgets.doctor.types import DataWarning
 from trtcal_widgets.errors import CancelledError, DataError, UsageError
 from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
@@ -312,3 +313,50 @@ def test_closing_stops_the_examination(session, monkeypatch):
         assert began.wait(20)
         doctor.close()
         assert ended.wait(20)
+
+
+@pytest.fixture
+def wild():
+    """60 digits, one of them six times as bright as it should be."""
+    pixels = sample.calibration_images().load(0, 60)[""].copy()
+    pixels[42] *= 6
+    with CalibrationSession(sample.model_path(), pixels, batch_size=20) as session:
+        session.run()
+        yield session
+
+
+def test_a_sample_is_found_asked_about_left_out_and_brought_back(make, wild):
+    doctor = make(wild)
+    samples, blame = doctor.views.samples, doctor.views.blame
+    assert (samples.facts["unit"], samples.facts["n"], samples.facts["starts"]) == ("sample", 60, [0, 20, 40])
+    send(doctor.views.tensors, type="select_name", name="conv1")
+    assert samples.state["extreme"] == [42]
+    assert (blame.state["entries"][0]["sample"], blame.state["entries"][0]["can_ask"]) == (42, True)
+    send(blame, type="without", sample=42)
+    first = blame.state["entries"][0]
+    assert "scales move" in first["without"]
+    assert "of all that is clipped" in first["facts"]
+    send(samples, type="leave_out", sample=42)
+    assert (samples.state["out"], wild.samples.left_out) == ([42], {42})
+    send(samples, type="count_sample", sample=42)
+    assert wild.samples.left_out == frozenset()
+
+
+def test_an_examination_is_about_the_samples_that_are_counted(wild):
+    with_it = examine(wild, resamples=10).tensor("conv1")
+    wild.samples.leave_out(42)
+    report = examine(wild, resamples=10)
+    assert report.n_samples == 59
+    assert report.tensor("conv1").amax < with_it.amax
+    wild.samples.leave_out(*range(20))
+    assert examine(wild, resamples=10).batches == (1, 2)
+
+
+def test_without_the_model_a_sample_stays_and_words_say_why(make, wild, tmp_path):
+    wild.save(tmp_path / "run.trtcal")
+    with CalibrationSession.load(tmp_path / "run.trtcal") as alone:
+        doctor = make(alone)
+        send(doctor.views.samples, type="leave_out", sample=42)
+        assert alone.samples.left_out == frozenset()
+        assert "was not counted before" in doctor.views.shell.state["notice"]
+        assert not doctor.views.blame.state["entries"][0]["can_ask"]

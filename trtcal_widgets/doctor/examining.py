@@ -83,11 +83,13 @@ def examine(
     if not bar_db > 0:
         raise UsageError(f"bar_db is a number of dB greater than 0, not {bar_db:g}")
     state, status = session.state, session.status
-    batches = tuple(b for b in range(state.position) if b not in state.excluded)
+    left = {b: session.samples.counted_in(b) for b in range(state.position) if b not in state.excluded}
+    batches = tuple(b for b, (counted, recorded) in left.items() if counted or not recorded)
     if not batches:
         raise SessionError("no batch is counted, so there is nothing to examine: run the session first")
     draws = draw(len(batches), resamples, seed)
     n_samples = round(status.n_samples * len(batches) / max(status.recorded, 1))
+    n_samples -= sum(left[b][1] - left[b][0] for b in batches)
     in_order = session.range_mode == "tensorrt"
     setting = Setting(draws, bootstrap(draws, seed), bar_db, n_samples / len(batches), batches, in_order)
     forced = None if method is None else Method.parse(method)
@@ -99,7 +101,7 @@ def examine(
 
     def one(name: str) -> Settling:
         stop()
-        parts = [session.batch_histogram(name, b) or Histogram.empty() for b in batches]
+        parts = [session.samples.histogram_in(name, b) or Histogram.empty() for b in batches]
         choice = session.choice(name)
         if forced is None and choice is not None and choice.amax is not None:
             return settle(name, session.group(name), "mine", float(choice.amax), parts, setting)

@@ -130,6 +130,19 @@ class Samples:
         extremes = self.extremes(name).astype(np.float64)
         return np.maximum(-extremes[:, 0], extremes[:, 1])
 
+    def counted_in(self, batch: int) -> tuple[int, int]:
+        """Return how many samples of a recorded batch are not left out, and how many it has."""
+        own = self._store.samples_in(batch)
+        return len(own) - sum(sample in own for sample in self.left_out), len(own)
+
+    def histogram_in(self, name: str, batch: int) -> Histogram | None:
+        """Return a tensor's histogram in a recorded batch without the samples that are left out.
+
+        None where the batch did not have the tensor, or every sample of it is left out.
+        """
+        keys = self._store.keys((batch,), self.left_out)
+        return self._store.get(keys[0], self._known(name)) if keys else None
+
     def thumbnail(self, sample: int) -> NDArray[np.uint8] | None:
         """Return a small picture of a sample, uint8 (h, w, 3); None where it is no image, or the data are not here."""
         batch, place = self.batch_of(sample), self.place_of(sample)

@@ -1,4 +1,4 @@
-"""The data doctor: is the calibration set good enough, and which batches spoil it."""
+"""The data doctor: is the calibration set good enough, and which samples spoil it."""
 
 from __future__ import annotations
 

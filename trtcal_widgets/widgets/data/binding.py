@@ -35,6 +35,7 @@ parse_event = event_parser(
         "picture": {"sample": int},
         "leave_out": {"sample": int},
         "count_sample": {"sample": int},
+        "without": {"sample": int},
     }
 )
 
@@ -59,6 +60,7 @@ class DataBinding(Boundary):
         self._parts = Parts(session)
         self._stop = threading.Event()
         self._done = (0, 0)
+        self._subject = subject_of(session)
         self.screen = screen
         self._bind(views.shell, views.panels, views.plots)
         self._hear(session)
@@ -156,10 +158,40 @@ class DataBinding(Boundary):
     # ---- decisions --------------------------------------------------------------------------------------------
 
     def _on_leave_out(self, sample: int) -> None:
-        self._parts.marks.leave_out(self._known(sample))
+        self._decide(self._parts.marks.leave_out, sample)
 
     def _on_count_sample(self, sample: int) -> None:
-        self._parts.marks.count(self._known(sample))
+        self._decide(self._parts.marks.count, sample)
+
+    def _decide(self, decide: Callable[[int], None], sample: int) -> None:
+        """Leave a mark out or count it again; a sample's batch may be run again for that, beside the main thread."""
+        mark = self._known(sample)
+        if self._parts.marks.unit != "sample":
+            decide(mark)
+            return
+        self._stop.set()  # an examination would be out of date, and hold the decision up
+        self._submit(lambda: decide(mark), lambda future: future.result())
+
+    def _on_without(self, sample: int) -> None:
+        """Find out what changes without a sample, for all tensors at once."""
+        number, of = self._known(sample), subject_of(self._session)
+        if self._parts.marks.unit != "sample" or number in self.screen.without:
+            return
+        self.screen = replace(self.screen, without={**self.screen.without, number: None})
+        samples = self._session.samples
+
+        def work() -> Any:
+            samples.count(number)
+            return samples.without(number)
+
+        def found(future: Any) -> None:
+            error = future.exception()
+            if of == subject_of(self._session):
+                answer = self._in_words(error) if error is not None else future.result()
+                self.screen = replace(self.screen, without={**self.screen.without, number: answer})
+            self._changed()
+
+        self._submit(work, found)
 
     def _on_undo(self) -> None:
         self._session.undo()
@@ -170,4 +202,8 @@ class DataBinding(Boundary):
     # ---- state down -------------------------------------------------------------------------------------------
 
     def _draw(self, _changed: frozenset[str]) -> None:
+        subject = subject_of(self._session)
+        if subject != self._subject:
+            self._subject = subject
+            self.screen = replace(self.screen, without={})
         render(self._views, self._session, self.screen, self._parts, self._done, running=self.running)

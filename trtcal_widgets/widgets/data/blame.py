@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.words import printable
-from trtcal_widgets.widgets.kit.formatting import typeset
+from trtcal_widgets.widgets.kit.formatting import percent, typeset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from trtcal_widgets.doctor.types import DataReport, DataWarning
     from trtcal_widgets.widgets.data.marks import Marks
+    from trtcal_widgets.widgets.data.state import Without
+    from trtcal_widgets.widgets.data.table import Columns
 
 _SHOWN = 8
 _LISTED = 12
 
+_MOVES = 0.01
+"""A change of a threshold by more than this share is one to speak of."""
 
-def largest(values: NDArray[np.float32], out: frozenset[int]) -> list[int]:
+
+def largest(values: NDArray[np.float32]) -> list[int]:
     """Return the marks with the largest values, the largest first; those left out stay where they were."""
-    del out
     known = np.flatnonzero(values >= 0)
     order = known[np.argsort(-values[known], kind="stable")]
     return [int(mark) for mark in order[:_SHOWN]]
@@ -36,21 +40,29 @@ def blame_state(
     *,
     amax: float,
     selected: int,
+    shares: Mapping[int, float],
+    without: Mapping[int, tuple[str, str]],
+    can_ask: bool,
     note: str,
 ) -> dict[str, Any]:
     """Return the panel's state.
 
-    ``values``: of every mark in the chosen tensor; ``amax`` its threshold.
+    ``values``: of every mark in the chosen tensor; ``amax`` its threshold; ``shares``: whose share of all values beyond
+    it; ``without``: what changes without a mark, in words, and their kind.
     """
     out = marks.out()
     entries = []
-    for mark in largest(values, out):
+    for mark in largest(values):
+        words, kind = without.get(mark, ("", ""))
         value = float(values[mark])
         entries.append(
             {
                 "sample": mark,
                 "name": printable(marks.names[mark]) or f"{marks.unit} {mark + 1:,}",
-                "facts": _facts(marks, mark, value, amax),
+                "facts": _facts(marks, mark, value, amax, shares.get(mark)),
+                "without": words,
+                "without_kind": kind,
+                "can_ask": can_ask and not words,
                 "out": mark in out,
             }
         )
@@ -64,11 +76,32 @@ def blame_state(
     }
 
 
-def _facts(marks: Marks, mark: int, value: float, amax: float) -> str:
+def without_words(found: Without | str | None, leader: str, columns: Columns) -> tuple[str, str]:
+    """Return what changes without a sample, in words, and their kind: nothing, or ``warn``."""
+    if found is None:
+        return "without it: its batch is run again …", ""
+    if isinstance(found, str):
+        return printable(found), "warn"
+    changes = {name: then / now - 1 for name in columns.leaders for now, then in [found[name]] if now > 0}
+    moved = {name: change for name, change in changes.items() if abs(change) > _MOVES}
+    here = changes.get(leader, 0.0)
+    words = f"without it ±{typeset(found[leader][1])} ({here:+.1%})" if here else "without it the same threshold"
+    if moved:
+        most = max(moved, key=lambda name: abs(moved[name]))
+        words += (
+            f"; {len(moved):,} of {len(changes):,} scales move by more than {_MOVES:.0%}, "
+            f"{printable(most)} most ({moved[most]:+.1%})"
+        )
+    return words, "warn" if abs(here) > _MOVES else ""
+
+
+def _facts(marks: Marks, mark: int, value: float, amax: float, share: float | None) -> str:
     parts = [f"{marks.unit} {mark + 1:,}"] if marks.names[mark] else []
     parts.append(f"largest |x| {typeset(value)}")
     if amax > 0 and value > amax and math.isfinite(value):
         parts.append(f"{typeset(value / amax)} times the threshold")
+    if share is not None:
+        parts.append(f"{percent(share)} of all that is clipped")
     return " · ".join(parts)
 
 

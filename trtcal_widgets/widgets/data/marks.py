@@ -9,9 +9,15 @@ import numpy as np
 from trtcal_widgets.common.words import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from trtcal_widgets.session import CalibrationSession
+
+
+_LOOKED_AT = 8
+"""So many tensors say whether something is known of samples."""
 
 
 class Marks(Protocol):
@@ -48,6 +54,65 @@ class Marks(Protocol):
         """Return a picture, uint8 (h, w, 3); None where there is none."""
         ...
 
+    def detail(self, mark: int) -> str:
+        """Return what else is known of one, in words."""
+        ...
+
+    def shares(self, name: str) -> Mapping[int, float]:
+        """Return whose share of a tensor's values beyond its threshold is known, and how large it is, 0 to 1."""
+        ...
+
+
+class SampleMarks:
+    """One mark per recorded sample."""
+
+    unit = "sample"
+
+    def __init__(self, session: CalibrationSession) -> None:
+        self._session = session
+        samples = session.samples
+        self.n = len(samples)
+        self.names = tuple("" if name == f"sample {i}" else name for i, name in enumerate(samples.labels()))
+        batches = [samples.batch_of(i) for i in range(self.n)]
+        self.starts = tuple(int(i) for i in np.flatnonzero(np.diff([-1, *batches])))
+        self.pictures = session.plan is not None
+        self._classes = samples.classes()
+        self._batch: tuple[int, list[NDArray[np.uint8]]] = (-1, [])
+
+    def values(self, name: str) -> NDArray[np.float32]:
+        """Return each sample's largest |x|."""
+        return self._session.samples.amax(name)[: self.n].astype(np.float32)
+
+    def out(self) -> frozenset[int]:
+        """Return the samples that are left out."""
+        return self._session.samples.left_out
+
+    def leave_out(self, mark: int) -> None:
+        """Leave a sample out: its batch is run again without it where that was not done yet."""
+        self._session.samples.leave_out(mark)
+
+    def count(self, mark: int) -> None:
+        """Count a sample again."""
+        self._session.samples.bring_back(mark)
+
+    def picture(self, mark: int) -> NDArray[np.uint8] | None:
+        """Return a sample's picture; those of its batch are kept, for its neighbours are looked at next."""
+        samples, plan = self._session.samples, self._session.plan
+        batch = samples.batch_of(mark)
+        if plan is not None and self._batch[0] != batch:
+            self._batch = batch, list(plan.thumbnails(batch))
+        pictures, place = self._batch[1], samples.place_of(mark)
+        return pictures[place] if place < len(pictures) else None
+
+    def detail(self, mark: int) -> str:
+        """Return a sample's class, where the source knows it."""
+        label = int(self._classes[mark])
+        return f"class {label}" if label >= 0 else ""
+
+    def shares(self, name: str) -> Mapping[int, float]:
+        """Return the shares of samples that were counted by themselves."""
+        return {one.sample: one.share for one in self._session.samples.blame(name) if one.share is not None}
+
 
 class BatchMarks:
     """One mark per recorded batch."""
@@ -83,10 +148,22 @@ class BatchMarks:
         found = [] if plan is None else plan.thumbnails(mark, 1)
         return found[0] if found else None
 
+    def detail(self, mark: int) -> str:
+        """Return nothing more."""
+        del mark
+        return ""
+
+    def shares(self, name: str) -> Mapping[int, float]:
+        """Return none: a batch is no single sample."""
+        del name
+        return {}
+
 
 def marks_of(session: CalibrationSession) -> Marks:
-    """Return the marks of what is recorded now."""
-    return BatchMarks(session)
+    """Return the marks of what is recorded now: batches where nothing is known of samples, as in older files."""
+    names = session.calibrated[:_LOOKED_AT]
+    known = any(np.isfinite(session.samples.extremes(name)).any() for name in names)
+    return SampleMarks(session) if known else BatchMarks(session)
 
 
 def marks_facts(marks: Marks) -> dict[str, object]:

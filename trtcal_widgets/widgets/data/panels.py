@@ -26,11 +26,11 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
             "The screen",
         ),
         "samples": _help(
-            "Batches",
-            "One mark per batch, in the order in which they were fed: the largest |x| that it brings to the chosen "
-            "tensor. The dashed line is the threshold; what is above it is clipped. A coloured mark with a triangle "
-            "stands out. Click one, or walk with ← and →; untick “counted” (or press x) to leave it out of every "
-            "threshold. + and - look closer.",
+            "Samples",
+            "One mark per sample (per batch where nothing is known of samples), in the order in which they were fed: "
+            "the largest |x| that it brings to the chosen tensor. The dashed line is the threshold; what is above it "
+            "is clipped. A coloured mark with a triangle stands out. Click one, or walk with ← and →; untick “counted” "
+            "(or press x) to leave it out of every threshold. + and - look closer.",
             "The screen",
         ),
         "tensors": _help(
@@ -51,8 +51,9 @@ HELP: Mapping[str, dict[str, str]] = MappingProxyType(
         ),
         "blame": _help(
             "Who sets the range",
-            "The batches with the largest |x| in the chosen tensor, and how far beyond the threshold that is. A click "
-            "on one shows it in the strip; untick “counted” to leave it out, which undo takes back.",
+            "The samples with the largest |x| in the chosen tensor, and whose values they are that lie beyond the "
+            "threshold. “Without it?” runs that one sample again and takes its values away: exact, and for all "
+            "tensors at once. It needs the model and the data.",
             "The screen",
         ),
         "warnings": _help(
@@ -73,9 +74,9 @@ class DataShell(ShellPanel):
 
 
 class SamplesPanel(Panel):
-    """The strip of batches: what it calls samples are its marks.
+    """The strip of samples.
 
-    ``facts`` goes once, ``values`` (float32, one per mark, nan where there is none) with every tensor.
+    ``facts`` goes once, ``values`` (float32, one per sample, nan where there is none) with every tensor.
     """
 
     _esm = script("data/samples")
@@ -96,7 +97,7 @@ class TensorsPanel(Panel):
 
 
 class BlamePanel(Panel):
-    """The batches that set the chosen tensor's range."""
+    """The samples that set the chosen tensor's range."""
 
     _esm = script("data/blame")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.doctor.standing import standing_out
-from trtcal_widgets.widgets.data.blame import blame_state, warnings_state
+from trtcal_widgets.widgets.data.blame import blame_state, warnings_state, without_words
 from trtcal_widgets.widgets.data.marks import marks_facts, marks_of
 from trtcal_widgets.widgets.data.state import is_stale, shell_state
 from trtcal_widgets.widgets.data.table import build_columns, rows_of
@@ -31,6 +31,7 @@ class Parts:
     def __init__(self, session: CalibrationSession) -> None:
         self.columns = build_columns(session)
         self.report: Any = None
+        self.can_run = session.plan is not None
         self.recorded = -1
         self.renew(session)
 
@@ -83,7 +84,7 @@ def _render_samples(views: DataViews, screen: DataScreen, parts: Parts, leader: 
     words = [
         f"largest |x| in {name}; dashed: the threshold ±{typeset(amax)}" if marks.n else "",
         f"{len(far):,} {'stands' if len(far) == 1 else 'stand'} out" if far else "",
-        f"{count_of(len(out), marks.unit, 'batches')} left out" if out else "",
+        f"{count_of(len(out), marks.unit, _plural(marks.unit))} left out" if out else "",
     ]
     views.samples.values = values.tobytes()
     views.samples.show(
@@ -93,10 +94,25 @@ def _render_samples(views: DataViews, screen: DataScreen, parts: Parts, leader: 
         threshold_text=f"±{typeset(amax)}",
         can_leave_out=True,
         note=" · ".join(word for word in words if word),
-        detail="",
+        detail=marks.detail(screen.sample) if 0 <= screen.sample < marks.n else "",
     )
     views.samples.selected = screen.sample
-    views.blame.show(**blame_state(marks, values, amax=amax, selected=screen.sample, note=name))
+    views.blame.show(
+        **blame_state(
+            marks,
+            values,
+            amax=amax,
+            selected=screen.sample,
+            shares=marks.shares(leader),
+            without={mark: without_words(found, leader, parts.columns) for mark, found in screen.without.items()},
+            can_ask=marks.unit == "sample" and parts.can_run,
+            note=name,
+        )
+    )
+
+
+def _plural(unit: str) -> str:
+    return "batches" if unit == "batch" else f"{unit}s"
 
 
 def _render_band(views: DataViews, session: CalibrationSession, screen: DataScreen, leader: str, waiting: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import count_of, printable
@@ -16,12 +17,18 @@ BARS = (0.1, 0.25, 0.5, 1.0, 2.0)
 """Bars to choose from, dB."""
 
 
+Without = Mapping[str, tuple[float, float]]
+"""Tensor -> its threshold now, and without a sample."""
+
+
 @dataclass(frozen=True)
 class DataScreen:
     """What the screen itself remembers: nothing that belongs to the session.
 
-    ``bar_db`` is what the next examination decides by, ``sample`` the chosen mark (-1: none), ``report`` what the last
-    one found and ``of`` the session's state that it was about.
+    ``bar_db`` is what the next examination decides by, ``sample`` the chosen one (-1: none), ``report`` what the last
+    one found and ``of`` the session's state that it was about; ``without`` says what would change without a sample:
+    the thresholds of all tensors now and then, words where that could not be found out, or None while it is being
+    found out.
     """
 
     bar_db: float = BAR_DB
@@ -31,12 +38,13 @@ class DataScreen:
     status: str = ""
     status_kind: str = ""
     notice: str = ""
+    without: Mapping[int, Without | str | None] = field(default_factory=dict)
 
 
 def subject_of(session: CalibrationSession) -> tuple[Any, ...]:
     """Return what an examination is about: equal as long as its report holds."""
     state = session.state
-    return state.position, state.excluded, state.method, dict(state.choices)
+    return state.position, state.excluded, state.samples_out, state.method, dict(state.choices)
 
 
 def is_stale(session: CalibrationSession, screen: DataScreen) -> bool:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class DataDoctor(PicturedBox, what="the data doctor"):
-    """See whether the calibration set is good enough, and which batches spoil it.
+    """See whether the calibration set is good enough, and which samples spoil it.
 
     Put it on the last line of a cell. It examines what the session has recorded, in the background: neither the model
-    nor the data are needed. It shows the session as the explorer does: what is
+    nor the data are needed, but for what changes without a sample. It shows the session as the explorer does: what is
     left out here is left out there.
 
     Parameters

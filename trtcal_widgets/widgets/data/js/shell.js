@@ -12,8 +12,8 @@ const walk = (step) => (root) => root.dispatchEvent(new CustomEvent("tc-sample",
 
 const KEYS = [
   ...moveKeys("previous or next tensor"),
-  ["← →", "previous or next batch", { ArrowLeft: walk(-1), ArrowRight: walk(1) }],
-  ["x", "leave the chosen batch out, or count it again", { x: (root) => root.dispatchEvent(new CustomEvent("tc-leave-out")) }],
+  ["← →", "previous or next sample or batch", { ArrowLeft: walk(-1), ArrowRight: walk(1) }],
+  ["x", "leave the chosen sample or batch out, or count it again", { x: (root) => root.dispatchEvent(new CustomEvent("tc-leave-out")) }],
   ...focusKey("/", "search tensors", "tc-data-search"),
   ["e", "examine", { e: "examine" }], ["Esc", "cancel", { Escape: "cancel" }], ...undoKeys("undo", "redo"),
 ];

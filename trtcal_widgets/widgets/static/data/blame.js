@@ -156,8 +156,25 @@ function render({ model, el }) {
     const shown = h("span", { class: "tc-name" });
     nameParts(shown, entry.name);
     name.append(shown);
-    const words = h("div", { class: "tc-data-culprit-words" }, name, h("div", { class: "tc-faint", text: entry.facts, title: entry.facts }));
+    const words = h(
+      "div",
+      { class: "tc-data-culprit-words" },
+      name,
+      h("div", { class: "tc-faint", text: entry.facts, title: entry.facts }),
+      h("div", { class: "tc-data-without", text: entry.without, title: entry.without, testid: "tc-data-without" })
+    );
+    words.lastChild.dataset.kind = entry.without_kind;
     const actions = h("div", { class: "tc-data-culprit-do" });
+    if (entry.can_ask) {
+      actions.append(h("button", {
+        type: "button",
+        class: "tc-button",
+        text: "without it?",
+        testid: "tc-data-ask",
+        title: "Run this one again and take its values away: exact, for all tensors at once",
+        on: { click: () => send("without", { sample: entry.sample }) }
+      }));
+    }
     const tick = h("input", { type: "checkbox", disabled: !state.can_leave_out, testid: "tc-data-culprit-count", on: { change: () => send(tick.checked ? "count_sample" : "leave_out", { sample: entry.sample }) } });
     tick.checked = !entry.out;
     actions.append(h("label", { class: "tc-label tc-data-tick", title: "Untick to leave it out of every threshold; undo brings it back" }, tick, h("span", { text: "counted" })));

@@ -329,8 +329,8 @@ function setUpRoot(root, model, { label, testid, keys }) {
 var walk = (step) => (root) => root.dispatchEvent(new CustomEvent("tc-sample", { detail: step }));
 var KEYS = [
   ...moveKeys("previous or next tensor"),
-  ["← →", "previous or next batch", { ArrowLeft: walk(-1), ArrowRight: walk(1) }],
-  ["x", "leave the chosen batch out, or count it again", { x: (root) => root.dispatchEvent(new CustomEvent("tc-leave-out")) }],
+  ["← →", "previous or next sample or batch", { ArrowLeft: walk(-1), ArrowRight: walk(1) }],
+  ["x", "leave the chosen sample or batch out, or count it again", { x: (root) => root.dispatchEvent(new CustomEvent("tc-leave-out")) }],
   ...focusKey("/", "search tensors", "tc-data-search"),
   ["e", "examine", { e: "examine" }],
   ["Esc", "cancel", { Escape: "cancel" }],
