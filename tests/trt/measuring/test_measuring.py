@@ -103,6 +103,13 @@ def test_the_device_builds_and_measures_variants(machine, tmp_path):
     assert (tmp_path / "times.implicit.fp16").read_bytes() != first, "the second build goes on with it"
 
 
+def test_data_without_a_name_are_the_only_inputs(machine):
+    """As evaluation data from a file are: TensorRT's profiles want the model's own name."""
+    (values,) = FEEDS.values()
+    with EngineDevice({"": values}, runs=2) as device:
+        assert device.measure(Variant("fp32", LENET), load_graph(LENET)).ms > 0
+
+
 def test_a_timing_cache_of_another_gpu_is_made_anew(machine, tmp_path):
     (tmp_path / "times").write_bytes(b"another GPU's")
     build(LENET, int8=False, profiles=SHAPES, timing_cache=tmp_path / "times")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.engine.precisions import LayerPrecisions
+from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.measuring.layers import LayerTime, profile
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from trtcal_widgets.formats.cache import CalibrationCache
-    from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
 __all__ = ["EngineDevice", "Kind", "Measured", "MeasuringDevice", "Variant"]
 
@@ -87,13 +88,17 @@ class MeasuringDevice(Protocol):
         ...
 
 
+def _is_dynamic(tensor: TensorInfo) -> bool:
+    return tensor.shape is None or not all(isinstance(dim, int) for dim in tensor.shape)
+
+
 class EngineDevice:
     """TensorRT on this machine's GPU. A context manager.
 
     Parameters
     ----------
     feeds
-        The batch that is measured, input name -> array.
+        The batch that is measured, input name -> array; ``""`` is the only input.
     level
         How long TensorRT looks for fast kernels, as for :func:`~trtcal_widgets.trt.build`.
     timing_cache
@@ -143,19 +148,20 @@ class EngineDevice:
         if variant.kind not in self.kinds:
             what = "implicit INT8" if variant.kind == "implicit" else "choice of FP16: types come from the model"
             raise UsageError(f"TensorRT {self._has.version} has no {what}. Measure fp32 and explicit variants")
-        shapes = {name: tuple(array.shape) for name, array in self._feeds.items()}
+        feeds = check_feeds(graph, self._feeds)  # by the model's own names: data without one are the only input's
+        shapes = {tensor.name: feeds[tensor.name].shape for tensor in graph.inputs if _is_dynamic(tensor)}
         engine = build(
             variant.model,
             int8=variant.kind in ("implicit", "explicit"),
             cache=variant.cache,
             fp16=variant.half and variant.kind != "fp32" and "fp16" in self.kinds,
-            profiles=shapes,
+            profiles=shapes or None,
             level=self._level,
             timing_cache=self._times(variant),
         )
         with Execution(engine, memory=self._memory) as execution:
-            latency = execution.latency(self._feeds, runs=self._runs)
-            layers, text = profile(execution, self._feeds, graph)
+            latency = execution.latency(feeds, runs=self._runs)
+            layers, text = profile(execution, feeds, graph)
         return Measured(latency.median, layers, LayerPrecisions.from_inspector(text, graph))
 
     def _times(self, variant: Variant) -> Path | None:
