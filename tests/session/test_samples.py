@@ -161,3 +161,11 @@ def test_tensorrt_is_fed_batches_of_the_same_size_without_them():
 def test_what_is_no_sample_is_refused(wrong):
     with recorded() as session, pytest.raises(UsageError):
         session.samples.leave_out(wrong)
+
+
+def test_samples_without_a_file_are_counted_from_1_for_people():
+    with recorded() as session:
+        assert session.samples.label(0) == "sample 1"
+        assert session.samples.labels()[16] == "sample 17"
+        assert session.samples.find("sample 17") == 16
+        assert session.samples.blame("conv2", 1)[0].label == f"sample {session.samples.blame('conv2', 1)[0].sample + 1}"

@@ -85,17 +85,17 @@ class Samples:
         return self._checked(sample) - self._store.samples_in(self.batch_of(sample)).start
 
     def label(self, sample: int) -> str:
-        """Return what a sample is called: its file within the folder, or ``"sample 17"``."""
+        """Return what a sample is called: its file within the folder, or ``"sample 17"``, counted from 1 for people."""
         batch, place = self.batch_of(sample), self.place_of(sample)
         told = self._store.recorded()[batch].told
-        return (told[place].name if place < len(told) else "") or f"sample {sample}"
+        return (told[place].name if place < len(told) else "") or f"sample {sample + 1}"
 
     def labels(self) -> list[str]:
         """Return :meth:`label` of every sample."""
         names: list[str] = []
         for batch, told in self._told():
             names += [told[i].name if i < len(told) else "" for i in range(len(self._store.samples_in(batch)))]
-        return [name or f"sample {i}" for i, name in enumerate(names)]
+        return [name or f"sample {i + 1}" for i, name in enumerate(names)]
 
     def _told(self) -> Iterable[tuple[int, Any]]:
         return enumerate(batch.told for batch in self._store.recorded())
