@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trtcal_widgets.data.array_files import ArrayFolder
 from trtcal_widgets.data.arrays import ArrayBatches
 from trtcal_widgets.data.base import ONLY_INPUT, Batch, Source
 from trtcal_widgets.data.batch_files import BatchFiles
@@ -15,6 +16,7 @@ from trtcal_widgets.data.sources import as_source, source_for_model
 __all__ = [
     "ONLY_INPUT",
     "ArrayBatches",
+    "ArrayFolder",
     "Batch",
     "BatchFiles",
     "BatchPlan",

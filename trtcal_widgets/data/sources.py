@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.data.array_files import ArrayFolder, has_batch_axis, holds_samples
 from trtcal_widgets.data.arrays import ArrayBatches
 from trtcal_widgets.data.base import Source
 from trtcal_widgets.data.batch_files import BatchFiles, find_batch_files
@@ -32,12 +33,13 @@ def as_source(data: Any, **options: Any) -> Source:
     Parameters
     ----------
     data
-        A source (returned as it is); the path of a folder of images or of TensorRT sample batch files, of a
-        ``.txt`` file that lists images, of a ``.npy``, ``.npz`` or IDX file; an array or tensor; a mapping of input
-        name to array; or an iterable of batches.
+        A source (returned as it is); the path of a folder of images, of ``.npy`` files with a sample each, or of
+        TensorRT sample batch files, of a ``.txt`` file that lists images, of a ``.npy``, ``.npz`` or IDX file; an
+        array or tensor; a mapping of input name to array; or an iterable of batches.
     **options
         Passed on to the source that fits: see :class:`ImageFolder`, :class:`IdxImages`, :class:`ArrayBatches`,
-        :class:`BatchFiles` and :class:`IterableBatches`. An option that the source does not have is an error.
+        :class:`ArrayFolder`, :class:`BatchFiles` and :class:`IterableBatches`. An option that the source does not have
+        is an error.
 
     Raises
     ------
@@ -65,7 +67,9 @@ def _maker_of_path(path: Path) -> Callable[..., Source]:
     suffix = path.suffix.lower()
     folder = is_folder(path, DataError)
     if folder:
-        return BatchFiles if find_batch_files(path) else ImageFolder
+        if find_batch_files(path):
+            return BatchFiles
+        return ArrayFolder if holds_samples(path) else ImageFolder
     if folder is None:
         raise DataError(f"There is no file or folder {path}; check the path")
     if suffix in (".npy", ".npz"):
@@ -132,6 +136,10 @@ def source_for_model(data: Any, graph: ModelGraph, *, input_name: str | None = N
         fed = _image_input(graph, input_name)
         if fed is not None:
             options = _image_options(fed, options.get("layout")) | options
+    elif isinstance(data, (str, os.PathLike)) and holds_samples(Path(data)):
+        fed = _image_input(graph, input_name)
+        rank = len(fed.shape) if fed is not None and fed.shape is not None else -1
+        options = {"batch_axis": has_batch_axis(Path(data), rank), **options}
     source = as_source(data, **options)
     return halved(source, graph) if isinstance(data, (str, os.PathLike)) else source
 
@@ -141,7 +149,7 @@ def _is_image_folder(data: Any) -> bool:
         return False
     path = Path(data)
     if is_folder(path, DataError):
-        return not find_batch_files(path)
+        return not find_batch_files(path) and not holds_samples(path)
     return is_list(path) and not looks_like_idx(path)
 
 

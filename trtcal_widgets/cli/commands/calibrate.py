@@ -36,7 +36,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="DATA",
-        help="folder of images, .txt file that lists images, .npy or .npz file of inputs, or IDX file",
+        help="folder of images or of .npy files (a sample each), .txt file that lists images, .npy or .npz file of "
+        "inputs, or IDX file",
     )
     parser.add_argument(
         "-o", "--output", metavar="CACHE", default="calibration.cache", help="cache to write; default: %(default)s"
