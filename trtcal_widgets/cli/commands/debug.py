@@ -76,7 +76,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from trtcal_widgets.debug import Evaluation, Fp8Simulation, Int8Simulation, PlanSearch, scale_candidates
+    from trtcal_widgets.debug import Fp8Simulation, Int8Simulation, PlanSearch, scale_candidates
     from trtcal_widgets.model.load import load_model
 
     check_outputs(
@@ -91,14 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
     compile_first()
     model = load_model(arguments.model)
     batch_size = arguments.batch_size or default_batch_size(model.graph)
-    evaluation = Evaluation(
-        open_source(arguments.evaluation, arguments, model.graph),
-        batch_size=batch_size,
-        labels=None if arguments.labels is None else read_labels(arguments.labels),
-        output=arguments.scores,
-        max_batches=arguments.eval_batches,
-    )
-    check_first(evaluation, model.graph, arguments.scores)
+    evaluation = evaluation_of(arguments, model.graph, batch_size)
     with calibrated_session(arguments, batch_size) as session, show_work() as control:
         simulate = Fp8Simulation if arguments.format == "fp8" else Int8Simulation
         simulation = simulate(model, scales_of(session), placement=arguments.placement)
@@ -122,10 +115,22 @@ def _run(arguments: argparse.Namespace) -> int:
     return _write(arguments, simulation, result)
 
 
-def check_first(evaluation: Evaluation, graph: ModelGraph, scores: str | None) -> None:
-    """Refuse what the model cannot be fed, and an output that it has not: before the calibration, not after it."""
+def evaluation_of(arguments: argparse.Namespace, graph: ModelGraph, batch_size: int) -> Evaluation:
+    """Return the evaluation data; refuse what the model cannot be fed, and an output that it has not.
+
+    That is before the calibration, not after it.
+    """
+    from trtcal_widgets.debug import Evaluation
     from trtcal_widgets.runners.feeds import check_feeds
 
+    evaluation = Evaluation(
+        open_source(arguments.evaluation, arguments, graph),
+        batch_size=batch_size,
+        labels=None if arguments.labels is None else read_labels(arguments.labels),
+        output=arguments.scores,
+        max_batches=arguments.eval_batches,
+    )
+    scores = arguments.scores
     outputs = [output.name for output in graph.outputs]
     if scores is not None and scores not in outputs:
         has = ", ".join(map(printable, outputs))
@@ -134,6 +139,7 @@ def check_first(evaluation: Evaluation, graph: ModelGraph, scores: str | None) -
         check_feeds(graph, evaluation.plan.load(0).feeds)
     except DataError as error:
         raise DataError(f"the evaluation data: {error}") from error
+    return evaluation
 
 
 def calibrated_session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.commands.debug import calibrated_session, check_first, read_labels, scales_of
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, open_source, share
+from trtcal_widgets.cli.commands.debug import calibrated_session, evaluation_of, scales_of
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, share
 from trtcal_widgets.cli.outputs import JOURNAL, PLAN, QDQ_MODEL, TUNED, Output, check_outputs
 from trtcal_widgets.cli.progress import compile_first, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
@@ -67,7 +67,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from trtcal_widgets.debug import Evaluation, Int8Simulation, tune
+    from trtcal_widgets.debug import Int8Simulation, tune
     from trtcal_widgets.model.load import load_model
 
     check_outputs(
@@ -83,14 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
     compile_first()
     model = load_model(arguments.model)
     batch_size = arguments.batch_size or default_batch_size(model.graph)
-    evaluation = Evaluation(
-        open_source(arguments.evaluation, arguments, model.graph),
-        batch_size=batch_size,
-        labels=None if arguments.labels is None else read_labels(arguments.labels),
-        output=arguments.scores,
-        max_batches=arguments.eval_batches,
-    )
-    check_first(evaluation, model.graph, arguments.scores)
+    evaluation = evaluation_of(arguments, model.graph, batch_size)
     with calibrated_session(arguments, batch_size) as session, ExitStack() as stack:
         simulation = Int8Simulation(model, scales_of(session), placement=arguments.placement)
         device = _device(arguments, evaluation, stack)
