@@ -329,7 +329,7 @@ class CalibrationSession:
         rows: str | Iterable[str] = "tensorrt",
         infinite: Literal["finite", "tensorrt"] = "finite",
     ) -> CalibrationCache:
-        """Return the chosen scales as a TensorRT calibration cache.
+        """Return TensorRT's calibration cache; a SessionError without a batch, an ExportError for names it cannot have.
 
         Parameters
         ----------
@@ -343,7 +343,6 @@ class CalibrationSession:
             ``"tensorrt"``: inputs, activations and constants; ``"activations"``: no constants; or names.
         infinite
             Where TensorRT's scale is infinite: ``"finite"`` writes ours, ``"tensorrt"`` infinity.
-        A SessionError where no batch is counted, an ExportError where a name cannot stand in a cache.
         """
         names, version = self.row_names(rows), default_version() if version is None else version
         return cache_of(self.graph, self._view, self.state, rows, names, algorithm, version, infinite)
