@@ -23,16 +23,27 @@ import time
 import warnings
 import zipfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trtcal_widgets import CalibrationSession, read_scale_file, sample
+from trtcal_widgets.cli.commands.debug import read_labels
+from trtcal_widgets.cli.many import argv_of, read_entries
+from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.data import as_source
+from trtcal_widgets.debug.remembered import plain_score
+from trtcal_widgets.debug.tuning.journal import FORMAT as JOURNAL_FORMAT
+from trtcal_widgets.debug.tuning.journal import Journal
 from trtcal_widgets.errors import TrtcalError
+from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.formats.reading import convert
+from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
+from trtcal_widgets.model.explicit.table import read_scales
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.runners.evaluation import Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +93,24 @@ def use_scales(path: Path) -> None:
             convert(table, target, version="8.6.1")  # type: ignore[arg-type]
 
 
+def use_folder(path: Path) -> None:
+    """Read an image or a batch file in the folder that holds nothing else."""
+    use_source(path.parent)
+
+
+def use_layers(path: Path) -> None:
+    """Read what an engine ran each layer in."""
+    as_precisions(path, load_graph(sample.model_path()))
+
+
+def use_models(path: Path) -> None:
+    """Read a list of models, and make the arguments of each."""
+    for entry in read_entries(path):
+        if not entry.wrong:
+            with contextlib.suppress(TrtcalError):
+                argv_of(entry)
+
+
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "session": ("trtcal", use_session),
     "cache": ("cache", use_scales),
@@ -93,6 +122,15 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "gz": ("gz", use_source),
     "plan": ("json", PrecisionPlan.load),
     "onnx": ("onnx", load_graph),
+    "qdq": ("onnx", read_scales),
+    "foreign": ("json", use_scales),
+    "list": ("txt", use_source),
+    "image": ("png", use_folder),
+    "batch": ("batch", use_folder),
+    "labels": ("txt", read_labels),
+    "layers": ("json", use_layers),
+    "models": ("yaml", use_models),
+    "journal": ("json", lambda path: Journal(path, {"model": "x"})),
 }
 """Kind -> the ending of its files, and what reads and uses one."""
 
@@ -124,6 +162,49 @@ def seeds(folder: Path) -> dict[str, list[bytes]]:
         "gz": [gzip.compress(idx)],
         "plan": [plan.to_json().encode()],
         "onnx": [sample.model_path().read_bytes()],
+        "qdq": [build_qdq(sample.model_path(), cache).proto.SerializeToString()],
+        **texts(),
+    }
+
+
+def texts() -> dict[str, list[bytes]]:
+    """Make whole files of the kinds that are text or images."""
+    from PIL import Image
+
+    images = []
+    for form in ("png", "jpeg", "gif", "tiff", "bmp", "webp"):
+        buffer = io.BytesIO()
+        Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)).save(buffer, form)
+        images.append(buffer.getvalue())
+    aimet = {"bitwidth": 8, "dtype": "int", "is_symmetric": "True", "max": 1.0, "min": -1.0, "offset": -128}
+    newer = {"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": True, "scale": [0.01]}
+    ppq = {"x": {"bit_width": 8, "policy": {"PER_TENSOR": True, "SYMMETRICAL": True}, "hash": 11, "dominator": 11}}
+    foreign = [
+        {"version": "0.6.1", "activation_encodings": {"x": [{**aimet, "scale": 0.01}]}, "param_encodings": {"w": []}},
+        {"version": "1.0.0", "activation_encodings": [{**newer, "offset": [-128]}], "param_encodings": []},
+        {"configs": {"Conv_0": ppq}, "values": {"11": {"scale": 0.01, "zero_point": 0}}},
+        {"x": {"scale": 0.01, "min": 0, "max": 0, "offset": 0}, "y": {"min": -2.0, "max": 1.0, "offset": 0}},
+        {"CLS": "TensorsData", "data": {"x": {"CLS": "TensorData", "lowest": -1.0, "highest": 2.0, "avg": None}}},
+    ]
+    tensor = {"Name": "data", "Location": "Device", "Dimensions": [1], "Format/Datatype": "Row major Int8 format"}
+    layer = {"Name": "conv1 + relu1", "LayerType": "CaskConvolution", "Inputs": [tensor], "Outputs": [tensor]}
+    precisions = LayerPrecisions(MappingProxyType({"conv1": "int8"}), MappingProxyType({"conv1": ("data",)}), "")
+    score = plain_score(Score(4, 0.5, 0.75, 0.25, TensorComparison.of(np.ones(4, np.float32), np.ones(4, np.float32))))
+    timed = {
+        "ms": 1.0,
+        "layers": [{"name": "a", "ms": 0.5, "nodes": ["conv1"]}],
+        "ran": json.loads(precisions.to_json()),
+    }
+    journal = {"format": JOURNAL_FORMAT, "subject": {"model": "x"}, "measured": {"k": timed}}
+    return {
+        "foreign": [json.dumps(one).encode() for one in foreign],
+        "list": [b"picture.png 3\n../list/picture.png 4\n", b"# all\n'picture.png'\n", b"\xef\xbb\xbfpicture.png\r\n"],
+        "image": images,
+        "batch": [np.array([2, 1, 2, 2], "<i4").tobytes() + np.arange(10, dtype="<f4").tobytes()],
+        "labels": [b"1\n2\n3\n", b"\xef\xbb\xbf7 8 9", b"\0\0\x08\x01\0\0\0\x03\1\2\3"],
+        "layers": [json.dumps({"Layers": [layer], "Bindings": []}).encode(), precisions.to_json().encode()],
+        "models": [b"defaults:\n  method: mse\nmodels:\n  - model: a.onnx\n    data: calib\n    size: [8, 8]\n"],
+        "journal": [json.dumps({**journal, "scores": {"k": score}, "losses": {"conv1": 0.5}}).encode()],
     }
 
 
@@ -198,7 +279,7 @@ def variant(kind: str, data: bytes, rng: random.Random) -> bytes:
     """Return one damaged file of a kind."""
     if kind in ("session", "npz") and rng.random() < 0.7:
         return damaged_archive(data, rng)
-    if kind in ("plan", "json") and rng.random() < 0.5:
+    if READERS[kind][0] == "json" and data[:1] == b"{" and rng.random() < 0.5:
         return damaged_json(data, rng)
     return damaged(data, rng)
 
@@ -213,12 +294,15 @@ def fuzz(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole = seeds(folder)
+        for kind in READERS:
+            (folder / kind).mkdir()
+        (folder / "list" / "picture.png").write_bytes(whole["image"][0])
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             kind = rng.choice(kinds)
             ending, read = READERS[kind]
             data = variant(kind, rng.choice(whole[kind]), rng)
-            path = folder / f"input.{ending}"
+            path = folder / kind / f"0.{ending}"
             path.write_bytes(data)
             begun = time.process_time()
             try:

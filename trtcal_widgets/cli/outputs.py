@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.errors import ExportError, ModelError, TrtcalError
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ def _check_place(path: Path) -> None:
 def is_kind(path: Path, kind: Kind) -> bool:
     """Whether the content of a file has the mark of a kind."""
     try:
-        return kind.is_ours(path)
-    except (TrtcalError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile):
+        with damage_as(ExportError, f"{path} is something else", ""):
+            return kind.is_ours(path)
+    except TrtcalError:
         return False  # it cannot be read as one
 
 
@@ -148,6 +150,10 @@ def _json_with(mark: str) -> Callable[[Path], bool]:
     return check
 
 
+def _is_search(path: Path) -> bool:
+    return path.stat().st_size < _LARGEST_JSON and json.loads(path.read_bytes()).keys() == {"subject", "scores"}
+
+
 def _is_page(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(4096)
@@ -168,7 +174,7 @@ CACHE = table_kind("cache")
 SESSION = Kind("a session that trtcal saved", _is_session)
 PLAN = Kind("a precision plan", _json_with("trtcal_widgets precision plan"))
 REPORT = Kind("a report that trtcal wrote", _json_with("trtcal_widgets report"))
-SEARCH = Kind("the state of a plan search", lambda path: json.loads(path.read_bytes()).keys() == {"subject", "scores"})
+SEARCH = Kind("the state of a plan search", _is_search)
 JOURNAL = Kind("the journal of a tuning", _json_with("trtcal_widgets tuning journal"))
 TUNED = Kind("what trtcal tune wrote", _json_with("trtcal_widgets tuning"))
 PAGE = Kind("an HTML file that trtcal wrote", _is_page)

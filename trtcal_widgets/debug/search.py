@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.common.damage import damage_as
+from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.debug.goal import goal_of, loss_text, reaches
+from trtcal_widgets.debug.remembered import plain_score, score_of
 from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.errors import SessionError, UsageError
-from trtcal_widgets.runners.evaluation import Evaluation, Score
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.results import LayerResult
     from trtcal_widgets.debug.simulation import QdqSimulation
     from trtcal_widgets.model.plan import PrecisionPlan
+    from trtcal_widgets.runners.evaluation import Evaluation, Score
     from trtcal_widgets.session import CalibrationSession
 
 METHODS = ("entropy", "minmax", "percentile:99.99", "percentile:99.9", "mse")
@@ -329,34 +330,31 @@ class _Memory:
             "evaluation": evaluation.describe(),
             "batches": evaluation.plan.n_batches,
         }
-        self._scores: dict[str, dict[str, Any]] = {}
+        self._scores: dict[str, Score] = {}
         if path is not None and path.exists():
             self._scores = self._read(path)
 
-    def _read(self, path: Path) -> dict[str, dict[str, Any]]:
-        try:
-            data = json.loads(path.read_text("utf-8"))
-            subject, scores = data["subject"], data["scores"]
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise SessionError(f"{path} is not the state of a plan search: {error}; give another file name") from error
+    def _read(self, path: Path) -> dict[str, Score]:
+        data = read_whole(path, error=SessionError, what="the state of a plan search")
+        with damage_as(SessionError, f"{path} is not the state of a plan search", "Give another file name"):
+            found: Any = json.loads(data)
+            subject = found["subject"]
+            scores = {str(key): score_of(entry) for key, entry in found["scores"].items()}
         if subject != self._subject:
             raise SessionError(
                 f"{path} is the state of another search (other model, scales or evaluation data): "
                 "delete it, or give another file name"
             )
-        return dict(scores)
+        return scores
 
     def get(self, plan: PrecisionPlan) -> Score | None:
-        found = self._scores.get(_plan_key(plan))
-        if found is None:
-            return None
-        return Score(**{**found, "outputs": TensorComparison(**found["outputs"])})
+        return self._scores.get(_plan_key(plan))
 
     def put(self, plan: PrecisionPlan, score: Score) -> None:
-        fields = {name: getattr(score, name) for name in ("n_samples", "top1", "top5", "custom")}
-        self._scores[_plan_key(plan)] = {**fields, "outputs": dict(vars(score.outputs))}
+        self._scores[_plan_key(plan)] = score
         if self._path is not None:
-            write_atomic(self._path, json.dumps({"subject": self._subject, "scores": self._scores}, indent=1).encode())
+            scores = {key: plain_score(value) for key, value in self._scores.items()}
+            write_atomic(self._path, json.dumps({"subject": self._subject, "scores": scores}, indent=1).encode())
 
 
 def _plan_key(plan: PrecisionPlan) -> str:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.errors import EngineError, UsageError
 
@@ -160,10 +161,8 @@ def _beside(path: str | os.PathLike[str]) -> Path:
 
 def _provenance(path: Path) -> dict[str, Any]:
     data = read_whole(path, error=EngineError, what="the engine's JSON")
-    try:
+    with damage_as(EngineError, f"{path} is no JSON", "Delete it if the engine is good"):
         found = json.loads(data)
-    except ValueError as error:
-        raise EngineError(f"{path} is no JSON ({error}): delete it if the engine is good") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise EngineError(f"{path} was not written beside an engine by this package: move it away")
     for key in ("engine", "device", "model", "debug"):

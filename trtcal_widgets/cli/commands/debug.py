@@ -13,6 +13,8 @@ from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output,
 from trtcal_widgets.cli.progress import compile_first, show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import did_you_mean, note, say
+from trtcal_widgets.common.damage import damage_as
+from trtcal_widgets.common.files import read_whole
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import DataError, UsageError
@@ -174,19 +176,17 @@ def read_labels(path: str) -> NDArray[np.int64]:
 
     Raises UsageError if the file is none of them; the message names it.
     """
+    from trtcal_widgets.data.arrays import open_npy
     from trtcal_widgets.data.idx import looks_like_idx, read_idx
 
-    try:
+    advice = "Give an .npy or IDX file, or text with one class index per line"
+    with damage_as(UsageError, f"the labels in {path} cannot be read", advice):
         if looks_like_idx(Path(path)):
             return np.asarray(read_idx(path), np.int64)
-        if path.endswith(".npy"):
-            return np.asarray(np.load(path, allow_pickle=False))
-        return np.array(Path(path).read_text("utf-8-sig").split(), np.int64)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the labels in {path} cannot be read ({error}): give an .npy or IDX file, or text with one class index "
-            "per line"
-        ) from error
+        if path.lower().endswith(".npy"):
+            return np.array(open_npy(Path(path)))
+        text = read_whole(path, error=UsageError, what="the labels")
+        return np.array(text.decode("utf-8-sig").split(), np.int64)
 
 
 def _number(value: float, digits: int = 2) -> str:

@@ -7,17 +7,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.core.comparison import TensorComparison
+from trtcal_widgets.common.damage import damage_as
+from trtcal_widgets.common.files import read_whole, write_atomic
+from trtcal_widgets.debug.remembered import plain_score, score_of
 from trtcal_widgets.errors import SessionError
 from trtcal_widgets.model.engine.precisions import LayerPrecisions
-from trtcal_widgets.runners.evaluation import Score
 from trtcal_widgets.trt.measuring.device import Measured
 from trtcal_widgets.trt.measuring.layers import LayerTime
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+
+    from trtcal_widgets.runners.evaluation import Score
 
 FORMAT = "trtcal_widgets tuning journal"
 
@@ -51,16 +53,13 @@ class Journal:
             self._read(self._path)
 
     def _read(self, path: Path) -> None:
-        try:
-            data = json.loads(path.read_text("utf-8"))
-            subject = data["subject"] if data["format"] == FORMAT else data["other format"]
+        text = read_whole(path, error=SessionError, what="the journal of a tuning")
+        with damage_as(SessionError, f"{path} is not the journal of a tuning", "Give another file name"):
+            data: Any = json.loads(text)
+            subject = dict(data["subject"] if data["format"] == FORMAT else data["other format"])
             measured = {key: _measured(entry) for key, entry in data["measured"].items()}
-            scores = {key: _score(entry) for key, entry in data["scores"].items()}
+            scores = {key: score_of(entry) for key, entry in data["scores"].items()}
             losses = {str(node): float(loss) for node, loss in data["losses"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            raise SessionError(
-                f"{path} is not the journal of a tuning ({type(error).__name__}: {error}); give another file name"
-            ) from error
         if subject != self._data["subject"]:
             differing = [key for key in self._data["subject"] if subject.get(key) != self._data["subject"][key]]
             raise SessionError(
@@ -99,7 +98,7 @@ class Journal:
             plain = {
                 **self._data,
                 "measured": {key: _plain_measured(value) for key, value in self._data["measured"].items()},
-                "scores": {key: _plain_score(value) for key, value in self._data["scores"].items()},
+                "scores": {key: plain_score(value) for key, value in self._data["scores"].items()},
             }
             write_atomic(self._path, json.dumps(plain, indent=1).encode())
 
@@ -113,12 +112,3 @@ def _measured(entry: Mapping[str, Any]) -> Measured:
     layers = tuple(LayerTime(**{**layer, "nodes": tuple(layer["nodes"])}) for layer in entry["layers"])
     ran = None if entry["ran"] is None else LayerPrecisions.from_json(json.dumps(entry["ran"]))
     return Measured(float(entry["ms"]), layers, ran)
-
-
-def _plain_score(value: Score) -> dict[str, Any]:
-    fields = {name: getattr(value, name) for name in ("n_samples", "top1", "top5", "custom")}
-    return {**fields, "outputs": dict(vars(value.outputs))}
-
-
-def _score(entry: Mapping[str, Any]) -> Score:
-    return Score(**{**entry, "outputs": TensorComparison(**entry["outputs"])})
