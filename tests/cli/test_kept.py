@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.graphs import node, save, value
 from trtcal_widgets import CalibrationSession, sample
@@ -67,16 +68,84 @@ def test_an_error_while_the_cache_is_written_keeps_all(trtcal, tmp_path, data, m
         assert session.status.recorded == 3
 
 
+def never(*arguments, **options):
+    raise AssertionError("a batch was run")
+
+
 def test_a_name_that_no_row_can_hold_is_refused_before_the_first_batch(trtcal, tmp_path, monkeypatch):
     path = save(
         tmp_path / "m.onnx", [node("Relu", ["x"], ["a\nb"]), node("Abs", ["a\nb"], ["y"])], [value("x")], [value("y")]
     )
     np.save(tmp_path / "x.npy", np.ones((4, 3), np.float32))
 
-    def never(*arguments, **options):
-        raise AssertionError("a batch was run")
-
     monkeypatch.setattr(CalibrationSession, "run", never)
     done = trtcal("calibrate", path, tmp_path / "x.npy", "--batch-size", "2", "-o", tmp_path / "c.cache")
     assert done.code == 2
     assert "holds a line break" in done.err
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Six images, one of them in a folder inside."""
+    folder = tmp_path / "calib"
+    (folder / "b").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("0.png", "1.png", "2.png", "3.png", "4.png", "b/0.png"):
+        Image.fromarray(rng.integers(0, 256, (28, 28), np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["9.png"], "'9.png' names no sample: no sample is called so; they are '0.png'"),
+        (["0.png"], "'0.png' names no sample: 2 samples are called so: 0.png, b/0.png"),
+        (["4.png"], "'4.png' names no sample"),  # the short last batch is dropped, and it with it
+        (["1.png", "2.png", "3.png", "calib/0.png"], "all 4 samples would be left out"),
+    ],
+)
+def test_a_sample_that_cannot_be_left_out_is_refused_before_the_first_batch(
+    trtcal, tmp_path, images, monkeypatch, given, words
+):
+    if given == ["0.png"]:
+        (images / "a").mkdir()
+        (images / "0.png").rename(images / "a" / "0.png")
+        words = words.replace("0.png, b", "a/0.png, b")
+    size = "3" if given == ["0.png"] else "4"
+    monkeypatch.setattr(CalibrationSession, "run", never)
+    argv = ["calibrate", sample.model_path(), images, "--batch-size", size, "-o", tmp_path / "c.cache"]
+    done = trtcal(*argv, *(f"--leave-out={name}" for name in given))
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_leaving_out_every_sample_is_refused_before_the_first_batch(trtcal, tmp_path, images, monkeypatch):
+    monkeypatch.setattr(CalibrationSession, "run", never)
+    listed = tmp_path / "out.txt"
+    listed.write_text("".join(f"{path}\n" for path in sorted(images.glob("**/*.png"))))
+    argv = ["calibrate", sample.model_path(), images, "--batch-size", "3", "-o", tmp_path / "c.cache"]
+    done = trtcal(*argv, "--leave-out", listed)
+    assert done.code == 2
+    assert "all 6 samples would be left out" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--placement", "everywhere"], "--placement must be 'recommended'"),
+        (["--placement", "MODEL"], "this is not the JSON of an engine inspector"),
+        (["--labels", "LABELS"], "labels go from 0 to 10, but the output has 10 classes"),
+        (["--scores", "probe"], "--scores: there is no output 'probe', but prob; did you mean prob?"),
+    ],
+)
+@pytest.mark.parametrize("command", ["debug", "tune"])
+def test_what_a_later_step_cannot_take_costs_no_calibration(
+    trtcal, tmp_path, data, monkeypatch, command, options, words
+):
+    monkeypatch.setattr(CalibrationSession, "run", never)
+    np.save(tmp_path / "labels.npy", np.arange(12) % 11)
+    paths = {"MODEL": str(sample.model_path()), "LABELS": str(tmp_path / "labels.npy")}
+    given = [paths.get(option, option) for option in options]
+    done = trtcal(command, sample.model_path(), data, data, "--batch-size", "4", *given)
+    assert done.code == 2
+    assert words in done.err

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
-from trtcal_widgets.data import as_source, source_for_model
+from trtcal_widgets.data import array_files, as_source, source_for_model, sources
 from trtcal_widgets.data.idx import read_idx
 from trtcal_widgets.errors import ModelError, UsageError
 from trtcal_widgets.model.graph import ModelGraph, TensorInfo, TensorKind
@@ -87,3 +87,25 @@ def test_a_session_of_a_folder_is_a_session_of_its_pixels(tmp_path):
             session.run()
             caches.append(session.to_cache())
     assert caches[0] == caches[1] == caches[2]
+
+
+@pytest.mark.parametrize("kind", ["images", "arrays"])
+def test_a_folder_is_looked_through_once_to_tell_what_it_holds(tmp_path, folder, monkeypatch, kind):
+    if kind == "arrays":
+        for i in range(3):
+            np.save(tmp_path / f"{i}.npy", np.ones((1, 4, 4), np.float32))
+        folder = tmp_path
+    seen = []
+    real = sources.holds_samples
+    monkeypatch.setattr(sources, "holds_samples", lambda path: seen.append(path) or real(path))
+    source_for_model(folder, graph_with(("batch", 1, 4, 4)))
+    assert len(seen) == 1
+
+
+def test_images_are_told_by_the_first_one(folder, monkeypatch):
+    """A million images are not listed to tell that they are no arrays."""
+    asked = []
+    real = array_files.is_image
+    monkeypatch.setattr(array_files, "is_image", lambda path: asked.append(path) or real(path))
+    assert not array_files.holds_samples(folder)
+    assert len(asked) == 1

@@ -1,4 +1,4 @@
-"""What a stopped search and a stopped tuning left is read with care: other JSON, and damaged files, say what they are."""
+"""What a stopped search or tuning left is read with care: other JSON and damaged files say what they are."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def test_a_damaged_journal_is_named(tmp_path, text):
         Journal(path, {"model": "x"})
 
 
-HUGE = np.lib.format.magic(1, 0) + (118).to_bytes(2, "little") + b"{'descr': '<i8', 'fortran_order': False, 'shape': (99999999999,), }".ljust(117) + b"\n"  # fmt: skip
+HEADER = b"{'descr': '<i8', 'fortran_order': False, 'shape': (99999999999,), }".ljust(117) + b"\n"
+HUGE = np.lib.format.magic(1, 0) + len(HEADER).to_bytes(2, "little") + HEADER
 LABELS = {"a.npy": [b"", b"\x93NUMPY", HUGE, b"\x80\x04."], "a.txt": [b"\xff", b"9" * 400, b"1 two"]}
 
 

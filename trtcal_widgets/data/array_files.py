@@ -11,7 +11,7 @@ from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.data.arrays import open_npy
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, input_name, ready
-from trtcal_widgets.data.files import find_files
+from trtcal_widgets.data.files import each_file, find_files, is_image
 from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError
 
@@ -96,17 +96,15 @@ class ArrayFolder:
 
 
 def holds_samples(folder: Path) -> bool:
-    """Whether a folder has ``.npy`` files and no images."""
+    """Whether a folder has ``.npy`` files and no images; looks no further than the first image."""
     if not is_folder(folder, DataError):
         return False
-
-    def any_of(pattern: str | None) -> bool:
-        try:
-            return bool(find_files(folder, pattern, recursive=True))
-        except DataError:
+    found = False
+    for path in each_file(folder):
+        if is_image(path):
             return False
-
-    return any_of("*.npy") and not any_of(None)
+        found = found or path.suffix.lower() == ".npy"
+    return found
 
 
 def has_batch_axis(folder: Path, rank: int) -> bool:

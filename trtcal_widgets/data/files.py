@@ -18,6 +18,8 @@ from trtcal_widgets.data.convert import describe_array
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = frozenset(
@@ -80,6 +82,21 @@ def shuffled(paths: list[Path], folder: Path, seed: int) -> list[Path]:
 def _walk(folder: Path, pattern: str | None, *, recursive: bool) -> tuple[list[Path], list[Path]]:
     found: list[Path] = []
     others: list[Path] = []
+    for path in each_file(folder, recursive=recursive):
+        (found if _matches(path.relative_to(folder), pattern) else others).append(path)
+    return found, others
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's ending is that of an image which can be read here."""
+    return _matches(path, None)
+
+
+def each_file(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
+    """Yield the files of a folder one by one, hidden ones left out; links are followed, each folder is visited once.
+
+    Raises DataError if a folder cannot be read.
+    """
     visited: set[str] = set()
     for root, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
         real = os.path.realpath(root)
@@ -88,12 +105,7 @@ def _walk(folder: Path, pattern: str | None, *, recursive: bool) -> tuple[list[P
             folders.clear()
             continue
         visited.add(real)
-        for path in (Path(root, name) for name in sorted(names) if not name.startswith(".")):
-            if _matches(path.relative_to(folder), pattern):
-                found.append(path)
-            else:
-                others.append(path)
-    return found, others
+        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _matches(path: Path, pattern: str | None) -> bool:

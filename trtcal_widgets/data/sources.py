@@ -54,7 +54,10 @@ def as_source(data: Any, **options: Any) -> Source:
         if options:
             raise UsageError(f"{_keywords(options)}: set this on the {type(data).__name__} itself")
         return data
-    make = _maker_of_path(Path(data)) if isinstance(data, (str, os.PathLike)) else _maker(data)
+    return _made(_maker_of_path(Path(data)) if isinstance(data, (str, os.PathLike)) else _maker(data), data, options)
+
+
+def _made(make: Callable[..., Source], data: Any, options: Mapping[str, Any]) -> Source:
     known = inspect.signature(make).parameters
     strange = {key: value for key, value in options.items() if key not in known}
     if strange:
@@ -132,25 +135,16 @@ def source_for_model(data: Any, graph: ModelGraph, *, input_name: str | None = N
     """
     if input_name is not None:
         options["name"] = _input(graph, input_name).name
-    if _is_image_folder(data):
-        fed = _image_input(graph, input_name)
-        if fed is not None:
-            options = _image_options(fed, options.get("layout")) | options
-    elif isinstance(data, (str, os.PathLike)) and holds_samples(Path(data)):
-        fed = _image_input(graph, input_name)
+    if not isinstance(data, (str, os.PathLike)):
+        return as_source(data, **options)
+    make = _maker_of_path(Path(data))  # looks through a folder, which takes its time where it holds a million files
+    fed = _image_input(graph, input_name) if make in (ImageFolder, ArrayFolder) else None
+    if make is ImageFolder and fed is not None:
+        options = _image_options(fed, options.get("layout")) | options
+    elif make is ArrayFolder:
         rank = len(fed.shape) if fed is not None and fed.shape is not None else -1
         options = {"batch_axis": has_batch_axis(Path(data), rank), **options}
-    source = as_source(data, **options)
-    return halved(source, graph) if isinstance(data, (str, os.PathLike)) else source
-
-
-def _is_image_folder(data: Any) -> bool:
-    if not isinstance(data, (str, os.PathLike)):
-        return False
-    path = Path(data)
-    if is_folder(path, DataError):
-        return not find_batch_files(path) and not holds_samples(path)
-    return is_list(path) and not looks_like_idx(path)
+    return halved(_made(make, data, options), graph)
 
 
 def _input(graph: ModelGraph, name: str) -> TensorInfo:

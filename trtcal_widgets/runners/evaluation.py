@@ -17,9 +17,12 @@ from trtcal_widgets.data.plan import BatchPlan
 from trtcal_widgets.errors import EvaluationError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from trtcal_widgets.data.base import Batch
+    from trtcal_widgets.model.graph import ModelGraph
 
 Outputs = Mapping[str, "NDArray[Any]"]
 Pairs = Mapping[str, "tuple[NDArray[Any], NDArray[Any]]"]
@@ -117,6 +120,21 @@ class Evaluation:
         """Whether top-1 and top-5 can be counted."""
         return self.labels.size > 0
 
+    def check(self, graph: ModelGraph) -> None:
+        """Refuse labels that a model's output cannot be judged by, as far as its shape tells, before anything is run.
+
+        Raises
+        ------
+        EvaluationError
+            If there is no such output, it has no axis of classes, or fewer classes than the labels say.
+        """
+        outputs: dict[str, Any] = {tensor.name: tensor.shape for tensor in graph.outputs}
+        scorer = Scorer(self)
+        shape = scorer.scores(outputs) if self.has_labels or self.output is not None else None
+        if self.has_labels and shape and all(isinstance(size, int) and size > 0 for size in shape[1:]):
+            whole = (len(self.labels), *shape[1:])
+            _check_scores(whole, self.labels, "the evaluation data", scorer.how_to_judge(outputs))
+
     def describe(self) -> str:
         """Return one line for people."""
         judged = "labels" if self.has_labels else "no labels: outputs are compared with FP32"
@@ -150,18 +168,19 @@ class Scorer:
                 self._compared += TensorComparison.of(one, other)
         if self._evaluation.has_labels:
             labels = self._evaluation.labels[batch.first_sample : batch.first_sample + n]
-            self._hits += _hits(self._scores(outputs)[:n], labels, batch.index, self._how_to_judge(outputs))
+            self._hits += _hits(self.scores(outputs)[:n], labels, batch.index, self.how_to_judge(outputs))
         if self._evaluation.evaluate is not None:
             real = replace(batch, feeds=batch.without_padding(batch.feeds))
             self._custom += n * _call(self._evaluation.evaluate, outputs, real)
 
-    def _scores(self, outputs: Outputs) -> NDArray[Any]:
+    def scores(self, outputs: Mapping[str, Any]) -> Any:
+        """Return what stands for the output that holds class scores, by name in ``outputs``."""
         name = self._evaluation.output
         if name is not None and name not in outputs:
             raise EvaluationError(f"the model has no output {name!r}; it has {', '.join(map(repr, outputs))}")
         return next(iter(outputs.values())) if name is None else outputs[name]
 
-    def _how_to_judge(self, outputs: Outputs) -> str:
+    def how_to_judge(self, outputs: Collection[str]) -> str:
         """Say what can be done where the output that was taken holds no class scores."""
         taken = self._evaluation.output or next(iter(outputs), "")
         others = [name for name in outputs if name != taken]
@@ -204,20 +223,26 @@ def _checked_labels(labels: Any, plan: BatchPlan) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def _check_scores(shape: tuple[int, ...], labels: NDArray[np.int64], where: str, advice: str) -> int:
+    """Return how many classes an output has; axes of length 1 beside that of the classes are none."""
+    n_classes = max(shape[1:], default=0)
+    if len(shape) < 2 or shape[0] != len(labels) or math.prod(shape[1:]) != n_classes:
+        raise EvaluationError(
+            f"{where}: the output has shape {shape}, but class scores of shape ({len(labels)}, classes) are needed for "
+            f"top-1; {advice}"
+        )
+    if labels.min(initial=0) < 0 or labels.max(initial=0) >= n_classes:
+        raise EvaluationError(
+            f"{where}: labels go from {labels.min()} to {labels.max()}, but the output has {n_classes} classes, "
+            "numbered from 0"
+        )
+    return n_classes
+
+
 def _hits(scores: NDArray[Any], labels: NDArray[np.int64], batch: int, advice: str) -> NDArray[np.float64]:
     """Count the samples whose label is the best class, and one of the five best."""
-    if scores.ndim > 2:
-        scores = scores.reshape(len(scores), -1) if scores[0].size == max(scores.shape[1:]) else scores
-    if scores.ndim != 2 or len(scores) != len(labels):
-        raise EvaluationError(
-            f"batch {batch}: the output has shape {scores.shape}, but class scores of shape ({len(labels)}, classes) "
-            f"are needed for top-1; {advice}"
-        )
-    if labels.min(initial=0) < 0 or labels.max(initial=0) >= scores.shape[1]:
-        raise EvaluationError(
-            f"batch {batch}: labels go from {labels.min()} to {labels.max()}, but the output has {scores.shape[1]} "
-            "classes, numbered from 0"
-        )
+    n_classes = _check_scores(scores.shape, labels, f"batch {batch}", advice)
+    scores = scores.reshape(len(scores), n_classes)
     own = scores[np.arange(len(labels)), labels][:, None]
     # Ties go to the lower index, as argmax breaks them.
     earlier = np.arange(scores.shape[1])[None, :] < labels[:, None]

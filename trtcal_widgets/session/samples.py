@@ -11,12 +11,13 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import whole_number
 from trtcal_widgets.errors import SessionError, UsageError
+from trtcal_widgets.session.keeping.sample_facts import samples_of
 from trtcal_widgets.session.recorder import no_recorder
 from trtcal_widgets.session.store import NO_FACTS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -88,14 +89,14 @@ class Samples:
         """Return what a sample is called: its file within the folder, or ``"sample 17"``, counted from 1 for people."""
         batch, place = self.batch_of(sample), self.place_of(sample)
         told = self._store.recorded()[batch].told
-        return (told[place].name if place < len(told) else "") or f"sample {sample + 1}"
+        return (told[place].name if place < len(told) else "") or _numbered(sample)
 
     def labels(self) -> list[str]:
         """Return :meth:`label` of every sample."""
         names: list[str] = []
         for batch, told in self._told():
             names += [told[i].name if i < len(told) else "" for i in range(len(self._store.samples_in(batch)))]
-        return [name or f"sample {i + 1}" for i, name in enumerate(names)]
+        return [name or _numbered(i) for i, name in enumerate(names)]
 
     def _told(self) -> Iterable[tuple[int, Any]]:
         return enumerate(batch.told for batch in self._store.recorded())
@@ -207,19 +208,34 @@ class Samples:
 
     def find(self, sample: Which) -> int:
         """Return the number of a sample given by its number, its label, or the path or name of its file."""
-        if not isinstance(sample, str | os.PathLike):
-            return self._checked(sample)
-        wanted = os.fspath(sample)
-        names = self.labels()
-        found = [i for i, name in enumerate(names) if name == wanted]
-        if not found:
-            parts = PurePath(wanted).parts
-            ours = [PurePath(name).parts for name in names]
-            found = [i for i, own in enumerate(ours) if own[-len(parts) :] == parts or parts[-len(own) :] == own]
-        if len(found) != 1:
-            several = f"{len(found)} samples are called so: {', '.join(names[i] for i in found[:3])}"
-            raise UsageError(f"{wanted!r} names no sample: {several if found else 'no recorded sample is called so'}")
-        return found[0]
+        return next(self._found((sample,)))
+
+    def _found(self, samples: Iterable[Which]) -> Iterator[int]:
+        names = _Names(self.labels())
+        for sample in samples:
+            yield names.find(os.fspath(sample)) if isinstance(sample, str | os.PathLike) else self._checked(sample)
+
+    def expect(self, *samples: Which) -> None:
+        """Refuse what :meth:`leave_out` will not take once all batches are recorded, before the first one is.
+
+        Nothing is refused where it cannot be told yet: without the data, or where these do not say how many they are.
+
+        Raises
+        ------
+        UsageError
+            If a name will be that of no sample or of several, a number that of none, or no sample would be left.
+        """
+        plan = None if self._parts.recorder is None else self._parts.recorder.plan
+        n = None if plan is None else plan.n_samples
+        if plan is None or n is None:
+            return
+        names = _Names([one.name or _numbered(i) for i, one in enumerate(samples_of(plan.source, 0, n))], "")
+        out = {
+            names.find(os.fspath(sample)) if isinstance(sample, str | os.PathLike) else _in_range(sample, n)
+            for sample in samples
+        }
+        if len(out) == n:
+            raise UsageError(f"all {n} samples would be left out: nothing is left to calibrate with")
 
     def leave_out(self, *samples: Which) -> None:
         """Leave samples out of the histograms; undo brings them back.
@@ -227,11 +243,11 @@ class Samples:
         Where a batch is left without some samples for the first time, it is run again without them: a SessionError
         where the session has no model at hand.
         """
-        self.choose(self.left_out | {self.find(sample) for sample in samples})
+        self.choose(self.left_out | set(self._found(samples)))
 
     def bring_back(self, *samples: Which) -> None:
         """Count samples again that were left out; all of them where none is named."""
-        self.choose(self.left_out - {self.find(sample) for sample in samples} if samples else frozenset())
+        self.choose(self.left_out - set(self._found(samples)) if samples else frozenset())
 
     def choose(self, left_out: Collection[int]) -> None:
         """Leave exactly these samples out."""
@@ -270,10 +286,50 @@ class Samples:
         return name
 
     def _checked(self, sample: Any) -> int:
-        number = whole_number(sample, "a sample")
-        if not 0 <= number < len(self):
-            raise UsageError(f"sample {number} is not recorded; there are {len(self)}, counted from 0")
-        return number
+        return _in_range(sample, len(self))
+
+
+class _Names:
+    """What samples are called, by what they may be asked for."""
+
+    def __init__(self, names: list[str], recorded: str = "recorded ") -> None:
+        self._names, self._recorded = names, recorded
+        self._exact: dict[str, list[int]] = {}
+        self._by_last: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            self._exact.setdefault(name, []).append(i)
+            self._by_last.setdefault(PurePath(name).name, []).append(i)
+
+    def find(self, wanted: str) -> int:
+        """Return the number of the one sample that a label, or the end of a path, names."""
+        found = self._exact.get(wanted, [])
+        if not found:
+            parts = PurePath(wanted).parts
+            ours = [(i, PurePath(self._names[i]).parts) for i in self._by_last.get(PurePath(wanted).name, ())]
+            longest = max((len(own) for _, own in ours if parts[-len(own) :] == own), default=0)
+            # calib/b/0.png is b/0.png, not 0.png; without such a one a path may be the end of a name
+            found = [i for i, own in ours if len(own) == longest and parts[-len(own) :] == own]
+            found = found or [i for i, own in ours if own[-len(parts) :] == parts]
+        if len(found) != 1:
+            several = f"{len(found)} samples are called so: {', '.join(self._names[i] for i in found[:3])}"
+            none = f"no {self._recorded}sample is called so{self._some()}"
+            raise UsageError(f"{wanted!r} names no sample: {several if found else none}")
+        return found[0]
+
+    def _some(self) -> str:
+        return f"; they are {', '.join(map(repr, self._names[:3]))}, …" if len(self._names) > 3 else ""
+
+
+def _numbered(sample: int) -> str:
+    """Return what a sample without a file is called, counted from 1 for people."""
+    return f"sample {sample + 1}"
+
+
+def _in_range(sample: Any, n: int) -> int:
+    number = whole_number(sample, "a sample")
+    if not 0 <= number < n:
+        raise UsageError(f"sample {number} is not recorded; there are {n}, counted from 0")
+    return number
 
 
 def _beyond(histogram: Histogram, amax: float) -> int:

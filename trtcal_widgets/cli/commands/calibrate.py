@@ -145,12 +145,14 @@ def _run(arguments: argparse.Namespace) -> int:
             range_from=arguments.range_from,
         ) as session,
     ):
+        left_out = _listed(arguments.leave_out)
+        session.samples.expect(*left_out)
         say(f"{printable(graph.name)}: {count_of(len(session.calibrated), 'tensor')}, {printable(source.describe())}")
         try:
             if not _complete(session, workers):
                 return _interrupted(session, arguments, output)
-            if arguments.leave_out:
-                session.samples.leave_out(*_listed(arguments.leave_out))
+            if left_out:
+                session.samples.leave_out(*left_out)
                 say(f"left out: {count_of(len(session.samples.left_out), 'sample')}")
             return _finish(session, source, arguments, output)
         except Exception:

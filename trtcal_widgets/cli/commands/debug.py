@@ -79,6 +79,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.debug import Fp8Simulation, Int8Simulation, PlanSearch, scale_candidates
+    from trtcal_widgets.export.qdq.placement import as_placement
     from trtcal_widgets.model.load import load_model
 
     check_outputs(
@@ -93,10 +94,11 @@ def _run(arguments: argparse.Namespace) -> int:
     compile_first()
     model = load_model(arguments.model)
     batch_size = arguments.batch_size or default_batch_size(model.graph)
+    placement = as_placement(arguments.placement, model.graph)
     evaluation = evaluation_of(arguments, model.graph, batch_size)
     with calibrated_session(arguments, batch_size) as session, show_work() as control:
         simulate = Fp8Simulation if arguments.format == "fp8" else Int8Simulation
-        simulation = simulate(model, scales_of(session), placement=arguments.placement)
+        simulation = simulate(model, scales_of(session), placement=placement)
         search = PlanSearch(
             simulation,
             evaluation,
@@ -137,6 +139,7 @@ def evaluation_of(arguments: argparse.Namespace, graph: ModelGraph, batch_size: 
     if scores is not None and scores not in outputs:
         has = ", ".join(map(printable, outputs))
         raise UsageError(f"--scores: there is no output {scores!r}, but {has}{did_you_mean(scores, outputs)}")
+    evaluation.check(graph)
     try:
         check_feeds(graph, evaluation.plan.load(0).feeds)
     except DataError as error:

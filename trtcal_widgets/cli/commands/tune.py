@@ -68,6 +68,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.debug import Int8Simulation, tune
+    from trtcal_widgets.export.qdq.placement import as_placement
     from trtcal_widgets.model.load import load_model
 
     check_outputs(
@@ -83,9 +84,10 @@ def _run(arguments: argparse.Namespace) -> int:
     compile_first()
     model = load_model(arguments.model)
     batch_size = arguments.batch_size or default_batch_size(model.graph)
+    placement = as_placement(arguments.placement, model.graph)
     evaluation = evaluation_of(arguments, model.graph, batch_size)
     with calibrated_session(arguments, batch_size) as session, ExitStack() as stack:
-        simulation = Int8Simulation(model, scales_of(session), placement=arguments.placement)
+        simulation = Int8Simulation(model, scales_of(session), placement=placement)
         device = _device(arguments, evaluation, stack)
         control = stack.enter_context(show_work())
         result = tune(
