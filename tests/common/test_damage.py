@@ -11,20 +11,26 @@ import re
 import struct
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from tests.support.shared import shared_path
-from trtcal_widgets import CalibrationSession, ImageFolder, read_scale_file
+from trtcal_widgets import CalibrationSession, ImageFolder, read_scale_file, sample
 from trtcal_widgets.common.damage import check_expansion, damage_as
 from trtcal_widgets.data import as_source
 from trtcal_widgets.data.idx import read_idx
-from trtcal_widgets.errors import DataError, TrtcalError
+from trtcal_widgets.debug.tuning.journal import Journal
+from trtcal_widgets.errors import DataError, ModelError, TrtcalError
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.trt.engine import Engine
+from trtcal_widgets.trt.measuring.timing_cache import use_timing_cache
+from trtcal_widgets.widgets.kit.file_form import checked_path
 
 _HANGS = 10
 """Seconds of processor time after which something is not slow but hangs."""
@@ -199,6 +205,41 @@ def test_paths_that_no_file_has_are_refused_in_words(tmp_path, monkeypatch, what
             continue
         with pytest.raises(TrtcalError):
             TAKE_PATHS[what](path)
+
+
+STRANGE = ["x" * 5000, "a/" * 3000 + "b", "a\0b", "loop"]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_names_inside_files_that_no_file_has_are_refused_in_words(tmp_path, name):
+    """Lists of images and models with external data say which files to read."""
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "list.txt").write_text(f"{name}\n")
+    with pytest.raises(DataError, match=r"list\.txt, line 1"):
+        as_source(tmp_path / "list.txt")
+    proto = onnx.load(sample.model_path())
+    tensor = proto.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=name)
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(ModelError):
+        load_graph(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("name", [STRANGE[0], STRANGE[1], "loop"])
+def test_states_that_no_file_can_be_are_refused_in_words(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(TrtcalError):
+        Journal(name, {})
+    with pytest.raises(TrtcalError):
+        Engine.load(name)
+    with pytest.raises(TrtcalError):
+        use_timing_cache(None, Path(name))
+    if name != "loop":  # a link without an end is a file that can be replaced
+        with pytest.raises(TrtcalError):
+            checked_path(name, "x")
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everywhere")

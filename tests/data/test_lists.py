@@ -59,3 +59,12 @@ def test_what_is_wrong_is_said_with_its_line(where, text, said):
     (where / "val.txt").write_bytes(text)
     with pytest.raises(DataError, match=said):
         as_source(where / "val.txt")
+
+
+@pytest.mark.parametrize("name", ["9" * 5000, "a\0b.png", "x/" * 3000])
+def test_a_name_that_no_file_can_have_is_refused_by_its_line(tmp_path, name):
+    listed = tmp_path / "l.txt"
+    listed.write_text(f"# all\n{name}\n")
+    with pytest.raises(DataError, match=r"l\.txt, line 2: .*cannot be looked at: ") as caught:
+        ImageFolder(listed)
+    assert len(str(caught.value)) < 600

@@ -53,7 +53,8 @@ def read_list(path: Path) -> tuple[list[Path], dict[Path, int]]:
         raise DataError(f"{path} lists no image: write one path a line, and its class index behind it where it has one")
     known = [label for label in labels if label is not None]
     if known and len(set(zip(images, known, strict=True))) > len(set(images)):
-        twice = next(image for image, label in zip(images, known, strict=True) if label != known[images.index(image)])
+        first = dict(zip(reversed(images), reversed(known), strict=True))
+        twice = next(image for image, label in zip(images, known, strict=True) if label != first[image])
         raise DataError(f"{path} lists {twice} with two labels")
     return images, dict(zip(images, known, strict=True)) if known else {}
 
@@ -71,7 +72,11 @@ def _entry(path: Path, number: int, entry: str) -> tuple[Path, int | None]:
         if before.strip() and _is_label(last):
             name, label = entry[: len(before)].strip(), int(last)
     image = path.parent / name
-    if not image.is_file():
+    try:
+        is_file = is_folder(image, DataError) is False
+    except DataError as error:
+        raise DataError(f"{path}, line {number}: {error}") from error
+    if not is_file:
         raise DataError(
             f"{path}, line {number}: there is no image {image}; paths are relative to the list's folder, and only a "
             "class index may stand behind one"

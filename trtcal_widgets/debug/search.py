@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.debug.goal import goal_of, loss_text, reaches
@@ -331,7 +332,7 @@ class _Memory:
             "batches": evaluation.plan.n_batches,
         }
         self._scores: dict[str, Score] = {}
-        if path is not None and path.exists():
+        if path is not None and is_folder(path, SessionError) is not None:
             self._scores = self._read(path)
 
     def _read(self, path: Path) -> dict[str, Score]:

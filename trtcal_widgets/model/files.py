@@ -208,7 +208,7 @@ def _external_file_size(path: Path, location: str, tensor: str) -> int:
 
     file = path.parent / location
     inside = location and not Path(location).is_absolute() and ".." not in Path(location).parts
-    if inside and not file.exists():
+    if inside and is_folder(file, ModelError) is None:
         raise ModelError(
             f"{path}: the external data file {location!r} is missing (tensor {tensor!r} is stored in it); "
             f"put it beside the model, at {file}"

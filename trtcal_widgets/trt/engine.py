@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.arguments import is_folder, kind_of
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.errors import EngineError, UsageError
@@ -92,7 +92,7 @@ class Engine:
         if not data:
             raise EngineError(f"{os.fspath(path)} is empty: was the disk full when it was written?")
         beside = _beside(path)
-        engine = cls(data, MappingProxyType(_provenance(beside) if beside.exists() else {}))
+        engine = cls(data, MappingProxyType(_provenance(beside) if is_folder(beside, EngineError) is not None else {}))
         stated = engine.provenance.get("engine", {}).get("sha256", engine.sha256)
         if stated != engine.sha256:
             raise EngineError(

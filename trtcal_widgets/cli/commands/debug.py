@@ -13,6 +13,7 @@ from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output,
 from trtcal_widgets.cli.progress import compile_first, show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import did_you_mean, note, say
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole
 from trtcal_widgets.common.text_tables import Column, table_lines
@@ -152,7 +153,7 @@ def calibrated_session(arguments: argparse.Namespace, batch_size: int) -> Calibr
     from trtcal_widgets.session import CalibrationSession
 
     data = Path(arguments.data)
-    if data.is_file() and is_kind(data, SESSION):
+    if is_folder(data, DataError) is False and is_kind(data, SESSION):
         return CalibrationSession.load(data, arguments.model)
     from trtcal_widgets.model.load import load_graph
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.debug.remembered import plain_score, score_of
@@ -49,7 +50,7 @@ class Journal:
             "scores": {},
             "losses": {},
         }
-        if self._path is not None and self._path.exists():
+        if self._path is not None and is_folder(self._path, SessionError) is not None:
             self._read(self._path)
 
     def _read(self, path: Path) -> None:

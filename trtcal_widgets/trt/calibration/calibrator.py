@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.arguments import kind_of, one_of, to_path
+from trtcal_widgets.common.arguments import is_folder, kind_of, one_of, to_path
 from trtcal_widgets.data.plan import BatchPlan, KeptBatches
 from trtcal_widgets.errors import CacheFormatError, UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
@@ -254,9 +254,9 @@ def _cache_of(
 def _to_write(path: str | os.PathLike[str], what: str) -> Path:
     """Return the path of a file that is written after the calibration: what is wrong with it is better said before."""
     found = to_path(path, what)
-    if not found.parent.is_dir():
+    if not is_folder(found.parent, UsageError):
         raise UsageError(f"{what} is to be written to {found}, but there is no folder {found.parent}: create it")
-    if found.is_dir():
+    if is_folder(found, UsageError):
         raise UsageError(f"{what} is to be written to {found}, which is a folder: name a file in it")
     return found
 

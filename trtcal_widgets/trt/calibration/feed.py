@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from trtcal_widgets.common.arguments import number
+from trtcal_widgets.common.arguments import is_folder, number
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.errors import CacheFormatError, DataError, EngineError, UsageError
@@ -65,7 +65,7 @@ class CacheFile:
         Raises CacheFormatError if the file is no cache, or does not fit and ``stale`` is ``"error"``.
         """
         cache = self._given
-        if cache is None and self.path is not None and self.path.exists():
+        if cache is None and self.path is not None and is_folder(self.path, CacheFormatError) is not None:
             cache = CalibrationCache.read(self.path)
         if cache is None:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.files import read_whole
 from trtcal_widgets.errors import UsageError
 
@@ -18,7 +19,8 @@ def use_timing_cache(config: Any, path: Path) -> Any:
 
     One that this TensorRT or GPU does not take (it logs why) is made anew.
     """
-    data = read_whole(path, error=UsageError, what="the timing cache", limit=_LIMIT) if path.exists() else b""
+    there = is_folder(path, UsageError) is not None
+    data = read_whole(path, error=UsageError, what="the timing cache", limit=_LIMIT) if there else b""
     timings = config.create_timing_cache(data)
     if timings is None or not config.set_timing_cache(timings, False):
         timings = config.create_timing_cache(b"")

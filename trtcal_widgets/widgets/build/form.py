@@ -9,6 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.widgets.kit.file_form import FileForm, checked_path
 
@@ -127,7 +128,7 @@ def targets(form: BuildForm) -> tuple[Path, ...]:
     Where it cannot be written there is better said before the build than after it.
     """
     engine = checked_path(form.path, "model.engine")
-    if not engine.parent.is_dir():
+    if not is_folder(engine.parent, ExportError):
         raise ExportError(f"There is no folder {engine.parent}: create it, or give another file name.")
     beside = engine.with_name(engine.name + ".json")
     return (engine, beside, qdq_path(engine)) if form.mode == "qdq" else (engine, beside)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.words import printable_lines
 from trtcal_widgets.errors import ExportError, UsageError
 
@@ -44,7 +45,7 @@ def checked_path(text: str, example: str) -> Path:
     if not text.strip():
         raise UsageError(f"Where to? Give the file a name, such as {example}.")
     path = typed_path(text)
-    if path.is_dir():
+    if is_folder(path, ExportError):
         raise ExportError(f"{path} is a folder. Add a file name, such as {example}.")
     return path
 
