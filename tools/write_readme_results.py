@@ -1,4 +1,6 @@
-"""Put the tables of benchmarks/results into the README, between ``<!-- results: NAME -->`` and ``<!-- end -->`` lines.
+"""Put the tables of benchmarks/results into pages, between ``<!-- results: NAME -->`` and ``<!-- end -->`` lines.
+
+The pages are the README and docs/measurements.md.
 
 python tools/write_readme_results.py [--check]
 """
@@ -8,12 +10,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "measurements.md")
 BLOCK = re.compile(r"<!-- results: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def filled(text: str) -> str:
-    """Return the README's text with the newest results."""
+    """Return a page's text with the newest results."""
 
     def block(found: re.Match[str]) -> str:
         result = (ROOT / "benchmarks" / "results" / f"{found[1]}.md").read_text("utf-8").strip()
@@ -23,8 +25,9 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    old = README.read_text("utf-8")
-    new = filled(old)
+    old = {page: page.read_text("utf-8") for page in PAGES}
     if "--check" in sys.argv:
-        sys.exit("README.md does not hold the results in benchmarks/results" if new != old else 0)
-    README.write_text(new, "utf-8")
+        stale = [page.name for page in PAGES if filled(old[page]) != old[page]]
+        sys.exit(f"{', '.join(stale)}: not the results in benchmarks/results" if stale else 0)
+    for page in PAGES:
+        page.write_text(filled(old[page]), "utf-8")
