@@ -5,7 +5,8 @@
 Both are measured in one process on one machine, each with its model loaded and a run behind it: the second of two
 sessions on the same runner. Then the GPU's histograms of a batch are compared with what the CPU counts of the very same
 activations, field by field, and the peak of the device's memory (what the driver says is gone, looked at every
-millisecond) is shown for batches of several sizes. Needs onnxruntime-gpu and cuda-bindings.
+millisecond) is shown for batches of several sizes: run as a whole, in pieces whose tensors have less room, and on a
+device that something else has filled but for a rest. Needs onnxruntime-gpu and cuda-bindings.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Watch:
     def __init__(self, memory):
         self._memory = memory
         self._stop = threading.Event()
-        self._before = self._least = memory.mem_info().free
+        self.before = self._least = memory.mem_info().free
 
     def _look(self):
         while not self._stop.wait(0.001):
@@ -60,7 +61,7 @@ class Watch:
     def __exit__(self, *exc):
         self._stop.set()
         self._thread.join()
-        self.peak = self._before - min(self._least, self._memory.mem_info().free)
+        self.peak = self.before - min(self._least, self._memory.mem_info().free)
 
 
 def timed(model, images, batch_size, **options):
@@ -133,10 +134,47 @@ def peaks(model, images, batches):
     return rows
 
 
+def in_pieces(model, images, batches, rooms, left):
+    """Yield figures of a batch run as a whole, in pieces of some room, and where so many bytes are left on the device.
+
+    Each is a warm second run of a runner of its own; ``different``: tensors whose histogram is not the whole run's.
+    """
+    from trtcal_widgets.gpu.memory import open_memory
+    from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
+
+    with open_memory() as memory:
+        for size in batches:
+            whole = None
+            for room, rest in [(None, None), *((room, None) for room in rooms), (None, left)]:
+                filled = None if rest is None else memory.alloc(max(1, memory.mem_info().free - rest))
+                runner = OnnxRuntimeRunner(model, providers=CUDA, gpu_memory=room)
+                with Watch(memory) as watch, runner:
+                    feeds = {runner.graph.inputs[0].name: images[:size]}
+                    started = time.perf_counter()
+                    list(runner.histograms(feeds, {}))
+                    first = time.perf_counter() - started
+                    started = time.perf_counter()
+                    found = {name: facts(h) for name, h in runner.histograms(feeds, {})}
+                    took = time.perf_counter() - started
+                    pieces = runner._on_device.n_pieces  # noqa: SLF001 - for the table alone
+                after = watch.before - memory.mem_info().free
+                if filled is not None:
+                    filled.free()
+                whole = whole or found
+                different = [name for name in whole if found.get(name) != whole[name]]
+                yield {
+                    "batch": size, "room": room, "left": rest, "pieces": pieces, "peak": watch.peak, "after": after,
+                    "first": first, "seconds": took, "different": different,
+                }  # fmt: skip
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="path of the detector; default: from the wheel")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="batch sizes")
+    parser.add_argument("--rooms", type=int, nargs="+", default=[1024, 256], help="MiB of tensors in pieces")
+    parser.add_argument("--left", type=int, default=3072, help="MiB that are free where the device is filled")
+    parser.add_argument("--only-pieces", action="store_true", help="measure whole and in pieces, nothing else")
     parser.add_argument("--json", help="write the figures here as they come")
     parser.add_argument("--of", metavar="FILE", help="with --write: figures that --json kept, of another machine")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
@@ -162,6 +200,8 @@ def main():
             Path(arguments.json).write_text(json.dumps(said, indent=1))
 
     images = photos()
+    if arguments.only_pieces:
+        return 1 if measure_pieces(arguments, images, said, keep) else 0
     n, wrong, sums = differences(arguments.model, images)
     said["tensors"], said["different"], said["sums"] = n, wrong, sums
     print(f"{n} tensors counted on {device}, {len(wrong)} other than on the CPU; sums within {sums:.1e}", flush=True)
@@ -184,14 +224,59 @@ def main():
     for size, peak, took in said["peaks"]:
         print(f"batch size {size}: peak {peak / 2**20:.0f} MiB, {took:.3f} s a batch", flush=True)
     keep()
+    wrong += measure_pieces(arguments, images, said, keep)
     if arguments.write:
         write(said)
     return 1 if wrong else 0
 
 
+def measure_pieces(arguments, images, said, keep):
+    """Measure batches run in pieces, and return the tensors that are counted otherwise."""
+    said["pieces"] = []
+    rooms = [room << 20 for room in arguments.rooms]
+    for row in in_pieces(arguments.model, images, arguments.batches, rooms, arguments.left << 20):
+        said["pieces"].append(row)
+        keep()
+        print(
+            f"batch size {row['batch']}, {how(row)}: {row['pieces']} pieces, peak {row['peak'] / 2**20:.0f} MiB, "
+            f"{row['seconds']:.3f} s (first {row['first']:.2f} s), {len(row['different'])} tensors differ, "
+            f"{row['after'] / 2**20:.0f} MiB kept",
+            flush=True,
+        )
+    return [name for row in said["pieces"] for name in row["different"]]
+
+
+def how(row):
+    """Return how a batch was run, in words."""
+    if row["left"]:
+        return f"{row['left'] / 2**20:.0f} MiB free"
+    return f"{row['room'] / 2**20:.0f} MiB of tensors" if row["room"] else "whole"
+
+
 def peaks_of(said):
     """Return the peaks by batch size; a file of the first version has one, for four photos."""
     return said.get("peaks") or [(4, said["memory"][0][1], said["memory"][0][3])]
+
+
+def pieces_of(said):
+    """Return the lines on batches that are run in pieces."""
+    rows = said.get("pieces", [])
+    if not rows:
+        return []
+    different = sum(len(row["different"]) for row in rows)
+    return [
+        "Whole and in pieces (`gpu_memory`), and on a device that is full but for a rest; a second batch:",
+        "",
+        "| batch size | tensors | pieces | peak of GPU memory | time |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {r['batch']} | {how(r)} | {r['pieces']} | {r['peak'] / 2**20:.0f} MiB | {r['seconds']:.3f} s |"
+            for r in rows
+        ),
+        "",
+        f"In pieces {different} histograms are other than those of the whole run.",
+        "",
+    ]
 
 
 def write(said):
@@ -214,6 +299,7 @@ def write(said):
             for size, peak, _ in peaks_of(said)
         ),
         "",
+        *pieces_of(said),
     ]
     RESULTS.write_text("\n".join(lines))
 

@@ -9,7 +9,7 @@ from trtcal_widgets.errors import MissingDependencyError, ModelError
 from trtcal_widgets.model.kinds import is_tensorrt_plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
@@ -40,11 +40,13 @@ def open_session(
     threads: int = 1,
     optimization: str = "off",
     spinning: bool = True,
+    config: Mapping[str, str] | None = None,
 ) -> Any:
     """Create an ``onnxruntime.InferenceSession``.
 
     ``name``: the model's file name, for messages. ``providers``: execution providers by preference, names or (name,
-    options) pairs; None for the CPU. ``spinning``: whether threads keep a core busy while they wait.
+    options) pairs; None for the CPU. ``spinning``: whether threads keep a core busy while they wait. ``config``: more
+    session options.
     Raises MissingDependencyError if a provider is not part of this ONNX Runtime, or could not start; ModelError if ONNX
     Runtime does not take the model.
     """
@@ -62,6 +64,8 @@ def open_session(
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for key, value in (config or {}).items():
+        options.add_session_config_entry(key, value)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.absolute()))
     options.graph_optimization_level = _level(optimization)
     _check_available(wanted, ort.get_available_providers())

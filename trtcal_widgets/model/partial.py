@@ -100,7 +100,7 @@ def downstream_part(
         return None
     whole = frozenset(name for name, dtype in dtypes.items() if dtype in NO_ARRAYS)
     kept, boundary = _needed(changed, reached, outputs, whole)
-    return _assemble(changed, kept, boundary, outputs, dtypes)
+    return assemble(changed, kept, boundary, outputs, dtypes)
 
 
 def _changed_constants(base: ModelProto, changed: ModelProto) -> set[str]:
@@ -141,9 +141,13 @@ def _needed(
     return kept, list(boundary)
 
 
-def _assemble(
+def assemble(
     changed: ModelProto, kept: set[int], boundary: Sequence[str], outputs: Sequence[str], dtypes: Mapping[str, str]
 ) -> PartialModel:
+    """Return the kept nodes of a model, by index, as a model that reads ``boundary`` and gives ``outputs``.
+
+    ``dtypes``: of the tensors on the boundary. Raises ModelError where one has no known element type.
+    """
     import onnx
 
     part = onnx.ModelProto()

@@ -15,7 +15,7 @@ from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.ort import CPU, OPTIMIZATIONS, provider_name
-from trtcal_widgets.runners.cuda import OnDevice, cuda_device
+from trtcal_widgets.runners.cuda import OnDevice, cuda_device, memory_limit
 from trtcal_widgets.runners.feeds import check_feeds, samples_fed
 from trtcal_widgets.runners.tap import OnnxRuntimeTap
 
@@ -64,6 +64,9 @@ class OnnxRuntimeRunner:
         Optimise all, and still leave out what can be made of other tensors: about a third less time, for activations
         that are off by up to 2.4e-5 of amax, and differ between :meth:`infer` and :meth:`histograms`. Some thresholds
         move by it: docs/algorithm.md counts them. For the CPU.
+    gpu_memory
+        Bytes of a GPU that the tensors of a batch may take together: where they are more, the model is run piece by
+        piece, to the same bits. None: as many as fit, by trial. The provider's own ``gpu_mem_limit`` is heeded too.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class OnnxRuntimeRunner:
         threads: int | None = None,
         optimization: str = "extended",
         fast: bool = False,
+        gpu_memory: int | None = None,
     ) -> None:
         if fast and optimization != "extended":
             raise UsageError(f"fast=True optimises all, so optimization={optimization!r} cannot be meant as well")
@@ -93,6 +97,8 @@ class OnnxRuntimeRunner:
                 "providers is a list such as ['CUDAExecutionProvider', 'CPUExecutionProvider'], not "
                 f"{kind_of(providers)}"
             )
+        if gpu_memory is not None:
+            gpu_memory = whole_number(gpu_memory, "gpu_memory (bytes, None for as many as fit)", 1)
         self._model = model if isinstance(model, OnnxModel) else load_model(model)
         self._providers = [providers] if isinstance(providers, str) else providers
         self._spinning = True
@@ -110,6 +116,7 @@ class OnnxRuntimeRunner:
             "threads": self._threads,
             "optimization": optimization,
             "fast": fast,
+            "gpu_memory": gpu_memory,
         }
         self._on_device: OnDevice | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -186,11 +193,14 @@ class OnnxRuntimeRunner:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def _open(self, *, lean: bool) -> ThreadPoolExecutor:
+    def _check_open(self) -> None:
         if self._closed:
             raise UsageError(
                 f"the runner of {self.graph.name} is closed; use it inside its `with` block, or open it again"
             )
+
+    def _open(self, *, lean: bool) -> ThreadPoolExecutor:
+        self._check_open()
         self._tap.open(lean=lean)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "trtcal-histogram")
@@ -198,9 +208,12 @@ class OnnxRuntimeRunner:
 
     def _device(self) -> OnDevice | None:
         """Return what counts on the GPU, where the model runs there and it can be counted there."""
+        self._check_open()
         index = cuda_device(self._providers)
         if index is not None and self._on_device is None:
-            self._on_device = OnDevice(self._tap, index)
+            limits = [self._made_with["gpu_memory"], memory_limit(self._providers)]
+            room = min((limit for limit in limits if limit is not None), default=None)
+            self._on_device = OnDevice(self._tap, index, room=room)
         return self._on_device
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
@@ -226,8 +239,17 @@ class OnnxRuntimeRunner:
         ModelError
             If an operator fails; the message names it.
         """
+        device = self._device()
+        if device is not None:
+            return self._from_device(device, check_feeds(self.graph, feeds))
         self._open(lean=False)
         return self._stream(feeds)
+
+    def _from_device(
+        self, device: OnDevice, feeds: dict[str, NDArray[np.generic]]
+    ) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        yield from ((tensor.name, feeds[tensor.name]) for tensor in self.graph.inputs if tensor.is_float)
+        yield from device.arrays(feeds, self._tap.outputs)
 
     def _stream(
         self, feeds: Mapping[str, NDArray[np.generic]], more: Sequence[str] = ()
@@ -270,13 +292,13 @@ class OnnxRuntimeRunner:
         (name, Histogram)
             In graph order, but for tensors that are made of another one, which follow that.
         """
-        pool = self._open(lean=True)
         device = self._device()
         if device is not None:
             if rows is not None:
                 raise UsageError("single samples are counted on the CPU: open the session with the CPU's provider")
             names = [*self._tap.outputs, *self._model.inner.names]
             return device.histograms(check_feeds(self.graph, feeds), names, bases)
+        pool = self._open(lean=True)
         families = self._tap.families
         n_fed = samples_fed(feeds)
         stream = self._stream(feeds, self._model.inner.names)
@@ -287,11 +309,11 @@ class OnnxRuntimeRunner:
 
     def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
         """Run one batch and yield (name, largest finite |x|) for every tensor, as :meth:`histograms` does."""
-        pool = self._open(lean=True)
         device = self._device()
         if device is not None:
             names = [*self._tap.outputs, *self._model.inner.names]
             return device.ranges(check_feeds(self.graph, feeds), names)
+        pool = self._open(lean=True)
         families = self._tap.families
         found = stream_amax(self._stream(feeds, self._model.inner.names), pool, self._threads, families)
         return self._certain(found, families, math.isnan, lambda: self.ranges(feeds))

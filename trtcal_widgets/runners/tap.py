@@ -11,6 +11,8 @@ from trtcal_widgets.model.derived import derived_tensors
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.ort import CPU, SILENT, failure, open_session, provider_name
 from trtcal_widgets.model.tap import as_float32_names, unrounded, with_outputs
+from trtcal_widgets.runners.cutting import CutModel
+from trtcal_widgets.runners.pieces import ModelInPieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,20 +108,32 @@ class OnnxRuntimeTap:
         self.lean = lean
         present = {t.name for t in self._model.graph.outputs}
         plain = [n for n in self.outputs if n not in present and n not in self._aliases]
-        self._session = open_session(
+        self._session = self._open_session(
             with_outputs(
                 unrounded(self._model.proto, self._model.graph),
                 plain,
                 as_float32=self._aliases,
                 inner=self._model.inner,
-            ),
-            self._model.path.parent,
-            name=self._model.graph.name,
-            providers=self._providers,
-            threads=self._threads,
-            optimization=self._optimization,
-            spinning=self.spinning,
+            )
         )
+
+    def _open_session(self, serialized: bytes, config: Mapping[str, str] | None = None) -> Any:
+        """Open a session of the model, or of a piece of it."""
+        try:
+            return open_session(
+                serialized,
+                self._model.path.parent,
+                name=self._model.graph.name,
+                providers=self._providers,
+                threads=self._threads,
+                optimization=self._optimization,
+                spinning=self.spinning,
+                config=config,
+            )
+        except ModelError as error:
+            if _is_full(str(error)):
+                raise self._full("its weights") from error
+            raise
 
     def close(self) -> None:
         """Free ONNX Runtime's memory."""
@@ -139,11 +153,21 @@ class OnnxRuntimeTap:
         return values
 
     def to_place(self, array: NDArray[np.generic], place: str, device: int) -> Any:
-        """Return an array as ONNX Runtime's own, on a device; it stays on the host where its type is not NumPy's."""
+        """Return an array as ONNX Runtime's own, on a device; it stays on the host where its type is not NumPy's.
+
+        Raises OutOfDeviceMemoryError where the device is full.
+        """
         import onnxruntime as ort
 
         made = _for_onnxruntime(array)
-        return ort.OrtValue.ortvalue_from_numpy(array, place, device) if made is array else made
+        if made is not array:
+            return made
+        try:
+            return ort.OrtValue.ortvalue_from_numpy(array, place, device)
+        except Exception as error:
+            if _is_full(str(error)):
+                raise self._full(f"an input of {array.dtype} {array.shape}") from error
+            raise
 
     def run_in_place(self, values: Mapping[str, Any], outputs: Sequence[str], place: str, device: int) -> list[Any]:
         """Run with arrays of ONNX Runtime and return the outputs as such, left where the device has them.
@@ -156,21 +180,38 @@ class OnnxRuntimeTap:
             binding.bind_ortvalue_input(name, value)
         for name in outputs:
             binding.bind_output(self._aliases.get(name, name), place, device)
+        self._run_bound(self._session, binding, values)
+        return list(binding.get_outputs())
+
+    def in_pieces(self, place: str, device: int) -> ModelInPieces:
+        """Return the model to be run piece by piece: for all outputs and inner tensors, raising as one run does."""
+        import onnx
+
+        inner, aliases = self._model.inner, self._aliases
+        proto = onnx.load_model_from_string(
+            with_outputs(unrounded(self._model.proto, self._model.graph), [], as_float32=aliases, inner=inner)
+        )
+        wanted = {aliases.get(name, name): name for name in (*self._activations, *inner.names)}
+        cut = CutModel(proto, wanted, self._model.path.parent, n_added=len(aliases) + len(inner.nodes))
+        return ModelInPieces(cut, wanted, (place, device), self._open_session, self._run_bound)
+
+    def _run_bound(self, session: Any, binding: Any, values: Mapping[str, Any]) -> None:
         try:
-            self._session.run_with_iobinding(binding, _silent())
+            session.run_with_iobinding(binding, _silent())
             binding.synchronize_outputs()
         except Exception as error:
             shapes = ", ".join(f"{name!r} {v.data_type()} {tuple(v.shape())}" for name, v in values.items())
             if _is_full(str(error)):
-                raise OutOfDeviceMemoryError(
-                    f"{self._model.graph.name} does not fit into the GPU's memory with a batch of {shapes}; use a "
-                    "smaller batch_size",
-                    requested=0,
-                    free=0,
-                    total=0,
-                ) from error
+                raise self._full(f"a batch of {shapes}") from error
             self._explain(error, shapes)
-        return list(binding.get_outputs())
+
+    def _full(self, what: str) -> OutOfDeviceMemoryError:
+        return OutOfDeviceMemoryError(
+            f"{self._model.graph.name} does not fit into the GPU's memory with {what}; use a smaller batch_size",
+            requested=0,
+            free=0,
+            total=0,
+        )
 
     def _explain(self, error: Exception, shapes: str) -> NoReturn:
         """Raise what an ONNX Runtime error means, with the node and the shapes it was given."""
@@ -200,10 +241,20 @@ def _silent() -> Any:
     return options
 
 
+_FULL = (
+    "failed to allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "status_alloc_failed",  # cuDNN's and cuBLAS's
+    "device_allocation_failed",
+    "smaller than requested bytes",  # the provider's gpu_mem_limit
+)
+
+
 def _is_full(text: str) -> bool:
     """Whether an error says that the device's memory is used up."""
     said = text.lower()
-    return "failed to allocate memory" in said or "out of memory" in said or "cudnn_status_alloc_failed" in said
+    return any(words in said for words in _FULL)
 
 
 def _for_onnxruntime(array: NDArray[np.generic]) -> Any:

@@ -1,0 +1,218 @@
+"""A model in pieces that follow each other, cut where it suits the sizes of its tensors.
+
+Each piece computes some nodes of the model from what those before it left; together they compute every node once, but
+for what follows from constants alone, which each piece that needs it makes again. What is wanted of the model is an
+output of the piece that makes it, and so is what later pieces read.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from trtcal_widgets.model.inference import UNKNOWN, TensorType, infer_types, skeleton
+from trtcal_widgets.model.partial import PartialModel, assemble, read_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from onnx import ModelProto
+
+_FLOW = frozenset({f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}) | {
+    "bool", "bfloat16", "float16", "float32", "float64",
+}  # fmt: skip
+"""Types of tensors that go from one piece to another; no cut is made where another (text, a sequence) would."""
+
+
+class Piece(NamedTuple):
+    """The needed nodes ``first`` to ``stop`` - 1 of a :class:`CutModel`."""
+
+    first: int
+    stop: int
+
+
+class Sizes:
+    """How many bytes the tensors of a model have in a batch.
+
+    Parameters
+    ----------
+    known
+        Tensor -> bytes. Others are taken to be as large as the largest of these.
+    """
+
+    def __init__(self, known: Mapping[str, int]) -> None:
+        self._known = known
+        self._largest = max(known.values(), default=1)
+
+    def of(self, name: str) -> int:
+        """Return a tensor's bytes."""
+        return self._known.get(name, self._largest)
+
+    def total(self, names: Iterable[str]) -> int:
+        """Return the bytes of several tensors."""
+        return sum(map(self.of, names))
+
+
+class CutModel:
+    """A model that can be cut into pieces.
+
+    Parameters
+    ----------
+    proto
+        The model, which belongs to this object from now on.
+    wanted
+        The tensors that pieces give.
+    folder
+        Where external data lie.
+    n_added
+        How many nodes at the end were added to the model: each is moved to where all that it reads is made.
+    """
+
+    def __init__(self, proto: ModelProto, wanted: Iterable[str], folder: Path, *, n_added: int = 0) -> None:
+        self.wanted = frozenset(wanted)
+        self._folder = folder
+        self._proto = proto
+        _move_up(proto, n_added)
+        self._dtypes = {name: found.dtype for name, found in infer_types(proto, folder).items()}
+        self._read_graph()
+
+    def _read_graph(self) -> None:
+        """Find the nodes that are needed, where each tensor is made, and where it is read last."""
+        graph = self._proto.graph
+        constants = {tensor.name for tensor in graph.initializer}
+        constants |= {sparse.values.name for sparse in graph.sparse_initializer}
+        self._fed = {info.name for info in graph.input} - constants
+        self._maker = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+        again = set()
+        for i, node in enumerate(graph.node):
+            fixed = node.op_type == "Constant" or (node.input and all(n in constants for n in read_names(node)))
+            if fixed and self.wanted.isdisjoint(node.output):
+                again.add(i)
+                constants.update(name for name in node.output if name)
+        needed, _ = self._upstream(self.wanted, lambda _: True)
+        self._places = sorted(needed - again)
+        self._made = {n: place for place, i in enumerate(self._places) for n in graph.node[i].output if n}
+        self._last_read = {
+            name: place
+            for place, i in enumerate(self._places)
+            for name in read_names(graph.node[i])
+            if name in self._made
+        }
+
+    def _upstream(self, names: Iterable[str], is_made: Callable[[str], bool]) -> tuple[set[int], list[str]]:
+        """Return the nodes that make tensors, and the names that flow in: what is fed, or not made here."""
+        nodes, found, inputs = self._proto.graph.node, set[int](), dict[str, None]()
+        stack = list(names)
+        while stack:
+            name = stack.pop()
+            made_by = self._maker.get(name)
+            if name in self._fed or (made_by is not None and not is_made(name)):
+                inputs[name] = None
+            elif made_by is not None and made_by not in found:
+                found.add(made_by)
+                stack.extend(read_names(nodes[made_by]))
+        return found, list(inputs)
+
+    def __len__(self) -> int:
+        """Return the number of needed nodes: as many pieces can there be."""
+        return len(self._places)
+
+    def sizes(self, shapes: Mapping[str, Sequence[int]]) -> Sizes:
+        """Return the sizes of tensors in a batch whose inputs have these shapes, as far as they can be inferred."""
+        small = skeleton(self._proto, self._folder)
+        graph = small.graph
+        for info in (*graph.value_info, *graph.output):
+            info.type.tensor_type.ClearField("shape")  # what the file says of any batch
+        for info in graph.input:
+            if info.name in shapes:
+                info.type.tensor_type.ClearField("shape")
+                info.type.tensor_type.shape.SetInParent()
+                for dim in shapes[info.name]:
+                    info.type.tensor_type.shape.dim.add(dim_value=dim)
+        sizes = ((name, _nbytes(found)) for name, found in infer_types(small, self._folder).items())
+        return Sizes({name: size for name, size in sizes if size is not None and name in self._made})
+
+    def cut(self, sizes: Sizes, room: int) -> tuple[Piece, ...]:
+        """Return pieces in each of which all that is made, and what waits for later ones, is at most ``room`` bytes.
+
+        A piece of one node may be larger, and one in which no cut can be made.
+        """
+        upto, waiting = self._made_before(sizes), self._waiting(sizes.of)
+        stuck = self._waiting(lambda name: self._dtypes.get(name, UNKNOWN.dtype) not in _FLOW)
+        pieces: list[Piece] = []
+        first = 0
+        while first < len(self):
+            stop = next(place for place in range(first + 1, len(self) + 1) if not stuck[place])
+            for place in range(stop + 1, len(self) + 1):
+                if waiting[first] + upto[place] - upto[first] > room:
+                    break
+                stop = stop if stuck[place] else place
+            pieces.append(Piece(first, stop))
+            first = stop
+        return tuple(pieces)
+
+    def largest(self, pieces: Iterable[Piece], sizes: Sizes) -> int:
+        """Return the bytes of the largest of some pieces, with what waits meanwhile."""
+        upto, waiting = self._made_before(sizes), self._waiting(sizes.of)
+        return max((waiting[p.first] + upto[p.stop] - upto[p.first] for p in pieces), default=0)
+
+    def _made_before(self, sizes: Sizes) -> list[int]:
+        """Return, for each place, the bytes of all that is made before it."""
+        made = [0] * len(self)
+        for name, place in self._made.items():
+            made[place] += sizes.of(name)
+        return [0, *accumulate(made)]
+
+    def _waiting(self, weight: Callable[[str], int]) -> list[int]:
+        """Return, for each place, the weight of the tensors that are made before it and read from there on."""
+        change = [0] * (len(self) + 2)
+        for name, place in self._last_read.items():
+            change[self._made[name] + 1] += weight(name)
+            change[place + 1] -= weight(name)
+        return list(accumulate(change[: len(self) + 1]))
+
+    def is_read_behind(self, name: str, piece: Piece) -> bool:
+        """Whether a later piece reads a tensor."""
+        return self._last_read.get(name, -1) >= piece.stop
+
+    def is_float(self, name: str) -> bool:
+        """Whether a tensor holds floating-point numbers."""
+        return "float" in self._dtypes.get(name, "")
+
+    def model_of(self, piece: Piece) -> PartialModel:
+        """Return a piece as a model of its own, whose outputs are what is wanted of it and what later ones read."""
+        made = [name for name, place in self._made.items() if piece.first <= place < piece.stop]
+        outputs = [name for name in made if name in self.wanted or self.is_read_behind(name, piece)]
+        whole = [n for i in self._places[piece.first : piece.stop] for n in self._proto.graph.node[i].output if n]
+        kept, inputs = self._upstream(whole, lambda name: self._made.get(name, piece.first) >= piece.first)
+        return assemble(self._proto, kept, inputs, outputs, self._dtypes)
+
+
+def _move_up(proto: ModelProto, n_added: int) -> None:
+    """Put each of the last nodes where all that it reads is made."""
+    if not n_added:
+        return
+    nodes = list(proto.graph.node)
+    behind: dict[str, tuple[int, int]] = {}
+    places = []
+    for i, node in enumerate(nodes):
+        place = (i, 0)
+        if i >= len(nodes) - n_added:
+            place = (max((behind[name][0] for name in read_names(node) if name in behind), default=-1), i)
+        behind.update((name, place) for name in node.output if name)
+        places.append(place)
+    ordered = [nodes[i] for i in sorted(range(len(nodes)), key=places.__getitem__)]
+    del proto.graph.node[:]
+    proto.graph.node.extend(ordered)
+
+
+def _nbytes(found: TensorType) -> int | None:
+    """Return the bytes of a tensor; None where its shape is not known."""
+    if found.shape is None or not all(isinstance(dim, int) for dim in found.shape) or found.dtype not in _FLOW:
+        return None
+    itemsize = 2 if found.dtype == "bfloat16" else np.dtype(found.dtype).itemsize
+    return itemsize * math.prod(dim for dim in found.shape if isinstance(dim, int))
