@@ -3,8 +3,9 @@
     python benchmarks/tensorrt.py [--write] [--keep FOLDER]
 
 TensorRT's times are those of its log (batches, post-processing, both) and of the whole build at level 0. A session runs
-with TensorRT's FP32 activations (``TensorRTRunner``: engine, batches counted on the GPU, scales) and with ONNX Runtime
-on the CPU. Needs TensorRT up to 10 and a GPU. ``--keep`` keeps TensorRT's cache and both sessions for
+with TensorRT's FP32 activations (``TensorRTRunner``: engine, batches counted on the GPU, scales), with ONNX Runtime's
+CUDA provider where it is installed (counted on the GPU too) and with ONNX Runtime on the CPU. Needs TensorRT up to 10
+and a GPU. ``--keep`` keeps TensorRT's cache and both sessions for
 ``tools/parity.py``; ``TRTCAL_PICTURES`` names an .npz with ``pictures`` where scikit-image is not there.
 """
 
@@ -16,6 +17,7 @@ import platform
 import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +27,7 @@ sys.path = [str(ROOT), *(folder for folder in sys.path if Path(folder).resolve()
 from tools.trt_run.models import model_path, source_of  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "tensorrt.md"
+CUDA = "CUDAExecutionProvider"
 _SECONDS = re.compile(r"([0-9.eE+-]+) seconds")
 
 
@@ -42,7 +45,7 @@ def theirs(keep):
     images, size = source_of("det")
     start = time.perf_counter()
     with trt.make_calibrator(images, batch_size=size) as made:
-        engine = trt.build(model_path("det"), calibrator=made, level=0)
+        engine = trt.build(model_path("det"), calibrator=made, level=0, tf32=False)
     whole = time.perf_counter() - start
     if keep:
         engine.cache.write(keep / "det.entropy2.cache")
@@ -79,7 +82,7 @@ def ours(make_runner, title, keep):
 
 
 def main():
-    """Run the three and print the table."""
+    """Run them all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     parser.add_argument("--keep", type=Path, help="folder for the cache and the sessions")
@@ -87,6 +90,8 @@ def main():
     keep = given.keep
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
+    import onnxruntime
+
     from trtcal_widgets import OnnxRuntimeRunner, trt
 
     with trt.open_memory() as memory:
@@ -97,10 +102,14 @@ def main():
     print(rows, flush=True)
     again = dict(rows)["TensorRT's calibrator: calibration, from its log"]
     caches = {}
-    for title, runner, name in (
+    ways = [
         ("TensorRT's activations", lambda: trt.TensorRTRunner(model_path("det")), "det.gpu.trtcal"),
         ("ONNX Runtime on the CPU", lambda: OnnxRuntimeRunner(model_path("det")), "det.cpu.trtcal"),
-    ):
+    ]
+    if CUDA in onnxruntime.get_available_providers():
+        runner = partial(OnnxRuntimeRunner, model_path("det"), providers=[CUDA])
+        ways.append(("ONNX Runtime on the GPU", runner, "det.ort.trtcal"))
+    for title, runner, name in ways:
         times, caches[title] = ours(runner, title, keep and keep / name)
         rows += times
         print(times, flush=True)

@@ -5,7 +5,8 @@
 ``--data`` holds what TensorRT 8.6.0 wrote for data sets, small models, LeNet and PP-OCRv4 detection. ``--kept`` is what
 ``tools/run_on_tensorrt.py --keep`` and ``benchmarks/tensorrt.py --keep`` made on a machine with TensorRT:
 ``MODEL.entropy2.cache`` beside sessions of the same batches, ``MODEL.gpu.trtcal`` with TensorRT's activations and
-``MODEL.cpu.trtcal`` with ONNX Runtime's. ``--second`` has rows of another release.
+``MODEL.cpu.trtcal`` with ONNX Runtime's; ``MODEL.tf32.cache``, if it is there, is TensorRT's with TF32, and
+``device.txt`` names the GPU. ``--second`` has rows of another release.
 """
 
 from __future__ import annotations
@@ -212,6 +213,18 @@ def compare_kept(folder: Path) -> Iterator[tuple[str, Count]]:
             if recorded.exists():
                 with CalibrationSession.load(recorded) as session:
                     yield f"{title}, {cache.algorithm}, {words}", compare_session(session, cache)
+        rounded = folder / f"{name}.tf32.cache"
+        if rounded.exists():
+            yield f"{title}, {cache.algorithm}, TensorRT itself with TF32", compare_caches(rounded, cache)
+
+
+def compare_caches(path: Path, cache: CalibrationCache) -> Count:
+    """Compare another cache of TensorRT's with its cache, row by row of the latter."""
+    other = CalibrationCache.read(path).scales
+    count = Count()
+    for row, theirs in cache.scales.items():
+        count.add(row, other.get(row, float("nan")), theirs, "TF32" if row in other else "no row")
+    return count
 
 
 # ---- a second release, and the page --------------------------------------------------------------------------------
@@ -267,6 +280,12 @@ _HEAD_SECOND = [
     "| --- | ---: | ---: | ---: | ---: | --- | ---: |",
 ]
 
+_REAL = """\
+What TensorRT 8.6.0 wrote on an {device} with 16 photographs, crops of these, or 32 sentences. *TensorRT itself with
+TF32*: the same calibration with TF32, which it uses unless told otherwise (`trt.build(..., tf32=False)`), against the
+one without.
+"""
+
 _INTRODUCTION = """\
 # Equal to TensorRT, row for row
 
@@ -306,7 +325,10 @@ def main() -> None:
         counted = list(found)
         if not counted:
             continue
-        lines += [f"## {title}", "", *_HEAD, *(f"| {name} | {count.cells()} |" for name, count in counted), ""]
+        lines += [f"## {title}", ""]
+        if title == "Real models":
+            lines += [_REAL.format(device=(given.kept / "device.txt").read_text("utf-8").strip())]
+        lines += [*_HEAD, *(f"| {name} | {count.cells()} |" for name, count in counted), ""]
         named = [
             f"{name}: {', '.join(f'`{row}`' for row in count.named[:8])}" for name, count in counted if count.named
         ]

@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools.trt_run import lenet_rows, model_rows, running_rows  # noqa: E402, F401 - each fills the table
 from tools.trt_run.table import ALONE, ROWS  # noqa: E402
+from trtcal_widgets import trt  # noqa: E402
 
 _MARK = "ROW "
 
@@ -88,6 +89,8 @@ def main() -> int:
     if given.keep:
         given.keep.mkdir(parents=True, exist_ok=True)
         os.environ["TRTCAL_KEEP"] = str(given.keep.resolve())
+        with trt.open_memory() as memory:
+            (given.keep / "device.txt").write_text(memory.device.name + "\n", encoding="utf-8")
     rows: list[dict[str, Any]] = []
 
     def note(found: dict[str, Any]) -> None:

@@ -159,3 +159,20 @@ def test_a_broken_node_only_ends_the_counting(tmp_path, nodes):
     net = network(path)
     assert net.unsure
     assert net.layers[-1].kind == "UNKNOWN"
+
+
+def test_dimensions_that_a_computed_shape_tells_need_no_layers():
+    """The shuffles and softmaxes behind recognition's first attention, numbered as TensorRT 8.6.0 wrote them.
+
+    Its reshapes take shapes that are joined of a computed batch size and stored numbers: 8 heads are known behind them.
+    """
+    shuffles = (
+        694, 767, 781, 784, 790, 794, 799, 802, 805, 808, 811, 816, 819, 825, 829, 834, 837, 843, 846, 890, 963,
+        977, 980, 986, 990, 995, 998, 1001, 1004, 1007, 1012, 1015, 1021, 1025, 1030, 1033, 1048, 1056, 1063, 1073,
+        1076, 1086,
+    )  # fmt: skip
+    rows = [row.name for row in load_graph(ocr_model("rec")).trt8.rows]
+    assert len(rows) == 830
+    for kind, numbers in (("Shuffle", shuffles), ("Softmax", (768, 964, 1087))):
+        counted = [row for row in rows if row.endswith(f" [{kind}]_output")]
+        assert counted[-len(numbers) :] == [f"(Unnamed Layer* {n}) [{kind}]_output" for n in numbers]

@@ -60,6 +60,9 @@ Importer = Callable[["Node"], Result]
 IMPORTERS: dict[str, Importer] = {}
 """Operator of the default domain -> what makes its layers."""
 
+_LONGEST_SHAPE = 64
+"""Longer vectors of integers are no shapes, and are not read."""
+
 _COMPARING = frozenset({"And", "Equal", "Greater", "IsInf", "Less", "Not", "Or", "Xor"})
 
 
@@ -104,6 +107,13 @@ class Parser:
             raise UnsureError("an input is missing")
         if given.name not in self._constants:
             made = self.net.tensor("CONSTANT", [], given.dtype, given.dims, OfGraph(given.name))
+            if (
+                given.dtype == "int"
+                and given.rank <= 1
+                and sum(given.dims) <= _LONGEST_SHAPE
+                and made.layer is not None
+            ):
+                made.layer.integers, made.layer.looked = tuple(given.ints()), True
             self._constants[given.name] = made
         return self._constants[given.name]
 

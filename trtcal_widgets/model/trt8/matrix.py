@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.model.trt8 import shapes
-from trtcal_widgets.model.trt8.importing import Node, Result, Weights, imports
+from trtcal_widgets.model.trt8.importing import Node, Result, Weights, imports, spread
 from trtcal_widgets.model.trt8.network import Computed, Dims, OfGraph, SameAs, Tensor
 from trtcal_widgets.model.trt8.pointwise import unary
 
@@ -170,6 +170,8 @@ def _matmul(node: Node) -> Result:
         dims.insert(max(len(dims) - 1, 0), 1)
     if column:
         dims.append(1)
+    own = (*(spread(a.known[:-2], b.known[:-2]) or ()), a.known[-2], b.known[-1])
+    dims = [d if d >= 0 else inferred for d, inferred in zip(own, dims, strict=True)]
     y = node.net.tensor("MATRIX_MULTIPLY", [a, b], a.dtype, tuple(dims))
     out = parser.squeeze(y, [0]) if row else y
     if column:

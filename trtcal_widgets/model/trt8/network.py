@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from trtcal_widgets.model.trt8.integers import Integers
 
 __all__ = ["FLOATS", "Computed", "Dims", "Layer", "Network", "OfGraph", "OfNumber", "SameAs", "Tensor", "UnsureError"]
 
@@ -101,7 +103,10 @@ class Tensor:
 
 @dataclass(eq=False)
 class Layer:
-    """One layer; ``detail`` is ``transpose``, ``broadcast``, ``same``, or ONNX's operator of its meaning."""
+    """One layer; ``detail`` is ``transpose``, ``broadcast``, ``same``, or ONNX's operator of its meaning.
+
+    ``integers`` are the values of an integer output, as far as they were ``looked`` for and are known.
+    """
 
     index: int
     kind: str
@@ -109,6 +114,8 @@ class Layer:
     outputs: list[Tensor] = field(default_factory=list)
     detail: str = ""
     in_loop: bool = False
+    integers: Integers | None = None
+    looked: bool = False
 
 
 _TITLES = {
@@ -179,3 +186,9 @@ class Network:
     ) -> Tensor:
         """Add a layer with one output, and return that."""
         return self.add(kind, inputs, dtype, dims, value, detail=detail).outputs[0]
+
+    def integers(self, values: Sequence[int], rank: int = 1) -> Tensor:
+        """Add a constant of known integers."""
+        made = self.add("CONSTANT", [], "int", (len(values),) if rank else ())
+        made.integers, made.looked = tuple(values), True
+        return made.outputs[0]

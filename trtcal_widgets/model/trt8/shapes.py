@@ -6,14 +6,15 @@ Where a C++ call has two operands that make layers, the second one's come first,
 from __future__ import annotations
 
 import copy
-import math
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.model.trt8.integers import integers_of, reshaped_dims, sliced_dims
 from trtcal_widgets.model.trt8.network import SameAs, UnsureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from trtcal_widgets.model.trt8.integers import Integers
     from trtcal_widgets.model.trt8.network import Dims, Layer, Network, Tensor
 
 __all__ = [
@@ -98,7 +99,7 @@ class Shape:
         """Return a tensor of these values: a constant, or shape layers."""
         if self.tensor is None or self.depth:
             if self.known:
-                self.tensor = net.tensor("CONSTANT", [], "int", (self.length,) if self.rank else ())
+                self.tensor = net.integers(self.listed, self.rank)
                 self.depth = 0
             while self.depth > 0 and self.tensor is not None:
                 self.tensor = net.tensor("SHAPE", [self.tensor], "int", (self.tensor.rank,))
@@ -145,7 +146,7 @@ def similar(net: Network, like: Shape, value: int) -> Shape:
 
 
 def _operate(
-    net: Network, x: Shape, y: Shape, neutral: int, f: Callable[[int, int], int], *, commutes: bool = True
+    net: Network, op_type: str, x: Shape, y: Shape, neutral: int, f: Callable[[int, int], int], *, commutes: bool = True
 ) -> Shape:
     if x.size is not None and y.size is not None:
         if y.all_are(neutral) and y.size <= x.size:
@@ -158,37 +159,37 @@ def _operate(
     right = y.as_tensor(net)
     left = x.as_tensor(net)
     dims = left.dims if left.dims != (1,) else right.dims
-    return Shape.of(net.tensor("ELEMENTWISE", [left, right], "int", dims), 0)
+    return Shape.of(net.tensor("ELEMENTWISE", [left, right], "int", dims, detail=op_type), 0)
 
 
 def add(net: Network, x: Shape, y: Shape) -> Shape:
     """Return x + y."""
-    return _operate(net, x, y, 0, lambda a, b: a + b)
+    return _operate(net, "Add", x, y, 0, lambda a, b: a + b)
 
 
 def sub(net: Network, x: Shape, y: Shape) -> Shape:
     """Return x - y."""
-    return _operate(net, x, y, 0, lambda a, b: a - b, commutes=False)
+    return _operate(net, "Sub", x, y, 0, lambda a, b: a - b, commutes=False)
 
 
 def mul(net: Network, x: Shape, y: Shape) -> Shape:
     """Return x * y."""
-    return _operate(net, x, y, 1, lambda a, b: a * b)
+    return _operate(net, "Mul", x, y, 1, lambda a, b: a * b)
 
 
 def smallest(net: Network, x: Shape, y: Shape) -> Shape:
     """Return min(x, y)."""
-    return _operate(net, x, y, _MOST, min)
+    return _operate(net, "Min", x, y, _MOST, min)
 
 
 def largest(net: Network, x: Shape, y: Shape) -> Shape:
     """Return max(x, y)."""
-    return _operate(net, x, y, _LEAST, max)
+    return _operate(net, "Max", x, y, _LEAST, max)
 
 
 def floor_div(net: Network, x: Shape, y: Shape) -> Shape:
     """Return x // y."""
-    return _operate(net, x, y, 1, lambda a, b: a // b if b else 0, commutes=False)
+    return _operate(net, "Div", x, y, 1, lambda a, b: a // b if b else 0, commutes=False)
 
 
 def broadcast(net: Network, x: Shape, y: Shape) -> Shape:
@@ -248,20 +249,20 @@ def to_1d(net: Network, x: Shape) -> Shape:
     return Shape.of(add_shuffle(net, x.as_tensor(net), vector(1)).outputs[0], 0)
 
 
-def _resolved(dims: Dims, wanted: Sequence[int], *, zero_copies: bool) -> Dims:
-    """Return the dims after a reshape to known values."""
-    out = [(dims[i] if i < len(dims) else -1) if v == 0 and zero_copies else v for i, v in enumerate(wanted)]
-    if list(wanted).count(-1) == 1 and all(d >= 0 for d in dims):
-        place = list(wanted).index(-1)
-        rest = math.prod(v for i, v in enumerate(out) if i != place)
-        out[place] = math.prod(dims) // rest if rest > 0 else -1
-    return tuple(out)
+def _partly(shape: Shape) -> Integers | None:
+    """Return the values as far as TensorRT knows them; its parser may not, and adds layers for them."""
+    if shape.known:
+        return tuple(shape.listed)
+    if shape.depth == 0 and shape.tensor is not None:
+        return integers_of(shape.tensor)
+    return None if shape.values is None else tuple(v if v >= 0 else None for v in shape.values)
 
 
 def add_shuffle(net: Network, data: Tensor, new: Shape, *, zero_copies: bool = True) -> Layer:
     """Add a reshape."""
-    if new.known and data.dims is not None:
-        dims: Dims | None = _resolved(data.dims, new.listed, zero_copies=zero_copies)
+    wanted = _partly(new)
+    if wanted is not None and data.dims is not None:
+        dims: Dims | None = reshaped_dims(data.dims, wanted, zero_copies=zero_copies)
     elif new.values is not None:
         dims = tuple(v if v >= 0 else -1 for v in new.values)
     else:
@@ -282,13 +283,23 @@ def reshaped(net: Network, data: Tensor, new: Shape) -> Tensor:
 
 def add_slice(net: Network, data: Tensor, starts: Shape, sizes: Shape, strides: Shape) -> Layer:
     """Add a slice; what of the three is not known becomes an input of it, behind the layer itself."""
-    if sizes.values is not None:
-        dims: Dims | None = tuple(v if v >= 0 else -1 for v in sizes.values)
-    else:
-        dims = None if sizes.size is None else (-1,) * sizes.size
+    dims = sliced_dims(_partly(sizes))
+    if dims is None and sizes.size is not None:
+        dims = (-1,) * sizes.size
     layer = net.add("SLICE", [data], data.dtype, dims)
+    layer.integers, layer.looked = _cut(data, starts, sizes, strides), True
     extra = [None if s.known else s.as_tensor(net) for s in (starts, sizes, strides)]
     while extra and extra[-1] is None:
         extra.pop()
     layer.inputs.extend(extra)
     return layer
+
+
+def _cut(data: Tensor, starts: Shape, sizes: Shape, strides: Shape) -> Integers | None:
+    """Return what a slice takes of a vector of integers."""
+    values = integers_of(data)
+    if values is None or not (starts.known and sizes.known and strides.known):
+        return None
+    (first,), (count,), (step,) = starts.listed, sizes.listed, strides.listed
+    places = [first + i * step for i in range(count)]
+    return tuple(values[i] if 0 <= i < len(values) else None for i in places)
