@@ -143,3 +143,23 @@ def test_files_and_mappings_are_taken_and_checked(tmp_path):
         as_precisions(3, graph)
     with pytest.raises(UsageError, match="not what LayerPrecisions"):
         LayerPrecisions.from_json('{"format": "x"}')
+
+
+def test_a_node_that_tensorrt_took_out_of_a_layer_is_inside_it(tmp_path):
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name="conv"),
+        node("Mul", ["c", "one"], ["b"], name="beta"),
+        node("Sigmoid", ["b"], ["s"], name="sig"),
+        node("Mul", ["c", "s"], ["u"], name="swish"),
+        node("Conv", ["u", "w"], ["y"], name="next"),
+    ]
+    stored = [const("w", [[[[1.0]]]]), const("one", 1.0)]
+    graph = load_graph(save(tmp_path / "m.onnx", nodes, [value("x", [1, 1, 4, 4])], [value("y", None)], stored))
+    text = inspector_text(
+        [
+            ("conv + PWN(PWN(sig), swish)", "CaskConvolution", {"x": INT8}, {"u": INT8}),
+            ("next", "CaskConvolution", {"u": INT8}, {"y": FP32}),
+        ]
+    )
+    found = LayerPrecisions.from_inspector(text, graph)
+    assert dict(found.int8_reads) == {"conv": ("x",), "next": ("u",)}

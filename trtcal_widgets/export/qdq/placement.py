@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.errors import UsageError
-from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, RULES
+from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, pointwise_reads, settle
 from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
@@ -45,7 +45,7 @@ _POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 _DTYPES = frozenset({"float32", "float16"})
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
-Rule = Literal["weighted", "residual", "concat", "pool", "engine"]
+Rule = Literal["weighted", "residual", "concat", "pool", "pointwise", "engine"]
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,13 @@ def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placem
             positions, rule = _positions(graph, node, name_of(placement), fused)
         if positions:
             _take(graph, node, positions, rule, sites, left)
-    for leave in RULES if placement == "implicit" else () if ran is None else AS_ENGINE_RULES:
-        for index, why in leave(graph, sites, fused).items():
-            del sites[index]
-            left[index] = why
+    if placement == "implicit":
+        for index, positions in pointwise_reads(graph, fused).items():
+            if index not in sites and index not in left:
+                _take(graph, graph.nodes[index], positions, "pointwise", sites, left)
+        left |= settle(graph, sites, fused)
+    elif ran is not None:
+        left |= settle(graph, sites, fused, AS_ENGINE_RULES)
     groups: tuple[frozenset[str], ...] = ()
     if placement != "weights-only-inputs":
         groups = _concats(graph, sites, left, ran)

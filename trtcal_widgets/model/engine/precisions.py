@@ -201,11 +201,12 @@ def _int8_reads(
     """Return the reads of INT8 values: of layers that read INT8, and of tensors that their layer writes as INT8."""
     origin = _origins(layers, graph)
     narrow = _stored_int8(layers, graph)
+    named = {node.index for _, nodes in matched for node in nodes}
     reads: dict[str, dict[str, None]] = {}
     for layer, nodes in matched:
         if layer.copies:
             continue
-        made = {name for node in nodes for name in node.outputs}
+        made = _made_inside(nodes, named, graph)
         outside = [
             (node, name)
             for node in nodes
@@ -223,6 +224,21 @@ def _int8_reads(
             node = graph.nodes[graph.tensors[name].producer]
             reads[node.name] = dict.fromkeys(node.inputs)
     return {name: tuple(tensors) for name, tensors in reads.items()}
+
+
+def _made_inside(nodes: Sequence[NodeInfo], named: Collection[int], graph: ModelGraph) -> set[str]:
+    """Return what a layer's nodes make, and what is made of that alone by nodes that TensorRT took out (times 1)."""
+    made = {name for node in nodes for name in node.outputs}
+    waiting = list(made)
+    while waiting:
+        for index in graph.tensors[waiting.pop()].consumers:
+            node = graph.nodes[index]
+            moving = {name for name in node.inputs if name and graph.tensors[name].kind not in _FIXED}
+            if index not in named and moving <= made:
+                new = [name for name in node.outputs if name and name not in made]
+                made.update(new)
+                waiting.extend(new)
+    return made
 
 
 def _origins(layers: Sequence[InspectedLayer], graph: ModelGraph) -> dict[str, str]:

@@ -9,19 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.export.qdq.passes.implicit.flow import last_of_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trtcal_widgets.export.qdq.placement import Site
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
-
-_FUSED = frozenset({"BatchNormalization", "Clip", "Dropout", "Identity", "LeakyRelu", "Relu"})
-"""What TensorRT computes in the convolution's kernel, whatever it writes."""
-
-_SCALES = frozenset({"Add", "Div", "Mul", "Sub"})
-_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
 
 def leave_half_depthwise(
@@ -48,25 +42,16 @@ def is_depthwise(graph: ModelGraph, node: NodeInfo) -> bool:
 
 
 def _read_as_int8(
-    graph: ModelGraph, index: int, sites: Mapping[int, tuple[Site, ...]], left: Mapping[int, str]
+    graph: ModelGraph,
+    index: int,
+    sites: Mapping[int, tuple[Site, ...]],
+    left: Mapping[int, str],
 ) -> bool:
-    name = graph.nodes[index].outputs[0]
-    while True:
-        tensor = graph.tensors[name]
-        if tensor.is_output or not tensor.consumers:
-            return False
-        readers = [graph.nodes[i] for i in tensor.consumers]
-        if len(readers) == 1 and _fused(graph, readers[0]) and readers[0].index not in sites:
-            name = readers[0].outputs[0]
-            continue
-        return all(_reads(reader.index, name, sites, left) for reader in readers)
-
-
-def _fused(graph: ModelGraph, node: NodeInfo) -> bool:
-    """Whether TensorRT computes a node in the kernel of the layer in front: batch normalisation in pieces too."""
-    if node.op_type in _SCALES:
-        return sum(graph.tensors[name].kind not in _FIXED for name in node.inputs) == 1
-    return node.op_type in _FUSED
+    name, _ = last_of_kernel(graph, index, sites, {})
+    tensor = graph.tensors[name]
+    if tensor.is_output or not tensor.consumers:
+        return False
+    return all(_reads(reader, name, sites, left) for reader in tensor.consumers)
 
 
 def _reads(reader: int, name: str, sites: Mapping[int, tuple[Site, ...]], left: Mapping[int, str]) -> bool:

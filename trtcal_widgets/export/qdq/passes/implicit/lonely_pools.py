@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.export.qdq.passes.implicit.flow import int8_readers, is_read
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,9 +22,9 @@ def leave_lonely_pools(
 ) -> dict[int, str]:
     """Return the pools that no quantised layer reads, directly or through operators that move values."""
     del fused
-    left = {}
+    left: dict[int, str] = {}
+    readers = int8_readers(graph, sites)
     for index in sorted((i for i, own in sites.items() if own[0].rule == "pool"), reverse=True):
-        read = {s.tensor for i, own in sites.items() if i != index and i not in left for s in own}
-        if read.isdisjoint(graph.relatives(graph.nodes[index].outputs[0])):
+        if not is_read(graph, graph.nodes[index].outputs[0], readers, besides=(index, *left)):
             left[index] = "no INT8 layer reads what it makes"
     return left

@@ -1,0 +1,69 @@
+"""What passes from node to node: which tensors are read as INT8, and what a layer computes in its own kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.model.kinds import is_default_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from trtcal_widgets.export.qdq.placement import Site
+    from trtcal_widgets.model.graph import ModelGraph, NodeInfo
+
+FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
+_EPILOGUE = frozenset({"BatchNormalization", "Clip", "Dropout", "Identity", "LeakyRelu", "Relu"})
+_SCALES = frozenset({"Add", "Div", "Mul", "Sub"})
+
+
+def in_kernel(graph: ModelGraph, node: NodeInfo) -> bool:
+    """Whether TensorRT computes a node in the kernel of the convolution in front: batch normalisation in pieces too."""
+    if node.op_type in _SCALES:
+        return sum(graph.tensors[name].kind not in FIXED for name in node.inputs) == 1
+    return node.op_type in _EPILOGUE
+
+
+def moving(graph: ModelGraph, node: NodeInfo) -> list[str]:
+    """Return the tensors that a node reads and that are no constants."""
+    return [name for name in node.inputs if name and graph.tensors[name].kind not in FIXED]
+
+
+def last_of_kernel(
+    graph: ModelGraph, layer: int, sites: Collection[int], fused: Mapping[int, int]
+) -> tuple[str, list[int]]:
+    """Return what a layer's kernel writes, and the nodes that it computes besides: its own epilogue, a residual."""
+    name = graph.nodes[layer].outputs[0]
+    inside: list[int] = []
+    while True:
+        tensor = graph.tensors[name]
+        if tensor.is_output or len(tensor.consumers) != 1:
+            return name, inside
+        reader = graph.nodes[tensor.consumers[0]]
+        adds = fused.get(reader.index) == layer
+        if not is_default_domain(reader.domain) or not (
+            adds or (in_kernel(graph, reader) and reader.index not in sites)
+        ):
+            return name, inside
+        inside.append(reader.index)
+        name = reader.outputs[0]
+
+
+def int8_readers(graph: ModelGraph, sites: Mapping[int, tuple[Site, ...]]) -> dict[str, set[int]]:
+    """Return, for each tensor that is read as INT8, who reads it: quantised nodes, and each ``Concat`` for one."""
+    readers: dict[str, set[int]] = {}
+    for index, own in sites.items():
+        for site in own:
+            readers.setdefault(site.tensor, set()).add(index)
+    for node in reversed(graph.nodes):
+        joins = node.op_type == "Concat" and is_default_domain(node.domain) and node.index not in sites
+        if joins and any(name in readers for name in graph.relatives(node.outputs[0])):
+            for name in moving(graph, node):
+                readers.setdefault(name, set()).add(node.index)
+    return readers
+
+
+def is_read(graph: ModelGraph, name: str, readers: Mapping[str, set[int]], *, besides: Collection[int] = ()) -> bool:
+    """Whether another node reads a tensor, or one of the same values, as INT8."""
+    return any(not readers.get(one, set()) <= set(besides) for one in graph.relatives(name))
