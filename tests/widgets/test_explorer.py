@@ -26,6 +26,7 @@ from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.explorer.detail import detail_state, histogram_plot
 from trtcal_widgets.widgets.explorer.export_form import ExportForm, export_state
 from trtcal_widgets.widgets.explorer.typed import threshold_of
+from trtcal_widgets.widgets.kit.figures import LOG_FLOOR
 
 
 def updates(session):
@@ -393,6 +394,20 @@ def test_a_held_histogram_lies_over_the_next_one(explorer):
     assert figure.layout.xaxis.range[1] < 1.6 * below.amax
     session.update(selected=held)
     assert not explorer.views.detail.state["held"]
+
+
+def test_the_outline_of_values_on_a_grid_is_no_black_area(make_explorer):
+    session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=2)
+    session.run()
+    session.update(selected="data")  # pixels of 256 levels: of 2048 bins most are empty
+    explorer = make_explorer(session)
+    send(explorer.views.detail, type="hold")
+    session.update(selected="conv2")
+    outline = np.asarray(explorer.views.histogram.figure.data[-1].y)
+    inside = outline[:-2]
+    assert (session.histogram("data").counts > 0).mean() < 0.2
+    assert (inside > LOG_FLOOR).mean() > 0.95
+    assert 40 < len(inside) < 300
 
 
 def test_the_theme_reaches_the_plots(explorer):
@@ -771,6 +786,10 @@ def test_signs_are_counted_when_asked_for_and_for_that_tensor_alone(make_explore
     figure, caption = explorer.views.signed.figure, explorer.views.signed_caption
     send(caption, type="signed")
     assert "no batch is counted yet" in notice(explorer)
+    explorer.binding.running = True
+    send(caption, type="signed")
+    assert "runs already: pause it" in notice(explorer), "said, and not queued behind the run"
+    explorer.binding.running = False
     session.step()
     session.update(selected="conv1")
     send(caption, type="signed")

@@ -39,7 +39,8 @@ def status_words(job: Job, screen: BuildScreen, run: BuildRun | None, why_not: s
         again = " Building again takes the cache and runs no batch." if _has_cache(run.form) else ""
         return f"The engine is built and saved ({duration(run.seconds)}).{again}", "ok"
     if run.cancelled:
-        return f"Cancelled after {duration(run.seconds)}. {run.error}.", "warn"
+        why = str(run.error)
+        return f"Cancelled after {duration(run.seconds)}. {why[:1].upper()}{why[1:]}.", "warn"
     return f"The build failed after {duration(run.seconds)}; the reason is below.", "error"
 
 

@@ -284,8 +284,9 @@ class Binding(Boundary):
     def _on_signed(self) -> None:
         """Count the signs of the chosen tensor's values, in one batch, beside the main thread."""
         name = self._session.state.selected
-        if not self.running:
-            self._submit(lambda: signed_counts(self._session, name), self._show_signed)
+        if self.running:
+            raise UsageError("The model runs already: pause it, or wait for its end, to see values with their sign.")
+        self._submit(lambda: signed_counts(self._session, name), self._show_signed)
 
     def _show_signed(self, future: Future[Any]) -> None:
         self.screen = replace(self.screen, signed=future.result())

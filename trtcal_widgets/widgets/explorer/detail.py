@@ -93,12 +93,17 @@ def histogram_plot(session: CalibrationSession, name: str) -> HistogramPlot:
     )
 
 
+_STEPS = 256
+"""Of an outline, over both tensors' values."""
+
+
 @dataclass(frozen=True, eq=False)
 class Over:
     """Another tensor's histogram, as it is laid over the chosen one's.
 
-    ``counts``, float32, are what they would be with as many values and bins as wide as those below; ``range`` is R and
-    ``end`` the end of its data, in the tensor's unit. ``same`` are the histograms that it was made of.
+    ``counts``, float32, are what they would be with as many values and bins as wide as those below, the mean of several
+    bins: pixels and other values that lie on a grid leave most bins empty, and their outline would be a black area.
+    ``range`` is R and ``end`` the end of its data, in the tensor's unit. ``same`` are the histograms it was made of.
     """
 
     name: str
@@ -118,7 +123,9 @@ def over_plot(session: CalibrationSession, name: str, chosen: str, before: Over 
     if before is not None and before.name == name and all(map(operator.is_, before.same, (above, below))):
         return before
     factor = below.n_finite / above.n_finite * below.range / above.range
-    counts = (above.counts * factor).astype(np.float32)
+    step = max(_end(above), _end(below)) / _STEPS / (above.range / len(above.counts))
+    together = min(2 ** int(math.log2(max(step, 1.0))), len(above.counts))
+    counts = (above.counts * factor).reshape(-1, together).mean(axis=1).astype(np.float32)
     return Over(name, counts, above.range, _end(above), (above, below))
 
 
