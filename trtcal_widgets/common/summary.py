@@ -42,6 +42,28 @@ class Summary:
         return "\n".join([*lines, "", _plain(self.more)] if self.more else lines)
 
 
+class Shown:
+    """Base of what shows a summary of itself on the last line of a notebook's cell."""
+
+    def _summary(self) -> Summary:
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self._summary().html()
+
+    def _repr_markdown_(self) -> str:
+        return self._summary().markdown()
+
+
+MOST_ROWS = 10
+"""That a summary of a report has."""
+
+
+def left_out(n: int, where: str) -> str:
+    """Say that a table of :data:`MOST_ROWS` of ``n`` rows is not all; empty where it is."""
+    return f"{n - MOST_ROWS:,} more in {where}." if n > MOST_ROWS else ""
+
+
 def _text(text: str) -> str:
     return html.escape(printable(text))
 

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
-from trtcal_widgets.debug.goal import goal_of, loss_text, reaches
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
+from trtcal_widgets.common.words import count_of
+from trtcal_widgets.debug.goal import goal_of, loss_text, reaches, value_text
 from trtcal_widgets.debug.remembered import plain_score, score_of
 from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.errors import SessionError, UsageError
@@ -66,7 +68,7 @@ class SearchStep:
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchResult(Shown):
     """What a search came to.
 
     Attributes
@@ -87,6 +89,22 @@ class SearchResult:
     after: Score
     goal: float
     steps: tuple[SearchStep, ...]
+
+    def _summary(self) -> Summary:
+        scores = ", ".join(
+            f"{name} {value_text(score)}"
+            for name, score in (("FP32", self.fp32), ("all INT8", self.before), ("with the plan", self.after))
+        )
+        kept, scales = len(self.plan.keep), len(self.plan.amax)
+        lines = (
+            f"{self.fp32.measure}: {scores}; the goal of {self.goal:.4g} is {'' if self.met else 'not '}met",
+            f"The plan keeps {count_of(kept, 'layer')} and changes {count_of(scales, 'scale')}.",
+        )
+        rows = tuple(
+            (step.what, value_text(step.score), "yes" if step.accepted else "no") for step in self.steps[-MOST_ROWS:]
+        )
+        more = left_out(len(self.steps), ".steps, before these")
+        return Summary("Search of a plan", lines, ("tried", self.fp32.measure, "taken"), rows, more)
 
     @property
     def met(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import number, whole_number
 from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.core.histogram import N_BINS
 from trtcal_widgets.core.quantizer import NoiseModel
@@ -95,7 +96,7 @@ class CommonBins:
     exact: bool
 
 
-class DataComparison:
+class DataComparison(Shown):
     """Two sets of data on one model: what the scales of the first do to the second.
 
     For bright against dark pictures, calibration against production, the old camera against the new one. Nothing is
@@ -209,6 +210,15 @@ class DataComparison:
     def parted(self) -> tuple[TensorDifference, ...]:
         """The tensors whose loss is more than the bar, the worst first."""
         return tuple(sorted((t for t in self.tensors if t.parts), key=lambda t: -t.loss_db))
+
+    def _summary(self) -> Summary:
+        worst = sorted(self.tensors, key=lambda t: -t.loss_db if t.loss_db == t.loss_db else math.inf)
+        rows = tuple(
+            (t.name, f"{t.amax_a:.4g}", f"{t.amax_b:.4g}", f"{t.clipped:.3%}", f"{t.loss_db:.2f} dB")
+            for t in worst[:MOST_ROWS]
+        )
+        columns = ("tensor", "amax of the first set", "of the second", "clipped of the second", "loss")
+        return Summary(self.verdict, (), columns, rows, left_out(len(worst), ".tensors"))
 
     @cached_property
     def verdict(self) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
+from trtcal_widgets.common.words import count_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -223,7 +226,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, eq=False)
-class DataReport:
+class DataReport(Shown):
     """What :func:`~trtcal_widgets.doctor.examine` found out about a session's data.
 
     Attributes
@@ -258,6 +261,16 @@ class DataReport:
     resamples: int
     seed: int
     recorded_way: Way
+
+    def _summary(self) -> Summary:
+        found = [(f"{w.severity} · {w.sure}", w.what, w.mend) for w in self.warnings[:MOST_ROWS]]
+        return Summary(
+            f"{self.model}: {count_of(self.n_samples, 'sample')} of calibration data",
+            self.verdict.lines,
+            ("weight", "what stands out", "what to do"),
+            tuple(found),
+            left_out(len(self.warnings), ".warnings"),
+        )
 
     def tensor(self, name: str) -> Settling | None:
         """Return the entry of a tensor or of the group that it is in; None where no data decide its scale."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.formats.header import row_of, synthetic_label
 from trtcal_widgets.formats.scales import scale_bits
 
@@ -56,7 +57,7 @@ class RowChange:
 
 
 @dataclass(frozen=True)
-class CacheDiff:
+class CacheDiff(Shown):
     """How two files differ; names in the order of ``a`` (``only_in_b``: of ``b``).
 
     Attributes
@@ -80,6 +81,22 @@ class CacheDiff:
     header_a: str
     header_b: str
     order_differs: bool
+
+    def _summary(self) -> Summary:
+        lines = [
+            f"{len(self.equal):,} equal, {len(self.changed):,} changed, {len(self.only_in_a):,} in the first alone, "
+            f"{len(self.only_in_b):,} in the second alone"
+        ]
+        if self.header_differs:
+            lines.append(f"Headers: {self.header_a} | {self.header_b}")
+        if self.order_differs:
+            lines.append("The rows stand in different orders.")
+        rows = tuple(
+            (row.name, f"{row.scale_a:.6g}", f"{row.scale_b:.6g}", f"{row.ratio:.4g}", f"{row.ulps:,}")
+            for row in self.changed[:MOST_ROWS]
+        )
+        columns = ("tensor", "scale of the first", "of the second", "ratio", "float32 values apart")
+        return Summary("Two files of scales", tuple(lines), columns, rows, left_out(len(self.changed), ".changed"))
 
     @property
     def header_differs(self) -> bool:

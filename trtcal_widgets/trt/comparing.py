@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of, whole_number
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.errors import DataError, SessionError, UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EngineComparison:
+class EngineComparison(Shown):
     """How an engine does against FP32 on the same data.
 
     Attributes
@@ -57,6 +59,21 @@ class EngineComparison:
     latency: Latency | None = None
     not_compared: Mapping[str, str] = field(default_factory=dict)
     n_batches: int = 0
+
+    def _summary(self) -> Summary:
+        names = sorted(self.tensors, key=lambda name: (name not in self.outputs, -_loss(self.tensors[name])))
+        rows = tuple(
+            (
+                name,
+                "output" if name in self.outputs else "",
+                f"{self.tensors[name].sqnr_db:.1f} dB",
+                f"{self.tensors[name].cosine:.6f}",
+            )
+            for name in names[:MOST_ROWS]
+        )
+        inner = [line for line in str(self).splitlines()[1:] if not line.startswith(("output '", "'"))]
+        title = f"Engine against FP32, {count_of(self.engine.n_samples, 'sample')}"
+        return Summary(title, tuple(inner), ("tensor", "", "SQNR", "cosine"), rows, left_out(len(names), ".tensors"))
 
     @property
     def lost(self) -> float:

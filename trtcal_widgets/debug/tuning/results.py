@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.debug.goal import goal_of, reaches, value_text
 
@@ -71,7 +72,7 @@ class LayerTrade:
 
 
 @dataclass(frozen=True)
-class TuneResult:
+class TuneResult(Shown):
     """What tuning came to.
 
     Attributes
@@ -90,6 +91,23 @@ class TuneResult:
     trades: tuple[LayerTrade, ...]
     device: str
     fp32: Score
+
+    def _summary(self) -> Summary:
+        on_front = set(map(id, self.front))
+        points = sorted(self.points, key=lambda p: (id(p) not in on_front, p.cost, -p.score.value))
+        rows = tuple(
+            (
+                p.name,
+                "-" if math.isnan(p.ms) else f"{p.ms:.4f}",
+                value_text(p.score),
+                f"{p.layers_in_int8}",
+                "yes" if id(p) in on_front else "no",
+            )
+            for p in points[:MOST_ROWS]
+        )
+        where = f"measured on {self.device}" if self.device else "no GPU: accuracy only, simulated"
+        columns = ("variant", "ms", self.fp32.measure, "layers in INT8", "on the front")
+        return Summary("Speed and accuracy", (where,), columns, rows, left_out(len(points), ".points"))
 
     @property
     def front(self) -> tuple[TunePoint, ...]:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.port.check import contradictions
 from trtcal_widgets.export.port.graph import Side
@@ -50,7 +51,7 @@ class NotPorted:
 
 
 @dataclass(frozen=True)
-class PortReport:
+class PortReport(Shown):
     """What became of every row.
 
     Attributes
@@ -76,6 +77,17 @@ class PortReport:
         """How many rows rest on each kind of match, surest first."""
         found = Counter(row.how for row in self.ported)
         return {how: found[how] for how in HOW if how in found}
+
+    def _summary(self) -> Summary:
+        lines = [f"{count:,}: {HOW[how]}" for how, count in self.counts.items()]
+        if self.not_ported:
+            lines.append(f"{count_of(len(self.not_ported), 'row')} of the old file not carried over")
+        if self.without:
+            lines.append(f"{count_of(len(self.without), 'tensor')} of the new model without a row")
+        rows = tuple((row.old, row.new, HOW[row.how]) for row in self.ported[:MOST_ROWS])
+        columns = (self.old_model, self.new_model, "because")
+        title = f"{self.old_model} → {self.new_model}: {count_of(len(self.ported), 'tensor')}"
+        return Summary(title, tuple(lines), columns, rows, left_out(len(self.ported), ".ported"))
 
     def to_json(self) -> str:
         """Return the report as JSON text."""
@@ -128,6 +140,12 @@ class PortResult:
 
     table: CalibrationCache | ScaleTable
     report: PortReport
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self.report._repr_markdown_()
 
     def to_bytes(self) -> bytes:
         """Content of the new file."""

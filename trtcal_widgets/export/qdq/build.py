@@ -78,6 +78,12 @@ class QdqResult:
     folder: Path
     report: QdqReport
 
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self.report._repr_markdown_()
+
     def to_bytes(self) -> bytes:
         """Serialise the model; external data are referred to, relative to :attr:`folder`.
 

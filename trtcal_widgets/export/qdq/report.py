@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, printable, significant
 
 if TYPE_CHECKING:
@@ -80,8 +81,12 @@ class LeftNode:
     message: str
 
 
+def _scale_words(tensor: QuantizedTensor) -> str:
+    return f"{tensor.scale:.4g}" if tensor.axis < 0 else count_of(tensor.channels, "channel")
+
+
 @dataclass(frozen=True)
-class QdqReport:
+class QdqReport(Shown):
     """What became of every tensor, row and layer.
 
     Attributes
@@ -131,6 +136,21 @@ class QdqReport:
     already_quantized: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     format: str = "int8"
+
+    def _summary(self) -> Summary:
+        lines = (f"placement {self.placement}, {self.format.upper()}", *self.notes)
+        rows = tuple(
+            (
+                t.name,
+                _scale_words(t),
+                t.source,
+                ", ".join(t.consumers),
+            )
+            for t in self.quantized[:MOST_ROWS]
+        )
+        columns = ("quantised tensor", "scale", "from", "read by")
+        title = f"{self.model}: {self.summary()}"
+        return Summary(title, lines, columns, rows, left_out(len(self.quantized), ".quantized"))
 
     @property
     def match_share(self) -> float:

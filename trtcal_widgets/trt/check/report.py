@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.model.plan import PrecisionPlan
 
@@ -93,7 +94,7 @@ class PairVerdict:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Shown):
     """What NVIDIA's parser and builder say of a model.
 
     Attributes
@@ -134,6 +135,17 @@ class CheckReport:
     pairs: tuple[PairVerdict, ...] = ()
     layers: tuple[EngineLayer, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def _summary(self) -> Summary:
+        if self.problems:
+            columns: tuple[str, ...] = ("node", "refused because", "what to do")
+            rows = tuple((p.node or p.op_type, p.message, p.advice) for p in self.problems)
+            name = ".problems"
+        else:
+            columns, name = ("layer", "operator", "runs in"), ".verdicts"
+            fallen_first = sorted(self.verdicts, key=lambda v: not v.fell_back)
+            rows = tuple((v.node, v.op_type, v.runs_in.upper()) for v in fallen_first)
+        return Summary(self.summary(), self.notes, columns, rows[:MOST_ROWS], left_out(len(rows), name))
 
     @property
     def ok(self) -> bool:
