@@ -1,11 +1,13 @@
 """Explicit against implicit INT8 on TensorRT up to 10 and a GPU: latency, accuracy, layers.
 
-    python benchmarks/placements.py build MODEL LEVEL ROUNDS SECONDS FOLDER
+    python benchmarks/placements.py build MODEL LEVEL ROUNDS SECONDS FOLDER [KINDS [TAG]]
     python benchmarks/placements.py time SECONDS FOLDER [MODEL.LEVEL ...]
     python benchmarks/placements.py simulate MODEL SECONDS FOLDER
 
 ``build`` makes engines of these kinds, as often as ``ROUNDS``: implicit (calibration cache), explicit (our placement),
-rules (``placement="implicit"``), map (pairs as the implicit engine of the same round ran in INT8), fp16, fp32.
+rules (``placement="implicit"``), map (pairs as the implicit engine of the same round ran in INT8), fp16, fp32; and one
+for each ``MODEL.KIND.layers.json`` (what ``LayerPrecisions.save`` wrote) in the folder ``TRTCAL_VARIANTS``. Several
+processes can build the same model: ``KINDS`` (with commas) says what, ``TAG`` tells their files apart.
 ``time`` runs all of a model side by side. ``simulate`` compares every quantised tensor of an engine with the INT8
 simulation. Each writes one JSON file. Times mean nothing with other work on the GPU: run ``time`` alone.
 """
@@ -100,7 +102,28 @@ def sqnr(wanted, found):
     return float(10 * np.log10(signal / noise)) if noise else float("inf")
 
 
-def build(name, level, rounds, seconds, folder):
+def variants(name):
+    """Return further placements to measure: kind -> file."""
+    files = Path(os.environ.get("TRTCAL_VARIANTS", "no variants")).glob(f"{name}.*.layers.json")
+    return {file.name.split(".")[1]: file for file in sorted(files)}
+
+
+def quantised(name, model, scales, kinds):
+    """Return the models of the kinds that need no engine first, ``fp`` among them, and what failed."""
+    from trtcal_widgets.export.qdq.build import QdqBuilder
+
+    models, failed = {"fp": float_bytes(name)}, {}
+    for kind, placement in {"explicit": "recommended", "rules": "implicit", **variants(name)}.items():
+        if kind not in kinds:
+            continue
+        try:
+            models[kind] = QdqBuilder(model, scales, placement=placement).build().to_bytes()
+        except Exception as error:  # noqa: BLE001 - what fails is told, the rest goes on
+            failed[kind] = repr(error)
+    return models, failed
+
+
+def build(name, level, rounds, seconds, folder, kinds=KINDS, tag=""):
     """Build engines of all kinds; write what each says of itself."""
     from trtcal_widgets.export.qdq.build import QdqBuilder
     from trtcal_widgets.model.engine.precisions import LayerPrecisions
@@ -110,19 +133,14 @@ def build(name, level, rounds, seconds, folder):
     model = load_model(model_path(name))
     graph, batches = model.graph, batches_of(name, model.graph)
     scales, feeds = scales_of(name, folder), batches[0]
-    target = folder / f"build.{name}.{level}.json.gz"
+    target = folder / ".".join(["build", name, str(level), *([tag] if tag else []), "json.gz"])
     found = {"model": name, "level": level, "engines": {}, "batch": len(next(iter(feeds.values())))}
     wanted = reference(name, batches)
-    models = {"fp": float_bytes(name)}
-    for kind, placement in (("explicit", "recommended"), ("rules", "implicit")):
-        try:
-            models[kind] = QdqBuilder(model, scales, placement=placement).build().to_bytes()
-        except Exception as error:  # noqa: BLE001, PERF203 - what fails is told, the rest goes on
-            found[kind] = repr(error)
+    models, failed = quantised(name, model, scales, kinds)
+    found |= failed
     timings = {}
 
-    def one(kind, number):
-        key = f"{kind}.{number}"
+    def one(kind, key):
         told = found["engines"][key] = {}
         source = models.get(kind.removesuffix("_fp16"), models["fp"])
         timing = b"" if name == "lenet" else timings.get(kind, b"")  # LeNet's builds measure anew
@@ -145,15 +163,17 @@ def build(name, level, rounds, seconds, folder):
             told["pairs"] = len(built.report.quantized)
 
     for number in range(rounds):
-        order = KINDS[:4] if number else KINDS
-        for kind in order:
+        for kind in kinds:
             if time.monotonic() > end:
                 break
+            if number and kind in ("fp16", "fp32"):
+                continue
+            key = f"{kind}.{tag}{number}"
             try:
-                one(kind, number)
+                one(kind, key)
             except Exception:  # noqa: BLE001
-                found["engines"][f"{kind}.{number}"]["error"] = traceback.format_exc()[-1500:]
-            told = found["engines"][f"{kind}.{number}"]
+                found["engines"][key]["error"] = traceback.format_exc()[-1500:]
+            told = found["engines"][key]
             print(
                 name,
                 level,
@@ -218,8 +238,9 @@ def main(arguments):
     """Do one of the three."""
     what, *rest = arguments
     if what == "build":
-        name, level, rounds, seconds, folder = rest
-        build(name, int(level), int(rounds), float(seconds), Path(folder))
+        name, level, rounds, seconds, folder, *more = rest
+        kinds = tuple(more[0].split(",")) if more else (*KINDS, *variants(name))
+        build(name, int(level), int(rounds), float(seconds), Path(folder), kinds, "".join(more[1:]))
     elif what == "time":
         time_all(float(rest[0]), Path(rest[1]), rest[2:])
     else:

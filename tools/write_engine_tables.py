@@ -47,10 +47,11 @@ def collect_placements(folder: Path) -> dict[str, Any]:
     times: dict[str, Any] = {}
     for path in sorted(folder.glob("times.*.json")):
         times |= json.loads(path.read_text())
-    found = []
+    raws: dict[tuple[str, int], dict[str, Any]] = {}
     for path in sorted(folder.glob("build.*.json.gz")):
         raw = json.loads(gzip.decompress(path.read_bytes()))
-        found.append(_subject(raw, times))
+        raws.setdefault((raw["model"], raw["level"]), raw)["engines"] |= raw["engines"]
+    found = [_subject(raw, times) for raw in raws.values()]
     return {"subjects": [subject for subject in found if subject["kinds"]]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -40,3 +41,25 @@ def test_a_missed_goal_names_the_nodes_that_are_slower():
     goals = [line.rsplit("|", 2)[1].strip() for line in lines[2:6]]
     assert goals == ["", "slower", "yes", "less accurate"]
     assert any("`conv9` +500.0 µs" in line and "1 that were are not" in line for line in lines)
+
+
+def test_builds_of_several_processes_are_one_subject(tmp_path):
+    """Each process writes a file of its own: implicit in one, explicit in another."""
+    layer = {
+        "Name": "conv2",
+        "LayerType": "CaskConvolution",
+        "Inputs": [{"Name": "pool1", "Format/Datatype": "Row major Int8 format"}],
+        "Outputs": [{"Name": "conv2", "Format/Datatype": "Row major linear FP32"}],
+    }
+    inspector = json.dumps({"Layers": [layer], "Bindings": []})
+    times = {}
+    for tag, kind, ms in (("a", "implicit", 1.0), ("b", "implicit", 3.0), ("r", "rules", 2.0)):
+        engines = {f"{kind}.{tag}0": {"inspector": inspector, "sqnr_db": 30.0}}
+        raw = {"model": "lenet", "level": 3, "batch": 32, "engines": engines}
+        (tmp_path / f"build.lenet.3.{tag}.json.gz").write_bytes(gzip.compress(json.dumps(raw).encode()))
+        times[f"lenet.3.{kind}.{tag}0"] = {"ms": ms, "layers": {"conv2": ms}}
+    (tmp_path / "times.lenet.3.json").write_text(json.dumps(times))
+    (subject,) = write_engine_tables.collect_placements(tmp_path)["subjects"]
+    assert subject["kinds"]["implicit"]["builds"] == [1.0, 3.0]
+    assert subject["kinds"]["rules"]["ms"] == 2.0
+    assert subject["kinds"]["rules"]["slower"] == [["conv2", 1000.0]]

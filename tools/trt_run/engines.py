@@ -15,7 +15,7 @@ FLAGS = {
     "implicit_fp16": ("INT8", "FP16"), "explicit_fp16": ("INT8", "FP16"), "rules_fp16": ("INT8", "FP16"),
     "map_fp16": ("INT8", "FP16"),
 }  # fmt: skip
-"""Kind of engine -> what TensorRT may choose besides FP32. ``rules`` and ``map`` are Q/DQ models as well."""
+"""Kind of engine -> what TensorRT may choose besides FP32; any other kind is a Q/DQ model, as ``rules`` and ``map``."""
 
 
 def listening() -> Any:
@@ -77,7 +77,7 @@ def build(
     if not parser.parse(model):
         raise RuntimeError("; ".join(str(parser.get_error(i)) for i in range(parser.num_errors)))
     config = builder.create_builder_config()
-    for flag in FLAGS[kind]:
+    for flag in FLAGS.get(kind, ("INT8",)):
         if flag == "INT8" and not kind.startswith("implicit") and b"QuantizeLinear" not in model:
             continue  # no pairs, and TensorRT would calibrate
         config.set_flag(getattr(trt.BuilderFlag, flag))
