@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 
@@ -176,3 +177,50 @@ def test_dimensions_that_a_computed_shape_tells_need_no_layers():
     for kind, numbers in (("Shuffle", shuffles), ("Softmax", (768, 964, 1087))):
         counted = [row for row in rows if row.endswith(f" [{kind}]_output")]
         assert counted[-len(numbers) :] == [f"(Unnamed Layer* {n}) [{kind}]_output" for n in numbers]
+
+
+B, C = [value("x", ["N", 8, 16, 16])], [value("x", [2, 8, 16, 16])]
+
+LAYERS = {
+    "a bound of Clip that is left out": (
+        C, [node("Clip", ["x", "", ""], ["y"])], {},
+        "CONSTANT CONSTANT SHUFFLE SHUFFLE ELEMENTWISE ELEMENTWISE",
+    ),
+    "Dropout with its mask": (
+        C, [node("Conv", ["x", "w"], ["c"]), node("Dropout", ["c"], ["d", "mask"]), node("Relu", ["d"], ["y"])],
+        {"w": np.ones((8, 8, 1, 1), np.float32)}, "CONVOLUTION ELEMENTWISE ACTIVATION",
+    ),
+    "a Range up to a dimension": (
+        B,
+        [
+            node("Shape", ["x"], ["s"]), node("Gather", ["s", "three"], ["n"]),
+            node("Range", ["zero", "n", "one"], ["r"]), node("Cast", ["r"], ["f"], to=1),
+            node("Add", ["x", "f"], ["y"]),
+        ],
+        {name: np.array(number) for name, number in (("zero", 0), ("one", 1), ("three", 3))},
+        "SHAPE CONSTANT GATHER CONSTANT ELEMENTWISE CONSTANT ELEMENTWISE ELEMENTWISE SHUFFLE FILL CAST SHUFFLE "
+        "ELEMENTWISE",
+    ),
+    "a softmax of opset 11 behind a reshape to (N, 8, -1)": (
+        B,
+        [
+            node("Shape", ["x"], ["s"]), node("Gather", ["s", "zero"], ["n"]),
+            node("Unsqueeze", ["n"], ["u"], axes=[0]),
+            node("Concat", ["u", "rest"], ["wanted"], axis=0), node("Reshape", ["x", "wanted"], ["t"]),
+            node("Softmax", ["t"], ["y"], axis=2),
+        ],
+        {"zero": np.array(0), "rest": np.array([8, -1])},
+        "SHAPE CONSTANT GATHER SHUFFLE CONSTANT CONCATENATION SHUFFLE CONSTANT SHAPE GATHER CONSTANT ELEMENTWISE "
+        "CONSTANT CONCATENATION SHUFFLE SOFTMAX SHUFFLE SHAPE",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_layers_are_those_that_the_parser_made(tmp_path, case):
+    """What the parser of TensorRT 8.6.0 said when it was asked for its network."""
+    inputs, nodes, stored, layers = LAYERS[case]
+    constants = [const(name, array, array.dtype) for name, array in stored.items()]
+    net = network(save(tmp_path / "m.onnx", nodes, inputs, [value("y", None)], constants, opset=11))
+    assert not net.unsure
+    assert " ".join(layer.kind for layer in net.layers) == layers

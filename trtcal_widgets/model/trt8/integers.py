@@ -11,14 +11,19 @@ import operator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from trtcal_widgets.model.trt8.network import Dims, Layer, Tensor
 
-__all__ = ["Integers", "integers_of", "reshaped_dims", "sliced_dims"]
+__all__ = ["Integers", "dimensions_of", "integers_of", "reshaped_dims", "symbol_of"]
 
-Integers = tuple[int | None, ...]
-"""Values in order; None where one is not known."""
+Integers = tuple[int | str | None, ...]
+"""Values in order: a dimension that is not known but has a symbol is that symbol, None is not known at all."""
+
+_VALUE_BY_VALUE = frozenset(
+    {"ACTIVATION", "CAST", "ELEMENTWISE", "IDENTITY", "PARAMETRIC_RELU", "SCALE", "SELECT", "SOFTMAX", "UNARY"}
+)
+_SAMPLE_BY_SAMPLE = frozenset({"CONVOLUTION", "DECONVOLUTION", "POOLING", "RESIZE"})
 
 _OPERATIONS: dict[str, Callable[[int, int], int]] = {
     "Add": operator.add,
@@ -44,7 +49,7 @@ def integers_of(tensor: Tensor) -> Integers | None:
 def _found(layer: Layer) -> Integers | None:
     given = [tensor for tensor in layer.inputs if tensor is not None]
     if layer.kind == "SHAPE":
-        return _values(given[0].dims)
+        return dimensions_of(given[0])
     if layer.kind in ("CAST", "IDENTITY", "SHUFFLE"):
         return integers_of(given[0])
     if layer.kind == "CONCATENATION":
@@ -55,10 +60,6 @@ def _found(layer: Layer) -> Integers | None:
     if layer.kind == "ELEMENTWISE" and layer.detail in _OPERATIONS and len(given) > 1:
         return _combined(layer.detail, _all(given[0]), _all(given[1]))
     return None
-
-
-def _values(dims: Dims | None) -> Integers | None:
-    return None if dims is None else tuple(d if d >= 0 else None for d in dims)
 
 
 def _all(tensor: Tensor) -> Integers | None:
@@ -72,31 +73,86 @@ def _all(tensor: Tensor) -> Integers | None:
 def _picked(data: Integers | None, places: Integers | None) -> Integers | None:
     if data is None or places is None:
         return None
-    return tuple(data[i] if i is not None and -len(data) <= i < len(data) else None for i in places)
+    return tuple(data[i] if isinstance(i, int) and -len(data) <= i < len(data) else None for i in places)
 
 
 def _combined(op_type: str, a: Integers | None, b: Integers | None) -> Integers | None:
     if not a or not b:
         return None
-    f = _OPERATIONS[op_type]
     pairs = [(a[i % len(a)], b[i % len(b)]) for i in range(max(len(a), len(b)))]
-    zero = op_type == "Mul"
-    return tuple(0 if zero and 0 in (x, y) else f(x, y) if x is not None and y is not None else None for x, y in pairs)
+    return tuple(_value(op_type, x, y) for x, y in pairs)
 
 
-def reshaped_dims(dims: Dims, wanted: Sequence[int | None], *, zero_copies: bool) -> Dims:
-    """Return the dimensions after a reshape: 0 copies one, one -1 is worked out, None is not known."""
-    out = [
-        (dims[i] if i < len(dims) else -1) if v == 0 and zero_copies else -1 if v is None else v
-        for i, v in enumerate(wanted)
-    ]
-    if list(wanted).count(-1) == 1 and None not in wanted and all(d >= 0 for d in dims):
-        place = list(wanted).index(-1)
-        rest = math.prod(v for i, v in enumerate(out) if i != place)
-        out[place] = math.prod(dims) // rest if rest > 0 else -1
-    return tuple(out)
+def _value(op_type: str, x: int | str | None, y: int | str | None) -> int | str | None:
+    if op_type == "Mul" and 0 in (x, y):
+        return 0
+    if isinstance(x, int) and isinstance(y, int):
+        return _OPERATIONS[op_type](x, y)
+    if (x, op_type) in ((0, "Add"), (1, "Mul")):
+        return y
+    if (y, op_type) in ((0, "Add"), (0, "Sub"), (1, "Mul"), (1, "Div")):
+        return x
+    return x if x == y and op_type in ("Min", "Max") else None
 
 
-def sliced_dims(sizes: Integers | None) -> Dims | None:
-    """Return the dimensions that a slice of these sizes has."""
-    return None if sizes is None else tuple(-1 if v is None or v < 0 else v for v in sizes)
+def dimensions_of(tensor: Tensor) -> Integers | None:
+    """Return a tensor's dimensions; for one that is not known its symbol, None without any."""
+    if tensor.dims is None:
+        return None
+    return tuple(d if d >= 0 else symbol_of(tensor, axis) for axis, d in enumerate(tensor.dims))
+
+
+def symbol_of(tensor: Tensor, axis: int) -> str | None:
+    """Return the symbol of a dimension: two tensors with the same symbol have the same dimension there."""
+    if axis < len(tensor.symbols) and tensor.symbols[axis] is not None:
+        return tensor.symbols[axis]
+    layer = tensor.layer
+    if layer is None:
+        return None
+    given = [t for t in layer.inputs if t is not None and t.dims is not None and len(t.dims) > 0]
+    if not given:
+        return None
+    if layer.kind in _VALUE_BY_VALUE or (layer.kind in _SAMPLE_BY_SAMPLE and axis == 0):
+        same = [t for t in given if t.rank == tensor.rank and t.known[axis] < 0]
+        found = symbol_of(same[0], axis) if same else None
+    elif layer.kind == "MATRIX_MULTIPLY":
+        found = _symbol_of_product(given[0], given[-1], axis, tensor.rank)
+    elif layer.order:
+        found = symbol_of(given[0], layer.order[axis])
+    else:
+        found = _symbol_of_new_shape(layer, given[0], axis) if layer.kind in ("SHUFFLE", "SLICE") else None
+    return found
+
+
+def _symbol_of_new_shape(layer: Layer, data: Tensor, axis: int) -> str | None:
+    wanted = layer.inputs[-1] if len(layer.inputs) > 1 else None
+    values = None if wanted is None else integers_of(wanted)
+    value = values[axis] if values is not None and axis < len(values) else None
+    if value == 0 and layer.kind == "SHUFFLE" and axis < data.rank:
+        return symbol_of(data, axis)
+    return value if isinstance(value, str) else None
+
+
+def _symbol_of_product(a: Tensor, b: Tensor, axis: int, rank: int) -> str | None:
+    if axis == rank - 1:
+        return symbol_of(b, b.rank - 1)
+    for given in (a, b) if axis < rank - 2 else (a,):
+        place = axis - rank + given.rank
+        if place >= 0 and given.known[place] < 0:
+            return symbol_of(given, place)
+    return None
+
+
+def reshaped_dims(data: Tensor, wanted: Integers, *, zero_copies: bool) -> Dims:
+    """Return the dimensions after a reshape: 0 copies one, one -1 is worked out."""
+    old = dimensions_of(data) or ()
+    new = [(old[i] if i < len(old) else None) if v == 0 and zero_copies else v for i, v in enumerate(wanted)]
+    dims = [v if isinstance(v, int) else -1 for v in new]
+    others = [v for v in new if v != -1]
+    if len(others) != len(new) - 1 or None in old or None in others:
+        return tuple(dims)
+    unknown = [sorted(v for v in values if isinstance(v, str)) for values in (old, others)]
+    total, rest = (math.prod(v for v in values if isinstance(v, int)) for values in (old, others))
+    if unknown[0] == unknown[1] and rest > 0:
+        dims[new.index(-1)] = total // rest
+    return tuple(dims)

@@ -27,13 +27,36 @@ def _spread_out(node: Node) -> tuple[Tensor, bool]:
 
 
 def _layer(node: Node, kind: str, inputs: Sequence[Tensor], *, narrow: bool) -> Tensor:
-    dims = node.dims_or(inputs[0].rank - narrow)
+    dims = _dims(node, kind, inputs[0], inputs[0].rank - narrow)
     out = node.net.tensor(kind, inputs, inputs[0].dtype, (*dims, 1) if narrow else dims)
     if not narrow:
         return out
     squeezed = node.parser.squeeze(out, [3])
     out.value = SameAs(squeezed)
     return squeezed
+
+
+def _dims(node: Node, kind: str, x: Tensor, rank: int) -> Dims:
+    """Return the output's shape; where inference does not know it, what the input's tells."""
+    inferred, weight = node.out_dims[0], node.given(1)
+    if inferred is not None:
+        return inferred
+    channels, kernel = x.known[1], node.numbers("kernel_shape")
+    if kind != "POOLING":
+        stored = weight.dims if isinstance(weight, Weights) else ()
+        channels, kernel = (stored[0], list(stored[2:])) if stored and kind == "CONVOLUTION" else (-1, [])
+    return (x.known[0], channels, *(_along(node, x.known[2 + i], i, kernel) for i in range(rank - 2)))
+
+
+def _along(node: Node, length: int, i: int, kernel: Sequence[int]) -> int:
+    """Return the output's length along a spatial axis; -1 where it is not known."""
+    n_axes = len(kernel)
+    if length < 0 or i >= n_axes or node.text("auto_pad", "NOTSET") != "NOTSET":
+        return -1
+    pads, strides = node.numbers("pads") or [0] * (2 * n_axes), node.numbers("strides") or [1] * n_axes
+    spread_to = (kernel[i] - 1) * (node.numbers("dilations") or [1] * n_axes)[i] + 1
+    over = length + pads[i] + pads[n_axes + i] - spread_to
+    return (-(-over // strides[i]) if node.whole("ceil_mode", 0) else over // strides[i]) + 1
 
 
 @imports("Conv")

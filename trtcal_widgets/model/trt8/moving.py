@@ -80,7 +80,9 @@ def _transpose(node: Node) -> Result:
     order = node.numbers("perm") or list(range(x.rank))[::-1]
     dims = tuple(x.known[i] for i in order)
     detail = "transpose" if _moves(x.known, order) else ""
-    return [node.net.tensor("SHUFFLE", [x], x.dtype, dims, SameAs(x), detail=detail)]
+    layer = node.net.add("SHUFFLE", [x], x.dtype, dims, SameAs(x), detail=detail)
+    layer.order = tuple(order)
+    return layer.outputs
 
 
 def _moves(dims: Dims, order: Sequence[int]) -> bool:
@@ -241,10 +243,13 @@ def _pad(node: Node) -> Result:
         start = net.tensor("ELEMENTWISE", [zeros, pre], "int", (x.rank,))
         total = net.tensor("ELEMENTWISE", [pre, post], "int", (x.rank,))
     else:
-        start, total = parser.ints(x.rank), parser.ints(x.rank)
+        pads = given.ints() if isinstance(given, Weights) else node.numbers("pads")
+        start = parser.ints(x.rank)
+        total = net.integers([a + b for a, b in zip(pads[: x.rank], pads[x.rank :], strict=True)])
     shape = shapes.shape_of(x).as_tensor(net)
-    size = net.tensor("ELEMENTWISE", [shape, total], "int", (x.rank,))
-    layer = net.add("SLICE", [x, start, size], x.dtype, node.dims_or(x.rank))
+    size = net.tensor("ELEMENTWISE", [shape, total], "int", (x.rank,), detail="Add")
+    dims = shapes.dims_of(Shape.of(size, 0)) if node.out_dims[0] is None else node.out_dims[0]
+    layer = net.add("SLICE", [x, start, size], x.dtype, dims)
     if node.text("mode", "constant") == "constant":
         if isinstance(filling, Tensor):
             layer.inputs.extend([None, filling])

@@ -79,6 +79,8 @@ class Tensor:
         Whether the number in the name is certain.
     layer
         What makes it; None for an input.
+    symbols
+        Names of the dimensions that are not known, where ONNX's inference has names: equal names, equal dimensions.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Tensor:
     value: Value = None
     sure: bool = True
     layer: Layer | None = None
+    symbols: tuple[str | None, ...] = ()
 
     @property
     def known(self) -> Dims:
@@ -105,7 +108,8 @@ class Tensor:
 class Layer:
     """One layer; ``detail`` is ``transpose``, ``broadcast``, ``same``, or ONNX's operator of its meaning.
 
-    ``integers`` are the values of an integer output, as far as they were ``looked`` for and are known.
+    ``integers`` are the values of an integer output, as far as they were ``looked`` for and are known; ``order`` is
+    that of the axes of a transposition.
     """
 
     index: int
@@ -116,6 +120,7 @@ class Layer:
     in_loop: bool = False
     integers: Integers | None = None
     looked: bool = False
+    order: tuple[int, ...] = ()
 
 
 _TITLES = {

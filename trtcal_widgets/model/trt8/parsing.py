@@ -71,7 +71,9 @@ class _Walk:
         stored = [tensor.name for tensor in graph.initializer]
         for info in graph.input:
             if info.name not in stored:
-                parser.tensors[info.name] = parser.net.input(info.name, *self._type(info.name))
+                given = parser.net.input(info.name, *self._type(info.name))
+                given.symbols = self._symbols(info.name)
+                parser.tensors[info.name] = given
         for name in stored:
             parser.tensors[name] = self._weights(name)
         for index in self._order():
@@ -85,6 +87,10 @@ class _Walk:
             return "int", None
         dims = None if known.shape is None else tuple(d if isinstance(d, int) else -1 for d in known.shape)
         return _DTYPES.get(known.dtype, "int"), dims
+
+    def _symbols(self, name: str) -> tuple[str | None, ...]:
+        shape = self._types[name].shape if name in self._types else None
+        return tuple(d if isinstance(d, str) else None for d in shape or ())
 
     def _weights(self, name: str) -> Weights:
         dtype, dims = self._type(name)
@@ -119,6 +125,8 @@ class _Walk:
                 continue
             if isinstance(made, Tensor):
                 made.dims = _better(made.dims, self._type(name)[1])
+                if len(symbols := self._symbols(name)) == len(made.dims or ()):
+                    made.symbols = symbols
             parser.register(made, name)
 
     def _import(self, node: Node) -> Sequence[Tensor | Weights]:

@@ -23,11 +23,18 @@ def _resize(node: Node) -> Result:
         scales, sizes = node.given(2), node.given(3)
         if sizes is not None and node.text("coordinate_transformation_mode", "") != "tf_half_pixel_for_nn":
             layer.inputs.append(parser.tensor(sizes))
+            if node.out_dims[0] is None:
+                layer.outputs[0].dims = shapes.dims_of(parser.shape(sizes))
             return layer.outputs
     else:
         scales = node.given(1)
     if isinstance(scales, Tensor):
         layer.inputs.append(_sizes_of(parser, x, scales))
+    elif scales is not None and node.out_dims[0] is None:
+        factors = scales.read().reshape(-1)
+        layer.outputs[0].dims = tuple(
+            int(d * float(f)) if d >= 0 else -1 for d, f in zip(x.known, factors, strict=True)
+        )
     return layer.outputs
 
 
@@ -183,9 +190,9 @@ def _range(node: Node) -> Result:
     if any(given is None or given.dtype == "float" for given in node.inputs):
         raise node.unsure("of floating-point numbers is not followed")
     start, limit, delta = (parser.shape(given) for given in node.inputs)
-    steps = shapes.floor_div(net, shapes.sub(net, start, limit), delta)
-    count = shapes.to_1d(net, shapes.largest(net, shapes.sub(net, shapes.scalar(0), steps), shapes.scalar(0)))
-    layer = net.add("FILL", [], "int", (count.listed[0],) if count.known else (-1,))
+    steps, zero = shapes.floor_div(net, shapes.sub(net, start, limit), delta), shapes.scalar(0)
+    count = shapes.to_1d(net, shapes.largest(net, shapes.sub(net, zero, steps), zero))
+    layer = net.add("FILL", [], "int", shapes.dims_of(count) or (-1,))
     if not count.known:
         layer.inputs.append(count.as_tensor(net))
     if not (start.known and delta.known):

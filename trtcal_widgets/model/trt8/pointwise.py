@@ -62,10 +62,11 @@ def _hard_swish(node: Node) -> Result:
 
 @imports("Clip")
 def _clip(node: Node) -> Result:
-    """Clip is an activation; with computed bounds or integers a maximum and a minimum."""
+    """Clip is an activation; with computed or empty bounds or integers a maximum and a minimum."""
     parser, bounds = node.parser, [node.given(1), node.given(2)]
     x = node.given(0)
-    if not any(isinstance(b, Tensor) for b in bounds) and not (x is not None and x.dtype == "int"):
+    stored = all(isinstance(bound, Weights) for bound in bounds[: len(node.proto.input) - 1])
+    if stored and not (x is not None and x.dtype == "int"):
         return [_activation(parser, parser.tensor(x), "Clip")]
     tensor = parser.tensor(x)
     made = []
@@ -143,11 +144,10 @@ def _identity(node: Node) -> Result:
 @imports("Dropout")
 def _dropout(node: Node) -> Result:
     given = node.given(0)
-    out: list[Tensor | Weights] = [given if isinstance(given, Weights) else node.parser.identity(node.tensor(0))]
     if len(node.out_dims) > 1:
-        x = node.tensor(0)
-        out.append(node.parser.pointwise("ELEMENTWISE", [x, x], "Equal"))
-    return out
+        x = node.tensor(0)  # beside a mask the input itself gets the output's name
+        return [x, node.parser.pointwise("ELEMENTWISE", [x, x], "Equal")]
+    return [given if isinstance(given, Weights) else node.parser.identity(node.tensor(0))]
 
 
 @imports("Mean")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.model.trt8.integers import integers_of, reshaped_dims, sliced_dims
+from trtcal_widgets.model.trt8.integers import dimensions_of, integers_of, reshaped_dims
 from trtcal_widgets.model.trt8.network import SameAs, UnsureError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "add_slice",
     "broadcast",
     "concat",
+    "dims_of",
     "fill",
     "floor_div",
     "gather",
@@ -255,18 +256,26 @@ def _partly(shape: Shape) -> Integers | None:
         return tuple(shape.listed)
     if shape.depth == 0 and shape.tensor is not None:
         return integers_of(shape.tensor)
-    return None if shape.values is None else tuple(v if v >= 0 else None for v in shape.values)
+    if shape.depth == 1 and shape.tensor is not None:
+        return dimensions_of(shape.tensor)
+    return None
+
+
+def dims_of(shape: Shape) -> Dims | None:
+    """Return the dimensions of what has this shape; None where not even the rank is known."""
+    values = _partly(shape)
+    if values is not None:
+        return tuple(v if isinstance(v, int) and v >= 0 else -1 for v in values)
+    return None if shape.size is None else (-1,) * shape.size
 
 
 def add_shuffle(net: Network, data: Tensor, new: Shape, *, zero_copies: bool = True) -> Layer:
     """Add a reshape."""
     wanted = _partly(new)
     if wanted is not None and data.dims is not None:
-        dims: Dims | None = reshaped_dims(data.dims, wanted, zero_copies=zero_copies)
-    elif new.values is not None:
-        dims = tuple(v if v >= 0 else -1 for v in new.values)
+        dims: Dims | None = reshaped_dims(data, wanted, zero_copies=zero_copies)
     else:
-        dims = None if new.size is None else (-1,) * new.size
+        dims = dims_of(new)
     layer = net.add("SHUFFLE", [data], data.dtype, dims, SameAs(data))
     if not new.known:
         layer.inputs.append(new.as_tensor(net))
@@ -283,10 +292,7 @@ def reshaped(net: Network, data: Tensor, new: Shape) -> Tensor:
 
 def add_slice(net: Network, data: Tensor, starts: Shape, sizes: Shape, strides: Shape) -> Layer:
     """Add a slice; what of the three is not known becomes an input of it, behind the layer itself."""
-    dims = sliced_dims(_partly(sizes))
-    if dims is None and sizes.size is not None:
-        dims = (-1,) * sizes.size
-    layer = net.add("SLICE", [data], data.dtype, dims)
+    layer = net.add("SLICE", [data], data.dtype, dims_of(sizes))
     layer.integers, layer.looked = _cut(data, starts, sizes, strides), True
     extra = [None if s.known else s.as_tensor(net) for s in (starts, sizes, strides)]
     while extra and extra[-1] is None:
