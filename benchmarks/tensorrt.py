@@ -4,20 +4,23 @@
 
 TensorRT's times are those of its log (batches, post-processing, both) and of the whole build at level 0. A session runs
 with TensorRT's FP32 activations (``TensorRTRunner``: engine, batches counted on the GPU, scales), with ONNX Runtime's
-CUDA provider where it is installed (counted on the GPU too) and with ONNX Runtime on the CPU. Needs TensorRT up to 10
-and a GPU. ``--keep`` keeps TensorRT's cache and both sessions for
+CUDA provider (counted on the GPU too) and with ONNX Runtime on the CPU. Needs TensorRT up to 10 and a GPU. The CUDA
+provider needs onnxruntime-gpu, which no environment has beside onnxruntime: ``TRTCAL_ORT_GPU`` names a folder with its
+package in ``site`` and the CUDA libraries in ``lib``. ``--keep`` keeps TensorRT's cache and both sessions for
 ``tools/parity.py``; ``TRTCAL_PICTURES`` names an .npz with ``pictures`` where scikit-image is not there.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
+import subprocess
 import sys
+import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +30,7 @@ sys.path = [str(ROOT), *(folder for folder in sys.path if Path(folder).resolve()
 from tools.trt_run.models import model_path, source_of  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "tensorrt.md"
-CUDA = "CUDAExecutionProvider"
+CUDA = "ONNX Runtime's CUDA provider"
 _SECONDS = re.compile(r"([0-9.eE+-]+) seconds")
 
 
@@ -81,17 +84,42 @@ def ours(make_runner, title, keep):
     ], cache
 
 
+def apart(folder):
+    """Calibrate with the CUDA provider in a process of its own; return (what, seconds) and the cache."""
+    from trtcal_widgets import CalibrationCache
+
+    environment = dict(os.environ)
+    for variable, more in (("PYTHONPATH", "site"), ("LD_LIBRARY_PATH", "lib")):
+        environment[variable] = os.pathsep.join([str(folder / more), environment.get(variable, "")])
+    with tempfile.TemporaryDirectory() as made:
+        command = [sys.executable, str(Path(__file__).resolve()), "--cuda", made]
+        subprocess.run(command, env=environment, check=True)
+        times = json.loads(Path(made, "times.json").read_text("utf-8"))
+        return [tuple(row) for row in times], CalibrationCache.read(Path(made, "det.cache"))
+
+
+def on_cuda(folder):
+    """Calibrate with the CUDA provider in this process; write times and cache to a folder."""
+    from trtcal_widgets import OnnxRuntimeRunner
+
+    times, cache = ours(lambda: OnnxRuntimeRunner(model_path("det"), providers=["CUDAExecutionProvider"]), CUDA, None)
+    cache.write(folder / "det.cache")
+    (folder / "times.json").write_text(json.dumps(times), encoding="utf-8")
+
+
 def main():
     """Run them all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     parser.add_argument("--keep", type=Path, help="folder for the cache and the sessions")
+    parser.add_argument("--cuda", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.cuda:
+        on_cuda(given.cuda)
+        return
     keep = given.keep
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-    import onnxruntime
-
     from trtcal_widgets import OnnxRuntimeRunner, trt
 
     with trt.open_memory() as memory:
@@ -102,15 +130,15 @@ def main():
     print(rows, flush=True)
     again = dict(rows)["TensorRT's calibrator: calibration, from its log"]
     caches = {}
-    ways = [
+    for title, runner, name in (
         ("TensorRT's activations", lambda: trt.TensorRTRunner(model_path("det")), "det.gpu.trtcal"),
         ("ONNX Runtime on the CPU", lambda: OnnxRuntimeRunner(model_path("det")), "det.cpu.trtcal"),
-    ]
-    if CUDA in onnxruntime.get_available_providers():
-        runner = partial(OnnxRuntimeRunner, model_path("det"), providers=[CUDA])
-        ways.append(("ONNX Runtime on the GPU", runner, "det.ort.trtcal"))
-    for title, runner, name in ways:
+    ):
         times, caches[title] = ours(runner, title, keep and keep / name)
+        rows += times
+        print(times, flush=True)
+    if folder := os.environ.get("TRTCAL_ORT_GPU"):
+        times, caches[CUDA] = apart(Path(folder))
         rows += times
         print(times, flush=True)
     version = trt.features(trt.load_tensorrt()).version
