@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.widgets.synthetic import synthetic_session
 from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
-from trtcal_widgets.core.packed import GROUPED, RECORD, Merging, encode, histogram_of, record_of
+from trtcal_widgets.core.packed import GROUPED, RECORD, Merging, encode, histogram_of, plausible, record_of
 from trtcal_widgets.errors import SessionError
 from trtcal_widgets.session.keeping.totals import Totals
 from trtcal_widgets.session.store import BatchStore
@@ -237,3 +237,13 @@ def test_only_the_last_views_are_kept(session):
         session.table()
     assert len(session._numbers._past) <= 4
     assert all(view.n_merged == 0 for view in session._numbers._past.values())
+
+
+@pytest.mark.parametrize("field", ["sum", "sum_squares"])
+@pytest.mark.parametrize("value", [-1e-3, 1e200, np.inf, np.nan])
+def test_sums_that_no_values_have_are_not_plausible(field, value):
+    record = np.zeros(1, RECORD)
+    record["sum"], record["sum_squares"] = -1e-3, 1e-6
+    assert plausible(record).all()
+    record[field] = value
+    assert plausible(record).all() == (field == "sum" and value == -1e-3)

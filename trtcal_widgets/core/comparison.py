@@ -86,9 +86,10 @@ class TensorComparison:
         """Signal to quantisation noise ratio in dB: inf without noise, nan without signal."""
         if self.n == 0 or (self.signal == 0.0 and self.noise == 0.0):
             return math.nan
-        if self.signal == 0.0:
-            return -math.inf
-        return 10.0 * math.log10(self.signal / self.noise) if self.noise > 0.0 else math.inf
+        if self.noise == 0.0:
+            return math.inf
+        ratio = self.signal / self.noise
+        return 10.0 * math.log10(ratio) if ratio > 0.0 else -math.inf
 
     @property
     def cosine(self) -> float:

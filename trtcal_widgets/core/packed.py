@@ -274,13 +274,17 @@ def record_of(h: Histogram, itemsize: int, offset: int, length: int) -> tuple[fl
     return (1, itemsize, h.counts[0], h.doublings, *moments, *tallies, offset, length)
 
 
+_LARGEST_SUM = 1e100
+
+
 def plausible(records: NDArray[np.void]) -> NDArray[np.bool_]:
     """Return for each record whether a histogram can have its numbers: nothing negative, and ranges within float32."""
     whole = [records[name] >= 0 for name in ("first", "edge", "zeros", "nans", "pos_infs", "neg_infs", "doublings")]
     with np.errstate(all="ignore"):
         ranges = [np.abs(records[name]) <= _LARGEST for name in ("base", "minimum", "maximum")]
         known = (records["base"] >= 0) & (records["doublings"] <= _MOST_DOUBLINGS)
-        sums = [~np.isnan(records[name]) for name in ("sum", "sum_squares")]
+        squares = records["sum_squares"]  # 2**63 values of float32 cannot reach 1e100
+        sums = [np.abs(records["sum"]) <= _LARGEST_SUM, (squares >= 0) & (squares <= _LARGEST_SUM)]
     return np.asarray(np.logical_and.reduce([*whole, *ranges, *sums, known]), np.bool_)
 
 

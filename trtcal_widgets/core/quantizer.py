@@ -222,7 +222,9 @@ class NoiseModel:
         power = self._histogram.sum_squares / n if n and self._histogram.amax else 0.0
         if power == 0.0:
             return math.nan
-        return 10.0 * math.log10(power / noise) if noise > 0.0 else math.inf
+        if noise <= 0.0:
+            return math.inf
+        return 10.0 * math.log10(power / noise) if power / noise > 0.0 else -math.inf
 
 
 def _squared_error(value: float, amax: float) -> float:

@@ -10,6 +10,7 @@ from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.runners.evaluation import Score
 
 _COUNTS = ("n_samples", "n", "non_finite")
+_NOT_NEGATIVE = ("signal", "tested", "noise", "absolute", "max_error")
 _PARTS = ("n_samples", "top1", "top5", "custom")
 
 
@@ -32,6 +33,8 @@ def _numbers(given: Any, names: Any) -> dict[str, Any]:
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f"{name} is {value!r}, no number")
+        if name in _NOT_NEGATIVE and value < 0:
+            raise ValueError(f"{name} is {value!r}, less than 0")
         if name in _COUNTS and not (isinstance(value, int) and value >= 0):
             raise ValueError(f"{name} is {value!r}, no count")
         found[name] = value if name in _COUNTS else float(value)

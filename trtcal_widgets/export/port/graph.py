@@ -8,9 +8,10 @@ one form: *steps*, which read and write tensors and carry what does not depend o
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -52,8 +53,20 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 _NEUTRAL_OPERAND = {"Add": (0, (0, 1)), "Mul": (1, (0, 1)), "Sub": (0, (1,)), "Div": (1, (1,))}
 """Operators that do nothing with this scalar at one of these positions."""
 
+_SMALL = 1 << 16
+"""Values of a constant at most that may be one for each channel."""
+
 _NO_MEANING = frozenset({"kernel_shape", "noop_with_empty_axes", "num_outputs", "to_ratio"})
 _NEUTRAL: dict[str, Any] = {"auto_pad": "NOTSET", "group": 1, "ceil_mode": 0, "storage_order": 0, "keepdims": 1}
+
+
+class Inner(NamedTuple):
+    """A tensor inside a layer: what made it, by what it is multiplied to the end, and the bias that it has by then."""
+
+    op: str
+    tensor: str
+    gain: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +88,7 @@ class Step:
     weights
         What tells the weights of a layer, with everything folded in.
     inner
-        (operator, tensor) of what is folded into the layer, from the first one on.
+        What is folded into the layer, from the first one on.
     """
 
     op: str
@@ -84,7 +97,7 @@ class Step:
     constants: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: Identity | None = None
-    inner: tuple[tuple[str, str], ...] = ()
+    inner: tuple[Inner, ...] = ()
 
 
 @dataclass(eq=False)
@@ -120,6 +133,15 @@ class Side:
                 found.setdefault(name, []).append(step)
         return found
 
+    @cached_property
+    def prepared(self) -> frozenset[str]:
+        """The inputs, and what is made of them before the first layer with weights."""
+        found = {tensor.name for tensor in self.model.graph.inputs}
+        for step in self.steps:
+            if step.weights is None and step.inputs and found.issuperset(step.inputs):
+                found.update(step.outputs)
+        return frozenset(found)
+
     def root(self, name: str) -> str:
         """Return the tensor that a tensor is a copy of, itself in most cases."""
         while name in self.alias:
@@ -135,6 +157,7 @@ class _Reader:
             next((o for o in n.output if o), ""): n for n in side.model.proto.graph.node
         }
         self.digests: dict[str, str] = {}
+        self.computed: dict[str, NDArray[np.generic]] = {}
         self.defaults: dict[str, dict[str, Any]] = {}
 
     def read(self) -> None:
@@ -164,9 +187,20 @@ class _Reader:
             if name and tensors[name].kind in _FIXED and name not in stored and tensors[name].dtype in _FOLDED
         )
         try:
-            self.digests.update((name, digest(array)) for name, array in computed_constants(self.side.model, computed))
+            for name, array in computed_constants(self.side.model, computed):
+                self.digests[name] = digest(array)
+                if array.size <= _SMALL:
+                    self.computed[name] = array
         except ModelError:
             self.digests.clear()  # ONNX Runtime does not know an operator: they are told by their shapes
+
+    def _small(self, name: str) -> NDArray[np.generic] | None:
+        """Return the values of a constant that may be a bias or of a normalisation; None for others."""
+        shape = self.graph.tensors[name].shape
+        sizes = None if shape is None else [size if isinstance(size, int) else _SMALL + 1 for size in shape]
+        if name in self.side.model.constants and sizes is not None and math.prod(sizes) <= _SMALL:
+            return self.side.model.constants.read(name)
+        return self.computed.get(name)
 
     def _fixed(self, names: Iterable[str]) -> bool:
         return all(self.graph.tensors[name].kind in _FIXED for name in names)
@@ -190,7 +224,7 @@ class _Reader:
         return ""
 
     def _step(self, node: NodeInfo, taken: set[int]) -> Step:
-        layer = layer_weights(self.side.model, node, self._attributes(node))
+        layer = layer_weights(self.side.model, node, self._attributes(node), self._small)
         if layer is not None:
             return self._layer_step(node, layer, taken)
         moving, constants, parameters = [], [], {}
@@ -210,17 +244,21 @@ class _Reader:
 
     def _layer_step(self, node: NodeInfo, layer: Weights, taken: set[int]) -> Step:
         """Fold what follows the layer and only changes it by constants into it."""
-        output = node.outputs[0]
-        names = [output]
-        while True:
-            following = self._following(names[-1])
-            folded = None if following is None else folded_weights(self.side.model, layer, following, names[-1])
-            if following is None or folded is None:
+        names, layers = [node.outputs[0]], [layer]
+        while following := self._following(names[-1]):
+            folded = folded_weights(self.side.model, layers[-1], following, names[-1], self._small)
+            if folded is None:
                 break
-            layer = folded
             taken.add(following.index)
+            layers.append(folded)
             names.append(following.outputs[0])
-        inner = tuple((self.graph.op_type(name), name) for name in names[:-1])
+        layer = layers[-1]
+        with np.errstate(all="ignore"):
+            gains = [layer.gain / one.gain for one in layers[:-1]]
+        inner = tuple(
+            Inner(self.graph.op_type(name), name, gain, one.bias)
+            for name, gain, one in zip(names[:-1], gains, layers[:-1], strict=True)
+        )
         attributes = self._attributes(node)
         if layer.op == "Linear":
             attributes = {}

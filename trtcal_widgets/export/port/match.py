@@ -1,10 +1,12 @@
 """Finding the tensors of one export in another, from the surest evidence to the least sure.
 
 A tensor that is the result of the same operators with the same weights from the same inputs has the same values,
-whatever its name: those come first. Layers that have the same weights up to rounding (folded normalisation) are the
-next anchors; between anchors the graph's shape decides, where it leaves no choice. A name alone is no evidence:
+whatever its name: those come first. Layers that have the same weights and biases up to rounding (folded normalisation)
+are the next anchors; between anchors the graph's shape decides, where it leaves no choice. A name alone is no evidence:
 exporters count (``p2o.Add.7``), and an input keeps its name when its preprocessing moves into the model. An input is
-the same where something reads it in the same way, a tensor of the same name where a neighbour is matched to its own.
+the same where the first operators with numbers of their own read it in the same way, a tensor of the same name where a
+neighbour is matched to its own. A layer with the same weights and another bias is another layer, or reads another
+input.
 """
 
 from __future__ import annotations
@@ -12,10 +14,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.export.port.weights import same_weights
+import numpy as np
+
+from trtcal_widgets.export.port.reading import first_values
+from trtcal_widgets.export.port.weights import is_shifted, same_bias, same_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
 
     from trtcal_widgets.export.port.graph import Side, Step
     from trtcal_widgets.model.graph import TensorInfo
@@ -24,6 +31,7 @@ HOW = {
     "input": "an input of the model that is read in the same way",
     "exact": "the same operators with the same weights",
     "weights": "a layer with the same weights",
+    "shifted": "a layer with the same weights, whose bias has taken up a mean that was subtracted from the input",
     "structure": "its place between matched tensors",
     "constant": "a constant of the same values",
     "shared": "it holds the values of a matched tensor",
@@ -61,20 +69,32 @@ class _Matcher:
         olds = [one for one in self.old.model.graph.inputs if one.name not in self.used]
         for tensor in self.new.model.graph.inputs:
             like = [one for one in olds if one.dtype == tensor.dtype and _rank(one) == _rank(tensor)]
+            like = [one for one in like if not self._is_against(one.name, tensor.name)]
             like.sort(key=lambda one: one.name != tensor.name)
             if like and self.add(like[0].name, tensor.name, "input"):
                 olds.remove(like[0])
 
+    def _is_against(self, old: str, new: str) -> bool:
+        """Whether steps whose results are the same read the two, and read them in another way: then they differ."""
+        theirs, ours = list(first_values(self.old, old)), list(first_values(self.new, new))
+        if any(a == b and _verdict(one, step) == "bias" for one, a in theirs for step, b in ours):
+            return True
+        made = {output: step for step, _ in theirs for output in step.outputs}
+        pairs = [(made[self._partner(o)], step) for step, _ in ours for o in step.outputs if self._partner(o) in made]
+        return any(_verdict(one, step) != "alike" for one, step in pairs)
+
+    def _partner(self, new: str) -> str:
+        return self.found[new][0] if new in self.found else ""
+
     def _is_read_alike(self, old: str, new: str) -> bool:
-        """Whether some step of either side reads the tensor with the same operator, parameters and constants."""
-        return any(
-            theirs.op == ours.op
-            and theirs.key == ours.key
-            and (theirs.constants == ours.constants or _same_layer(theirs, ours))
-            and (theirs.op in _COMMUTING or theirs.inputs.index(old) == ours.inputs.index(new))
-            for theirs in self.old.readers.get(old, ())
-            for ours in self.new.readers.get(new, ())
-        )
+        """Whether the two are read by the same operators with the same constants, and nothing speaks against it."""
+        verdicts = {
+            _verdict(theirs, ours)
+            for theirs, their_place in first_values(self.old, old)
+            for ours, our_place in first_values(self.new, new)
+            if their_place == our_place and theirs.op == ours.op and theirs.key == ours.key
+        }
+        return "alike" in verdicts and "bias" not in verdicts
 
     def exact(self) -> bool:
         """Match what is computed alike from matched tensors: equal hashes mean equal values."""
@@ -97,6 +117,22 @@ class _Matcher:
             alike = [one for one in olds if _same_layer(one, step)]
             if len(alike) == 1 and sum(_same_layer(alike[0], other) for other in news) == 1:
                 changed |= self._steps(alike[0], step, "weights")
+        return changed
+
+    def shifted(self) -> bool:
+        """Match the results of layers in which one model has folded the mean that the other one subtracts outside.
+
+        Their inputs are other ones: they are not matched.
+        """
+        olds = [step for step in self.old.steps if step.weights is not None and step.outputs[0] not in self.used]
+        news = [step for step in self.new.steps if step.weights is not None and step.outputs[0] not in self.found]
+        changed = False
+        for step in news:
+            alike = [one for one in olds if _is_shifted_layer(one, step)]
+            if len(alike) != 1 or sum(_is_shifted_layer(alike[0], other) for other in news) != 1:
+                continue
+            if step.inputs[0] in self.new.prepared or alike[0].inputs[0] in self.old.prepared:
+                changed |= self.add(alike[0].outputs[0], step.outputs[0], "shifted")
         return changed
 
     def _steps(self, old: Step, new: Step, how: str) -> bool:
@@ -163,9 +199,11 @@ class _Matcher:
         for step in self.new.steps:
             old, how = self.found.get(step.outputs[0], ("", ""))
             like = layers.get(old)
-            if like is not None and [op for op, _ in like.inner] == [op for op, _ in step.inner]:
-                for (_, a), (_, b) in zip(like.inner, step.inner, strict=True):
-                    self.add(a, b, how)
+            if how == "shifted" or like is None or [one.op for one in like.inner] != [one.op for one in step.inner]:
+                continue
+            for a, b in zip(like.inner, step.inner, strict=True):
+                if _near(a.gain, b.gain) and _near(a.bias, b.bias):
+                    self.add(a.tensor, b.tensor, how)
 
     def aliases(self) -> None:
         for name in self.new.alias:
@@ -180,7 +218,7 @@ class _Matcher:
             (makers[output], step, output)
             for step in self.new.steps
             for output in step.outputs
-            if output in makers and makers[output].op == step.op and makers[output].key == step.key
+            if output in makers and _verdict(makers[output], step) in ("alike", "constants")
         ]
         changed = True
         while changed:
@@ -188,7 +226,8 @@ class _Matcher:
             for theirs, ours, name in waiting:
                 if name in self.used or name in self.found or not self._are_neighbours_matched(theirs, ours, name):
                     continue
-                changed |= self.add(name, name, "name")
+                if not self._is_against(name, name):
+                    changed |= self.add(name, name, "name")
 
     def _are_neighbours_matched(self, theirs: Step, ours: Step, name: str) -> bool:
         if len(theirs.inputs) != len(ours.inputs):
@@ -214,6 +253,7 @@ def match_tensors(old: Side, new: Side, *, loosely: bool = False) -> Mapping[str
         changed = matcher.weights()
         changed |= matcher.structure()
         changed |= matcher.exact()
+        changed = changed or matcher.shifted()
     matcher.inner()
     matcher.constants()
     matcher.names()
@@ -230,7 +270,34 @@ def _rank(tensor: TensorInfo) -> int:
 def _same_layer(one: Step, other: Step) -> bool:
     if one.weights is None or other.weights is None or one.key != other.key:
         return False
-    return same_weights(one.weights, other.weights)
+    return same_weights(one.weights, other.weights) and same_bias(one.weights, other.weights)
+
+
+def _is_shifted_layer(one: Step, other: Step) -> bool:
+    if one.weights is None or other.weights is None or one.key != other.key:
+        return False
+    return same_weights(one.weights, other.weights) and is_shifted(one.weights, other.weights)
+
+
+def _verdict(one: Step, other: Step) -> str:
+    """Return whether two steps do the same: ``"alike"``, ``"other"``, or what alone differs.
+
+    That is ``"bias"`` for layers with the same weights, and ``"constants"`` for steps without weights.
+    """
+    if one.op != other.op or one.key != other.key or (one.weights is None) != (other.weights is None):
+        return "other"
+    if one.weights is not None:
+        if _same_layer(one, other):
+            return "alike"
+        return "bias" if other.weights is not None and same_weights(one.weights, other.weights) else "other"
+    return "alike" if one.constants == other.constants else "constants"
+
+
+def _near(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether factors or biases inside of two layers with the same weights are the same, up to rounding."""
+    if one.shape != other.shape:
+        return False
+    return bool(np.all(np.abs(one - other) <= 2e-3 * max(np.abs(one).max(initial=0), np.abs(other).max(initial=0))))
 
 
 def _with_constants(step: Step) -> tuple[object, ...]:
