@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.core.discrete import discrete_values, exact_noise
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.kernels import objectives as _objectives
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from trtcal_widgets.core.discrete import Discrete
 
 __all__ = ["Cost", "NoiseModel", "dequantize", "fake_quantize", "is_vague", "quantize"]
 
@@ -102,8 +105,9 @@ def is_vague(range_db: tuple[float, float]) -> bool:
 class NoiseModel:
     """The cost of any amax, from a histogram alone: dragging a threshold needs no model run.
 
-    The values of a bin are taken as evenly spread over it, except exact zeros, which quantise without error. The
-    integral of the squared error over that density is exact. The first call prepares prefix sums (2048 steps); each
+    The values of a bin are taken as evenly spread over it, except exact zeros, which quantise without error, and
+    discrete values that the histogram tells exactly (:attr:`discrete`). The integral of the squared error over that
+    density is exact. The first call prepares prefix sums (2048 steps); each
     amax costs 128 steps after that. Formulas: ``docs/algorithm.md``.
 
     Parameters
@@ -121,6 +125,11 @@ class NoiseModel:
         mass = self._histogram.counts.astype(np.float64)
         mass[0] -= self._histogram.zeros
         return mass
+
+    @cached_property
+    def discrete(self) -> Discrete | None:
+        """The values themselves, where they are few or multiples of one number; see :func:`discrete_values`."""
+        return discrete_values(self._histogram)
 
     @cached_property
     def _moments(self) -> tuple[NDArray[np.float64], ...]:
@@ -144,6 +153,8 @@ class NoiseModel:
         width = self._histogram.range / N_BINS
         if n == 0 or width == 0.0:
             return np.zeros((amax.size, 3))
+        if self.discrete is not None:
+            return exact_noise(self.discrete, amax) / n
         with np.errstate(all="ignore"):
             in_bins = np.minimum(amax / width, _FAR_IN_BINS)
         result = _objectives.quantization_noise(in_bins, *self._moments)
@@ -186,7 +197,7 @@ class NoiseModel:
         Values are taken as evenly spread where a bin has occupied neighbours. That says nothing of the first bin, in
         which the bulk of a heavy-tailed tensor lies, nor of a bin that stands alone, as the bins of discrete values do:
         these have the smallest and the largest squared error that a value in them can have. The largest value is known
-        exactly.
+        exactly, and so are discrete values that the histogram tells.
 
         Parameters
         ----------
@@ -197,7 +208,7 @@ class NoiseModel:
         n, width = h.n_finite, h.range / N_BINS
         with np.errstate(all="ignore"):
             limit, largest = (min(float(np.float64(x) / width), _FAR_IN_BINS) for x in (amax, h.amax))
-        if n == 0 or not (limit > _NEAR_IN_BINS and largest > 0.0):
+        if n == 0 or not (limit > _NEAR_IN_BINS and largest > 0.0) or self.discrete is not None:
             return (noise := float(self.noise(np.array([amax]))[0, 1:].sum())), noise
         mass = self._moments[0][:-1].copy()
         mass[int(min(largest, N_BINS - 1))] -= 1.0  # the largest value itself

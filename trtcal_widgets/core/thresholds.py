@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from trtcal_widgets.core.discrete import alone_share
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.kernels import objectives as _objectives
 from trtcal_widgets.core.legacy import quantile_bin, tail_line
@@ -30,6 +31,15 @@ FIRST_CANDIDATE = 128
 
 _NEAR_TIE = 1e-9
 """Prefix sums and the direct sum differ by less than 1e-11; candidates this close are looked at again directly."""
+
+_MOSTLY_ALONE = 0.5
+"""Share of the values in bins that stand alone from which on the MSE pick is marked where they are not known."""
+
+_LOOKED_AROUND = 16
+"""Thresholds around which MSE looks closer."""
+
+_MOST_TRIED = 1 << 20
+"""Thresholds between the candidates, times values, that are tried at most at first."""
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -143,6 +153,9 @@ class ThresholdCurve:
         float32(R / 2048): ``amax(i) = float32(i + 0.5) * bin_width``.
     objective_label
         What the objective is, for an axis.
+    is_uncertain
+        Whether another threshold may be several times better than the pick, and the histogram does not tell: for MSE
+        where most values stand alone in their bins and are not known exactly.
     """
 
     method: Method
@@ -151,6 +164,7 @@ class ThresholdCurve:
     amax: float
     bin_width: float
     objective_label: str = ""
+    is_uncertain: bool = False
 
     @property
     def candidates(self) -> NDArray[np.float64]:
@@ -168,10 +182,10 @@ def threshold_curve(histogram: Histogram, method: str | Method = "entropy") -> T
     """
     method = Method.parse(method)
     spec = METHODS[method.kind]
-    objective, pick, amax, label = spec.compute(histogram, method)
+    objective, pick, amax, label, is_uncertain = spec.compute(histogram, method)
     objective.setflags(write=False)
-    label = label or spec.objective_label
-    return ThresholdCurve(method, objective, pick, float(np.float32(amax)), histogram.bin_width, label)
+    label, amax = label or spec.objective_label, float(np.float32(amax))
+    return ThresholdCurve(method, objective, pick, amax, histogram.bin_width, label, is_uncertain)
 
 
 def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
@@ -234,6 +248,7 @@ class _Computed(NamedTuple):
     pick: int
     amax: float
     label: str = ""
+    is_uncertain: bool = False
 
 
 def _entropy(histogram: Histogram, _method: Method) -> _Computed:
@@ -317,13 +332,36 @@ def _edge_of_bin(index: int, bin_width: float) -> float:
 
 
 def _mse(histogram: Histogram, _method: Method) -> _Computed:
-    """Take the candidate with the least clipping plus rounding noise, see :class:`~trtcal_widgets.core.NoiseModel`."""
-    noise = NoiseModel(histogram).noise(_candidates(histogram.bin_width))
-    objective = noise[:, 1] + noise[:, 2]
+    """Take the candidate with the least clipping plus rounding noise, see :class:`~trtcal_widgets.core.NoiseModel`.
+
+    Where the values are known exactly, thresholds between the candidates are looked at too: a 1 among zeros has no
+    error at all, with the right one.
+    """
+    model = NoiseModel(histogram)
+    objective = model.noise(_candidates(histogram.bin_width))[:, 1:].sum(axis=1)
     if histogram.n_finite == 0 or histogram.amax == 0.0:
         return _Computed(objective, N_BINS, histogram.amax)
     pick = int(np.argmin(objective)) + FIRST_CANDIDATE
-    return _Computed(objective, pick, min(_amax_of_index(pick, histogram.bin_width), histogram.amax))
+    amax = min(_amax_of_index(pick, histogram.bin_width), histogram.amax)
+    if model.discrete is None:
+        return _Computed(objective, pick, amax, is_uncertain=alone_share(histogram) > _MOSTLY_ALONE)
+    amax = _between(model, histogram, amax, len(model.discrete.values))
+    return _Computed(objective, _nearest_index(amax, histogram.bin_width), amax)
+
+
+def _between(model: NoiseModel, histogram: Histogram, amax: float, n_values: int) -> float:
+    """Return the best threshold of those between the candidates, looking ever closer at the best; else ``amax``."""
+    steps = max(1, min(32, _MOST_TRIED // (n_values * N_BINS)))
+    places = np.arange(FIRST_CANDIDATE * steps, (N_BINS + 1) * steps) / steps
+    for closer in (1.0 / steps, 1.0 / (32 * steps), 0.0):
+        tried = np.minimum(places * histogram.bin_width, histogram.amax)
+        tried = np.append(tried, [amax, histogram.amax]).astype(np.float32).astype(np.float64)
+        noise = model.noise(tried)[:, 1:].sum(axis=1)
+        order = np.argsort(noise, kind="stable")[:_LOOKED_AROUND]
+        amax = float(tried[noise == noise[order[0]]].max())
+        places = (tried[order][:, None] / histogram.bin_width + np.linspace(-closer, closer, 65)).reshape(-1)
+        places = places[places >= FIRST_CANDIDATE]
+    return amax
 
 
 @dataclass(frozen=True)

@@ -169,9 +169,12 @@ def _notes(row: TensorRow, histogram: Histogram, *, counted: bool) -> list[str]:
 
 
 def _rival(session: CalibrationSession, plot: HistogramPlot, method: Method) -> list[str]:
-    """Say that entropy has another minimum that is as good: TensorRT may have taken that one."""
-    if plot.curve is None or method.kind != "entropy" or not plot.editable:
+    """Say that entropy has another minimum that is as good: TensorRT may have taken that one; or that MSE guesses."""
+    if plot.curve is None or method.kind not in ("entropy", "mse") or not plot.editable:
         return []
+    if method.kind == "mse":
+        words = "the values stand alone in their bins, which do not tell them: another threshold may be better"
+        return [f"MSE: {words}"] if session.curve(plot.name, method).is_uncertain else []
     rival = rival_of(session.curve(plot.name, method))
     if rival is None:
         return []

@@ -1,0 +1,135 @@
+"""Discrete values whose histogram tells them exactly: pixels, whole numbers, masks, one-hot rows.
+
+A histogram counts values in bins. Where each occupied bin stands alone, what is known besides (the largest value, the
+sum, the sum of squares) may leave one possibility: very few values, or multiples of one number.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from trtcal_widgets.core.histogram import N_BINS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trtcal_widgets.core.histogram import Histogram
+
+__all__ = ["Discrete", "alone_share", "discrete_values"]
+
+_TIGHT = 1e-6
+"""Values are float32: a sum of squares follows from them to a tenth of this."""
+
+_CHANCE = 4e-3
+"""How often a sum comes out right by chance where values are known to a bin only."""
+
+_DOUBT = 1e-3
+"""Multiples are taken for the values where bins and sums would be so by chance less often than this."""
+
+
+class Discrete(NamedTuple):
+    """Distinct |x| that are not 0, float64, in the tensor's unit, in order; and how many values each of them has."""
+
+    values: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+
+def alone_share(h: Histogram) -> float:
+    """Return the share of the values, zeros left out, that lie in bins beside which nothing lies."""
+    mass = _mass(h)
+    occupied = mass > 0
+    alone = occupied & ~np.append(False, occupied[:-1]) & ~np.append(occupied[1:], False)
+    return float(mass[alone].sum() / mass.sum()) if occupied.any() else 0.0
+
+
+def discrete_values(h: Histogram) -> Discrete | None:
+    """Return the values of a histogram that tells them; None for most histograms.
+
+    Each occupied bin must stand alone. The smallest and the largest value are known, and one more follows from the sum
+    of squares. Others are taken for multiples of one number where bins and sums would hardly be so by chance.
+    """
+    mass = _mass(h)
+    bins = np.flatnonzero(mass)
+    if not len(bins) or h.amax <= 0.0 or h.clamped or (np.diff(bins) < 2).any():
+        return None
+    counts = mass[bins]
+    width = h.range / N_BINS
+    for values in (_few(h, bins, counts), _multiples(h, bins, counts)):
+        if values is not None and np.array_equal(np.minimum((values / width).astype(np.int64), N_BINS - 1), bins):
+            return Discrete(values, counts)
+    return None
+
+
+def _mass(h: Histogram) -> NDArray[np.float64]:
+    mass = h.counts.astype(np.float64)
+    mass[0] -= h.zeros
+    return mass
+
+
+def _one_sign(h: Histogram) -> bool:
+    return h.minimum >= 0.0 or h.maximum <= 0.0
+
+
+def _few(h: Histogram, bins: NDArray[np.intp], counts: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the values where all but one are the smallest and the largest, which are known.
+
+    The sum of squares tells the one that is left; a sum must then be left to try it by.
+    """
+    ends = sorted({abs(h.minimum), abs(h.maximum)} - {0.0})
+    places = [min(int(end * N_BINS / h.range), N_BINS - 1) for end in ends]
+    values = np.full(len(bins), np.nan)
+    for end, place in zip(ends, places, strict=True):
+        values[bins == place] = end
+    unknown = np.isnan(values)
+    if len(set(places)) < len(places) or unknown.sum() > int(_one_sign(h)):
+        return None
+    if unknown.any():
+        squares = h.sum_squares - float((counts * values**2)[~unknown].sum())
+        values[unknown] = math.sqrt(max(squares, 0.0) / float(counts[unknown][0]))
+    return values if _adds_up(h, values, counts) else None
+
+
+def _adds_up(h: Histogram, values: NDArray[np.float64], counts: NDArray[np.float64]) -> bool:
+    """Whether values have the sum of squares that is known, and the sum where they have one sign."""
+    tests = [(h.sum_squares, 2)] + ([(abs(h.total), 1)] if _one_sign(h) else [])
+    return all(abs(float((counts * values**power).sum()) - wanted) <= _TIGHT * wanted for wanted, power in tests)
+
+
+def _multiples(h: Histogram, bins: NDArray[np.intp], counts: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return multiples of the largest value's parts that lie in the occupied bins and add up as the values do."""
+    width = h.range / N_BINS
+    n_bins = h.amax / width
+    parts = np.arange(1, int(n_bins / 2) + 1, dtype=np.float64)
+    fits = np.ones(len(parts), np.bool_)
+    for some in np.array_split(bins, max(1, len(bins) // 32)):  # most parts go with the first few bins
+        step = h.amax / width / parts[fits]
+        multiple = np.floor((some[:, None] + 1) / step * (1 + 1e-7))
+        fits[fits] = ((multiple * step * (1 + 1e-7) >= some[:, None]) & (multiple >= 1)).all(axis=0)
+    for n in parts[fits]:
+        if n * (n / n_bins) ** (len(bins) - 1) * _CHANCE ** (1 + _one_sign(h)) > _DOUBT:
+            return None  # more parts are likelier still to fit by chance
+        values = np.asarray(np.round((bins + 0.5) * width * n / h.amax) * h.amax / n)
+        if _adds_up(h, values, counts):
+            return values
+    return None
+
+
+def exact_noise(found: Discrete, amax: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many values are clipped, and the squared errors of the clipped and of the others, shape (k, 3).
+
+    ``amax``: thresholds, shape (k,), in the tensor's unit; 0 clips everything.
+    """
+    result = np.empty((amax.size, 3))
+    for start in range(0, amax.size, 256):  # 256 thresholds of at most 1024 values at a time
+        limit = amax[start : start + 256, None]
+        step = np.where(limit > 0.0, limit, 1.0) / 127.0
+        level = np.minimum(np.rint(found.values / step), 127.0) * np.where(limit > 0.0, step, 0.0)
+        errors = found.counts * (found.values - level) ** 2
+        beyond = found.values > limit
+        result[start : start + 256, 0] = (found.counts * beyond).sum(axis=1)
+        result[start : start + 256, 1] = np.where(beyond, errors, 0.0).sum(axis=1)
+        result[start : start + 256, 2] = np.where(beyond, 0.0, errors).sum(axis=1)
+    return result
