@@ -142,3 +142,11 @@ def test_nonsense_is_refused(pair):
             IdxImages(folder / "images", **options)
     with pytest.raises(DataError, match="offset=6 leaves none"):
         IdxImages(folder / "images", offset=6)
+
+
+def test_no_values_in_a_shape_that_no_array_can_have(tmp_path):
+    """Found by the fuzzer: the product of the other sizes is beyond what NumPy can count."""
+    sizes = (2, 4, 4, 66051, 67438087, 134810112, 0, 0)
+    (tmp_path / "x.idx").write_bytes(b"\0\0\x08" + bytes([len(sizes)]) + struct.pack(">8I", *sizes))
+    with pytest.raises(DataError, match=r"x\.idx: its header says 2x4x4x66051.*which no array can have"):
+        read_idx(tmp_path / "x.idx")

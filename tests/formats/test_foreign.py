@@ -88,7 +88,24 @@ NVDLA = {
     "nothing": {"scale": 0, "min": None, "max": 1},
 }
 
+OVERRIDES = {
+    "x": [{"quant_type": "QInt8", "scale": 0.01, "zero_point": 0}],
+    "array": [{"scale": [0.02], "zero_point": [0]}],
+    "ranged": [{"quant_type": "QuantType.QInt8", "rmin": -2.0, "rmax": 1.0, "symmetric": True}],
+    "moved": [{"quant_type": "QInt8", "scale": 0.01, "zero_point": 3}],
+    "unsigned": [{"quant_type": "QUInt8", "scale": 0.01, "zero_point": 0}],
+    "wide": [{"quant_type": "QInt16", "scale": 0.01, "zero_point": 0}],
+    "rows": [{"axis": 0, "scale": 0.01, "zero_point": 0}, {"scale": 0.02, "zero_point": 0}],
+    "lopsided": [{"rmin": -2.0, "rmax": 1.0}],
+    "nothing": [{"symmetric": True}],
+}
+
 CASES = {
+    "ONNX Runtime overrides": (
+        OVERRIDES,
+        {"x", "array", "ranged"},
+        {"moved", "unsigned", "wide", "rows", "lopsided", "nothing"},
+    ),
     "AIMET 0.6": (AIMET_06, {"x"}, {"relu", "wide", "half", "pair", "shifted", "conv.weight"}),
     "AIMET 1.0": (AIMET_10, {"x"}, {"rows"}),
     "PPQ": (PPQ, {"x", "shared"}, {"w", "four", "gone", "moved"}),

@@ -156,6 +156,25 @@ def test_files_of_the_present_onnxruntime(written_by_onnxruntime):
     assert text.amax["a b:0"] == 3.5
 
 
+@pytest.mark.parametrize("smooth", [False, True])
+def test_the_cache_of_ranges_that_onnxruntime_1_32_writes(tmp_path, smooth):
+    from onnxruntime.quantization import calibrate
+
+    f32 = np.float32
+    made = {
+        "x": calibrate.TensorData(lowest=np.array(-1.25, f32), highest=np.array(3.5, f32)),
+        "rows": calibrate.TensorData(lowest=np.array([-1, -2], f32), highest=np.array([0.5, 0.25], f32)),
+        "spread": calibrate.TensorData(avg=np.array(0.5, f32), std=np.array(0.25, f32)),
+    }
+    data = calibrate.TensorsData(calibrate.CalibrationMethod.MinMax, made)
+    calibrate.save_tensors_data(data, tmp_path / "cache.json", smooth_quant=smooth)
+    table = read_scale_file(tmp_path / "cache.json")
+    assert dict(table.amax) == {"x": 3.5, "rows": 2.0}
+    kinds = {oddity.kind: oddity.name for oddity in table.oddities}
+    assert kinds["left-out"] == "spread"
+    assert ("smooth-quant" in kinds) == smooth
+
+
 def test_amax_that_onnxruntime_writes_wrong_is_reported(written_by_onnxruntime):
     # It writes max(min, max) instead of max(|min|, |max|).
     for name in ("calibration.cache", "calibration.flatbuffers"):

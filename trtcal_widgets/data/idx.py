@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from trtcal_widgets.common.arguments import one_of, to_path, whole_number
-from trtcal_widgets.common.damage import check_expansion, most_expanded
+from trtcal_widgets.common.damage import check_expansion, damage_as, most_expanded
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, input_name
 from trtcal_widgets.data.pixels import PerChannel, normalisation
@@ -206,10 +206,11 @@ def _read_values(stream: IO[bytes], header: _Header, path: Path, *, mapped: bool
         )
     if found > wanted:
         raise DataError(f"{path} is longer than the {text} of its header: it is damaged or no IDX file")
-    if mapped and wanted:
-        array: NDArray[Any] = np.memmap(path, header.dtype, "r", begins, header.shape)
-    else:
-        array = np.frombuffer(b"" if mapped else raw, header.dtype).reshape(header.shape)
+    with damage_as(DataError, f"{path}: its header says {text}, which no array can have", "Fetch it again"):
+        if mapped and wanted:
+            array: NDArray[Any] = np.memmap(path, header.dtype, "r", begins, header.shape)
+        else:
+            array = np.frombuffer(b"" if mapped else raw, header.dtype).reshape(header.shape)
     return array if header.dtype.isnative else array.astype(header.dtype.newbyteorder("="))
 
 

@@ -7,6 +7,13 @@
 - **NVDLA** compiler's calibration JSON: name -> ``scale``, ``min``, ``max``, ``offset`` (its ``calib_txt_to_json.py``);
   where there is no scale, min and max count.
 
+- **ONNX Runtime**'s overrides for single tensors (``TensorQuantOverrides``, as its ``static_quantize_runner`` reads):
+  name -> list of ``scale`` and ``zero_point``, or ``rmin`` and ``rmax``. (Its tables and caches of ranges, up to 1.32's
+  ``quantize_static(calibration_cache_path=…)``, are read in :mod:`~trtcal_widgets.formats.tables`.)
+
+NVIDIA's ModelOpt (0.47) writes no such file: its result is a model with Q/DQ pairs, which ``model.explicit`` reads, and
+what its ``calibration_cache_path`` takes is a calibration cache of TensorRT.
+
 Nothing is guessed: an entry that is not understood is named and left out.
 """
 
@@ -45,6 +52,8 @@ def read_foreign(data: Any) -> ForeignTable | None:
         return _collect("AIMET", _aimet(data))
     if isinstance(data.get("configs"), Mapping) and isinstance(data.get("values"), Mapping):
         return _collect("PPQ", _ppq(data["configs"], data["values"]))
+    if data and all(_is_override(value) for value in data.values()):
+        return _collect("ONNX Runtime", {str(name): _override(listed) for name, listed in data.items()})
     entries = [value for value in data.values() if isinstance(value, Mapping)]
     if entries and len(entries) == len(data) and all("scale" in one or {"min", "max"} <= set(one) for one in entries):
         return _collect("NVDLA", {name: _nvdla(entry) for name, entry in data.items()})
@@ -122,6 +131,33 @@ def _ppq(configs: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, flo
 def _key(number: Any) -> str:
     """Return a hash as JSON spells it as a key, whether it was read as a whole number or as a float."""
     return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
+
+
+_OVERRIDE = frozenset(
+    {"axis", "convert", "quant_type", "reduce_range", "rmax", "rmin", "scale", "symmetric", "zero_point"}
+)
+
+
+def _is_override(listed: Any) -> bool:
+    entries = listed if isinstance(listed, list) else []
+    return bool(entries) and all(isinstance(entry, Mapping) and entry.keys() <= _OVERRIDE for entry in entries)
+
+
+def _override(listed: list[Mapping[str, Any]]) -> float | str:
+    entry = listed[0]
+    if len(listed) > 1 or entry.get("axis") is not None:
+        return "has scales per channel"
+    kind = str(entry.get("quant_type", "QInt8")).rpartition(".")[2].lower()
+    if kind != "qint8":
+        return f"is {kind.removeprefix('q').upper()}, not INT8"
+    if "scale" in entry:
+        return _amax(entry["scale"], entry.get("zero_point"), None, None)
+    ends = [entry.get("rmin"), entry.get("rmax")]
+    if not all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in ends):
+        return "has neither a scale nor a range"
+    if entry.get("symmetric") is not True and ends[0] != -ends[1]:
+        return "is asymmetric: its range is, and it does not say symmetric"
+    return max(abs(float(end)) for end in ends)
 
 
 def _nvdla(entry: Mapping[str, Any]) -> float | str:

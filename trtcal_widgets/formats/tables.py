@@ -221,11 +221,26 @@ def parse_json_table(data: bytes, source: str) -> ScaleTable:
     if not isinstance(entries, _Pairs):
         raise CacheFormatError(f"{source}: expected JSON of the form {{name: [min, max]}}.")
     ranges: dict[str, tuple[float, float]] = {}
-    pairs = []
+    pairs, left = [], []
     for name, value in entries.pairs:
+        if entries is not found and name and _lacks_range(value):
+            left.append(_left_out(name, "has no range, only mean and deviation or a histogram"))
+            continue
         low, high = ranges[name] = _json_range(name, value, source)
         pairs.append((0, name, float(np.maximum(abs(low), abs(high)))))  # max() would lose a NaN
-    return table_from_pairs(pairs, kind="json", source=source, ranges=ranges)
+    table = table_from_pairs(pairs, kind="json", source=source, ranges=ranges)
+    if entries is not found and found.get("smooth_quant") is True:
+        message = "The ranges are of a model that SmoothQuant has changed: they fit that model, not the one before."
+        left.append(Oddity("smooth-quant", 0, "", message, "warning"))
+    return replace(table, oddities=(*table.oddities, *left)) if left else table
+
+
+def _lacks_range(value: Any) -> bool:
+    return isinstance(value, _Pairs) and not {"lowest", "highest"} <= dict(value.pairs).keys()
+
+
+def _left_out(name: str, why: str) -> Oddity:
+    return Oddity("left-out", 0, name, f"{quote(name)} {why}. It is left out.", "warning")
 
 
 def _foreign_table(foreign: ForeignTable, source: str) -> ScaleTable:
@@ -237,10 +252,7 @@ def _foreign_table(foreign: ForeignTable, source: str) -> ScaleTable:
             "Export symmetric 8-bit activations per tensor, or calibrate with trtcal calibrate."
         )
     table = table_from_pairs([(0, name, amax) for name, amax in foreign.amax.items()], kind="json", source=source)
-    left = (
-        Oddity("left-out", 0, name, f"{quote(name)} {why}. It is left out.", "warning")
-        for name, why in foreign.left_out.items()
-    )
+    left = (_left_out(name, why) for name, why in foreign.left_out.items())
     return replace(table, oddities=(*table.oddities, *left))
 
 
