@@ -53,7 +53,7 @@ def discrete_values(h: Histogram) -> Discrete | None:
     """
     mass = _mass(h)
     bins = np.flatnonzero(mass)
-    if not len(bins) or h.amax <= 0.0 or h.clamped or (np.diff(bins) < 2).any():
+    if not len(bins) or not (h.amax > 0.0 < h.sum_squares) or h.clamped or (np.diff(bins) < 2).any():
         return None
     counts = mass[bins]
     width = h.range / N_BINS

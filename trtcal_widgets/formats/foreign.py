@@ -152,12 +152,13 @@ def _override(listed: list[Mapping[str, Any]]) -> float | str:
         return f"is {kind.removeprefix('q').upper()}, not INT8"
     if "scale" in entry:
         return _amax(entry["scale"], entry.get("zero_point"), None, None)
-    ends = [entry.get("rmin"), entry.get("rmax")]
-    if not all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in ends):
+    given = [entry.get("rmin"), entry.get("rmax")]
+    ends = [float(end) for end in given if isinstance(end, (int, float)) and not isinstance(end, bool)]
+    if len(ends) < 2 or not all(map(math.isfinite, ends)):
         return "has neither a scale nor a range"
     if entry.get("symmetric") is not True and ends[0] != -ends[1]:
         return "is asymmetric: its range is, and it does not say symmetric"
-    return max(abs(float(end)) for end in ends)
+    return max(map(abs, ends))
 
 
 def _nvdla(entry: Mapping[str, Any]) -> float | str:

@@ -184,7 +184,7 @@ def _with_arithmetic(layer: Weights, op_type: str, found: NDArray[np.float32]) -
         return replace(layer, bias=layer.bias + (found if op_type == "Add" else -found))
     if layer.gain.size != layer.bias.size or (op_type == "Div" and not found.all()):
         return None
-    factor = found if op_type == "Mul" else np.asarray(1 / found)
+    factor = found if op_type == "Mul" else np.asarray(1 / found, np.float32)
     return replace(layer, gain=layer.gain * factor, bias=layer.bias * factor)
 
 
