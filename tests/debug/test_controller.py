@@ -213,10 +213,13 @@ def test_cancelling_keeps_what_was_there(ran):
     def cancel(_changed):
         if ran.state.what == "comparing FP32 with INT8":
             ran.cancel()
+        said.append((ran.state.phase, ran.state.message))
 
+    said = []
     stop = ran.subscribe(cancel)
     with pytest.raises(CancelledError):
         ran.run()
+    assert ("running", "Stopping at the next step …") in said, "before the step is over"
     assert ran.state.phase == "cancelled"
     assert ran.state.comparison is before
     stop()

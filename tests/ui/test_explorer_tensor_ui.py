@@ -132,3 +132,33 @@ def test_weights_by_channel_and_values_with_their_sign(open_tensor, artefacts, t
     explorer.plot(SIGNED, "now.words.length === 1")
     explorer.press("tc-act-signed")
     explorer.plot(SIGNED, "now.words.length === 0 && now.x[0] > -0.5")
+
+
+def test_a_user_in_a_hurry_is_told_what_cannot_be(open_tensor):
+    explorer = open_tensor("hurry")
+    page = explorer.page
+    page.get_by_test_id("tc-play").dblclick()
+    explorer.wait_text("tc-message", "Finished")
+    amax = page.get_by_test_id("tc-amax")
+    before = amax.input_value()
+    for typed, words in (("<b>1</b>", "'<b>1</b>' is not a number"), ("-3", "greater than 0"), ("1e999", "not inf")):
+        amax.fill(typed)
+        page.keyboard.press("Enter")
+        explorer.wait_text("tc-notice", words)
+        # What was refused goes back to what it was.
+        page.wait_for_function(
+            "(before) => document.querySelector('[data-testid=tc-amax]').value === before", arg=before
+        )
+    page.get_by_test_id("tc-notice").locator("button").click()
+    page.get_by_test_id("tc-notice").wait_for(state="hidden")
+
+    # The line is dragged out of the plot to the left: that is no threshold, and it goes back.
+    explorer.drag_line(-2.0)
+    explorer.wait_text("tc-notice", "greater than 0")
+    explorer.line_at(float(before))
+    # To the right it stays where it was let go, and is marked at the edge.
+    explorer.drag_line(9.0)
+    explorer.wait_method("mine")
+    explorer.settle()
+    assert float(amax.input_value()) > float(before)
+    assert page.locator(".js-plotly-plot b").count() == 0, "no name and no text became markup"

@@ -166,6 +166,7 @@ def test_cancelled_keeps_what_was_found_before(make, session, examining):
     before = doctor.report
     send(doctor.views.shell, type="examine")
     send(doctor.views.shell, type="cancel")
+    assert doctor.views.shell.state["status"].startswith("stopping at the next scale")
     held.go()
     assert doctor.report is before
     assert not doctor.views.shell.state["running"]

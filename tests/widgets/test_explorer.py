@@ -396,6 +396,23 @@ def test_a_held_histogram_lies_over_the_next_one(explorer):
     assert not explorer.views.detail.state["held"]
 
 
+def test_a_run_that_is_cancelled_says_so_before_its_batch_is_done(make_explorer):
+    session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=3)
+    explorer = make_explorer(session)
+    said = []
+
+    def pressed(status):
+        said.append(explorer.views.stepper.state["message"])
+        send(explorer.views.stepper, type="cancel")
+        said.append(explorer.views.stepper.state["message"])
+
+    session.run(progress=pressed)
+    assert said == ["Running. Everything here can be used meanwhile.", "Stopping after this batch …"]
+    assert "Stopped after 1 whole batch" in explorer.views.stepper.state["message"]
+    session.run()
+    assert "Finished" in explorer.views.stepper.state["message"]
+
+
 def test_the_outline_of_values_on_a_grid_is_no_black_area(make_explorer):
     session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=2)
     session.run()
@@ -799,6 +816,10 @@ def test_signs_are_counted_when_asked_for_and_for_that_tensor_alone(make_explore
     assert [trace.x[0] for trace in figure.data[1:]] == [-session.amax("conv1"), session.amax("conv1")]
     session.choose("conv1", amax=1.5)
     assert figure.data[2].x[0] == 1.5
+    session.choose("conv1", amax=9.0)
+    assert min(map(abs, figure.layout.xaxis.range)) > 9, "both lines are on the axis"
+    session.choose("conv1", amax=900.0)
+    assert max(map(abs, figure.layout.xaxis.range)) < 9, "and do not hide the values"
     session.update(selected="conv2")
     assert figure.layout.annotations[0].visible
     assert not figure.data[0].visible

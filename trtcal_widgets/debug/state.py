@@ -77,6 +77,8 @@ class Worker:
         control = self._control
         if control is not None:
             control.cancel()
+            if self._state.phase == "running":
+                self._commit(message="Stopping at the next step …")
 
     @contextmanager
     def _working(self, work: str) -> Iterator[Control]:

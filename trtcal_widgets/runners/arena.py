@@ -6,6 +6,7 @@ sum of it. ONNX Runtime lets sessions share an allocator that is registered with
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -37,16 +38,20 @@ class SharedArena:
         self._smallest: Any = None
 
     def shrink(self) -> None:
-        """Give back to the device what nobody uses, which ONNX Runtime does at the end of a run that asks for it."""
+        """Give back to the device what nobody uses, which ONNX Runtime does at the end of a run that asks for it.
+
+        Where it does not, or the device is so full that not even this runs, the arena keeps it for the next piece.
+        """
         import numpy as np
         import onnxruntime as ort
 
-        if self._smallest is None:
-            self._smallest = _smallest(self._device)
         how = ort.RunOptions()
         how.log_severity_level = SILENT
         how.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{self._device}")
-        self._smallest.run(None, {"x": np.zeros(1, np.float32)}, how)
+        with suppress(Exception):  # ONNX Runtime's have no common base
+            if self._smallest is None:
+                self._smallest = _smallest(self._device)
+            self._smallest.run(None, {"x": np.zeros(1, np.float32)}, how)
 
 
 @cache

@@ -186,7 +186,8 @@ class Recorder:
         """Return how the run stands, or how it ended; ``busy`` says whether one may be going on."""
         recorded, plan, ended = len(self._store), self.plan, self.ended
         running = busy and self._ended_as is None
-        phase, message = ("running", "") if running else self._ended_as or _AT_REST
+        stopping = "Stopping after this batch …" if self._cancelled else ""
+        phase, message = ("running", stopping) if running else self._ended_as or _AT_REST
         resting: Phase = "finished" if ended else "paused" if recorded else "ready"
         left = None
         if running and plan.n_batches is not None and recorded:

@@ -80,7 +80,7 @@ class DataBinding(Boundary):
             raise UsageError("No batch is counted yet. Run the session first: session.run().")
         self._stop.clear()
         self._done = (0, 0)
-        self.screen = replace(self.screen, status="examining …", status_kind="")
+        self.screen = replace(self.screen, status="examining …", status_kind="", stopping=False)
         found: list[DataReport] = []
 
         def work() -> None:
@@ -109,6 +109,7 @@ class DataBinding(Boundary):
 
     def _on_cancel(self) -> None:
         self._stop.set()
+        self.screen = replace(self.screen, stopping=True)
 
     def _stop_work(self) -> None:
         self._stop.set()

@@ -37,6 +37,7 @@ class DataScreen:
     of: Any = None
     status: str = ""
     status_kind: str = ""
+    stopping: bool = False
     notice: str = ""
     without: Mapping[int, Without | str | None] = field(default_factory=dict)
 
@@ -119,6 +120,8 @@ def _kinds(verdict: Verdict, report: DataReport) -> tuple[str, str, str]:
 
 
 def _status(screen: DataScreen, done: tuple[int, int], *, running: bool, stale: bool) -> str:
+    if running and screen.stopping:
+        return "stopping at the next scale …"
     if running:
         return f"examining: {done[0]:,} of {count_of(done[1], 'scale')}" if done[1] else "examining …"
     if screen.status:

@@ -280,7 +280,8 @@ def _values(debugging: AccuracyDebugging, name: str, result: TensorResult) -> di
 def _layer_cell(ranked: LayerResult | None) -> dict[str, str]:
     text, whole, help_text = "–", "–", "What the layer alone in INT8 costs"
     if ranked is not None:
-        text, whole = loss_text(ranked.loss, ranked.score), exact(ranked.loss)
+        # The column of layers calls it “loss, measure”; all of it would not fit here.
+        text, whole = loss_text(ranked.loss, ranked.score).replace("of your measure", "of measure"), exact(ranked.loss)
         help_text = f"What {printable(ranked.node)} alone in INT8 costs of {ranked.score.measure}"
     return {"key": "loss", "label": "layer's loss", "text": text, "exact": whole, "help": help_text}
 

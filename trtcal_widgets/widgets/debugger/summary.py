@@ -95,6 +95,8 @@ _STEPS = ("comparing FP32 with INT8", "ranking layers", "looking for hazards")
 
 def _progress(state: DebugState) -> str:
     """Say what goes on, how far it is, and how long that takes: of a run the step, of a search all of it at most."""
+    if state.message:
+        return state.message
     most = "at most " if state.what == TRYING else ""
     step = f"step {_STEPS.index(state.what) + 1} of {len(_STEPS)}: " if state.what in _STEPS else ""
     counted = f" · {state.done:,} of {most}{state.total:,}" if state.total else ""
@@ -184,7 +186,7 @@ def _cell(key: str, score: Score, fp32: Score, target: float) -> dict[str, str]:
 _COLUMNS: Mapping[str, tuple[str, str]] = {
     "top1": ("top-1", "Share of samples whose label is the largest output"),
     "top5": ("top-5", "Share of samples whose label is among the five largest outputs"),
-    "custom": ("your measure", "Mean of your evaluate function over the samples"),
+    "custom": ("measure", "Mean of your evaluate function over the samples"),
     "goal": ("reaches goal", "Whether it reaches the goal"),
     "sqnr": ("SQNR", "Signal to quantisation noise ratio at the outputs, against FP32"),
     "cosine": ("cosine", "Cosine between the outputs and FP32's"),
@@ -200,7 +202,7 @@ def summary_state(debugging: AccuracyDebugging) -> dict[str, Any]:
     rows = [
         _row("fp32", "FP32", "The model as it is", fp32, fp32, keys, state.target),
         _row("int8", "INT8, all layers", "Every layer that can be is in INT8", int8, fp32, keys, state.target),
-        _row("plan", "INT8 with your plan", "What the plan keeps stays in FP32", state.planned, fp32, keys,
+        _row("plan", "INT8, your plan", "What the plan keeps stays in FP32", state.planned, fp32, keys,
              state.target),
     ]  # fmt: skip
     layers = () if debugging.simulation is None else debugging.simulation.layers

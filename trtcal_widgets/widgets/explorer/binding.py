@@ -160,6 +160,7 @@ class Binding(Boundary):
         self._stop.set()
         self._steps_wanted = 0
         self._session.cancel()
+        self._changed(frozenset({"status"}))
 
     def _stop_work(self) -> None:
         if self.running:

@@ -19,6 +19,9 @@ __all__ = ["SignedView"]
 _HIST, _LOW, _HIGH = 0, 1, 2
 _NONE = "what is recorded are counts of |x|: press “count” for the signs of one batch"
 _NARROW = 30
+_FEW_DECADES = 1e4
+_FAR = 4.0
+"""Up to so many times the largest |x| both ends of ±amax are on the axis: of a one-sided tensor half of it is empty."""
 
 
 class SignedView(FigureView):
@@ -49,9 +52,11 @@ class SignedView(FigureView):
             # One more, so that the last bin has its width.
             histogram.y = np.append(np.maximum(signed.counts, LOG_FLOOR / 4), LOG_FLOOR / 4).astype(np.float32)
             top = 10.0 ** np.ceil(np.log10(max(float(signed.counts.max()), 1.0)) + 0.05)
-            room = 0.02 * (signed.high - signed.low)
-            set_ends(layout.xaxis, signed.low - room, signed.high + room)
+            low, high = _ends(signed, amax)
+            room = 0.02 * (high - low)
+            set_ends(layout.xaxis, low - room, high + room)
             set_ends(layout.yaxis, LOG_FLOOR, top, log=True)
+            layout.yaxis.dtick = 1 if top <= _FEW_DECADES else 2
             for trace, place in zip(lines, (-amax, amax), strict=True):
                 trace.x, trace.y = [place, place], [LOG_FLOOR / 10, top]
                 trace.visible = amax > 0
@@ -64,6 +69,12 @@ class SignedView(FigureView):
         for k in (_LOW, _HIGH):
             self.figure.data[k].line.color = style_of("mine").color(theme)
         self.figure.layout.annotations[0].font.color = colors.faint
+
+
+def _ends(signed: SignedCounts, amax: float) -> tuple[float, float]:
+    """Return the ends of the axis: of the data, and both of ±amax unless that is far beyond them."""
+    near = amax <= _FAR * max(abs(signed.low), abs(signed.high))
+    return (min(signed.low, -amax), max(signed.high, amax)) if near else (signed.low, signed.high)
 
 
 def _traces() -> list[dict[str, Any]]:
@@ -82,7 +93,7 @@ def _layout() -> dict[str, Any]:
         "margin": {"l": 58, "r": 10, "t": 6, "b": 34},
         "hovermode": "closest",
         "xaxis": {"title": {"text": "x", "standoff": 2}, "showgrid": False, "range": [-1, 1], "showticklabels": False},
-        "yaxis": {"type": "log", "range": [-0.3, 1], "title": {"text": "counts (log)", "standoff": 4}, "nticks": 5,
+        "yaxis": {"type": "log", "range": [-0.3, 1], "title": {"text": "counts (log)", "standoff": 4}, "dtick": 2,
                   "exponentformat": "SI", "showticklabels": False},
         "annotations": [words_inside("<br>".join(wrap(_NONE, _NARROW)), visible=True)],
     }  # fmt: skip

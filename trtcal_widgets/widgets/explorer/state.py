@@ -148,9 +148,10 @@ def _message(session: CalibrationSession, status: RunStatus, unit: str, *, can_r
         return f"Stopped: {status.message} Mend the cause and press ▶ to go on.", "error"
     if status.phase == "finished" and can_record and session.state.position >= status.recorded:
         return f"Finished: all {status.recorded} batches are counted.", "ok"
+    going = _FINDING_RANGES if status.pass_name == "range pass" else _RUNNING  # noqa: S105 - no password
     words = {
         "cancelled": status.message or "Cancelled. What is recorded stays; press ▶ to go on.",
-        "running": _FINDING_RANGES if status.pass_name == "range pass" else _RUNNING,  # noqa: S105 - no password
+        "running": status.message or going,
         "ready": _before_the_first(session, status, unit),
     }
     if not can_record:
