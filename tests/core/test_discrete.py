@@ -55,6 +55,7 @@ CONTINUOUS = {
     "after a Relu": np.maximum(RNG.standard_normal(50_000), 0),
     "Cauchy": RNG.standard_cauchy(20_000),
     "few values": RNG.standard_normal(40),
+    "one far outlier": np.append(RNG.standard_normal(5000), [1e6]),
 }
 
 

@@ -23,6 +23,15 @@ __all__ = ["Discrete", "alone_share", "discrete_values"]
 _TIGHT = 1e-6
 """Values are float32: a sum of squares follows from them to a tenth of this."""
 
+_SUMMED = 1e-10
+"""What adding up many float64 leaves open, as a share of the sum."""
+
+_SEEN = 1e-5
+"""Share of a sum below which what is not the largest value shows too little in it."""
+
+_ENDLESS = 1e300
+"""A threshold from which on everything is rounded to 0."""
+
 _CHANCE = 4e-3
 """How often a sum comes out right by chance where values are known to a bin only."""
 
@@ -54,6 +63,8 @@ def discrete_values(h: Histogram) -> Discrete | None:
     mass = _mass(h)
     bins = np.flatnonzero(mass)
     if not len(bins) or not (h.amax > 0.0 < h.sum_squares) or h.clamped or (np.diff(bins) < 2).any():
+        return None
+    if bins[0] == 0:  # whatever is small against the range is in it
         return None
     counts = mass[bins]
     width = h.range / N_BINS
@@ -94,8 +105,12 @@ def _few(h: Histogram, bins: NDArray[np.intp], counts: NDArray[np.float64]) -> N
 
 def _adds_up(h: Histogram, values: NDArray[np.float64], counts: NDArray[np.float64]) -> bool:
     """Whether values have the sum of squares that is known, and the sum where they have one sign."""
-    tests = [(h.sum_squares, 2)] + ([(abs(h.total), 1)] if _one_sign(h) else [])
-    return all(abs(float((counts * values**power).sum()) - wanted) <= _TIGHT * wanted for wanted, power in tests)
+    for wanted, power in [(h.sum_squares, 2)] + ([(abs(h.total), 1)] if _one_sign(h) else []):
+        parts = counts * values**power
+        rest = float(parts[:-1].sum())  # the largest value is exact
+        if abs(float(parts.sum()) - wanted) > _TIGHT * rest + _SUMMED * wanted or 0.0 < rest < _SEEN * wanted:
+            return False
+    return True
 
 
 def _multiples(h: Histogram, bins: NDArray[np.intp], counts: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -124,9 +139,10 @@ def exact_noise(found: Discrete, amax: NDArray[np.float64]) -> NDArray[np.float6
     """
     result = np.empty((amax.size, 3))
     for start in range(0, amax.size, 256):  # 256 thresholds of at most 1024 values at a time
-        limit = amax[start : start + 256, None]
-        step = np.where(limit > 0.0, limit, 1.0) / 127.0
-        level = np.minimum(np.rint(found.values / step), 127.0) * np.where(limit > 0.0, step, 0.0)
+        limit = np.minimum(amax[start : start + 256, None], _ENDLESS)
+        step = limit / 127.0
+        with np.errstate(all="ignore"):  # a step of 0 clips everything, to 0
+            level = np.minimum(np.rint(found.values / step), 127.0) * step
         errors = found.counts * (found.values - level) ** 2
         beyond = found.values > limit
         result[start : start + 256, 0] = (found.counts * beyond).sum(axis=1)
