@@ -1,16 +1,20 @@
-"""Every Python block of the README and of docs/ runs, in its page's order (docs/tensorrt.md in tests/trt)."""
+"""Every Python block of the README and of docs/ runs, in its page's order (docs/tensorrt.md in tests/trt, docs/howto in
+test_howto.py). Commands in ``sh`` blocks are at least commands that there are."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 import numpy as np
 import pytest
 
 from tests.support.pages import CLASSES, PAGES, ROOT, furnish, python_of
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
+from trtcal_widgets.cli.app import build_parser
 
-ELSEWHERE = {"docs/tensorrt.md"}
+HOWTO = {page for page in PAGES if page.startswith("docs/howto/")}
+ELSEWHERE = {"docs/tensorrt.md", *HOWTO}
 RUN = [page for page in PAGES if python_of(page).strip() and page not in ELSEWHERE]
 
 
@@ -51,6 +55,19 @@ def test_the_results_that_the_readme_names_come_out(names):
 def test_every_page_with_python_is_run_somewhere():
     assert {"README.md", "docs/start.md", "docs/debugging.md", "docs/hazards.md", "docs/qdq.md"} <= set(RUN)
     assert {page for page in PAGES if python_of(page).strip()} == {*RUN, *ELSEWHERE}
+
+
+def commands(page):
+    """The arguments of every whole trtcal command in a page's blocks, without what it is piped into."""
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("trtcal ") and "…" not in line]
+    return [shlex.split(line.partition(" | ")[0], comments=True)[1:] for line in lines]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_commands_are_what_trtcal_takes(page):
+    for arguments in commands(page):
+        assert build_parser().parse_args(arguments).command == arguments[0]
 
 
 @pytest.mark.parametrize("page", PAGES)
