@@ -168,11 +168,19 @@ def test_running_is_shown_and_can_be_cancelled_and_begun_again(open_debugger, la
     expect(by(page, "tc-dbg-run")).to_be_disabled()
     shot(page, "running")
     by(page, "tc-dbg-cancel").click()
+    expect(by(page, "tc-dbg-status")).to_have_text("Stopping at the next step …")
     (lab[1] / "go").touch()
     expect(by(page, "tc-dbg-status")).to_contain_text("cancelled", timeout=60_000)
     by(page, "tc-dbg-rows").focus()
     page.keyboard.press("r")
     expect(by(page, "tc-dbg-layer")).to_have_count(4, timeout=60_000)
+    # A measure of one's own, two kinds of accuracy and what a plan gives: all columns fit beside the layers.
+    page.keyboard.press(" ")
+    expect(by(page, "tc-dbg-plan-cosine")).not_to_have_text("–", timeout=60_000)
+    assert by(page, "tc-dbg-scores").evaluate(
+        "table => table.scrollWidth <= table.parentElement.clientWidth && table.rows[0].cells.length === 7"
+    )
+    shot(page, "measure")
 
 
 def test_linked_with_the_explorer_through_the_session(open_debugger):

@@ -452,10 +452,10 @@ def test_a_tensor_without_a_comparison_says_why(ran):
 def test_the_goal_that_was_typed_is_the_goal_everywhere(ran, tmp_path):
     fp32 = ran.debugging.state.comparison.fp32.value
     labels = lambda: {c["key"]: c["label"] for c in ran.views.summary.state["columns"]}
-    assert labels()["goal"] == f"reaches {99 * fp32:.2f} %"
+    assert labels()["goal"] == f"≥ {99 * fp32:.2f} %"
     assert cells(ran, "int8")["goal"] == "no"
     send(ran, type="target", target="50")
-    assert labels()["goal"] == f"reaches {50 * fp32:.2f} %"
+    assert labels()["goal"] == f"≥ {50 * fp32:.2f} %"
     assert cells(ran, "int8")["goal"] == "yes"
     assert "as it is: no plan is needed" in ran.views.summary.state["plan"]
     ran.debugging.find_plan(0.985, scales=False)

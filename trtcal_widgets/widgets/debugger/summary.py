@@ -187,7 +187,7 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
     "top1": ("top-1", "Share of samples whose label is the largest output"),
     "top5": ("top-5", "Share of samples whose label is among the five largest outputs"),
     "custom": ("measure", "Mean of your evaluate function over the samples"),
-    "goal": ("reaches goal", "Whether it reaches the goal"),
+    "goal": ("goal", "Whether it reaches the goal"),
     "sqnr": ("SQNR", "Signal to quantisation noise ratio at the outputs, against FP32"),
     "cosine": ("cosine", "Cosine between the outputs and FP32's"),
 }
@@ -229,7 +229,7 @@ def _column(key: str, fp32: Score | None, target: float) -> dict[str, str]:
     label, title = _COLUMNS[key]
     if key == "goal" and fp32 is not None:
         value = value_text(fp32, goal.goal_of(fp32, target))
-        label, title = f"reaches {value}", f"{title}: {_share(target)} of FP32's {value_text(fp32)}"
+        label, title = f"≥ {value}", f"{title}: {_share(target)} of FP32's {value_text(fp32)}"
     return {"key": key, "label": label, "title": title}
 
 
