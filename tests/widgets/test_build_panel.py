@@ -342,12 +342,14 @@ def test_while_the_session_runs_tensorrt_is_not_given_the_same_data(machine, mak
 # ---- the log -----------------------------------------------------------------------------------------------------
 
 
-def test_the_log_is_filtered_bounded_and_text(machine, make_panel, session):
+def test_the_log_is_filtered_bounded_and_text(machine, make_panel, session, monkeypatch):
     panel = make_panel(session)
     press_build(panel)
     run = panel.binding.run
-    for k in range(7000):
-        run._heard(LogLine("info", f"line {k} <script>\nsecond", 0.5))
+    with monkeypatch.context() as quiet:  # with a page, it is drawn eight times a second, not after every line
+        quiet.setattr(run, "_changed", lambda: None)
+        for k in range(7000):
+            run._heard(LogLine("info", f"line {k} <script>\nsecond", 0.5))
     run._heard(LogLine("warning", "w" * 2000, 1.0))
     send(panel.view, type="severity", least="info")
     lines = panel.view.log["lines"]

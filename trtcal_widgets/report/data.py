@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.doctor.types import DataReport
 from trtcal_widgets.drawing.svg import ink, to_svg
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.report.document import document
 from trtcal_widgets.report.html import Html, join, name_of, tag
 from trtcal_widgets.report.pictures import axes_in
@@ -49,6 +50,7 @@ def write_data_report(
     ExportError
         If the file cannot be written; the old one stays.
     """
+    path = path_text(path, "the file to write", ExportError)  # before the page is made, which takes longer
     write_atomic(path, render_data_report(report, title=title, date=date).encode("utf-8", "replace"))
 
 

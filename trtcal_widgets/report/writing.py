@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.results import ComparisonResult
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.report.document import document
 from trtcal_widgets.report.facts import facts_part, headline, reproduce_part, tiles
 from trtcal_widgets.report.html import Html, join, tag
@@ -59,6 +60,7 @@ def write_report(
     ExportError
         If the file cannot be written; the old one stays.
     """
+    path = path_text(path, "the file to write", ExportError)  # before the page is made, which takes longer
     page = render_report(
         session,
         evaluation_result=evaluation_result,

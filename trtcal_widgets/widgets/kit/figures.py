@@ -43,7 +43,7 @@ def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: 
     }
     axes = {key: {**axis, **value} for key, value in layout.items() if key[1:5] == "axis"}
     common = {
-        "template": None,
+        "template": _template(frozenset(trace["type"] for trace in traces)),
         "height": height,
         "autosize": True,
         "showlegend": False,
@@ -58,6 +58,30 @@ def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: 
     _configure(figure, displayModeBar=False, responsive=True, scrollZoom=False, doubleClick="autosize")
     figure.add_class("tc-figure")
     return figure
+
+
+_DRAWN = (
+    "annotationdefaults",
+    "autotypenumbers",
+    "colorway",
+    "font",
+    "hovermode",
+    "shapedefaults",
+    "title",
+    "xaxis",
+    "yaxis",
+)
+"""What of the layout of Plotly's template reaches a plot with two axes. Sizes and colours of the whole are our own."""
+
+
+@cache
+def _template(kinds: frozenset[str]) -> dict[str, Any]:
+    """Return Plotly's own template without what other kinds of plots have: a tenth of it, and three copies a figure."""
+    import plotly.io as pio
+
+    whole = pio.templates["plotly"].to_plotly_json()
+    layout = {key: value for key, value in whole["layout"].items() if key in _DRAWN}
+    return {"data": {kind: whole["data"][kind] for kind in kinds if kind in whole["data"]}, "layout": layout}
 
 
 @cache
