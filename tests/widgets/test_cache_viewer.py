@@ -247,6 +247,22 @@ def test_the_browser_gets_pages_of_the_present_order_only():
     assert viewer.table.view["count_text"] == "11 of 250 rows"
 
 
+def test_a_search_takes_patterns_and_says_what_is_none():
+    viewer = CacheViewer(cache(*(f"layer{i}.weight: {0x3F800000 + i:x}" for i in range(12))))
+
+    def shown(search):
+        viewer.table.search = search
+        return [row[2].split(".")[0] for row in viewer.table.view["rows"]]
+
+    assert shown("layer1*") == ["layer1", "layer10", "layer11"]
+    assert shown("re:[02]\\.") == ["layer0", "layer2", "layer10"]
+    assert shown("weight ER11") == ["layer11"]
+    assert shown("re:layer(") == []
+    assert viewer.table.view["empty"].startswith("Not a regular expression: ")
+    assert shown("layer(") == []
+    assert viewer.table.view["empty"] == "No row fits the search and the filter."
+
+
 def test_moving_with_the_keyboard_follows_the_order():
     viewer = CacheViewer(cache(*(f"t{i}: {0x3F800000 + i:x}" for i in range(5))))
     viewer.table.descending = True

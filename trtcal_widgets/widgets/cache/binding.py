@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trtcal_widgets.widgets.cache.facts import arrange
 from trtcal_widgets.widgets.cache.state import CacheScreen, count_text, detail_state, page_of, verdict_state
 from trtcal_widgets.widgets.kit.boundary import Boundary, event_parser
+from trtcal_widgets.widgets.kit.search import search_for
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -86,6 +87,7 @@ class CacheBinding(Boundary):
                     "total": len(self.order),
                     "rows": self.page(0),
                     "count_text": count_text(facts, self.order),
+                    "empty": search_for(screen.search).error or "No row fits the search and the filter.",
                 }
             found = (self.order == screen.selected).nonzero()[0]
             table.selected_at = int(found[0]) if len(found) else -1

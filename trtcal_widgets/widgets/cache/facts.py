@@ -17,6 +17,7 @@ from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache, compare_with_names
 from trtcal_widgets.formats.scales import scales_of_amaxes
 from trtcal_widgets.model.rows import compare_with_model, foreign_numbers, tensors_of_rows
+from trtcal_widgets.widgets.kit.search import search_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -342,8 +343,8 @@ def arrange(
 ) -> NDArray[np.intp]:
     """Return the indices of the rows to show, in their order; a UsageError where there is no such group or order.
 
-    ``search`` are words that a name must hold, without regard to case; ``group`` is the key of a :class:`RowGroup` or
-    "all". Rows without a number come last in either direction.
+    ``search`` is what :func:`~trtcal_widgets.widgets.kit.search.search_for` takes; ``group`` is the key of a
+    :class:`RowGroup` or "all". Rows without a number come last in either direction.
     """
     return _sorted(facts, _filtered(facts, search, group), sort, descending=descending)
 
@@ -356,10 +357,10 @@ def _filtered(facts: CacheFacts, search: str, group: str) -> NDArray[np.intp]:
         if not found:
             raise UsageError(f"there are no rows of the kind {group!r}")
         rows = found[0]
-    names = facts.folded_names
-    for word in search.casefold().split():
-        rows = np.array([row for row in rows.tolist() if word in names[row]], dtype=np.intp)
-    return rows
+    if not search.strip():
+        return rows
+    names, fits = facts.shown_names, search_for(search).fits
+    return np.array([row for row in rows.tolist() if fits(names[row])], dtype=np.intp)
 
 
 def _sorted(facts: CacheFacts, rows: NDArray[np.intp], sort: str, *, descending: bool) -> NDArray[np.intp]:

@@ -34,6 +34,6 @@ class CacheTable(anywidget.AnyWidget):
 
     summary = traitlets.Dict().tag(sync=True)
     verdict = traitlets.Dict({"kind": "", "text": ""}).tag(sync=True)
-    view = traitlets.Dict({"generation": 0, "total": 0, "rows": [], "count_text": ""}).tag(sync=True)
+    view = traitlets.Dict({"generation": 0, "total": 0, "rows": [], "count_text": "", "empty": ""}).tag(sync=True)
     selected_at = traitlets.Int(-1).tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)

@@ -562,7 +562,7 @@ function rowsView(model, send) {
   });
   const draw = () => {
     measure();
-    list.show(view().total, "No row fits the search and the filter.");
+    list.show(view().total, view().empty);
   };
   const update = () => {
     if (view().generation !== generation) {
@@ -620,7 +620,7 @@ function searchView(model, send, rows) {
     clearTimeout(timer);
     timer = setTimeout(() => send({ search: text }), text ? TYPING_PAUSE : 0);
   };
-  const field = searchField(rows, { class: "tc-input tc-cache-search", placeholder: "search tensors  ( / )", "aria-label": "Search tensors", testid: "tc-cache-search", title: null }, search);
+  const field = searchField(rows, { class: "tc-input tc-cache-search", placeholder: "search tensors  ( / )", "aria-label": "Search tensors", testid: "tc-cache-search" }, search);
   const count = h("span", { class: "tc-faint", "aria-live": "polite", testid: "tc-cache-count-shown" });
   const update = () => {
     if (document.activeElement !== field) field.value = model.get("search");
