@@ -90,7 +90,8 @@ def test_a_pool_without_an_int8_reader_has_no_pair(tmp_path):
     ]
     path = chain(tmp_path, nodes, [w("w")])
     assert quantised(path, placement="implicit") == {"x", "p", "w"}
-    assert quantised(path) == {"x", "p", "w", "c"}
+    assert quantised(path) == {"x", "p", "w"}
+    assert quantised(path, placement="weights-only-inputs") == {"p", "w"}
 
 
 @pytest.mark.parametrize("placement", ["implicit", {"first": "int8", "deep": "int8", "last": "int8"}])

@@ -69,7 +69,29 @@ def test_weights_only_inputs_leaves_pools_residuals_and_concats(tmp_path):
     one = wired(path, placement="weights-only-inputs")
     assert (one["s"], one["g"], one["j2"], one["y"]) == (["c", "x"], ["s"], ["r", "r"], ["*j", "*w_y"])
     two = wired(path)
-    assert (two["s"], two["g"], two["j2"], two["y"]) == (["c", "*x"], ["*s"], ["*r", "*r"], ["*j", "*w_y"])
+    assert (two["s"], two["g"], two["j2"], two["y"]) == (["c", "*x"], ["s"], ["*r", "*r"], ["*j", "*w_y"])
+
+
+@pytest.mark.parametrize("pool", ["GlobalAveragePool", "AveragePool"])
+@pytest.mark.parametrize("shared", ["alone", "conv", "maxpool", "mul", "output"])
+def test_an_average_pool_has_a_pair_unless_something_else_reads_its_input_in_floating_point(tmp_path, pool, shared):
+    c, w = conv("x", "c")
+    d, v = conv("p", "y")
+    nodes = [c, node(pool, ["c"], ["p"], **({"kernel_shape": [1, 1]} if pool == "AveragePool" else {})), d]
+    e, u = conv("c", "z")
+    f, t = conv("m", "z")
+    nodes += {
+        "alone": [],
+        "output": [],
+        "conv": [e],
+        "maxpool": [node("MaxPool", ["c"], ["m"], kernel_shape=[1, 1]), f],
+        "mul": [node("Mul", ["c", "c"], ["z"])],
+    }[shared]
+    outputs = {"alone": ("y",), "output": ("y", "c")}.get(shared, ("y", "z"))
+    path = graph(tmp_path, nodes, [w, v, *({"conv": [u], "maxpool": [t]}.get(shared, []))], outputs=outputs)
+    found = wired(path)
+    assert found["p"] == (["*c"] if shared in ("alone", "conv", "maxpool") else ["c"])
+    assert found["y"] == ["*p", "*w_y"]
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])

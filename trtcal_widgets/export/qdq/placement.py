@@ -5,7 +5,7 @@ The rules are those that TensorRT's explicit quantisation asks for (``docs/qdq.m
 * inputs of ``Conv``, ``ConvTranspose``, ``Gemm`` and ``MatMul``, weights included, never their outputs or biases;
 * the residual input of an ``Add`` whose other input is the output of a convolution, whose kernel adds it;
 * all inputs of a ``Concat`` whose output is quantised further on, with one scale;
-* the input of ``AveragePool`` and ``GlobalAveragePool``.
+* the input of ``AveragePool`` and ``GlobalAveragePool``, unless that takes a copy or nothing INT8 follows.
 
 ``MaxPool``, ``Relu``, ``Reshape`` and the like have no pair of their own: TensorRT moves the next Q before them.
 """
@@ -19,7 +19,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.errors import UsageError
-from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, pointwise_reads, settle
+from trtcal_widgets.export.qdq.passes.copied_pools import leave_copied_pools
+from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, RULES, pointwise_reads, settle
+from trtcal_widgets.export.qdq.passes.implicit.lonely_pools import leave_lonely_pools
 from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
@@ -44,6 +46,14 @@ _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 _DTYPES = frozenset({"float32", "float16"})
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
+
+_RULES = {
+    "recommended": (leave_copied_pools, leave_lonely_pools),
+    "implicit": RULES,
+    "weights-only-inputs": (),
+    AS_ENGINE: AS_ENGINE_RULES,
+}
+"""What each placement leaves out of its sites again."""
 
 Rule = Literal["weighted", "residual", "concat", "pool", "pointwise", "engine"]
 
@@ -188,9 +198,7 @@ def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placem
         for index, positions in pointwise_reads(graph, fused).items():
             if index not in sites and index not in left:
                 _take(graph, graph.nodes[index], positions, "pointwise", sites, left)
-        left |= settle(graph, sites, fused)
-    elif ran is not None:
-        left |= settle(graph, sites, fused, AS_ENGINE_RULES)
+    left |= settle(graph, sites, fused, _RULES[name_of(placement)])
     groups: tuple[frozenset[str], ...] = ()
     if placement != "weights-only-inputs":
         groups = _concats(graph, sites, left, ran)

@@ -49,7 +49,7 @@ def settle(
     graph: ModelGraph,
     sites: dict[int, tuple[Site, ...]],
     fused: Mapping[int, int],
-    rules: Sequence[Rule] = RULES,
+    rules: Sequence[Rule],
 ) -> dict[int, str]:
     """Take out of ``sites`` what the rules leave in floating point; return these nodes with the reasons there are."""
     left: dict[int, str] = {}
