@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from tests.export.helpers import run
 from tests.support.graphs import const, node, save, value
@@ -55,6 +55,9 @@ def others():
         yield f"unsqueeze{opset}", opset, node("Unsqueeze", ["a"], ["o"], axes=[0]), ()
     yield "clip9", 9, node("Clip", ["a"], ["o"], min=-0.1, max=0.2), ()
     yield "pad10", 10, node("Pad", ["a"], ["o"], pads=[0, 0, 1, 1, 0, 0, 2, 1], mode="reflect"), ()
+    for mode in ("edge", "reflect"):
+        pads = node("Pad", ["a"], ["o"], pads=[0, 0, 1, 2, 0, 0, 2, 1], mode=mode, value=0.7)
+        yield f"pad7-{mode}-with-a-value", 7, pads, ()
     yield "slice9", 9, node("Slice", ["a"], ["o"], axes=[2, 3], starts=[1, -5], ends=[7, 100]), ()
 
 
@@ -164,3 +167,46 @@ def test_integer_inputs_and_nan_are_compared_too(tmp_path):
         )
     )
     assert compare_models(model.graph, model.proto, model.proto, tmp_path) == (None, "")
+
+
+def with_branches(path, opset, inner, outputs=("t", "e")):
+    """A Conv, and an If whose branches read it."""
+    branches = [
+        helper.make_graph([one], name, [], [value(one.output[0], None)])
+        for one, name in zip(inner, outputs, strict=True)
+    ]
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("ReduceMean", ["a"], ["mean"], keepdims=0),
+        node("Greater", ["mean", "zero"], ["positive"]),
+        node("If", ["positive"], ["o"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    stored = [const("w", RNG.standard_normal((4, 4, 1, 1))), const("zero", 0.0), const("s", [1, 1, 2, 2])]
+    return save(path, nodes, [value("x", ["N", 4, 8, 8])], [value("o", None)], stored, opset=opset, ir=4)
+
+
+@pytest.mark.parametrize("opset", [11, 12])
+def test_operators_in_branches_that_took_more_types_only_are_kept(tmp_path, opset):
+    inner = [node("Relu", ["a"], ["t"]), node("Mul", ["a", "a"], ["e"])]
+    path = with_branches(tmp_path / "m.onnx", opset, inner)
+    after = without_pairs(build_qdq(path, SCALES).proto)
+    for sign in (1, -1):
+        feeds = {"x": np.full((2, 4, 8, 8), sign, np.float32)}
+        np.testing.assert_allclose(run(after, feeds)["o"], run(path, feeds)["o"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("opset", "inner"),
+    [
+        (9, [node("Upsample", ["a", "s"], ["t"]), node("Upsample", ["a", "s"], ["e"], mode="linear")]),
+        (12, [node("Softmax", ["a"], ["t"], axis=1), node("Relu", ["a"], ["e"])]),
+        (12, [node("Relu", ["a"], ["t"]), node("Squeeze", ["a"], ["e"])]),
+        (12, [node("ReduceSum", ["a"], ["t"]), node("Relu", ["a"], ["e"])]),
+        (9, [node("Clip", ["a"], ["t"], min=0.0), node("Relu", ["a"], ["e"])]),
+    ],
+)
+def test_operators_in_branches_that_changed_are_refused_by_name(tmp_path, opset, inner):
+    path = with_branches(tmp_path / "m.onnx", opset, inner)
+    changed = next(one.op_type for one in inner if one.op_type != "Relu")
+    with pytest.raises(ExportError, match=rf"a {changed} inside an If, Loop or Scan cannot be converted"):
+        build_qdq(path, SCALES)

@@ -4,6 +4,7 @@
   only where they are told to (``coordinate_transformation_mode="asymmetric"``). ``nearest`` takes the sample at or
   before that place where the size grows, at or after it where it shrinks: what ONNX Runtime, PyTorch's exporter and
   TensorRT's parser have in common for these opsets.
+- ``Pad`` before 11 may have a ``value`` in a mode that fills with no value.
 - ``Softmax``, ``LogSoftmax`` and ``Hardmax`` before 13 take all axes from ``axis`` on together; from 13 on, one axis.
 
 Each is replaced by a node of a domain that the converter leaves alone, and that one by nodes of the new opset.
@@ -37,9 +38,18 @@ def hide_old(small: ModelProto, opset: int) -> list[NodeProto]:
             hidden.append(kept)
             node.domain, node.op_type = _DOMAIN, f"Kept{len(hidden) - 1}"
             del node.attribute[:]
+        elif node.op_type == "Pad" and opset < 11 and _pad_mode(node) != "constant":
+            # The converter makes an input of a value that nothing reads, and of an empty name.
+            kept_attributes = [attribute for attribute in node.attribute if attribute.name != "value"]
+            del node.attribute[:]
+            node.attribute.extend(kept_attributes)
     if hidden:
         small.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
     return hidden
+
+
+def _pad_mode(node: NodeProto) -> str:
+    return next((attribute.s.decode() for attribute in node.attribute if attribute.name == "mode"), "constant")
 
 
 def _is_old(node: NodeProto, opset: int) -> bool:

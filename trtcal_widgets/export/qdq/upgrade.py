@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onnx import GraphProto, ModelProto, NodeProto
+    from onnx.defs import OpSchema
 
     from trtcal_widgets.model.load import OnnxModel
 
@@ -132,22 +133,44 @@ def _check_names(model: OnnxModel, copy: ModelProto) -> None:
 
 def _refuse_old_subgraphs(model: OnnxModel, opset: int) -> None:
     """Refuse a model whose subgraphs hold operators that changed: onnx's converter leaves subgraphs as they are."""
-    import onnx
-
     for node in _inner_nodes(model.proto.graph):
-        if not is_default_domain(node.domain):
-            continue
-        try:
-            versions = {
-                onnx.defs.get_schema(node.op_type, version).since_version for version in (model.graph.opset, opset)
-            }
-        except onnx.defs.SchemaError:
-            versions = {0, 1}
-        if len(versions) > 1:
+        if is_default_domain(node.domain) and not _means_the_same(node.op_type, model.graph.opset, opset):
             raise ExportError(
                 f"{model.path}: Q/DQ needs opset {opset}, the model has {model.graph.opset}, and a {node.op_type} "
                 f"inside an If, Loop or Scan cannot be converted; export the model again with opset {opset} or later"
             )
+
+
+def _means_the_same(op_type: str, old: int, new: int) -> bool:
+    """Whether an operator was given other types at most between two opsets: no other inputs, attributes or defaults.
+
+    Those whose old form has the same signature and another meaning, or is optional in another way, are named.
+    """
+    import onnx
+
+    if op_type in _OTHER_MEANING and old < _OTHER_MEANING[op_type] <= new:
+        return False
+    try:
+        before, after = (onnx.defs.get_schema(op_type, version) for version in (old, new))
+    except onnx.defs.SchemaError:
+        return False
+    return before.since_version == after.since_version or _signature(before) == _signature(after)
+
+
+_OTHER_MEANING = {
+    "BatchNormalization": 14, "Dropout": 12, "Hardmax": 13, "LogSoftmax": 13, "Resize": 13, "Softmax": 13,
+    "Upsample": 10, "AveragePool": 19, "LpPool": 18, "Cast": 19,
+}  # fmt: skip
+"""Operator -> the opset from which on it means something else, as far as its signature does not say so."""
+
+
+def _signature(schema: OpSchema) -> object:
+    attributes = {
+        name: (str(one.type), one.required, one.default_value.SerializeToString())
+        for name, one in schema.attributes.items()
+    }
+    inputs, outputs = ([(one.name, str(one.option)) for one in given] for given in (schema.inputs, schema.outputs))
+    return attributes, inputs, outputs
 
 
 def _inner_nodes(graph: GraphProto) -> Iterator[NodeProto]:
