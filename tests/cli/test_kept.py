@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import helper
 from PIL import Image
 
-from tests.support.graphs import node, save, value
+from tests.support.graphs import const, node, save, value
 from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.runners import onnxruntime
@@ -149,3 +150,40 @@ def test_what_a_later_step_cannot_take_costs_no_calibration(
     done = trtcal(command, sample.model_path(), data, data, "--batch-size", "4", *given)
     assert done.code == 2
     assert words in done.err
+
+
+@pytest.mark.parametrize("scores", ["z", "s"])
+def test_scores_that_are_no_array_are_refused_before_the_calibration(trtcal, tmp_path, monkeypatch, scores):
+    """ZipMap makes a map of each sample's class scores; another exporter hands out a sequence."""
+    of_floats = helper.make_tensor_type_proto(1, None)
+    made = {
+        "z": helper.make_sequence_type_proto(helper.make_map_type_proto(7, of_floats)),
+        "s": helper.make_sequence_type_proto(of_floats),
+    }
+    nodes = [
+        node("Gemm", ["x", "w"], ["a"]),
+        node("ZipMap", ["a"], ["z"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2]),
+        node("SplitToSequence", ["a"], ["s"], axis=1),
+    ]
+    outputs = [helper.make_value_info(name, kind) for name, kind in made.items()]
+    stored = [const("w", np.ones((5, 3)))]
+    model = save(
+        tmp_path / "m.onnx", nodes, [value("x", ["N", 5])], [*outputs, value("a", None)], stored, domains=["ai.onnx.ml"]
+    )
+    np.save(tmp_path / "x.npy", np.ones((4, 5), np.float32))
+    (tmp_path / "l.txt").write_text("\ufeff0\n1\n2\n1\n")
+    monkeypatch.setattr(CalibrationSession, "run", never)
+    argv = ["debug", model, tmp_path / "x.npy", tmp_path / "x.npy", "--batch-size", "2", "--labels", tmp_path / "l.txt"]
+    done = trtcal(*argv, "--scores", scores)
+    assert done.code == 2
+    assert f"the output '{scores}' is a sequence or a map, no array of class scores" in done.err
+
+
+def test_an_evaluation_shorter_than_the_models_batch_is_filled_up(trtcal, tmp_path):
+    nodes = [node("Conv", ["x", "w"], ["a"]), node("Relu", ["a"], ["y"])]
+    stored = [const("w", np.random.default_rng(0).standard_normal((4, 3, 3, 3)))]
+    model = save(tmp_path / "m.onnx", nodes, [value("x", [4, 3, 8, 8])], [value("y", None)], stored)
+    x = np.random.default_rng(1).standard_normal((8, 3, 8, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "few.npy", x[:3])
+    assert trtcal("debug", model, tmp_path / "x.npy", tmp_path / "few.npy").code == 0

@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
-from trtcal_widgets import sample
+from trtcal_widgets import CalibrationSession, sample
 
 MODEL = str(sample.model_path())
 CACHE = "TRT-8601-EntropyCalibration2\ndata: 3c008912\npool1: 3c75c28f\nflatten: 3d23d70a\nrelu1: 3c8b4396\n"
@@ -153,3 +154,25 @@ def test_the_model_says_who_made_it(trtcal, here):
     assert made.producer_name == "trtcal_widgets"
     assert "Q/DQ" in made.producer_version
     assert made.producer_version.endswith(f"from {onnx.load('m.onnx').producer_name}")
+
+
+@pytest.mark.parametrize("kind", ["a link into no folder", "a pipe", "a device"])
+def test_what_no_file_can_be_put_into_the_place_of_costs_no_run(trtcal, tmp_path, monkeypatch, kind):
+    def never(*arguments, **options):
+        raise AssertionError("a batch was run")
+
+    monkeypatch.setattr(CalibrationSession, "run", never)
+    output = tmp_path / "out.cache"
+    match kind:
+        case "a link into no folder":
+            output.symlink_to(tmp_path / "nowhere" / "x.cache")
+        case "a pipe":
+            os.mkfifo(output)
+        case _:
+            output = Path(os.devnull)
+    np.save(tmp_path / "x.npy", np.ones((4, 1, 28, 28), np.float32))
+    argv = ["calibrate", sample.model_path(), tmp_path / "x.npy", "--batch-size", "2", "-o", output]
+    for force in ([], ["--force"]):
+        done = trtcal(*argv, *force)
+        assert done.code == 2
+        assert "does not exist: create it first" in done.err or "is a device or a pipe" in done.err

@@ -96,7 +96,7 @@ def test_every_argument_that_has_an_option_is_translated():
         for name, parameter in inspect.signature(owner).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    python_only = {"interpolation", "pad_value", "dtype", "pattern", "recursive", "limit", "shuffle_seed"}
+    python_only = {"fixed", "interpolation", "pad_value", "dtype", "pattern", "recursive", "limit", "shuffle_seed"}
     for name in there - python_only - {"threads", "providers"}:
         assert in_options(f"{name}=3", options).startswith("--"), name
     shared = set(inspect.signature(Evaluation).parameters) - {"source", "evaluate"}

@@ -109,3 +109,11 @@ def test_images_are_told_by_the_first_one(folder, monkeypatch):
     monkeypatch.setattr(array_files, "is_image", lambda path: asked.append(path) or real(path))
     assert not array_files.holds_samples(folder)
     assert len(asked) == 1
+
+
+def test_a_model_that_takes_bytes_is_fed_pixels_as_they_are(folder):
+    tensor = TensorInfo("in0", TensorKind.INPUT, "uint8", ("batch", 3, 10, 12), -1, ())
+    graph = ModelGraph("model.onnx", "0" * 64, 17, {"in0": tensor}, ())
+    part = next(iter(source_for_model(folder, graph).load(0, 2).values()))
+    assert part.dtype == np.uint8
+    assert part.max() > 100

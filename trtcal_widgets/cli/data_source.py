@@ -6,7 +6,7 @@ import argparse
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trtcal_widgets.data.base import Source
@@ -18,6 +18,14 @@ _IMAGE_OPTIONS = ("size", "resize", "short_side", "mean", "std", "scale", "color
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how images become arrays."""
+    parser.add_argument(
+        "--sample-axis",
+        type=_axes,
+        default=0,
+        metavar="AXIS",
+        help="where samples are in .npy and .npz files: 1 for time-major sequences, none where a file is one feed, or "
+        "by input: x=1,h0=none; default: 0",
+    )
     group = parser.add_argument_group("images", "How images are fed: (pixel * scale - mean) / std.")
     group.add_argument("--size", type=_size, metavar="HxW", help="height and width; default: the model's")
     group.add_argument("--resize", choices=("stretch", "crop", "letterbox"), help="how images come to that size")
@@ -38,6 +46,23 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _axes(text: str) -> object:
+    """Read where samples are: an axis, ``none``, or either by input name."""
+    named: dict[str, int | None] = {}
+    for part in text.split(",") if "=" in text else ():
+        name, _, axis = part.rpartition("=")
+        named[name.strip()] = _axis(axis)
+    return named or _axis(text)
+
+
+def _axis(text: str) -> int | None:
+    if text.strip().lower() == "none":
+        return None
+    if re.fullmatch(r"-?[0-9]{1,2}", text.strip()):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither an axis (0, 1, …) nor none; by input: x=1,h0=none")
+
+
 def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> Source:
     """Open DATA: a folder of images or of TensorRT sample batches, an ``.npy`` or ``.npz`` file, or an IDX file.
 
@@ -49,12 +74,22 @@ def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> So
     given = {name: value for name in _IMAGE_OPTIONS if (value := getattr(options, name)) is not None}
     if options.skip_unreadable:
         given["on_error"] = "skip"
+    if options.sample_axis != 0:
+        given["sample_axis"] = options.sample_axis
     return source_for_model(Path(data), graph, input_name=options.input, **given)
 
 
-def default_batch_size(graph: ModelGraph) -> int:
-    """Return the batch size that the model's inputs fix, or 32."""
-    fixed = [tensor.shape[0] for tensor in graph.inputs if tensor.shape and isinstance(tensor.shape[0], int)]
+def default_batch_size(graph: ModelGraph, sample_axis: Any = 0) -> int:
+    """Return the batch size that the model's inputs fix, or 32; 1 where the data are one feed."""
+    if sample_axis is None:
+        return 1
+    axes = {t.name: sample_axis.get(t.name) if isinstance(sample_axis, dict) else sample_axis for t in graph.inputs}
+    sizes = [
+        tensor.shape[axis]
+        for tensor in graph.inputs
+        if tensor.shape and (axis := axes[tensor.name]) is not None and -len(tensor.shape) <= axis < len(tensor.shape)
+    ]
+    fixed = [size for size in sizes if isinstance(size, int)]
     return fixed[0] if fixed and fixed[0] > 0 else _DEFAULT_BATCH
 
 

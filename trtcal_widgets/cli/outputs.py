@@ -86,8 +86,10 @@ def _real(path: Path) -> str:
 
 
 def _check_place(path: Path) -> None:
-    folder = path.absolute().parent
     try:
+        folder = Path(_real(path.absolute())).parent  # where a link leads
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ExportError(f"{path} is a device or a pipe, not a file: choose another name.")
         if path.is_dir():
             raise ExportError(
                 f"{path} is a folder: give the name of the file to write, such as {path / 'calibration.cache'}."

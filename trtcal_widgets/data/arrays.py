@@ -17,6 +17,7 @@ from trtcal_widgets.common.arguments import to_path
 from trtcal_widgets.common.damage import check_expansion, damage_as
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import common_length, describe_array, input_name, ready, to_array
+from trtcal_widgets.data.samples import SampleAxis, checked_axis, count_samples
 from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError, UsageError
 
@@ -142,6 +143,10 @@ class ArrayBatches:
     name
         The model input to feed, for a single array; None for a model with one input. The arrays of a mapping or
         a ``.npz`` file carry their names.
+    sample_axis
+        Where the samples are: an axis of all arrays (1 for time-major sequences), a dict of input name -> axis, None
+        for an input that has none (the states of an LSTM, a sampling rate); or None: the arrays are one feed, and
+        one sample.
 
     Raises
     ------
@@ -162,18 +167,28 @@ class ArrayBatches:
     prebatched = False
 
     def __init__(
-        self, arrays: ArrayLike | Mapping[str, ArrayLike] | str | os.PathLike[str], *, name: str | None = None
+        self,
+        arrays: ArrayLike | Mapping[str, ArrayLike] | str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        sample_axis: SampleAxis = 0,
     ) -> None:
+        self.sample_axis = checked_axis(sample_axis)
+        least = 1 if sample_axis == 0 else 0
         path = to_path(arrays, "an .npy or .npz file", DataError) if isinstance(arrays, (str, os.PathLike)) else None
         self._where = "ArrayBatches" if path is None else f"ArrayBatches {path.name}"
         self._mapped = path is not None  # read from disk here, not under the model's feet
         label = "the data" if path is None else str(path)
-        self._arrays = _read(path) if path is not None else _collect(arrays)
+        self._arrays = _read(path, least) if path is not None else _collect(arrays, least)
         if not self._arrays:
             raise DataError(f"{label} holds no arrays; give one array per model input")
         if name is not None:
             self._arrays = {input_name(name): _single(self._arrays, name, label)}
-        self._n = common_length(self._arrays, label)
+        if self.sample_axis == 0:
+            self._n = common_length(self._arrays, label)
+            self._axes = dict.fromkeys(self._arrays, 0)
+        else:
+            self._n, self._axes = count_samples(self._arrays, self.sample_axis, label, None)
         if self._n == 0:
             shapes = ", ".join(map(describe_array, self._arrays.values()))
             raise DataError(f"{label} holds no samples: the first axis of {shapes} is empty")
@@ -194,14 +209,20 @@ class ArrayBatches:
         """Return samples ``start`` to ``stop`` (exclusive) of every input; contiguous and read-only."""
         if start >= self._n:
             return {}
-        return {name: ready(array[start:stop], copy=self._mapped) for name, array in self._arrays.items()}
+        return {name: ready(self._part(name, start, stop), copy=self._mapped) for name in self._arrays}
+
+    def _part(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        array = self._arrays[name]
+        if name not in self._axes:
+            return array
+        return array[(slice(None),) * (self._axes[name] % array.ndim) + (slice(start, stop),)]
 
     def thumbnails(self, start: int, stop: int) -> list[NDArray[np.uint8]]:
         """Return pictures of the first input that looks like images (1 or 3 channels); empty if none does."""
         return fed_thumbnails(self.load(start, stop))
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
+def _read(path: Path, least: int) -> dict[str, NDArray[Any]]:
     suffix = path.suffix.lower()
     if suffix == ".npy":
         arrays = {ONLY_INPUT: open_npy(path)}
@@ -211,16 +232,16 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             arrays = {ONLY_INPUT: arrays[_UNNAMED_IN_NPZ]}
     else:
         raise DataError(f"{path} is neither .npy nor .npz; load it yourself and give the array")
-    return {name: to_array(array, f"{path}{_named(name)}") for name, array in arrays.items()}
+    return {name: to_array(array, f"{path}{_named(name)}", least_axes=least) for name, array in arrays.items()}
 
 
-def _collect(arrays: Any) -> dict[str, NDArray[Any]]:
+def _collect(arrays: Any, least: int) -> dict[str, NDArray[Any]]:
     if not isinstance(arrays, Mapping):
-        return {ONLY_INPUT: to_array(arrays, "the array")}
+        return {ONLY_INPUT: to_array(arrays, "the array", least_axes=least)}
     for key in arrays:
         if not isinstance(key, str):
             raise UsageError(f"the keys of a mapping must be names of model inputs, not {key!r}")
-    return {key: to_array(value, f"input {key!r}") for key, value in arrays.items()}
+    return {key: to_array(value, f"input {key!r}", least_axes=least) for key, value in arrays.items()}
 
 
 def _single(arrays: dict[str, NDArray[Any]], name: str, label: str) -> NDArray[Any]:

@@ -41,7 +41,10 @@ def to_array(value: Any, what: str, *, least_axes: int = 1) -> NDArray[np.generi
             f"{what} is {_type_text(value, array)}, which is not an array of numbers that a model can be fed"
         )
     if array.ndim < least_axes:
-        raise DataError(f"{what} is a single number; an array whose first axis is the samples is needed")
+        raise DataError(
+            f"{what} is a single number; an array whose first axis is the samples is needed, or sample_axis=None where "
+            "the arrays are one feed"
+        )
     return array
 
 
@@ -56,7 +59,8 @@ def common_length(arrays: Mapping[str, NDArray[np.generic]], what: str) -> int:
         if len(arrays[name]) != length:
             raise DataError(
                 f"{what}: input {names[0]!r} has {length} samples on its first axis but input {name!r} has "
-                f"{len(arrays[name])} ({describe_array(arrays[name])}); every input needs the same number"
+                f"{len(arrays[name])} ({describe_array(arrays[name])}); every input needs the same number, or say "
+                "where they are with sample_axis= (an axis, a dict of them, or None where the arrays are one feed)"
             )
     return length
 

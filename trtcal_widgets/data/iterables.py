@@ -245,7 +245,7 @@ class IterableBatches:
         self._kind = type(iterable).__name__
         self._names = None if names is None else tuple(names)
         self._pick = pick
-        self.sample_axis = checked_axis(sample_axis)
+        self.sample_axis = checked_axis(sample_axis) if self.prebatched else "guess"  # samples are stacked on the first
         self._what: Literal["batch", "sample"] = "batch" if self.prebatched else "sample"
         self._cursor = Cursor(iterable, self._what, self._feeds)
         self._checksums: dict[int, int] = {}

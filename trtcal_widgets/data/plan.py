@@ -75,6 +75,9 @@ class BatchPlan:
             all kept as they come, whatever their size.
     max_batches
         Use no more than this many.
+    fixed
+        The only batch size that the model takes, None for any: a short batch is then refused at once, with what can
+        be done.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class BatchPlan:
         *,
         last: Literal["drop", "pad", "keep"] = "drop",
         max_batches: int | None = None,
+        fixed: int | None = None,
     ) -> None:
         one_of(last, ("drop", "pad", "keep"), "last")
         _check_count("batch_size", batch_size)
@@ -106,6 +110,7 @@ class BatchPlan:
         self._inputs: tuple[str, ...] = ()  # of the first batch seen; every other must have the same
         self._axes: dict[str, int] = {}  # of the samples, in the batch seen last
         self._rule: SampleAxis = getattr(source, "sample_axis", "guess")
+        self._is_fixed = fixed is not None and fixed == batch_size and self._rule in (0, "guess")
         self._sizes: dict[int, int] = {}  # samples per batch, where the source makes the batches
         self._refuse_too_few()
 
@@ -265,7 +270,7 @@ class BatchPlan:
         self._inputs = self._inputs or names
         if names != self._inputs:
             raise DataError(f"batch {index} has the inputs {list(names)}, the others have {list(self._inputs)}")
-        if not self.source.prebatched:
+        if not self.source.prebatched and self._rule == "guess":
             return common_length(feeds, f"batch {index}")
         found, self._axes = count_samples(feeds, self._rule, f"batch {index}", self._batch_size)
         if self._rule == "guess":  # what the first batch says holds for all
@@ -277,7 +282,7 @@ class BatchPlan:
             return feeds
         try:
             repeated = np.arange(size) % found
-            axes = self._axes if self.source.prebatched else dict.fromkeys(feeds, 0)
+            axes = self._axes or dict.fromkeys(feeds, 0)
             return {
                 name: np.take(array, repeated, axes[name]) if name in axes else array for name, array in feeds.items()
             }
@@ -303,11 +308,21 @@ class BatchPlan:
         items = self.source.n_items()
         if items == 0:
             raise DataError(f"{self.source.describe()} has no samples")
-        if items is None or self.source.prebatched or self.last != "drop" or items >= self._size():
+        if items is None or self.source.prebatched:
             return
+        size = self._size()
+        if self._is_fixed and self.last == "keep" and items % size and items // size < (self.max_batches or items):
+            raise DataError(
+                f"the model takes batches of {size} samples only, and the last batch of {self.source.describe()} has "
+                f"{items % size}: pass last='pad' or 'drop'"
+            )
+        if self.last != "drop" or items >= size:
+            return
+        more = "pass last='pad'" if self._is_fixed else "pass last='pad' or 'keep'"
+        less = "" if self._is_fixed else f"lower batch_size to {items} or less, "
         raise DataError(
-            f"{self.source.describe()} has {items} sample{'s' if items > 1 else ''}, fewer than one batch of "
-            f"{self._batch_size}: lower batch_size to {items} or less, add samples, or pass last='pad' or 'keep'"
+            f"{self.source.describe()} has {items} sample{'s' if items > 1 else ''}, fewer than one batch of {size}"
+            f"{', which the model fixes' if self._is_fixed else ''}: {less}add samples, or {more}"
         )
 
 

@@ -175,6 +175,8 @@ def _image_options(tensor: TensorInfo, layout: str | None) -> dict[str, Any]:
         options["size"] = (height, width)
     if tensor.dtype == "float16":
         options["dtype"] = "float16"
+    elif tensor.dtype == "uint8":  # normalised inside
+        options |= {"dtype": "uint8", "scale": 1.0}
     if channels == 1:
         options["color"] = "gray"
     return options

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from trtcal_widgets.common.cores import available_cores
-from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.plan import NoSuchBatchError
 from trtcal_widgets.debug.runs import TappedModel
 from trtcal_widgets.errors import DataError
@@ -20,7 +16,7 @@ from trtcal_widgets.model.data_shapes import comparable_outputs
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
-from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.runners.feeds import check_feeds, fitted
 
 if TYPE_CHECKING:
     import os
@@ -104,18 +100,7 @@ class RunnableModels:
 
     def fitted(self, batch: Batch) -> Batch:
         """Fill a short batch up for a model with a fixed batch size, by repeating its last sample."""
-        inputs = self.graph.inputs
-        wanted = {t.name: t.shape[0] for t in inputs if t.shape and isinstance(t.shape[0], int)}
-        if len(inputs) == 1:
-            wanted[ONLY_INPUT] = wanted.get(inputs[0].name, 0)
-        n = batch.n_fed
-        feeds = {
-            name: np.concatenate([array, np.repeat(array[-1:], wanted[name] - n, axis=0)])
-            if array.ndim and len(array) == n < wanted.get(name, 0)
-            else array
-            for name, array in batch.feeds.items()
-        }
-        return replace(batch, feeds=feeds)
+        return fitted(self.graph, batch)
 
     def tapped(self, proto: ModelProto, names: Sequence[str], what: str, optimization: str = "off") -> TappedModel:
         """Put a version of the model into ONNX Runtime, with these tensors to be seen."""

@@ -15,6 +15,7 @@ from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.data import as_source
 from trtcal_widgets.data.plan import BatchPlan
 from trtcal_widgets.errors import EvaluationError, UsageError
+from trtcal_widgets.model.data_shapes import NO_ARRAYS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -128,7 +129,9 @@ class Evaluation:
         EvaluationError
             If there is no such output, it has no axis of classes, or fewer classes than the labels say.
         """
-        outputs: dict[str, Any] = {tensor.name: tensor.shape for tensor in graph.outputs}
+        outputs: dict[str, Any] = {
+            tensor.name: list(tensor.dtype) if tensor.dtype in NO_ARRAYS else tensor.shape for tensor in graph.outputs
+        }
         scorer = Scorer(self)
         shape = scorer.scores(outputs) if self.has_labels or self.output is not None else None
         if self.has_labels and shape and all(isinstance(size, int) and size > 0 for size in shape[1:]):
@@ -178,7 +181,13 @@ class Scorer:
         name = self._evaluation.output
         if name is not None and name not in outputs:
             raise EvaluationError(f"the model has no output {name!r}; it has {', '.join(map(repr, outputs))}")
-        return next(iter(outputs.values())) if name is None else outputs[name]
+        found = next(iter(outputs.values())) if name is None else outputs[name]
+        if isinstance(found, list | dict):  # a sequence or a map, as ZipMap makes of class scores
+            raise EvaluationError(
+                f"the output {name or next(iter(outputs))!r} is a sequence or a map, no array of class scores; "
+                f"{self.how_to_judge(outputs)}"
+            )
+        return found
 
     def how_to_judge(self, outputs: Collection[str]) -> str:
         """Say what can be done where the output that was taken holds no class scores."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trtcal_widgets.data.base import Batch
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
 _FLOATS = ("float16", "float32", "float64")
@@ -35,6 +37,29 @@ def samples_fed(feeds: Mapping[str, NDArray[np.generic]]) -> int:
     """Return how many samples a batch has on the first axis of its inputs, padding included; 0 where that differs."""
     lengths = {len(array) if array.ndim else 0 for array in map(np.asarray, feeds.values())}
     return lengths.pop() if len(lengths) == 1 else 0
+
+
+def fixed_batch(graph: ModelGraph) -> int | None:
+    """Return the batch size that a model's inputs fix; None where they do not, or not the same one."""
+    sizes = {tensor.shape[0] for tensor in graph.inputs if tensor.shape}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return size if isinstance(size, int) else None
+
+
+def fitted(graph: ModelGraph, batch: Batch) -> Batch:
+    """Fill a short batch up for a model with a fixed batch size, by repeating its last sample."""
+    inputs = graph.inputs
+    wanted = {t.name: t.shape[0] for t in inputs if t.shape and isinstance(t.shape[0], int)}
+    if len(inputs) == 1:
+        wanted[ONLY_INPUT] = wanted.get(inputs[0].name, 0)
+    n = batch.n_fed
+    feeds = {
+        name: np.concatenate([array, np.repeat(array[-1:], wanted[name] - n, axis=0)])
+        if array.ndim and len(array) == n < wanted.get(name, 0)
+        else array
+        for name, array in batch.feeds.items()
+    }
+    return replace(batch, feeds=feeds)
 
 
 def describe_input(tensor: TensorInfo) -> str:

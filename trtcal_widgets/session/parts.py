@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import SessionError
+from trtcal_widgets.runners.feeds import fixed_batch
 from trtcal_widgets.session.choices import Choices
 from trtcal_widgets.session.numbers import Numbers
 from trtcal_widgets.session.recorder import Recorder
@@ -78,7 +79,7 @@ def plan_of(runner: Runner, source: Any, **options: Any) -> BatchPlan:
     """Return the batches of whatever a source can be."""
     from trtcal_widgets.data import BatchPlan, source_for_model
 
-    return BatchPlan(source_for_model(source, runner.graph), **options)
+    return BatchPlan(source_for_model(source, runner.graph), fixed=fixed_batch(runner.graph), **options)
 
 
 def kept_tensors(graph: ModelGraph) -> tuple[str, ...]:

@@ -174,7 +174,7 @@ def _listed(names: list[str]) -> list[str]:
 def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph) -> int | None:
     if arguments.batch_size is not None or source.prebatched:
         return cast("int | None", arguments.batch_size)
-    return default_batch_size(graph)
+    return default_batch_size(graph, arguments.sample_axis)
 
 
 def _check_paths(arguments: argparse.Namespace, output: Path) -> None:

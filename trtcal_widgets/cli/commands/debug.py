@@ -94,7 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     compile_first()
     model = load_model(arguments.model)
-    batch_size = arguments.batch_size or default_batch_size(model.graph)
+    batch_size = arguments.batch_size or default_batch_size(model.graph, arguments.sample_axis)
     placement = as_placement(arguments.placement, model.graph)
     evaluation = evaluation_of(arguments, model.graph, batch_size)
     with calibrated_session(arguments, batch_size) as session, show_work() as control:
@@ -126,7 +126,7 @@ def evaluation_of(arguments: argparse.Namespace, graph: ModelGraph, batch_size: 
     That is before the calibration, not after it.
     """
     from trtcal_widgets.debug import Evaluation
-    from trtcal_widgets.runners.feeds import check_feeds
+    from trtcal_widgets.runners.feeds import check_feeds, fitted
 
     evaluation = Evaluation(
         open_source(arguments.evaluation, arguments, graph),
@@ -142,7 +142,7 @@ def evaluation_of(arguments: argparse.Namespace, graph: ModelGraph, batch_size: 
         raise UsageError(f"--scores: there is no output {scores!r}, but {has}{did_you_mean(scores, outputs)}")
     evaluation.check(graph)
     try:
-        check_feeds(graph, evaluation.plan.load(0).feeds)
+        check_feeds(graph, fitted(graph, evaluation.plan.load(0)).feeds)
     except DataError as error:
         raise DataError(f"the evaluation data: {error}") from error
     return evaluation

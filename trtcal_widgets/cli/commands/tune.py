@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     compile_first()
     model = load_model(arguments.model)
-    batch_size = arguments.batch_size or default_batch_size(model.graph)
+    batch_size = arguments.batch_size or default_batch_size(model.graph, arguments.sample_axis)
     placement = as_placement(arguments.placement, model.graph)
     evaluation = evaluation_of(arguments, model.graph, batch_size)
     with calibrated_session(arguments, batch_size) as session, ExitStack() as stack:
