@@ -10,14 +10,14 @@ RUN = """
 import json
 from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.core import first_run
-from trtcal_widgets.core.kernels import adding, families, objectives
+from trtcal_widgets.core.kernels import adding, families, objectives, searching
 
 before = first_run.is_first()
 with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=100) as session:
     session.run()
     rows = dict(session.to_cache().scales)
     session.table()
-kernels = [families.amax_all, adding.add_counts, objectives.entropy_objective, objectives.quantization_noise]
+kernels = [families.amax_all, adding.add_counts, searching.entropy_picks, objectives.quantization_noise]
 kernels.append(families.accumulate_all)
 misses = [sum(kernel.stats.cache_misses.values()) for kernel in kernels]
 print(json.dumps([before, first_run.is_first(), misses, rows]))

@@ -88,13 +88,14 @@ from trtcal_widgets.core import amax_of, calibrate_array
 from trtcal_widgets.core.kernels import adding as _adding
 from trtcal_widgets.core.kernels import families as _many
 from trtcal_widgets.core.kernels import objectives as _objectives
+from trtcal_widgets.core.kernels import searching as _searching
 
 x = np.linspace(-1, 2, 5000, dtype=np.float32)
 x[3] = np.nan
 answer = [calibrate_array([x, x * 3], method).hex for method in ("entropy", "mse", "percentile")]
 answer.append(amax_of(x))
 used = [_many.accumulate_all, _many.amax_all, _adding.add_counts]
-used += [_objectives.entropy_objective, _objectives.quantization_noise]
+used += [_searching.entropy_picks, _objectives.quantization_noise]
 print(json.dumps([answer, [[sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())] for f in used]]))
 """
 

@@ -1,4 +1,4 @@
-"""Picks of many draws at once are those of the plain search over histograms merged one by one."""
+"""Picks of many draws at once are those of histograms merged one by one."""
 
 from __future__ import annotations
 
@@ -7,38 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.core.test_entropy import KINDS
-from tests.core.test_tensorrt86 import datasets, histograms  # noqa: F401 - fixtures
-from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
-from trtcal_widgets.core.kernels.searching import entropy_pick, scratch
+from trtcal_widgets.core.histogram import Histogram, combine, replay
 from trtcal_widgets.core.resampling import Resampling, rebinned
-from trtcal_widgets.core.thresholds import Method, threshold, threshold_curve
+from trtcal_widgets.core.thresholds import Method, threshold
 from trtcal_widgets.errors import UsageError
 
 ENTROPY = Method("entropy")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_quick_search_picks_what_the_plain_one_picks(kind):
-    rng, room = np.random.default_rng(5), scratch()
-    hint = N_BINS
-    for _ in range(12):
-        histogram = KINDS[kind](rng)
-        expected = threshold_curve(histogram).pick
-        for first in (hint, 128, N_BINS, expected, int(rng.integers(128, N_BINS + 1))):
-            assert entropy_pick(histogram.counts, first, room) == expected
-        hint = expected
-
-
-def test_it_does_so_for_every_row_that_tensorrt_wrote(histograms):  # noqa: F811 - the fixture
-    room, hint, wrong = scratch(), N_BINS, []
-    for name, histogram in histograms.items():
-        expected = threshold_curve(histogram).pick
-        found = entropy_pick(histogram.counts, hint, room)
-        wrong += [name] if found != expected else []
-        hint = found
-    assert len(histograms) == 1040
-    assert wrong == []
 
 
 def batches_of(rng, kind="gaussian", n=5, size=3000):

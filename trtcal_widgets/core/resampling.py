@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
 from trtcal_widgets.core.kernels.counting import SMALLEST_RANGE
 from trtcal_widgets.core.kernels.resampling import draw_picks, rebin
-from trtcal_widgets.core.kernels.searching import Scratch, scratch
+from trtcal_widgets.core.searching import room
 from trtcal_widgets.core.thresholds import Method, threshold
 from trtcal_widgets.errors import UsageError
 
@@ -101,7 +100,7 @@ class Resampling:
             draws,
             one_pass,
             self._in_order,
-            _room(),
+            room(),
             ranges,
             found,
         )
@@ -160,14 +159,3 @@ def rebinned(histogram: Histogram, base: float) -> Histogram:
     return Histogram.assemble(
         base, doublings, counts, 0, histogram.tallies, extremes, *sums, histogram.n_finite, histogram.clamped
     )
-
-
-_local = threading.local()
-
-
-def _room() -> Scratch:
-    """Return this thread's room for searches."""
-    room: Scratch | None = getattr(_local, "room", None)
-    if room is None:
-        room = _local.room = scratch()
-    return room

@@ -6,7 +6,6 @@ Every method looks at the same candidates, the bin indices i = 128 .. 2048 with
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,9 +13,9 @@ import numpy as np
 
 from trtcal_widgets.core.discrete import alone_share
 from trtcal_widgets.core.histogram import N_BINS, Histogram
-from trtcal_widgets.core.kernels import objectives as _objectives
 from trtcal_widgets.core.legacy import quantile_bin, tail_line
 from trtcal_widgets.core.quantizer import NoiseModel
+from trtcal_widgets.core.searching import entropy_objective, entropy_pick
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,9 +27,6 @@ __all__ = ["FIRST_CANDIDATE", "METHODS", "Method", "ThresholdCurve", "threshold"
 
 FIRST_CANDIDATE = 128
 """The smallest candidate: as many bins as there are positive quantisation levels."""
-
-_NEAR_TIE = 1e-9
-"""Prefix sums and the direct sum differ by less than 1e-11; candidates this close are looked at again directly."""
 
 _MOSTLY_ALONE = 0.5
 """Share of the values in bins that stand alone from which on the MSE pick is marked where they are not known."""
@@ -201,6 +197,8 @@ def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
         return float(np.float32(histogram.amax))
     if method.kind == "percentile":
         return float(np.float32(_quantile(histogram, method.share)))
+    if method.kind == "entropy":
+        return _entropy_amax(histogram, entropy_pick(histogram.counts))
     return threshold_curve(histogram, method).amax
 
 
@@ -257,17 +255,12 @@ def _entropy(histogram: Histogram, _method: Method) -> _Computed:
     Bin 0 takes bin 1's count before the search, as NVIDIA's open pytorch-quantization does. Where no candidate has
     a finite divergence (nothing outside bin 0) the pick is 2048. A tensor of zeros gets 0 over any range.
     """
-    counts = histogram.counts.astype(np.float64)
-    counts[0] = counts[1]
-    objective = _objectives.entropy_objective(counts)
-    best = float(objective.min())
-    pick = N_BINS
-    if math.isfinite(best):
-        tied = np.flatnonzero(objective <= best + _NEAR_TIE) + FIRST_CANDIDATE
-        exact = [_objectives.kl_divergence(counts, int(i)) for i in tied]
-        smallest = min(exact)
-        pick = max(int(i) for i, kl in zip(tied, exact, strict=True) if kl <= smallest)
-    return _Computed(objective, pick, _amax_of_index(pick, histogram.bin_width) if histogram.amax else 0.0)
+    objective, pick = entropy_objective(histogram.counts)
+    return _Computed(objective, pick, _entropy_amax(histogram, pick))
+
+
+def _entropy_amax(histogram: Histogram, pick: int) -> float:
+    return _amax_of_index(pick, histogram.bin_width) if histogram.amax else 0.0
 
 
 def _clipped_share(histogram: Histogram) -> NDArray[np.float64]:

@@ -13,20 +13,24 @@ from numba.extending import intrinsic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
-def compiled(**options: Any) -> Callable[[_Function], _Function]:
+def compiled(*, inner: bool = False, **options: Any) -> Callable[[_Function], _Function]:
     """Compile a function with numba on its first call: no GIL, no Python objects, cached on disk.
 
     The cache lies beside the package or, where that cannot be written, in the user's cache folder or the one that
     ``NUMBA_CACHE_DIR`` names. Where none of them can be written (a locked-down container) numba refuses to cache
     at all; the kernels then work as well, but every process compiles them again.
 
+    ``inner``: only other kernels call it; what Python would call it through is a third of the time to compile it.
     ``**options``: further options of :func:`numba.njit`, such as ``fastmath``.
     """
+    if inner:
+        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **options}
 
     def decorate(function: _Function) -> _Function:
         try:
@@ -66,6 +70,20 @@ def _prefetch(_context: Any, array: Any, index: Any) -> tuple[Any, Callable[...,
     return types.void(array, index), generate
 
 
+def _bits_of(_context: Any, _value: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return the bits of a float64 as an unsigned number; only in compiled functions."""
+    return types.uint64(types.float64), _same_bits
+
+
+def _float_of(_context: Any, _bits: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return the float64 that has these bits; only in compiled functions."""
+    return types.float64(types.uint64), _same_bits
+
+
+def _same_bits(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+
 def _float32_at(_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
     """Return an address as a pointer to float32, for :func:`numba.carray`; only in compiled functions.
 
@@ -81,3 +99,5 @@ def _float32_at(_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
 
 float32_at = cast("Callable[[int], Any]", intrinsic(_float32_at))
 prefetch = cast("Callable[[NDArray[Any], int], None]", intrinsic(_prefetch))
+bits_of = cast("Callable[[float], np.uint64]", intrinsic(_bits_of))
+float_of = cast("Callable[[np.uint64], float]", intrinsic(_float_of))

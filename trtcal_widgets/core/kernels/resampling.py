@@ -160,5 +160,5 @@ def draw_picks(
         hint = N_BINS
         if guess > 0.0:
             hint = min(max(int(guess / ranges[d] * N_BINS), 128), N_BINS)
-        picks[d] = entropy_pick(found, hint, room)
+        picks[d] = entropy_pick(found, hint, room, False)
         guess = (picks[d] + 0.5) * ranges[d] / N_BINS
