@@ -44,6 +44,10 @@ SAME_CANDIDATE = 1e-5
 """Scales this near are the same candidate of histograms whose ranges differ by rounding: a bin is 5e-4 of the range."""
 
 
+ROUNDING = 1e-6
+"""How near a maximum must be to the first batch's for rounding to decide whether it lies beyond it."""
+
+
 @dataclass
 class Count:
     """How many rows agree, and why the others do not."""
@@ -81,7 +85,11 @@ def reason(histogram: Histogram, theirs: float) -> str:
     index = theirs * 127 / curve.bin_width - 0.5
     nearest = round(index)
     if abs(index - nearest) > 0.02 or not 128 <= nearest <= 2048:
-        return "no candidate of this range"
+        twice = theirs * 127 / (2 * curve.bin_width) - 0.5
+        grown = abs(twice - round(twice)) < 0.02 and histogram.amax > (1 - ROUNDING) * 2048 * curve.bin_width
+        return "a maximum that rounding takes beyond the first batch's" if grown else "no candidate of this range"
+    if histogram.n_values < len(histogram.counts):
+        return "fewer values than bins"
     best, other = curve.objective[curve.pick - 128], curve.objective[nearest - 128]
     if other <= best * (1 + NEARLY_EQUAL) + 1e-9:
         return "two minima, nearly equal"
@@ -282,8 +290,8 @@ _HEAD_SECOND = [
 
 _REAL = """\
 What TensorRT 8.6.0 wrote on an {device} with 16 photographs, crops of these, or 32 sentences. *TensorRT itself with
-TF32*: the same calibration with TF32, which it uses unless told otherwise (`trt.build(..., tf32=False)`), against the
-one without.
+TF32*: the same calibration where TF32 is allowed, as it is unless told otherwise (`trt.build(..., tf32=False)`), against
+the one without: TensorRT calibrates in FP32 either way.
 """
 
 _INTRODUCTION = """\
@@ -293,7 +301,9 @@ _INTRODUCTION = """\
 What TensorRT 8.6.0 wrote on an H100 (TF32 off, builder's level 0), against this package. *Bit for bit*: the same
 float32 scale. *Same candidate*: within 1e-5, the same bin of a range that differs by the rounding of an activation.
 *Two minima, nearly equal*: TensorRT took another bin, whose divergence is at most 0.2 % above that of ours:
-rounding decides, and either pick is as good.
+rounding decides, and either pick is as good. *Fewer values than bins*: one value in the bin beside decides. *A maximum
+that rounding takes beyond the first batch's*: bins become twice as wide where a later batch goes beyond the first, and
+here its maximum is the same number but for its last bit.
 """
 
 
