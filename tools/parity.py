@@ -290,8 +290,8 @@ _HEAD_SECOND = [
 
 _REAL = """\
 What TensorRT 8.6.0 wrote on an {device} with 16 photographs, crops of these, or 32 sentences. *TensorRT itself with
-TF32*: the same calibration where TF32 is allowed, as it is unless told otherwise (`trt.build(..., tf32=False)`), against
-the one without: TensorRT calibrates in FP32 either way.
+TF32*: the same calibration where TF32 is allowed, as it is unless told otherwise (`trt.build(..., tf32=False)`),
+against the one without: TensorRT calibrates in FP32 either way.
 """
 
 _INTRODUCTION = """\
