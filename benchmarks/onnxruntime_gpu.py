@@ -172,15 +172,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="path of the detector; default: from the wheel")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="batch sizes")
-    parser.add_argument("--rooms", type=int, nargs="+", default=[1024, 256], help="MiB of tensors in pieces")
-    parser.add_argument("--left", type=int, default=3072, help="MiB that are free where the device is filled")
+    parser.add_argument("--rooms", type=int, nargs="+", default=[4096, 1024], help="MiB of tensors in pieces")
+    parser.add_argument("--left", type=int, default=6144, help="MiB that are free where the device is filled")
     parser.add_argument("--only-pieces", action="store_true", help="measure whole and in pieces, nothing else")
     parser.add_argument("--json", help="write the figures here as they come")
-    parser.add_argument("--of", metavar="FILE", help="with --write: figures that --json kept, of another machine")
+    parser.add_argument(
+        "--of", metavar="FILE", nargs="+", help="write what --json kept on other machines; pieces are those of the last"
+    )
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     arguments = parser.parse_args()
     if arguments.of:
-        write(json.loads(Path(arguments.of).read_text()))
+        said, *more = (json.loads(Path(file).read_text()) for file in arguments.of)
+        for other in more:
+            said |= {"pieces": other["pieces"], "pieces_on": f"{other['device']}, ONNX Runtime {other['onnxruntime']}"}
+        write(said)
         return 0
     if arguments.model is None:
         from tests.support.models import ocr_model
@@ -250,7 +255,7 @@ def how(row):
     """Return how a batch was run, in words."""
     if row["left"]:
         return f"{row['left'] / 2**20:.0f} MiB free"
-    return f"{row['room'] / 2**20:.0f} MiB of tensors" if row["room"] else "whole"
+    return f"at most {row['room'] / 2**20:.0f} MiB" if row["room"] else "whole"
 
 
 def peaks_of(said):
@@ -264,10 +269,11 @@ def pieces_of(said):
     if not rows:
         return []
     different = sum(len(row["different"]) for row in rows)
+    where = said.get("pieces_on") or f"{said['device']}, ONNX Runtime {said['onnxruntime']}"
     return [
-        "Whole and in pieces (`gpu_memory`), and on a device that is full but for a rest; a second batch:",
+        f"Whole, in pieces (`gpu_memory`), and on a device that is full but for a rest; warm; on {where}:",
         "",
-        "| batch size | tensors | pieces | peak of GPU memory | time |",
+        "| batch size | run | pieces | peak of GPU memory | time |",
         "|---|---|---|---|---|",
         *(
             f"| {r['batch']} | {how(r)} | {r['pieces']} | {r['peak'] / 2**20:.0f} MiB | {r['seconds']:.3f} s |"

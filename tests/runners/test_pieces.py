@@ -188,7 +188,7 @@ def test_what_does_not_fit_goes_on_in_smaller_pieces(on_device, small_device):
     bases = {n: h.base for n, h in reference.histograms({"data": IMAGES}, outputs, {})}
     batches = [IMAGES, IMAGES * 3, IMAGES[:5], IMAGES * 0]
     expected = [{n: facts(h) for n, h in reference.histograms({"data": b}, outputs, bases)} for b in batches]
-    small = small_device(capacity=600_000)
+    small = small_device(capacity=800_000)
     device, _ = on_device(sample.model_path())
     found = [{n: facts(h) for n, h in device.histograms({"data": b}, outputs, bases)} for b in batches]
     assert found == expected
@@ -202,8 +202,8 @@ def test_what_does_not_fit_goes_on_in_smaller_pieces(on_device, small_device):
 def test_arrays_come_once_also_where_pieces_become_smaller_between(on_device, small_device):
     reference, outputs = on_device(sample.model_path())
     expected = dict(reference.arrays({"data": IMAGES}, outputs))
-    small = small_device(capacity=600_000)
-    device, _ = on_device(sample.model_path(), room=800_000)
+    small = small_device(capacity=800_000)
+    device, _ = on_device(sample.model_path(), room=900_000)
     found = list(device.arrays({"data": IMAGES}, outputs))
     assert small.refused
     assert sorted(n for n, _ in found) == sorted(outputs)
@@ -223,7 +223,7 @@ def test_the_counters_own_shortage_makes_pieces_smaller_too(on_device, monkeypat
     add, refused = HostHistograms.add, []
 
     def crowded(self, arrays):
-        if sum(a.n for a in arrays) > 150_000:
+        if sum(a.n for a in arrays) > 180_000:
             refused.append(arrays)
             raise OutOfDeviceMemoryError("no room for the counters", requested=1, free=0, total=2)
         add(self, arrays)
@@ -293,6 +293,31 @@ def test_the_user_says_how_much_a_batch_may_take(monkeypatch):
         OnnxRuntimeRunner(sample.model_path(), gpu_memory=0)
 
 
+def test_sessions_take_room_too_and_are_opened_one_at_a_time_before_it_is_given_up(on_device, monkeypatch):
+    whole, outputs = on_device(sample.model_path())
+    expected = {n: facts(h) for n, h in whole.histograms({"data": IMAGES}, outputs, {})}
+    device, _ = on_device(sample.model_path(), room=750_000)
+    pieces, shapes = device._pieces, (("data", IMAGES.shape),)
+    pieces.cut(shapes, 750_000)
+    assert len(pieces.pieces) == 2
+    monkeypatch.setattr(pieces, "_each", 1_000_000)
+    pieces.close()
+    pieces.cut(shapes, 750_000)
+    assert len(pieces.pieces) == 1, "two sessions would take more than they spare"
+    assert pieces.smaller_room(shapes) is not None
+    assert pieces._one_at_a_time
+    pieces.close()
+    pieces.cut(shapes, 1_750_000)
+    assert len(pieces.pieces) == 2
+    assert {n: facts(h) for n, h in device.histograms({"data": IMAGES}, outputs, {})} == expected
+    rooms = [1_750_000]
+    while (room := pieces.smaller_room(shapes)) is not None:
+        pieces.close()
+        pieces.cut(shapes, room)
+        rooms.append(room)
+    assert rooms == sorted(set(rooms), reverse=True), "and it comes to an end"
+
+
 @pytest.mark.gpu
 def test_pieces_on_a_gpu_give_the_bits_of_one_run():
     if "CUDAExecutionProvider" not in ort.get_available_providers():
@@ -302,7 +327,8 @@ def test_pieces_on_a_gpu_give_the_bits_of_one_run():
         with pytest.MonkeyPatch.context() as patch:
             if arena == "one at a time":
                 patch.setattr(pieces_module, "shared_arena", lambda _: None)
-            room = None if arena == "own" else 300_000
+            patch.setattr(pieces_module, "_PER_SESSION", 0)
+            room = None if arena == "own" else 800_000
             with OnnxRuntimeRunner(sample.model_path(), providers=["CUDAExecutionProvider"], gpu_memory=room) as runner:
                 found.append({n: facts(h)[:7] for n, h in runner.histograms({"data": IMAGES}, {})})
                 assert (runner._on_device.n_pieces > 1) == (room is not None)

@@ -23,6 +23,7 @@ from trtcal_widgets.trt.control import Progress
 from trtcal_widgets.trt.engine import Engine
 from trtcal_widgets.trt.log import LogLine
 from trtcal_widgets.widgets.build.binding import parse_event
+from trtcal_widgets.widgets.build.job import BuildRun
 from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
 
 IMAGES = np.random.default_rng(5).random((20, 1, 28, 28)).astype(np.float32)
@@ -371,6 +372,17 @@ def test_verbose_lines_are_taken_where_they_were_asked_for_before_the_build(mach
     send(panel.view, type="severity", least="verbose")
     press_build(panel, replace=True)
     assert panel.binding.run.counts["verbose"] == sum(line.severity == "verbose" for line in panel.engine.log)
+
+
+def test_what_tensorrt_works_at_is_what_is_not_over(machine, make_panel, session):
+    panel = make_panel(session)
+    run = BuildRun(panel.binding._job, panel.binding.screen.form, verbose=False, changed=lambda: None)
+    panel.binding.run = run
+    for done, text in ((3, "TensorRT runs batch 4 of 10."), (10, "TensorRT works: build.")):
+        for progress in (Progress("Parse"), Progress("Build"), Progress("Calibrate", "Build", done, 10)):
+            run._progress(progress)
+        send(panel.view, type="severity", least="warning" if done == 3 else "error")
+        assert panel.view.state["text"] == text
 
 
 def test_many_phases_leave_the_outer_ones_and_the_newest(machine, make_panel, session):

@@ -174,6 +174,17 @@ def test_cancelled_keeps_what_was_found_before(make, session, examining):
     assert doctor.views.shell.state["status"].startswith("Cancelled")
 
 
+def test_a_bar_that_is_chosen_while_it_runs_is_what_it_is_decided_by(make, session, examining):
+    held = HeldExecutor()
+    doctor = make(executor=held)
+    send(doctor.views.shell, type="examine")
+    send(doctor.views.shell, type="bar", db=1.0)
+    held.go()
+    assert [call["bar_db"] for call in examining][-2:] == [0.5, 1.0]
+    assert doctor.report.bar_db == 1.0
+    assert not doctor.views.shell.state["running"]
+
+
 def test_a_failure_is_said_and_can_be_tried_again(make, session, monkeypatch):
     def examine(*_, **__):
         raise DataError("batch 3 is damaged")

@@ -41,12 +41,13 @@ def open_session(
     optimization: str = "off",
     spinning: bool = True,
     config: Mapping[str, str] | None = None,
+    logs: bool = True,
 ) -> Any:
     """Create an ``onnxruntime.InferenceSession``.
 
     ``name``: the model's file name, for messages. ``providers``: execution providers by preference, names or (name,
     options) pairs; None for the CPU. ``spinning``: whether threads keep a core busy while they wait. ``config``: more
-    session options.
+    session options. ``logs``: whether to say why a provider did not start, which is only logged.
     Raises MissingDependencyError if a provider is not part of this ONNX Runtime, or could not start; ModelError if ONNX
     Runtime does not take the model.
     """
@@ -54,9 +55,9 @@ def open_session(
 
     wanted = list(providers or [CPU])
     options = ort.SessionOptions()
-    # On the CPU all that would be logged is raised; why a GPU provider did not start is only logged.
+    # On the CPU all that would be logged is raised.
     on_cpu = [provider_name(provider) for provider in wanted] == [CPU]
-    options.log_severity_level = SILENT if on_cpu else ERRORS_ONLY
+    options.log_severity_level = SILENT if on_cpu or not logs else ERRORS_ONLY
     # An explicit number also keeps ONNX Runtime from pinning threads to cores that a container does not have.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -13,8 +13,8 @@ from typing import Any
 
 from trtcal_widgets.model.ort import CUDA, SILENT, open_session
 
-_AS_REQUESTED = 1
-"""The arena grows by what is asked for, not by powers of two."""
+_BY_POWERS_OF_TWO = 0
+"""How the arena grows: few large regions, of which pieces of any sizes are made, need no giving back between pieces."""
 
 
 class SharedArena:
@@ -32,7 +32,7 @@ class SharedArena:
         from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
         info = ort.OrtMemoryInfo("Cuda", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, device, ort.OrtMemType.DEFAULT)
-        how = ort.OrtArenaCfg(0, _AS_REQUESTED, -1, -1)
+        how = ort.OrtArenaCfg(0, _BY_POWERS_OF_TWO, -1, -1)
         ort.create_and_register_allocator_v2(CUDA, info, {"device_id": str(device)}, how)
         self._device = device
         self._smallest: Any = None
@@ -40,7 +40,7 @@ class SharedArena:
     def shrink(self) -> None:
         """Give back to the device what nobody uses, which ONNX Runtime does at the end of a run that asks for it.
 
-        Where it does not, or the device is so full that not even this runs, the arena keeps it for the next piece.
+        Where it does not, or the device is so full that not even this runs, the arena keeps it for the next pieces.
         """
         import numpy as np
         import onnxruntime as ort

@@ -129,10 +129,8 @@ class OnDevice:
         while True:
             try:
                 return iter(self._counted(feeds, outputs, bases))
-            except OutOfDeviceMemoryError:
-                room = self._less(feeds)
-                if room is None:
-                    raise
+            except OutOfDeviceMemoryError as error:
+                room = self._less(feeds, error)
             self._make_room(room)  # behind the handler: its error holds what was on the device
 
     def arrays(
@@ -147,17 +145,18 @@ class OnDevice:
                         left.discard(name)
                         yield name, found.pop(name).numpy()
                     found.clear()
-            except OutOfDeviceMemoryError:
-                room = self._less(feeds)
-                if room is None:
-                    raise
+            except OutOfDeviceMemoryError as error:
+                room = self._less(feeds, error)
             else:
                 return
             self._make_room(room)
 
-    def _less(self, feeds: Mapping[str, NDArray[np.generic]]) -> int | None:
-        """Return a room for tensors that has smaller pieces than there were; None where there are none."""
-        return self._pieces.smaller_room(_shapes(feeds))
+    def _less(self, feeds: Mapping[str, NDArray[np.generic]], error: OutOfDeviceMemoryError) -> int:
+        """Return a room in which a batch takes less than now; raise the error where there is none."""
+        room = self._pieces.smaller_room(_shapes(feeds))
+        if room is None:
+            raise error
+        return room
 
     def _make_room(self, room: int) -> None:
         """Free the device of what is there, and take no more than so much of it, nor nearly all."""

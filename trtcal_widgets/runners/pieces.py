@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trtcal_widgets.runners.arena import shared_arena
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from trtcal_widgets.runners.cutting import CutModel, Piece, Sizes
 
@@ -20,6 +20,17 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """The inputs of a batch and their shapes."""
 
 _OF_NUMPY = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
+
+
+_PER_SESSION = 150 << 20
+"""What a session has besides tensors and weights (handles of cuBLAS and cuDNN), seen on an H200: 148 MiB."""
+
+
+_STEP = 0.7
+"""From one room that is looked at to the next."""
+
+_MUCH_LESS = 0.75
+"""Of what did not fit, what is tried next."""
 
 
 class _Opened(NamedTuple):
@@ -33,9 +44,9 @@ class _Opened(NamedTuple):
 class ModelInPieces:
     """Runs a model piece by piece.
 
-    Where the sessions of the pieces can share one arena of device memory, they stay open. Else each would keep its own,
-    and all together what one run of the whole model has: then one is open at a time, and what waits for later pieces
-    waits on the host.
+    Where the sessions of the pieces can share one arena of device memory, they stay open, as long as there is room for
+    what each has besides. Else each would keep its own, and all together what one run of the whole model has: then one
+    is open at a time, and what waits for later pieces waits on the host.
 
     Parameters
     ----------
@@ -71,10 +82,11 @@ class ModelInPieces:
         self._run = run
         self._arena = shared_arena(place[1]) if place[0] == "cuda" else None
         self._one_at_a_time = place[0] == "cuda" and self._arena is None
+        self._each = _PER_SESSION if place[0] == "cuda" else 0
         self._sizes: dict[Shapes, Sizes] = {}
+        self._ladders: dict[Shapes, list[tuple[Piece, ...]]] = {}
         self._sessions: dict[Piece, _Opened] = {}
         self.pieces: tuple[Piece, ...] = ()
-        self._room = 0
 
     def sizes(self, shapes: Shapes) -> Sizes:
         """Return the sizes of tensors in a batch of such inputs."""
@@ -84,34 +96,53 @@ class ModelInPieces:
 
     def total(self, shapes: Shapes) -> int:
         """Return the bytes of all that is wanted of a batch."""
-        return self.sizes(shapes).total(self._model.wanted)
-
-    def largest(self, shapes: Shapes) -> int:
-        """Return the bytes that a batch's tensors have at a time, as the model is cut now."""
-        return self._model.largest(self.pieces, self.sizes(shapes))
+        return self.sizes(shapes).total(self._wanted)
 
     def cut(self, shapes: Shapes, room: int) -> None:
-        """Cut the model so that a batch's tensors are at most so many bytes at a time, as far as that can be.
+        """Cut the model so that a batch takes at most so many bytes at a time, or as few as can be.
 
         It stays as it is cut where that serves: opening sessions takes longer than running them.
         """
-        if self.pieces and self.largest(shapes) <= room:
+        sizes = self.sizes(shapes)
+        if self.pieces and self._cost(self.pieces, sizes) <= room:
             return
-        pieces = self._model.cut(self.sizes(shapes), room)
+        ways = [self._model.cut(sizes, room), *self._ladder(shapes)]
+        fits = [pieces for pieces in ways if self._cost(pieces, sizes) <= room]
+        pieces = min(fits, key=len) if fits else min(ways, key=lambda way: self._cost(way, sizes))
         if pieces != self.pieces:
             self.close()
             self.pieces = pieces
-        self._room = room
 
     def smaller_room(self, shapes: Shapes) -> int | None:
-        """Return a room in which a batch runs in smaller pieces than now; None where the model has no smaller ones."""
+        """Return a room in which a batch takes less than now; None where there is none.
+
+        Once pieces whose sessions stay open cannot take less, sessions are opened one at a time, for every batch anew.
+        """
         sizes = self.sizes(shapes)
-        room = self._room if self.pieces else sizes.total(self._model.wanted)
-        while room:
-            room //= 2
-            if self._model.cut(sizes, room) != self.pieces:
-                return room
-        return None
+        has = self._cost(self.pieces, sizes) if self.pieces else sizes.total(self._wanted)
+        less = [cost for pieces in self._ladder(shapes) if (cost := self._cost(pieces, sizes)) < has]
+        if less:
+            return max([cost for cost in less if cost < _MUCH_LESS * has] or less)
+        if self._one_at_a_time or not self._each:
+            return None
+        self._one_at_a_time = True
+        alone = [self._cost(pieces, sizes) for pieces in self._ladder(shapes)]
+        return max((cost for cost in alone if cost <= has), default=None)
+
+    def _cost(self, pieces: Sequence[Piece], sizes: Sizes) -> int:
+        """Return the bytes that a batch takes: the largest piece's tensors, and the sessions that are open."""
+        return self._model.largest(pieces, sizes) + self._each * (1 if self._one_at_a_time else len(pieces))
+
+    def _ladder(self, shapes: Shapes) -> list[tuple[Piece, ...]]:
+        """Return ways to cut the model, from one piece to the smallest ones."""
+        if shapes not in self._ladders:
+            sizes, steps = self.sizes(shapes), [self._model.cut(self.sizes(shapes), self.total(shapes))]
+            room = float(sizes.total(self._wanted))
+            while room >= 1 and len(steps[-1]) < len(self._model.cut(sizes, 0)):
+                room *= _STEP
+                steps.append(self._model.cut(sizes, int(room)))
+            self._ladders[shapes] = list(dict.fromkeys(steps))
+        return self._ladders[shapes]
 
     def run(self, feeds: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Run one batch and yield, for each piece, what is wanted of it by name.
@@ -128,7 +159,8 @@ class ModelInPieces:
             behind.clear()
             yield given
             given.clear()
-            self._leave(piece, waiting)
+            if self._one_at_a_time:
+                self._leave(piece, waiting)
 
     def _run_piece(self, piece: Piece, feeds: Mapping[str, Any], waiting: Mapping[str, Any]) -> dict[str, Any]:
         """Run a piece and return its outputs."""
@@ -150,15 +182,11 @@ class ModelInPieces:
         return self._sessions[piece]
 
     def _leave(self, piece: Piece, waiting: dict[str, Any]) -> None:
-        """Give the memory back that a piece had and nobody needs any more."""
-        if self._arena is not None:
-            self._arena.shrink()
-        if not self._one_at_a_time:
-            return
+        """Close a piece; what waits goes to the host where it would keep the piece's own arena."""
         import onnxruntime as ort
 
         for name, value in waiting.items():
-            if value.device_name() != "cpu" and value.data_type() in _OF_NUMPY:
+            if self._arena is None and value.device_name() != "cpu" and value.data_type() in _OF_NUMPY:
                 waiting[name] = ort.OrtValue.ortvalue_from_numpy(value.numpy())
         self._sessions.pop(piece, None)
 

@@ -129,10 +129,11 @@ class OnnxRuntimeTap:
                 optimization=self._optimization,
                 spinning=self.spinning,
                 config=config,
+                logs=config is None,
             )
         except ModelError as error:
             if _is_full(str(error)):
-                raise self._full("its weights") from error
+                raise self._full("this batch") from error
             raise
 
     def close(self) -> None:

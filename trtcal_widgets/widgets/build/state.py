@@ -86,7 +86,7 @@ def _running(run: BuildRun) -> str:
         if run.control.holding:
             return f"Waiting before {batch}: step lets this one through, continue all."
         return f"TensorRT runs {batch}" + ("; it will wait after that." if run.control.paused else ".")
-    names = [p.phase for p in run.ordered() if not p.finished]
+    names = [p.phase for p in run.ordered() if not (p.finished or is_over(p))]
     return f"TensorRT works: {_phase_name(names[-1])}." if names else "Starting …"
 
 

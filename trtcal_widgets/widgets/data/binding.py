@@ -106,6 +106,8 @@ class DataBinding(Boundary):
             self.screen, report=report, of=of if found else self.screen.of, status=words, status_kind=kind
         )
         self._changed()
+        if found and found[0].bar_db != self.screen.bar_db:
+            self.examine()  # another bar was chosen meanwhile
 
     def _on_cancel(self) -> None:
         self._stop.set()
