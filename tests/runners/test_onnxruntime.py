@@ -557,3 +557,23 @@ def test_the_models_folder_is_never_written_to(small, tmp_path):
         list(runner.histograms({"": X}, {}))
         list(runner.constants())
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("attributes", [{}, {"score_threshold": 0.1}, {"class_agnostic": 0, "score_threshold": 0.1}])
+def test_a_plugin_whose_schema_the_model_does_not_fit_is_called_a_plugin(tmp_path, attributes):
+    """ONNX Runtime knows the signature of some, of another release perhaps, and complains of attributes first."""
+    nodes = [node("Relu", ["x"], ["a"]), node("EfficientNMS_TRT", ["a", "a"], ["n", "b", "s", "c"], **attributes)]
+    path = save(tmp_path / "m.onnx", nodes, [value("x", ["N", 8, 4])], [value("b", None)])
+    runner = OnnxRuntimeRunner(path)
+    with pytest.raises(ModelError, match="EfficientNMS_TRT is a TensorRT plugin"), runner:
+        pass
+
+
+def test_nodes_of_one_name_are_run_all_the_same(tmp_path):
+    """TensorRT takes them, ONNX allows them, and a node is told by its place."""
+    nodes = [node("Relu", ["x"], ["a"], name="same"), node("Abs", ["a"], ["y"], name="same")]
+    path = save(tmp_path / "m.onnx", nodes, [value("x", ["N", 3])], [value("y", None)])
+    with OnnxRuntimeRunner(path) as runner:
+        found = dict(runner.infer({"x": np.array([[-1, 2, 3]], np.float32)}))
+    np.testing.assert_array_equal(found["y"], [[0, 2, 3]])
+    assert len({one.name for one in runner.graph.nodes}) == 2

@@ -73,11 +73,32 @@ def open_session(
     wanted = [_with_defaults(provider) for provider in wanted]
     try:
         # Its fallback would print to stdout and go on with other providers than the user asked for.
-        session = ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
+        try:
+            session = ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
+        except Exception as error:
+            if "two nodes with same node name" not in str(error):
+                raise
+            model = without_node_names(model)
+            session = ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
     except Exception as error:
         raise ModelError(f"ONNX Runtime {ort.__version__} does not take {name}: {_advice(error)}") from error
     _check_started(wanted, session.get_providers())
     return session
+
+
+def without_node_names(model: bytes) -> bytes:
+    """Return a model whose nodes have no names: ONNX lets several have the same one, ONNX Runtime does not."""
+    import onnx
+
+    proto = onnx.ModelProto.FromString(model)
+    waiting = [proto.graph]
+    while waiting:
+        graph = waiting.pop()
+        for node in graph.node:
+            node.name = ""
+            for attribute in node.attribute:
+                waiting.extend([*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs])
+    return proto.SerializeToString()
 
 
 def _with_defaults(provider: Any) -> Any:
@@ -144,6 +165,8 @@ _UNKNOWN_OPERATOR = re.compile(
     r"|No Op registered for (\w+)"
     r"|Could not find an implementation for (\w+)\("
     r"|with schema\(::(\w+):\d"
+    r'|In Node, \("(?:[^"\\]|\\.)*", (\w+), '
+    r"|for operator (\w+)"
 )
 """How ONNX Runtime names an operator that it does not know, has no kernel for, or has a schema alone of."""
 
@@ -172,9 +195,9 @@ def failure(error: BaseException) -> tuple[str, str]:
 
 def _advice(error: BaseException) -> str:
     text = short_message(str(error))
-    found = _UNKNOWN_OPERATOR.search(text)
-    op_type = next(filter(None, found.groups())) if found else ""
-    if is_tensorrt_plugin(op_type):
+    named = [next(filter(None, found.groups())) for found in _UNKNOWN_OPERATOR.finditer(text)]
+    op_type = next(filter(is_tensorrt_plugin, named), "")
+    if op_type:
         return (
             f"{op_type} is a TensorRT plugin, which only TensorRT can compute. Cut the model off before it (its inputs "
             "become outputs of the model) to calibrate the rest, or run the model with TensorRTRunner"
