@@ -19,12 +19,15 @@ import pytest
 
 from tests.support.shared import shared_path
 from trtcal_widgets import CalibrationSession, ImageFolder, read_scale_file, sample
+from trtcal_widgets.cli.many import read_entries
 from trtcal_widgets.common.damage import check_expansion, damage_as
 from trtcal_widgets.data import as_source
 from trtcal_widgets.data.idx import read_idx
+from trtcal_widgets.data.lists import read_list
 from trtcal_widgets.debug.tuning.journal import Journal
 from trtcal_widgets.errors import DataError, ModelError, TrtcalError
 from trtcal_widgets.export.qdq import build_qdq
+from trtcal_widgets.model.engine.precisions import as_precisions
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
@@ -143,6 +146,42 @@ def test_no_text_keeps_a_reader_busy(tmp_path, text, form):
     begun = time.process_time()
     with contextlib.suppress(TrtcalError):
         read_scale_file(path)
+    assert time.process_time() - begun < _HANGS
+
+
+def layer(name, metadata=""):
+    return {"Name": name, "LayerType": "x", "Inputs": [], "Outputs": [], "Metadata": metadata}
+
+
+LONG_LAYERS = {
+    "metadata that never ends": layer("x", "[ONNX Layer: " * 70_000),
+    "metadata of many nodes": layer("x", "[ONNX Layer: conv1]\x1e" * 50_000),
+    "one node many times": layer("conv1 + " * 100_000),
+    "a name in a name": layer("conv1" * 200_000),
+}
+
+
+@pytest.mark.parametrize("what", LONG_LAYERS)
+def test_no_layer_keeps_the_reader_of_engines_busy(tmp_path, what):
+    path = tmp_path / "layers.json"
+    path.write_text(json.dumps({"Layers": [LONG_LAYERS[what]]}))
+    graph = load_graph(sample.model_path())
+    begun = time.process_time()
+    with contextlib.suppress(TrtcalError):
+        as_precisions(path, graph)
+    assert time.process_time() - begun < _HANGS
+
+
+LONG_LISTS = {"list.txt": "x.png 1\n" * 100_000 + "x.png 2\n", "models.yaml": "- {model: a, data: b}\n" * 20_000}
+
+
+@pytest.mark.parametrize("name", LONG_LISTS)
+def test_no_list_keeps_its_reader_busy(tmp_path, name):
+    (tmp_path / "x.png").touch()
+    (tmp_path / name).write_text(LONG_LISTS[name])
+    begun = time.process_time()
+    with contextlib.suppress(TrtcalError):
+        read_list(tmp_path / name) if name == "list.txt" else read_entries(tmp_path / name)
     assert time.process_time() - begun < _HANGS
 
 

@@ -71,7 +71,7 @@ def read_entries(path: Path) -> list[Entry]:
 
     data = read_whole(path, error=UsageError, what="the list of models", limit=_LARGEST)
     try:
-        found = yaml.safe_load(data)
+        found = yaml.load(data, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if isinstance(found, dict):
@@ -100,7 +100,7 @@ def read_entries(path: Path) -> list[Entry]:
     return entries
 
 
-_LARGEST = 1 << 24
+_LARGEST = 1 << 20
 _UNSAFE = re.compile(r"[^\w.+-]+")
 
 

@@ -38,12 +38,13 @@ def read_list(path: Path) -> tuple[list[Path], dict[Path, int]]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no list of images: byte {error.start} is not UTF-8 text") from error
     images: list[Path] = []
+    there: dict[str, Path] = {}
     labels: list[int | None] = []
     for number, line in enumerate(text.splitlines(), 1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue
-        image, label = _entry(path, number, entry)
+        image, label = _entry(path, number, entry, there)
         images.append(image)
         labels.append(label)
         if (label is None) != (labels[0] is None):
@@ -59,8 +60,8 @@ def read_list(path: Path) -> tuple[list[Path], dict[Path, int]]:
     return images, dict(zip(images, known, strict=True)) if known else {}
 
 
-def _entry(path: Path, number: int, entry: str) -> tuple[Path, int | None]:
-    """Return the image and the label of a line."""
+def _entry(path: Path, number: int, entry: str, there: dict[str, Path]) -> tuple[Path, int | None]:
+    """Return the image and the label of a line; ``there`` grows by the images that were looked for and found."""
     name, label = entry, None
     if entry[0] in "\"'":
         end = entry.find(entry[0], 1)
@@ -71,6 +72,8 @@ def _entry(path: Path, number: int, entry: str) -> tuple[Path, int | None]:
         before, _, last = entry.replace("\t", " ").rpartition(" ")
         if before.strip() and _is_label(last):
             name, label = entry[: len(before)].strip(), int(last)
+    if name in there:
+        return there[name], label
     image = path.parent / name
     try:
         is_file = is_folder(image, DataError) is False
@@ -81,6 +84,7 @@ def _entry(path: Path, number: int, entry: str) -> tuple[Path, int | None]:
             f"{path}, line {number}: there is no image {image}; paths are relative to the list's folder, and only a "
             "class index may stand behind one"
         )
+    there[name] = image
     return image, label
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from trtcal_widgets.errors import CacheFormatError, UsageError
 from trtcal_widgets.formats.foreign import ForeignTable, read_foreign
 from trtcal_widgets.formats.header import DECIMAL, TextLines, decode_lines, line_core, quote
+from trtcal_widgets.formats.json_pairs import Pairs, larger, numbers, plain
 from trtcal_widgets.formats.oddities import Oddity, text_oddities, value_oddity
 from trtcal_widgets.formats.scales import scale_to_hex, scales_of_amaxes
 from trtcal_widgets.formats.summary import summary_of
@@ -209,16 +210,16 @@ def parse_json_table(data: bytes, source: str) -> ScaleTable:
     """
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-        found = json.loads(text, object_pairs_hook=_Pairs, parse_int=float)
+        found = json.loads(text, object_pairs_hook=Pairs, parse_int=float)
     except (ValueError, RecursionError) as exc:
         raise CacheFormatError(f"{source}: this is not valid JSON: {exc}.") from exc
-    foreign = read_foreign(_plain(found))
+    foreign = read_foreign(plain(found))
     if foreign is not None:
         return _foreign_table(foreign, source)
     entries: Any = found
-    if isinstance(found, _Pairs) and found.get("CLS") == "TensorsData":
+    if isinstance(found, Pairs) and found.get("CLS") == "TensorsData":
         entries = found.get("data")
-    if not isinstance(entries, _Pairs):
+    if not isinstance(entries, Pairs):
         raise CacheFormatError(f"{source}: expected JSON of the form {{name: [min, max]}}.")
     ranges: dict[str, tuple[float, float]] = {}
     pairs, left = [], []
@@ -227,7 +228,7 @@ def parse_json_table(data: bytes, source: str) -> ScaleTable:
             left.append(_left_out(name, "has no range, only mean and deviation or a histogram"))
             continue
         low, high = ranges[name] = _json_range(name, value, source)
-        pairs.append((0, name, float(np.maximum(abs(low), abs(high)))))  # max() would lose a NaN
+        pairs.append((0, name, larger(low, high)))
     table = table_from_pairs(pairs, kind="json", source=source, ranges=ranges)
     if entries is not found and found.get("smooth_quant") is True:
         message = "The ranges are of a model that SmoothQuant has changed: they fit that model, not the one before."
@@ -236,7 +237,7 @@ def parse_json_table(data: bytes, source: str) -> ScaleTable:
 
 
 def _lacks_range(value: Any) -> bool:
-    return isinstance(value, _Pairs) and not {"lowest", "highest"} <= dict(value.pairs).keys()
+    return isinstance(value, Pairs) and not {"lowest", "highest"} <= dict(value.pairs).keys()
 
 
 def _left_out(name: str, why: str) -> Oddity:
@@ -256,54 +257,22 @@ def _foreign_table(foreign: ForeignTable, source: str) -> ScaleTable:
     return replace(table, oddities=(*table.oddities, *left))
 
 
-def _plain(value: Any) -> Any:
-    """Return JSON with objects as dicts; the last of a repeated key counts."""
-    stack: list[tuple[Any, Any, Any]] = []
-    top = [value]
-    stack.append((top, 0, value))
-    while stack:
-        holder, key, one = stack.pop()
-        if isinstance(one, _Pairs):
-            holder[key] = made = dict(one.pairs)
-            stack.extend((made, name, inner) for name, inner in made.items())
-        elif isinstance(one, list):
-            holder[key] = copied = list(one)
-            stack.extend((copied, index, inner) for index, inner in enumerate(copied))
-    return top[0]
-
-
-class _Pairs:
-    """A JSON object that remembers repeated keys."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        self.pairs = pairs
-
-    def get(self, key: str) -> Any:
-        return dict(self.pairs).get(key)
-
-
 def _json_range(name: str, value: Any, source: str) -> tuple[float, float]:
     """``(min, max)`` of one JSON entry; an empty name or another shape of value is refused."""
     low = high = None
-    if isinstance(value, _Pairs):
+    if isinstance(value, Pairs):
         low, high = value.get("lowest"), value.get("highest")
     elif isinstance(value, list) and len(value) == 2:
         low, high = value
-    lows, highs = _numbers(low), _numbers(high)
+    lows, highs = numbers(low), numbers(high)
     if not name or not lows or not highs:
         raise CacheFormatError(
             f"{source}: the entry {quote(name)} is not of the form name: [min, max] with numbers. "
             "A file of scales or of single numbers is not this format: write [-amax, amax]."
         )
+    if len(lows) == len(highs) == 1:
+        return lows[0], highs[0]
     return float(np.min(lows)), float(np.max(highs))  # NaN stays NaN
-
-
-def _numbers(value: Any) -> list[float]:
-    """Numbers of a JSON number or of ONNX Runtime's array object; empty for anything else."""
-    if isinstance(value, _Pairs) and value.get("CLS") == "numpy.array":
-        value = value.get("data")
-    values = value if isinstance(value, list) else [value]
-    return values if all(isinstance(number, float) for number in values) else []
 
 
 _KEY_SLOT, _VALUE_SLOT, _DICT_SLOT = 4, 6, 4  # byte offsets of the fields in their vtables

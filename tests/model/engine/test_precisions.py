@@ -163,3 +163,20 @@ def test_a_node_that_tensorrt_took_out_of_a_layer_is_inside_it(tmp_path):
     )
     found = LayerPrecisions.from_inspector(text, graph)
     assert dict(found.int8_reads) == {"conv": ("x",), "next": ("u",)}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "names"),
+    [
+        ("[ONNX Layer: a]", ("a",)),
+        ("[ONNX Layer: a][ONNX Layer: b]\n", ("a", "b")),
+        ("[ONNX Layer: a]\x1f[ONNX Layer: b]\x1e[ONNX Layer: a]", ("a", "b")),
+        ("[ONNX Layer: /x[0]/Conv]\x1e[ONNX Layer: [b]]", ("/x[0]/Conv", "[b]")),
+        ("[ONNX Layer: a] + [ONNX Layer: b]", ("a] + [ONNX Layer: b",)),
+        ("[ONNX Layer: a", ()),
+        ("other", ()),
+    ],
+)
+def test_names_in_metadata_may_hold_brackets(metadata, names):
+    (found,) = read_inspector(json.dumps({"Layers": [{"Name": "x", "LayerType": "y", "Metadata": metadata}]}))
+    assert found.metadata == names

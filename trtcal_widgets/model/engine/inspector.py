@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _WORDS = (
     ("int8", re.compile(r"\bint8\b", re.IGNORECASE)),
@@ -20,7 +23,8 @@ _WORDS = (
     ("bf16", re.compile(r"\b(bf16|bfloat16)\b", re.IGNORECASE)),
     ("fp32", re.compile(r"\b(fp32|float|float32)\b", re.IGNORECASE)),
 )
-_METADATA = re.compile(r"\[ONNX Layer: (.*?)\](?=[\x1d-\x1f]?\[ONNX Layer: |\s*$)", re.DOTALL)
+_BEGIN, _BETWEEN = "[ONNX Layer: ", "\x1d\x1e\x1f"
+"""TensorRT's metadata: ``[ONNX Layer: name]``, one behind the other, with one of these between some."""
 
 COPYING = frozenset({"NoOp", "Reformat", "Shuffle"})
 """Kinds of layers that store values in another way or place and compute nothing."""
@@ -110,9 +114,22 @@ def _layer(entry: dict[str, Any]) -> InspectedLayer:
         inputs=_tensors(entry.get("Inputs")),
         outputs=_tensors(entry.get("Outputs")),
         weights=_word(str(weights.get("Type", ""))) if isinstance(weights, dict) else "",
-        metadata=tuple(dict.fromkeys(_METADATA.findall(str(entry.get("Metadata") or "")))),
+        metadata=tuple(dict.fromkeys(_nodes_of(str(entry.get("Metadata") or "")))),
         tactic=str(entry.get("TacticName", "")),
     )
+
+
+def _nodes_of(metadata: str) -> Iterator[str]:
+    """Yield the node names in a layer's metadata; they may hold brackets."""
+    waiting: list[str] = []
+    pieces = metadata.rstrip().split(_BEGIN)[1:]
+    for i, piece in enumerate(pieces):
+        end = piece[:-1] if i + 1 < len(pieces) and piece[-1:] in _BETWEEN else piece
+        if end.endswith("]"):
+            yield _BEGIN.join([*waiting, end[:-1]])
+            waiting.clear()
+        else:
+            waiting.append(piece)
 
 
 def _tensors(listed: Any) -> tuple[EngineTensor, ...]:

@@ -184,15 +184,19 @@ def _names_in(text: str, names: Collection[str]) -> Iterator[str]:
         return
     if text.startswith("{ForeignNode["):
         text = text.replace("...", " + ")  # from the first to the last of what was compiled
+    data = bytearray(text.encode("utf-8", "surrogatepass"))  # what was found is blanked where it stands
+    before, after = "".join(_BEFORE).encode(), "".join(_AFTER).encode()
     for name in names:
-        start = text.find(name)
-        while name and start >= 0:
-            end = start + len(name)
-            whole = (start == 0 or text[start - 1] in _BEFORE) and (end == len(text) or text[end] in _AFTER)
-            if whole:
-                yield name
-                text = text[:start] + "\0" * len(name) + text[end:]
-            start = text.find(name, start + 1)
+        wanted = name.encode("utf-8", "surrogatepass")
+        start, found = data.find(wanted) if wanted else -1, False
+        while start >= 0:
+            end = start + len(wanted)
+            if (start == 0 or data[start - 1] in before) and (end == len(data) or data[end] in after):
+                found = True
+                data[start:end] = bytes(len(wanted))
+            start = data.find(wanted, end)
+        if found:
+            yield name
 
 
 def _int8_reads(
