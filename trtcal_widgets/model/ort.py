@@ -98,7 +98,7 @@ def without_node_names(model: bytes) -> bytes:
             node.name = ""
             for attribute in node.attribute:
                 waiting.extend([*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs])
-    return proto.SerializeToString()
+    return bytes(proto.SerializeToString())
 
 
 def _with_defaults(provider: Any) -> Any:
