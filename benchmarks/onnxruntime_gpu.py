@@ -253,6 +253,8 @@ def measure_pieces(arguments, images, said, keep):
 
 def how(row):
     """Return how a batch was run, in words."""
+    if row.get("how"):
+        return row["how"]
     if row["left"]:
         return f"{row['left'] / 2**20:.0f} MiB free"
     return f"at most {row['room'] / 2**20:.0f} MiB" if row["room"] else "whole"
@@ -280,12 +282,15 @@ def pieces_of(said):
             for r in rows
         ),
         "",
-        f"In pieces {different} histograms are other than those of the whole run.",
+        f"In pieces {different} histograms are other than those of the whole run. Each session has about 150 MiB of "
+        "its own, and convolutions need a workspace: that is why many small pieces take more than the whole. "
+        "`gpu_memory` chooses what takes least.",
         "",
     ]
 
 
 def write(said):
+    rows = sorted(said["rows"], key=lambda row: row["batch"])
     lines = [
         "# ONNX Runtime's CUDA provider",
         "",
@@ -295,7 +300,7 @@ def write(said):
         "",
         "| batch size | GPU | CPU | times as fast |",
         "|---|---|---|---|",
-        *(f"| {r['batch']} | {r['gpu']:.3f} s | {r['cpu']:.2f} s | {r['faster']:.1f} |" for r in said["rows"]),
+        *(f"| {r['batch']} | {r['gpu']:.3f} s | {r['cpu']:.2f} s | {r['faster']:.1f} |" for r in rows),
         "",
         f"{said['tensors']} tensors counted on the GPU, {len(said['different'])} with other counts, extremes or ranges "
         f"than the CPU counts of the same activations; sums of squares within {said['sums']:.1e}.",
