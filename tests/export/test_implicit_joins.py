@@ -10,6 +10,7 @@ from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.export.qdq.passes.implicit.worth import WORTH_WEIGHTS
 from trtcal_widgets.export.qdq.placement import place
 from trtcal_widgets.model.load import load_graph
+from trtcal_widgets.model.plan import PrecisionPlan
 
 
 def w(name, shape=(8, 8, 1, 1)):
@@ -69,17 +70,56 @@ ACTIVATIONS = {
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
-def test_a_squeeze_and_excitation_block_is_int8_throughout_but_for_its_gate(tmp_path, activation):
+def test_a_squeeze_and_excitation_block_is_int8_throughout(tmp_path, activation):
     path = model(tmp_path, block(activation), STORED)
     found = reads(path)
     assert found["deep"] == {"c"}
     assert found["plus"] == {"k"}, "the depthwise convolution writes INT8"
-    assert found["pool"] == found["scaled"] == {"h"}, "one copy for both"
+    assert found["pool"] == {"h"}
+    assert found["scaled"] == {"h", "g"}, "one copy of h for both, and the gate behind its activation"
     assert found["squeeze"] == {"p"}
     assert found["excite"] == {"r"}, "two channels that an INT8 layer wrote"
     assert found["project"] == {"m"}
     assert "gate" not in found
     assert "plus" not in reads(path, "recommended")
+
+
+@pytest.mark.parametrize(("gate", "amax"), [("HardSigmoid", 1.0), ("Sigmoid", 1.0), ("Tanh", 12.7)])
+def test_the_range_of_a_gate_is_that_of_its_activation_unless_the_plan_sets_it(tmp_path, gate, amax):
+    nodes = [n if n.name != "gate" else node(gate, ["e"], ["g"], name="gate") for n in block(hard_swish)]
+    path = model(tmp_path, nodes, STORED)
+    rows = dict.fromkeys(load_graph(path).calibrated, 0.1)
+
+    def scale(**options):
+        report = build_qdq(path, rows, placement="implicit", **options).report
+        return next((float(t.scale), t.source) for t in report.quantized if t.name == "g")
+
+    value, source = scale()
+    assert value == pytest.approx(amax / 127)
+    assert ("own range, up to 1" in source) == (amax == 1.0)
+    assert scale(plan=PrecisionPlan(amax={"g": 0.5}))[0] == pytest.approx(0.5 / 127)
+    if amax == 1.0:
+        rows.pop("g")
+        assert scale()[0] == pytest.approx(1 / 127), "needs no calibration"
+
+
+@pytest.mark.parametrize(("size", "first"), [((), "scale"), ((1,), "scale"), ((8, 1, 1), "plus")], ids=str)
+def test_a_scale_of_one_number_behind_a_depthwise_layer_is_pointwise_work(tmp_path, size, first):
+    """TensorRT folds a number a channel into the layer, in front of whose reader the pair stands then."""
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name="expand"),
+        node("Conv", ["c", "d"], ["k"], name="deep", group=8),
+        node("Mul", ["k", "alpha"], ["k1"], name="scale"),
+        node("Add", ["k1", "beta"], ["k2"], name="shift"),
+        *hard_swish("k2", "h"),
+        node("Conv", ["h", "v"], ["y"], name="project"),
+    ]
+    stored = [*STORED, const("alpha", np.ones(size)), const("beta", np.ones(size))]
+    found = reads(model(tmp_path, nodes, stored))
+    pairs = {name for name in found if name not in ("expand", "deep", "project")}
+    assert pairs == ({"scale"} if first == "scale" else {"plus", "times"})
+    assert found["deep"] == {"c"}
+    assert found["project"] == {"h"}
 
 
 def test_a_gate_whose_product_nobody_reads_as_int8_is_left_and_so_is_the_depthwise_layer(tmp_path):
@@ -196,3 +236,22 @@ def test_a_network_of_small_products_has_none(tmp_path):
     assert reads(path) == {}
     path = model(tmp_path, nodes, [w("a", (4096, 2048)), w("b", (2048, 4))], shape=("N", 4096))
     assert set(reads(path)) == {"first", "second"}, "the second reads what an INT8 layer wrote"
+
+
+def test_pairs_behind_a_layer_that_the_plan_keeps_or_that_has_no_scale_are_none(tmp_path):
+    path = model(tmp_path, block(hard_swish), STORED)
+    rows = dict.fromkeys(load_graph(path).calibrated, 0.1)
+
+    def quantised(**options):
+        report = build_qdq(path, options.pop("rows", rows), placement="implicit", **options).report
+        return {t.name for t in report.quantized if not t.is_weight}, {left.name for left in report.left}
+
+    everything, _ = quantised()
+    assert {"c", "k", "h", "m"} <= everything
+    kept, left = quantised(plan=PrecisionPlan(keep=("deep",)))
+    assert kept == {"x", "h", "p", "r", "m"}, "the pool reads h, and nothing INT8 writes it"
+    assert {"c", "k", "h", "g", "m"} <= everything
+    assert {"plus", "times", "scaled"} <= left
+    lacking, left = quantised(rows={name: scale for name, scale in rows.items() if name != "c"})
+    assert lacking == kept
+    assert {"plus", "times"} <= left

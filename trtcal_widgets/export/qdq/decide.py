@@ -13,6 +13,7 @@ from trtcal_widgets.export.qdq.passes.already import leave_quantized
 from trtcal_widgets.export.qdq.passes.keep import keep_by_plan
 from trtcal_widgets.export.qdq.passes.lonely_adds import drop_lonely_adds
 from trtcal_widgets.export.qdq.passes.lonely_concats import drop_lonely_concats
+from trtcal_widgets.export.qdq.passes.lonely_pointwise import drop_lonely_pointwise
 from trtcal_widgets.export.qdq.passes.no_kernel import leave_without_kernel
 from trtcal_widgets.export.qdq.passes.scale import give_scales
 from trtcal_widgets.export.qdq.passes.select import select
@@ -38,6 +39,7 @@ PASSES = (
     leave_without_kernel,
     give_scales,
     drop_lonely_adds,
+    drop_lonely_pointwise,
     drop_lonely_concats,
     select,
     note_used_rows,
@@ -61,7 +63,7 @@ def decide(
     ``already``: nodes that are quantised in the model as given. ``only``: names of the nodes that may be quantised;
     None for all. ``format``: what values are quantised to.
     """
-    source = ScaleSource(graph, rows, shared_amax(graph, plan.amax), format)
+    source = ScaleSource(graph, rows, shared_amax(graph, plan.amax), format, placement.bounds)
     given = Given(graph, placement, source, weights, plan, already, only, format)
     alone = ((graph.nodes[index], why) for index, why in placement.left_alone.items())
     decision = Decision(placement.sites, left=tuple(LeftNode(node.name, node.op_type, why) for node, why in alone))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.export.qdq.passes.copied_pools import leave_copied_pools
-from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, RULES, pointwise_reads, settle
+from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, RULES, bounded_gates, pointwise_reads, settle
 from trtcal_widgets.export.qdq.passes.implicit.lonely_pools import leave_lonely_pools
 from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
 from trtcal_widgets.model.graph import TensorKind
@@ -103,6 +103,8 @@ class Placement:
         Index of a residual ``Add`` -> index of the layer whose kernel does the addition.
     left_alone
         Node index -> why a node that could be quantised by its type is not.
+    bounds
+        Tensor -> amax, where its operator says the range and calibration is not asked.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Placement:
     concat_groups: tuple[frozenset[str], ...]
     fused_into: Mapping[int, int]
     left_alone: Mapping[int, str]
+    bounds: Mapping[str, float]
 
     def concat_group(self, tensor: str) -> frozenset[str]:
         """Return the tensors that a ``Concat`` joins with this one, itself included; none where none does."""
@@ -208,6 +211,7 @@ def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placem
         groups,
         MappingProxyType({add: layer for add, layer in fused.items() if add in sites}),
         MappingProxyType(left),
+        bounded_gates(graph, sites),
     )
 
 

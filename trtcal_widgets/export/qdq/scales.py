@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -115,7 +116,7 @@ class ScaleSource:
     """Looks up the scale of a tensor: the plan's, its own row, or a row of a tensor that its values come from or go to.
 
     ``rows``: tensor name -> INT8 scale, as :func:`rows_of` gives them. ``amax``: thresholds that replace the rows.
-    ``format``: what the scales that it gives are for.
+    ``format``: what the scales that it gives are for. ``bounds``: amax of tensors whose operator says it.
     """
 
     def __init__(
@@ -124,8 +125,10 @@ class ScaleSource:
         rows: Mapping[str, float],
         amax: Mapping[str, float],
         format: QdqFormat = INT8,  # noqa: A002 - what users call it
+        bounds: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._graph = graph
+        self._bounds = bounds
         self._of_int8 = format.of_int8
         self._rows = rows
         self._amax = amax
@@ -137,6 +140,9 @@ class ScaleSource:
         if name in self._amax:
             value = self._in_format(float(scale_of_amax(self._amax[name])))
             return Found(value, bad_scale(value, dtype), "amax of the plan")
+        if name in self._bounds:
+            bound = self._bounds[name]
+            return Found(self._in_format(float(scale_of_amax(bound))), "", f"the operator's own range, up to {bound:g}")
         if name in self._rows:
             return self._row(name, dtype, "")
         for other in self._graph.relatives(name) if name in self._graph.tensors else ():

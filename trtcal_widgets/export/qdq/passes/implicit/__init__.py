@@ -17,7 +17,11 @@ from trtcal_widgets.export.qdq.passes.implicit.depthwise import leave_half_depth
 from trtcal_widgets.export.qdq.passes.implicit.few_channels import leave_few_channels
 from trtcal_widgets.export.qdq.passes.implicit.lonely_pools import leave_lonely_pools
 from trtcal_widgets.export.qdq.passes.implicit.lonely_residuals import leave_lonely_residuals
-from trtcal_widgets.export.qdq.passes.implicit.pointwise import leave_lonely_pointwise, pointwise_reads
+from trtcal_widgets.export.qdq.passes.implicit.pointwise import (
+    bounded_gates,
+    leave_lonely_pointwise,
+    pointwise_reads,
+)
 from trtcal_widgets.export.qdq.passes.implicit.products import leave_products
 
 if TYPE_CHECKING:
@@ -65,4 +69,4 @@ def settle(
     return left
 
 
-__all__ = ["AS_ENGINE_RULES", "RULES", "pointwise_reads", "settle"]
+__all__ = ["AS_ENGINE_RULES", "RULES", "bounded_gates", "pointwise_reads", "settle"]

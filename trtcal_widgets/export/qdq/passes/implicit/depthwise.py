@@ -2,7 +2,9 @@
 
 TensorRT's explicit engines have INT8 kernels for depthwise convolutions that write INT8, and none that write floating
 point. With pairs in front and a floating-point reader behind, TensorRT 8.6.0 dequantises input and weights in copies of
-their own and convolves in floating point: slower than without the pairs, and less accurate (PP-OCR classifier).
+their own and convolves in floating point: slower than without the pairs, and less accurate (PP-OCR classifier). A scale
+or an addition of one number behind it is pointwise work, and so a reader (PP-OCRv4 detection: 25 microseconds instead
+of 10 for each of 15 layers whose pair stood behind such a scale).
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def _read_as_int8(
     sites: Mapping[int, tuple[Site, ...]],
     left: Mapping[int, str],
 ) -> bool:
-    name, _ = last_of_kernel(graph, index, sites, {})
+    name, _ = last_of_kernel(graph, index, sites, {}, depthwise=True)
     tensor = graph.tensors[name]
     if tensor.is_output or not tensor.consumers:
         return False

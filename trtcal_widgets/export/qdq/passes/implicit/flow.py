@@ -25,15 +25,26 @@ def in_kernel(graph: ModelGraph, node: NodeInfo) -> bool:
     return node.op_type in _EPILOGUE
 
 
+def is_one_number(graph: ModelGraph, node: NodeInfo) -> bool:
+    """Whether a node adds or scales by one number: pointwise work, where a number a channel is part of the layer."""
+    if node.op_type not in _SCALES:
+        return False
+    shapes = [graph.tensors[name].shape for name in node.inputs if graph.tensors[name].kind in FIXED]
+    return bool(shapes) and all(shape is not None and all(size == 1 for size in shape) for shape in shapes)
+
+
 def moving(graph: ModelGraph, node: NodeInfo) -> list[str]:
     """Return the tensors that a node reads and that are no constants."""
     return [name for name in node.inputs if name and graph.tensors[name].kind not in FIXED]
 
 
 def last_of_kernel(
-    graph: ModelGraph, layer: int, sites: Collection[int], fused: Mapping[int, int]
+    graph: ModelGraph, layer: int, sites: Collection[int], fused: Mapping[int, int], *, depthwise: bool = False
 ) -> tuple[str, list[int]]:
-    """Return what a layer's kernel writes, and the nodes that it computes besides: its own epilogue, a residual."""
+    """Return what a layer's kernel writes, and the nodes that it computes besides: its own epilogue, a residual.
+
+    ``depthwise``: its explicit INT8 kernel computes no pointwise work, one number for all channels included.
+    """
     name = graph.nodes[layer].outputs[0]
     inside: list[int] = []
     while True:
@@ -42,6 +53,8 @@ def last_of_kernel(
             return name, inside
         reader = graph.nodes[tensor.consumers[0]]
         adds = fused.get(reader.index) == layer
+        if depthwise and is_one_number(graph, reader):
+            return name, inside
         if not is_default_domain(reader.domain) or not (
             adds or (in_kernel(graph, reader) and reader.index not in sites)
         ):

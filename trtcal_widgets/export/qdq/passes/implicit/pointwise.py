@@ -10,8 +10,10 @@ reads and one reads what it makes:
 * an activation behind a depthwise convolution, whose kernel cannot compute it: ``PWN(Add, Clip, Mul, Div)``;
 * sums and products of two branches.
 
-What has one value a channel, the gate itself, has no pair: there is nothing to save in reading it, and its range costs
-what the whole block loses (classifier: 7 dB for the pair in front of one ``HardSigmoid``).
+The gate has its pair behind its activation, which says the range: 0 to 1. In the implicit engines it stands in front,
+and calibration clips it: an entropy threshold of 0.1 for one ``HardSigmoid`` costs the classifier 7 dB.
+Without a pair the product reads both operands in floating point, the large one dequantised in a pass of its own
+(detection on an H200, ``..._DequantizeLinear_clone``: 6 to 20 microseconds each).
 
 Without pairs the explicit engine dequantises both operands, and where a pool reads one of them as INT8 it is written
 twice (``..._QuantizeLinear`` layers of the classifier, 5 to 10 microseconds each); a depthwise convolution whose result
@@ -21,6 +23,7 @@ it reads falls back to floating point (19 microseconds instead of 9).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.export.qdq.passes.implicit.depthwise import is_depthwise
@@ -39,6 +42,7 @@ _POINTWISE = frozenset(
         *("Selu", "Sigmoid", "Softplus", "Softsign", "Sub", "Tanh"),
     }
 )
+_UP_TO_ONE = frozenset({"HardSigmoid", "Sigmoid"})
 _DENSE = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
@@ -46,14 +50,13 @@ _DENSE = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 class Kernel:
     """Pointwise nodes that TensorRT computes in one kernel of their own.
 
-    ``nodes``: in graph order. ``sources``: the tensors that they read from outside; ``whole``: those of more than a
-    value a channel. ``reads``: node -> positions of the latter. ``results``: the tensors that others read.
+    ``nodes``: in graph order. ``reads``: node -> positions of what it reads from outside. ``sources``: these tensors.
+    ``results``: the tensors that others read.
     """
 
     nodes: tuple[int, ...]
     reads: Mapping[int, tuple[int, ...]]
     sources: tuple[str, ...]
-    whole: tuple[str, ...]
     results: tuple[str, ...]
 
 
@@ -63,7 +66,7 @@ def own_kernels(graph: ModelGraph, fused: Mapping[int, int]) -> tuple[list[Kerne
     inside: set[int] = set()
     for node in graph.nodes:
         if node.op_type in _DENSE and is_default_domain(node.domain) and moving(graph, node):
-            name, nodes = last_of_kernel(graph, node.index, (), fused)
+            name, nodes = last_of_kernel(graph, node.index, (), fused, depthwise=is_depthwise(graph, node))
             writers[name] = node.index
             inside.update(nodes)
     kernels = []
@@ -91,8 +94,9 @@ def _components(graph: ModelGraph, inside: set[int]) -> list[list[int]]:
         root[index] = index
         for name in moving(graph, graph.nodes[index]):
             tensor = graph.tensors[name]
-            # What something else reads too is written: the next one begins a kernel of its own.
-            if tensor.producer in root and not tensor.is_output and free.issuperset(tensor.consumers):
+            # What something else reads too is written, and what follows is a kernel of its own. So is a gate's product.
+            alone = tensor.is_output or not free.issuperset(tensor.consumers) or _opens(graph, index, name)
+            if tensor.producer in root and not alone:
                 root[find(tensor.producer)] = find(index)
     grouped: dict[int, list[int]] = {}
     for index in root:
@@ -112,10 +116,9 @@ def _is_pointwise(graph: ModelGraph, node: NodeInfo) -> bool:
 def _kernel(graph: ModelGraph, nodes: list[int]) -> Kernel:
     made = {name for index in nodes for name in graph.nodes[index].outputs}
     sources = dict.fromkeys(n for index in nodes for n in moving(graph, graph.nodes[index]) if n not in made)
-    whole = [name for name in sources if not _a_value_a_channel(graph, name)] or list(sources)
     reads = {}
     for index in nodes:
-        found = tuple(i for i, name in enumerate(graph.nodes[index].inputs) if name in whole)
+        found = tuple(i for i, name in enumerate(graph.nodes[index].inputs) if name in sources)
         if found:
             reads[index] = found
     results = tuple(
@@ -124,10 +127,15 @@ def _kernel(graph: ModelGraph, nodes: list[int]) -> Kernel:
         for name in graph.nodes[index].outputs
         if graph.tensors[name].is_output or not set(graph.tensors[name].consumers) <= set(nodes)
     )
-    return Kernel(tuple(nodes), reads, tuple(sources), tuple(whole), results)
+    return Kernel(tuple(nodes), reads, tuple(sources), results)
 
 
-def _a_value_a_channel(graph: ModelGraph, name: str) -> bool:
+def _opens(graph: ModelGraph, index: int, gate: str) -> bool:
+    """Whether a node spreads a gate, one value a channel, over the places of another tensor."""
+    return _is_gate(graph, gate) and not _is_gate(graph, graph.nodes[index].outputs[0])
+
+
+def _is_gate(graph: ModelGraph, name: str) -> bool:
     shape = graph.tensors[name].shape
     return shape is not None and len(shape) > 2 and all(size == 1 for size in shape[2:])
 
@@ -143,6 +151,13 @@ def pointwise_reads(graph: ModelGraph, fused: Mapping[int, int]) -> dict[int, tu
     return {index: positions for kernel in own_kernels(graph, fused)[0] for index, positions in kernel.reads.items()}
 
 
+def bounded_gates(graph: ModelGraph, sites: Mapping[int, tuple[Site, ...]]) -> Mapping[str, float]:
+    """Return the gates of these kernels whose activation says the range, with its end: it needs no calibration."""
+    read = {site.tensor for own in sites.values() for site in own if site.rule == "pointwise"}
+    gates = [name for name in read if _is_gate(graph, name) and graph.op_type(name) in _UP_TO_ONE]
+    return MappingProxyType(dict.fromkeys(gates, 1.0))
+
+
 def leave_lonely_pointwise(
     graph: ModelGraph, sites: Mapping[int, tuple[Site, ...]], fused: Mapping[int, int]
 ) -> dict[int, str]:
@@ -151,7 +166,7 @@ def leave_lonely_pointwise(
     gone: set[int] = set()
     for kernel in made.kernels:
         wanted = any(is_read(graph, name, readers, besides=kernel.nodes) for name in kernel.results)
-        if not wanted or not all(made.writes(name) for name in kernel.whole):
+        if not wanted or not all(made.writes(name) for name in kernel.sources):
             gone.update(kernel.nodes)
     return dict.fromkeys(gone & set(sites), "")
 
