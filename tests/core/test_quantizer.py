@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core import oracles
+from tests.core.test_entropy import KINDS as HISTOGRAMS
 from trtcal_widgets.core.histogram import N_BINS, Histogram
-from trtcal_widgets.core.quantizer import NoiseModel, dequantize, fake_quantize, is_vague, quantize
+from trtcal_widgets.core.quantizer import NoiseModel, costs, dequantize, fake_quantize, is_vague, quantize
 from trtcal_widgets.core.thresholds import threshold
 from trtcal_widgets.errors import UsageError
 
@@ -359,3 +360,23 @@ def test_nothing_and_zeros_have_a_range_of_their_own_number():
         assert not is_vague(found)
     histogram = Histogram.of(np.ones(5, np.float32))
     assert NoiseModel(histogram).sqnr_range_db(0.0) == pytest.approx((0.0, 0.0), abs=0.01)
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+def test_costs_of_many_are_those_of_each():
+    made = [make(rng(seed)) for make in HISTOGRAMS.values() for seed in range(3)]
+    made += [Histogram.empty(), Histogram.of(np.zeros(3, np.float32)), Histogram.of([1.0]), Histogram.of([0, 1.0, 5.0])]
+    amax = [float(h.amax * factor) for h, factor in zip(made, rng().uniform(0, 1.5, len(made)), strict=True)]
+    found = costs(made, amax)
+    assert [repr(cost) for cost in found] == [
+        repr(NoiseModel(h).cost(limit)) for h, limit in zip(made, amax, strict=True)
+    ]
+    assert costs([], []) == []
+
+
+@pytest.mark.parametrize("amax", [-1.0, math.nan])
+def test_costs_of_no_threshold_are_refused(amax):
+    with pytest.raises(UsageError, match="amax must be 0 or more"):
+        costs([Histogram.of([1.0])] * 2, [1.0, amax])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.toy import ToyRunner, toy_graph
+from tests.widgets.synthetic import synthetic_session
 from trtcal_widgets import sample
 from trtcal_widgets.core.calibrate import calibrate_array
 from trtcal_widgets.data import ArrayBatches
@@ -488,6 +489,24 @@ def test_rows_agree_with_the_numbers_they_summarise(lenet):
         cost = lenet.cost(row.name)
         assert (row.sqnr_db, row.clipped_fraction) == (cost.sqnr_db, cost.clipped_fraction)
         assert row.disagreement >= 1
+
+
+def test_a_table_is_what_its_rows_are_one_by_one_wherever_one_came_from():
+    """The rows of a table are made many at once, and its searches begin where those of the view before ended."""
+    with synthetic_session(150, batches=5, groups=()) as session:
+        session.run()
+        session.table()
+        session.choose(session.calibrated[3], amax=0.25)
+        session.choose(session.calibrated[4], method="percentile")
+        for move in (session.back, session.back, lambda: session.exclude([0]), lambda: session.update(position=4)):
+            move()
+            found = session.table()
+            with synthetic_session(150, batches=5) as fresh:
+                fresh.run()
+                fresh.update(
+                    position=session.state.position, excluded=session.state.excluded, choices=session.state.choices
+                )
+                assert [repr(row) for row in found] == [repr(fresh.row(name)) for name in fresh.tensors]
 
 
 def test_the_trace_ends_where_the_session_stands(lenet):

@@ -19,11 +19,13 @@ from trtcal_widgets.core.kernels import objectives as _objectives
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.discrete import Discrete
 
-__all__ = ["Cost", "NoiseModel", "dequantize", "fake_quantize", "is_vague", "quantize"]
+__all__ = ["Cost", "NoiseModel", "costs", "dequantize", "fake_quantize", "is_vague", "quantize"]
 
 Q_MAX = 127
 
@@ -236,6 +238,45 @@ class NoiseModel:
         if noise <= 0.0:
             return math.inf
         return 10.0 * math.log10(power / noise) if power / noise > 0.0 else -math.inf
+
+
+def costs(histograms: Sequence[Histogram], amax: Sequence[float]) -> list[Cost]:
+    """Return what a threshold costs each of many tensors: as :meth:`NoiseModel.cost`, in one call without the GIL.
+
+    Parameters
+    ----------
+    histograms, amax
+        Of each tensor, and its threshold in its unit.
+
+    Raises
+    ------
+    UsageError
+        If an amax is negative or not a number.
+    """
+    limits = np.array(amax, np.float64)
+    if not (limits >= 0.0).all():
+        raise UsageError(f"amax must be 0 or more, not {limits[~(limits >= 0.0)][0]}")
+    counts = np.stack([h.counts for h in histograms]) if histograms else np.zeros((0, N_BINS), np.int64)
+    widths = np.array([h.range / N_BINS for h in histograms])
+    with np.errstate(all="ignore"):
+        in_bins = np.fmin(limits / widths, _FAR_IN_BINS)
+    noise = np.zeros((len(histograms), 3))
+    _objectives.noise_at(counts, np.array([h.zeros for h in histograms], np.int64), in_bins, noise)
+    noise[limits >= np.array([h.amax for h in histograms]), :2] = 0.0
+    totals = np.array([h.n_finite + h.clamped for h in histograms], np.float64)
+    with np.errstate(all="ignore"):
+        noise = np.maximum(noise, 0.0) / totals[:, None]
+        noise[:, 1:] *= (widths * widths)[:, None]
+    noise[(totals == 0.0) | (widths == 0.0)] = 0.0
+    found = []
+    for histogram, limit, row in zip(histograms, limits.tolist(), noise.tolist(), strict=True):
+        model = NoiseModel(histogram)
+        clipped, clip_noise, rounding_noise = row
+        if math.isnan(rounding_noise):
+            found.append(model.cost(limit))
+        else:
+            found.append(Cost(limit, clipped, clip_noise, rounding_noise, model.sqnr_db(clip_noise + rounding_noise)))
+    return found
 
 
 def _squared_error(value: float, amax: float) -> float:

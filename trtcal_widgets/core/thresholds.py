@@ -198,7 +198,7 @@ def threshold(histogram: Histogram, method: str | Method = "entropy") -> float:
     if method.kind == "percentile":
         return float(np.float32(_quantile(histogram, method.share)))
     if method.kind == "entropy":
-        return _entropy_amax(histogram, entropy_pick(histogram.counts))
+        return entropy_amax(histogram, entropy_pick(histogram.counts))
     return threshold_curve(histogram, method).amax
 
 
@@ -256,10 +256,11 @@ def _entropy(histogram: Histogram, _method: Method) -> _Computed:
     a finite divergence (nothing outside bin 0) the pick is 2048. A tensor of zeros gets 0 over any range.
     """
     objective, pick = entropy_objective(histogram.counts)
-    return _Computed(objective, pick, _entropy_amax(histogram, pick))
+    return _Computed(objective, pick, entropy_amax(histogram, pick))
 
 
-def _entropy_amax(histogram: Histogram, pick: int) -> float:
+def entropy_amax(histogram: Histogram, pick: int) -> float:
+    """Return the threshold of a candidate of the entropy search; 0 for a tensor of zeros."""
     return _amax_of_index(pick, histogram.bin_width) if histogram.amax else 0.0
 
 

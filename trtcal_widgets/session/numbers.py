@@ -16,9 +16,10 @@ import numpy as np
 
 from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.histogram import Histogram, combine, replay
-from trtcal_widgets.core.quantizer import Cost, NoiseModel
+from trtcal_widgets.core.quantizer import Cost, NoiseModel, costs
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, is_infinite_in_tensorrt, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
+from trtcal_widgets.session.keeping.searching import entropy_thresholds
 from trtcal_widgets.session.keeping.totals import Totals
 from trtcal_widgets.session.rows import build_row
 from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph, NetworkRow
     from trtcal_widgets.session.store import BatchStore
 
-_COMPARED = (Method("entropy"), Method("minmax"), Method("percentile", 99.99))
+_ENTROPY = Method("entropy")
+
+_COMPARED = (_ENTROPY, Method("minmax"), Method("percentile", 99.99))
 """Methods whose disagreement is shown: those that are cheap for every tensor after every batch."""
 
 _TRACE_POINTS = 48
@@ -38,6 +41,9 @@ _KEPT_CURVES = 64
 
 _KEPT_VIEWS = 4
 """Views whose thresholds, costs and rows are kept: going back and forth costs no second search."""
+
+_TOGETHER = 64
+"""Tensors whose rows one thread makes in one go."""
 
 _FEW = 16
 """Up to so many tensors are merged one by one."""
@@ -80,8 +86,9 @@ class Numbers:
             if wanted != self._shown:
                 batches = self._batches(state, state.samples_out)
                 if batches != self._now.batches:
-                    self._leave(self._now)
-                    self._now = self._past.pop(batches) if batches in self._past else View(self, batches)
+                    before = self._now
+                    self._leave(before)
+                    self._now = self._past.pop(batches) if batches in self._past else View(self, batches, before)
                     self._now.left = False
                 self._shown = wanted
             return self._now
@@ -106,8 +113,9 @@ class Numbers:
 class View:
     """Numbers over some batches, whatever the user chose: that is told with each question."""
 
-    def __init__(self, numbers: Numbers, batches: tuple[int, ...]) -> None:
+    def __init__(self, numbers: Numbers, batches: tuple[int, ...], before: View | None = None) -> None:
         self.batches = batches
+        self._before = {} if before is None else before.entropy_picks()
         self.left = False
         self._all = numbers
         self._graph = numbers.graph
@@ -115,6 +123,11 @@ class View:
         self._curves: dict[tuple[str, Method], ThresholdCurve] = {}
         self._rows: dict[str, tuple[Choice | Method, TensorRow]] = {}
         self._lock = threading.RLock()
+
+    def entropy_picks(self) -> dict[str, float]:
+        """Return what entropy picked, of the tensors that it was asked for."""
+        with self._lock:
+            return {name: found.amax[_ENTROPY] for name, found in self._found.items() if _ENTROPY in found.amax}
 
     @property
     def has_rows(self) -> bool:
@@ -149,6 +162,9 @@ class View:
         return [self.histogram(name) for name in names]
 
     def _of(self, name: str) -> _Found:
+        found = self._found.get(name)
+        if found is not None:
+            return found
         with self._lock:
             return self._found.setdefault(name, _Found())
 
@@ -297,8 +313,9 @@ class View:
         missing = [name for name in names if self._kept_row(name, state) is None]
         if len(missing) > 1:
             self._merge_many(dict.fromkeys(n for name in missing for n in (name, self._graph.group_of(name)[0])))
+            parts = [missing[start : start + _TOGETHER] for start in range(0, len(missing), _TOGETHER)]
             with ThreadPoolExecutor(available_cores()) as pool:
-                list(pool.map(lambda name: self._make_row(name, state), missing))
+                list(pool.map(lambda part: self._make_rows(part, state), parts))
         return [self.row(name, state) for name in names]
 
     def pending(self, names: Iterable[str], state: SessionState) -> int:
@@ -327,3 +344,17 @@ class View:
         row = build_row(self._graph, name, self.histogram(name), intent, compared, chosen, cost, infinite=infinite)
         self._rows[name] = (intent, row)
         return row
+
+    def _make_rows(self, names: Sequence[str], state: SessionState) -> None:
+        """Make the rows of some tensors: searches and costs of all in one call each."""
+        leaders = list(dict.fromkeys(self._graph.group_of(name)[0] for name in names))
+        unknown = [name for name in leaders if _ENTROPY not in self._of(name).amax]
+        like = [self._before.get(name, 0.0) for name in unknown]
+        picks = entropy_thresholds([self.histogram(name) for name in unknown], like)
+        for name, amax in zip(unknown, picks, strict=True):
+            self._of(name).amax[_ENTROPY] = amax
+        chosen = [self.amax(self._graph.group_of(name)[0], self.intent(name, state)) for name in names]
+        for name, cost in zip(names, costs([self.histogram(name) for name in names], chosen), strict=True):
+            self._of(name).cost[cost.amax] = cost
+        for name in names:
+            self._make_row(name, state)

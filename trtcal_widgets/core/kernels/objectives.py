@@ -128,3 +128,34 @@ def quantization_noise(
             result[c, 1] = 2.0 * (v + r * (u + r * (0.5 * t + mass[j] * r * (1.0 / 6.0))))
         result[c, 2] = to_centre - 2.0 * step * _sum_of_edges(step, levels, half_levels, q0, q1, q2, terms)
     return result
+
+
+@compiled()
+def noise_at(
+    counts: NDArray[np.int64], zeros: NDArray[np.int64], amax: NDArray[np.float64], noise: NDArray[np.float64]
+) -> None:
+    """Write what :func:`quantization_noise` gives for one amax of each of many histograms, shape (n, 3); amax in bins.
+
+    ``zeros``: how many values of bin 0 are 0. NaN where no two occupied bins are neighbours, nor is the first one
+    occupied: the histogram may then tell the values themselves.
+    """
+    n = counts.shape[1]
+    mass = np.zeros(n + 1)
+    moments = np.zeros((3, n + 1))
+    for i in range(amax.size):
+        for j in range(n):
+            mass[j] = counts[i, j]
+        mass[0] -= zeros[i]
+        m0, m1, m2 = 0.0, 0.0, 0.0
+        dense = mass[0] != 0.0
+        for j in range(n):
+            left = np.float64(j)
+            m0 += mass[j]
+            m1 += mass[j] * (left + 0.5)
+            m2 += mass[j] * (left * (left + 1.0) + 1.0 / 3.0)
+            moments[0, j + 1], moments[1, j + 1], moments[2, j + 1] = m0, m1, m2
+            dense = dense or (mass[j] != 0.0 and mass[j + 1] != 0.0)
+        if dense or m0 == 0.0:
+            noise[i] = quantization_noise(amax[i : i + 1], mass, moments[0], moments[1], moments[2])[0]
+        else:
+            noise[i] = np.nan
