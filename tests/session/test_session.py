@@ -498,7 +498,7 @@ def test_a_table_is_what_its_rows_are_one_by_one_wherever_one_came_from():
         session.table()
         session.choose(session.calibrated[3], amax=0.25)
         session.choose(session.calibrated[4], method="percentile")
-        for move in (session.back, session.back, lambda: session.exclude([0]), lambda: session.update(position=4)):
+        for move in (session.back, session.back, lambda: session.exclude(0), lambda: session.update(position=4)):
             move()
             found = session.table()
             with synthetic_session(150, batches=5) as fresh:
