@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.errors import UsageError
+
 if TYPE_CHECKING:
     from trtcal_widgets.data.base import Source
     from trtcal_widgets.model.graph import ModelGraph
@@ -25,6 +27,15 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS",
         help="where samples are in .npy and .npz files: 1 for time-major sequences, none where a file is one feed, or "
         "by input: x=1,h0=none; default: 0",
+    )
+    parser.add_argument(
+        "--also",
+        type=_named_path,
+        action="append",
+        default=[],
+        metavar="NAME=DATA",
+        help="data of another input: with --input l, --also r=right/ feeds two folders of images side by side; may be "
+        "given several times",
     )
     group = parser.add_argument_group("images", "How images are fed: (pixel * scale - mean) / std.")
     group.add_argument("--size", type=_size, metavar="HxW", help="height and width; default: the model's")
@@ -44,6 +55,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--skip-unreadable", action="store_true", help="leave out images that cannot be read, instead of stopping"
     )
+
+
+def _named_path(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DATA, an input and its data")
+    return name, Path(path)
 
 
 def _axes(text: str) -> object:
@@ -76,7 +94,14 @@ def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> So
         given["on_error"] = "skip"
     if options.sample_axis != 0:
         given["sample_axis"] = options.sample_axis
-    return source_for_model(Path(data), graph, input_name=options.input, **given)
+    if not options.also:
+        return source_for_model(Path(data), graph, input_name=options.input, **given)
+    if options.input is None:
+        raise UsageError("--also is for a further input: say with --input which one the first data are for")
+    named = {options.input: Path(data), **dict(options.also)}
+    if len(named) <= len(options.also):
+        raise UsageError("an input is named twice by --input and --also: each has data once")
+    return source_for_model(named, graph, **given)
 
 
 def default_batch_size(graph: ModelGraph, sample_axis: Any = 0) -> int:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.data.around import NamedSources, halved
 from trtcal_widgets.data.array_files import ArrayFolder, has_batch_axis, holds_samples
 from trtcal_widgets.data.arrays import ArrayBatches
 from trtcal_widgets.data.base import Source
 from trtcal_widgets.data.batch_files import BatchFiles, find_batch_files
 from trtcal_widgets.data.files import IMAGE_SUFFIXES
-from trtcal_widgets.data.halves import halved
 from trtcal_widgets.data.idx import IdxImages, looks_like_idx
 from trtcal_widgets.data.images import ImageFolder
 from trtcal_widgets.data.iterables import IterableBatches
@@ -35,7 +35,7 @@ def as_source(data: Any, **options: Any) -> Source:
     data
         A source (returned as it is); the path of a folder of images, of ``.npy`` files with a sample each, or of
         TensorRT sample batch files, of a ``.txt`` file that lists images, of a ``.npy``, ``.npz`` or IDX file; an
-        array or tensor; a mapping of input name to array; or an iterable of batches.
+        array or tensor; a mapping of input name to array, or to a source or path of its own; or an iterable of batches.
     **options
         Passed on to the source that fits: see :class:`ImageFolder`, :class:`IdxImages`, :class:`ArrayBatches`,
         :class:`ArrayFolder`, :class:`BatchFiles` and :class:`IterableBatches`. An option that the source does not have
@@ -48,6 +48,8 @@ def as_source(data: Any, **options: Any) -> Source:
     UsageError
         If ``data`` is nothing of the above, or an option does not fit it.
     """
+    if _is_named(data):
+        return NamedSources({name: as_source(one, **options) for name, one in data.items()})
     if isinstance(data, type):
         raise UsageError(f"{data.__name__} is a class; give an object of it")
     if isinstance(data, Source):
@@ -64,6 +66,11 @@ def _made(make: Callable[..., Source], data: Any, options: Mapping[str, Any]) ->
         raise UsageError(f"{_keywords(strange)} does not go with {make.__name__}, which is what {_short(data)} needs")
     source: Source = make(data, **options)
     return source
+
+
+def _is_named(data: Any) -> bool:
+    """Whether data are a source or a path for each input, not an array for each."""
+    return isinstance(data, Mapping) and any(isinstance(one, (str, os.PathLike, Source)) for one in data.values())
 
 
 def _maker_of_path(path: Path) -> Callable[..., Source]:
@@ -133,6 +140,17 @@ def source_for_model(data: Any, graph: ModelGraph, *, input_name: str | None = N
     DataError, UsageError
         As :func:`~trtcal_widgets.data.as_source`; also if ``input_name`` is no input of the model.
     """
+    if _is_named(data):
+        unknown = [name for name in data if name not in [tensor.name for tensor in graph.inputs]]
+        if unknown:
+            raise UsageError(
+                f"{unknown[0]!r} is no input of {graph.name}, which has "
+                f"{', '.join(repr(tensor.name) for tensor in graph.inputs)}"
+            )
+        found = {name: source_for_model(one, graph, input_name=name, **options) for name, one in data.items()}
+        return NamedSources(found)
+    if isinstance(data, Source):
+        return as_source(data, **options)
     if input_name is not None:
         options["name"] = _input(graph, input_name).name
     if not isinstance(data, (str, os.PathLike)):

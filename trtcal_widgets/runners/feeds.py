@@ -96,9 +96,11 @@ def _by_name(graph: ModelGraph, feeds: Mapping[str, NDArray[np.generic]]) -> Map
     if set(feeds) == {ONLY_INPUT}:
         if len(names) == 1:
             return {names[0]: feeds[ONLY_INPUT]}
+        each = ", ".join(f"{name!r}: …" for name in names)
         raise DataError(
             f"the batch is one array without a name, but {graph.name} has {len(names)} inputs: {takes}. "
-            f"Give a dict of them: {{{', '.join(f'{name!r}: …' for name in names)}}}"
+            f"Give data for each: an .npz file, or sources (in Python: {{{each}}}) "
+            "(trtcal: --input NAME --also NAME=DATA)"
         )
     missing = [name for name in names if name not in feeds]
     unknown = [name for name in feeds if name not in names]
