@@ -2,9 +2,11 @@
 
 TensorRT's explicit engines have INT8 kernels for depthwise convolutions that write INT8, and none that write floating
 point. With pairs in front and a floating-point reader behind, TensorRT 8.6.0 dequantises input and weights in copies of
-their own and convolves in floating point: slower than without the pairs, and less accurate (PP-OCR classifier). A scale
-or an addition of one number behind it is pointwise work, and so a reader (PP-OCRv4 detection: 25 microseconds instead
-of 10 for each of 15 layers whose pair stood behind such a scale).
+their own and convolves in floating point: slower than without the pairs, and less accurate (PP-OCR classifier).
+
+A scale or an addition of one number behind it is pointwise work, and so a reader. (PP-OCRv4 detection on an H200: 333
+microseconds for 14 layers whose pair stood behind such a scale, and 147 for dequantising their inputs, where the
+implicit engine took 193 for all.)
 """
 
 from __future__ import annotations
