@@ -8,6 +8,8 @@ Needs Chromium, and fetches PP-OCR's models and MiniLM (tests/support/models.py)
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PICTURES = ROOT / "docs" / "images" / "gallery"
-PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "page", "text", "coins", "camera")
+PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "page", "rocket")
 THERE = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
 PREPARED = "size=(480, 480), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), color='BGR'"
 DETECTION = f"""\
@@ -72,11 +74,12 @@ from trtcal_widgets import CalibrationSession, DataDoctor, sample
 from trtcal_widgets.doctor import examine
 session = CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=25)
 session.run()
+session.update(selected="conv2")
 DataDoctor(session, report=examine(session))
 """
 CACHES = """\
 from trtcal_widgets import CacheViewer
-CacheViewer("entropy.cache", other="minmax.cache", model="PP-OCRv4_det.onnx")
+CacheViewer("entropy.cache", other="by_hand.cache", model="PP-OCRv4_det.onnx")
 """
 BUILD = """\
 from tests.support.trt_fake import make_fake
@@ -99,7 +102,8 @@ class Screen(NamedTuple):
     part: str
     ready: str
     then: Callable[[Any], None] | None = None
-    height: int = 1600
+    height: int = 2000
+    width: int = 1280
 
 
 def _built(page: Any) -> None:
@@ -113,10 +117,8 @@ def _shown(chosen: str) -> str:
 
 PLOTS = "document.querySelectorAll('.js-plotly-plot .main-svg').length >= 2"
 SCREENS = {
-    "explorer": Screen(_shown("p2o.Add.7"), "[data-testid=tc-explorer]", PLOTS),
-    "network": Screen(
-        _shown("p2o.Add.159"), ".tc-net-panel", "document.querySelector('[data-testid=tc-net-box][data-chosen]')"
-    ),
+    "explorer": Screen(_shown("conv2d_451.tmp_0"), "[data-testid=tc-explorer]", PLOTS),
+    "network": Screen(_shown("p2o.Add.159"), ".tc-net-panel", "document.querySelector('.tc-net-box')", width=1480),
     "transformer": Screen(TRANSFORMER, "[data-testid=tc-explorer]", PLOTS),
     "debugger": Screen(DEBUGGER, "[data-testid=tc-debugger]", PLOTS, height=2600),
     "debugger-ocr": Screen(OCR_DEBUGGER, "[data-testid=tc-debugger]", PLOTS, height=2600),
@@ -127,7 +129,7 @@ SCREENS = {
 FILES = {
     "extension-cache": "entropy.cache",
     "extension-session": "detection.trtcal",
-    "extension-model": "PP-OCRv4_det.onnx",
+    "extension-model": "all-MiniLM-L6-v2.onnx",
 }
 
 
@@ -136,28 +138,32 @@ def main(wanted: list[str]) -> None:
     from playwright.sync_api import sync_playwright
 
     PICTURES.mkdir(parents=True, exist_ok=True)
+    # Some screens show where files are: a path that says nothing of this machine.
+    root = Path(tempfile.gettempdir()) / "demo"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    os.chdir(root)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        root, home = Path(scratch) / "work", Path(scratch) / "home"
-        root.mkdir(), home.mkdir()
+        home = Path(scratch)
         furnish(root)
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
         with jupyterlab(root, home) as url:
             for name, screen in SCREENS.items():
                 if not wanted or name in wanted:
                     write_notebook(root / f"{name}.ipynb", [THERE + screen.cell])
-                    with page_of(browser, screen.height) as page:
+                    with page_of(browser, screen.height, screen.width) as page:
                         take(page, url, name, screen)
             for name, file in FILES.items():
                 if not wanted or name in wanted:
-                    with page_of(browser, 900) as page:
+                    with page_of(browser, 800) as page:
                         open_file(page, url, name, file)
         browser.close()
 
 
 @contextmanager
-def page_of(browser: Any, height: int) -> Iterator[Any]:
-    """Open a page of 1280 pixels."""
-    context = browser.new_context(viewport={"width": 1280, "height": height})
+def page_of(browser: Any, height: int, width: int = 1280) -> Iterator[Any]:
+    """Open a page of that many pixels."""
+    context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
     page.set_default_timeout(90_000)
     yield page
@@ -240,15 +246,15 @@ def furnish(folder: Path) -> None:
         "works.",
     )
     np.savez(folder / "sentences.npz", **encode([f"{s} {r}" for s in subjects for r in rest][:24], 24))
-    images = ImageFolder(
-        folder / "photos", size=(480, 480), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), color="BGR"
-    )
-    with CalibrationSession(folder / "PP-OCRv4_det.onnx", images, batch_size=1) as session:
+    images = ImageFolder("photos", size=(480, 480), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), color="BGR")
+    with CalibrationSession("PP-OCRv4_det.onnx", images, batch_size=1) as session:
         session.run()
         session.to_cache(version="10.16.1").write(folder / "entropy.cache")
         session.save(folder / "detection.trtcal")
-        session.choose_all("minmax")
-        session.to_cache("MinMaxCalibration", version="10.16.1").write(folder / "minmax.cache")
+        for name in session.row_names():
+            if session.amax(name, "minmax") > 6 * session.amax(name):
+                session.choose(name, method="percentile:99.99")
+        session.to_cache(version="10.16.1").write(folder / "by_hand.cache")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkdocs.exceptions import PluginError
-
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
@@ -27,6 +25,8 @@ SCRIPT_ADDRESSES = re.compile(r"https://(?:unpkg\.com|api\.github\.com|gitlab\.c
 
 def on_post_build(*, config: MkDocsConfig) -> None:
     """Take addresses of CDNs out of the theme's scripts, then look for what a page would still load."""
+    from mkdocs.exceptions import PluginError
+
     site = Path(config.site_dir)
     for script in (site / "assets").rglob("*.js"):
         text = script.read_text("utf-8").rpartition("\n//# sourceMappingURL=")

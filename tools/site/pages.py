@@ -13,8 +13,6 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mkdocs.structure.files import File
-
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -30,6 +28,8 @@ HOMES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made from files outside docs/, and what they link to."""
+    from mkdocs.structure.files import File
+
     waiting = [*HOMES, *(f"notebooks/{path.name}" for path in sorted((ROOT / "notebooks").glob("*.ipynb")))]
     for file in files.documentation_pages():
         waiting += linked(f"docs/{file.src_uri}", file.content_string)
