@@ -85,7 +85,10 @@ def test_a_best_variant_without_pairs_is_no_plan(files, tmp_path, monkeypatch, c
 
     monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", Slow)
     assert run(files, "--plan", str(tmp_path / "plan.json"), "--variants", "1") == 1
-    assert "has no Q/DQ pairs" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "has no Q/DQ pairs" in said
+    assert "with pairs, the fastest that reaches the target is" in said
+    assert "times as long; the layers that it keeps are what --json FILE writes" in said
     assert not (tmp_path / "plan.json").exists()
 
 

@@ -9,6 +9,7 @@ from tests.support.graphs import const, node, save, value
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.export.qdq.passes.implicit.worth import WORTH_WEIGHTS
 from trtcal_widgets.export.qdq.placement import place
+from trtcal_widgets.model.engine.precisions import LayerPrecisions
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
 
@@ -255,3 +256,23 @@ def test_pairs_behind_a_layer_that_the_plan_keeps_or_that_has_no_scale_are_none(
     lacking, left = quantised(rows={name: scale for name, scale in rows.items() if name != "c"})
     assert lacking == kept
     assert {"plus", "times"} <= left
+
+
+@pytest.mark.parametrize("size", [(), (8, 1, 1)], ids=str)
+def test_pairs_as_an_engine_ran_go_in_front_of_a_scale_of_one_number(tmp_path, size):
+    """The implicit engine scales in the depthwise kernel and writes INT8 behind; the explicit one cannot."""
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name="expand"),
+        node("Conv", ["c", "d"], ["k"], name="deep", group=8),
+        node("Mul", ["k", "alpha"], ["k1"], name="scale"),
+        node("Add", ["k1", "beta"], ["k2"], name="shift"),
+        *hard_swish("k2", "h"),
+        node("Conv", ["h", "v"], ["y"], name="project"),
+    ]
+    stored = [*STORED, const("alpha", np.ones(size)), const("beta", np.ones(size))]
+    path = model(tmp_path, nodes, stored)
+    engine = {"expand": ("x",), "deep": ("c",), "plus": ("k2",), "times": ("k2",), "project": ("h",)}
+    ran = LayerPrecisions(dict.fromkeys(engine, "int8"), engine)
+    found = reads(path, ran)
+    moved = {"scale": {"k"}} if size == () else {"plus": {"k2"}, "times": {"k2"}}
+    assert found == {"expand": {"x"}, "deep": {"c"}, "project": {"h"}, **moved}

@@ -143,6 +143,7 @@ def _write(arguments: argparse.Namespace, simulation: Int8Simulation, result: Tu
         write_atomic(arguments.json, (json.dumps(data, indent=1) + "\n").encode())
         say(f"wrote {arguments.json}")
     if (arguments.plan or arguments.qdq) and not _write_plan(arguments, simulation, best):
+        _say_with_pairs(arguments, result, best)
         return DIFFERENT
     if not met:
         note(f"trtcal: no variant reaches {arguments.target:.2%} of FP32's {result.fp32.measure}")
@@ -168,6 +169,23 @@ def _write_plan(arguments: argparse.Namespace, simulation: Int8Simulation, best:
         built.write(Path(arguments.qdq))
         say(f"wrote {arguments.qdq}: {built.report.summary()}")
     return True
+
+
+def _say_with_pairs(arguments: argparse.Namespace, result: TuneResult, best: TunePoint) -> None:
+    """Say what the fastest variant with pairs would take, and where its layers are."""
+    from trtcal_widgets.debug.goal import goal_of, reaches
+
+    goal = goal_of(result.fp32, arguments.target)
+    good = [point for point in result.points if point.plan is not None and reaches(point.score, goal)]
+    if not good:
+        note("trtcal: no variant with pairs reaches the target")
+        return
+    near = min(good, key=lambda point: (point.cost, -point.score.value))
+    times = f", {near.ms:.4f} ms, {near.ms / best.ms:.2f} times as long" if result.device else ""
+    note(
+        f"trtcal: with pairs, the fastest that reaches the target is {near.name}{times}; the layers that it keeps are "
+        + (f"in {printable(arguments.json)}" if arguments.json else "what --json FILE writes")
+    )
 
 
 COMMAND = Command(

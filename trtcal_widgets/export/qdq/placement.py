@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.export.qdq.passes.copied_pools import leave_copied_pools
 from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, RULES, bounded_gates, pointwise_reads, settle
+from trtcal_widgets.export.qdq.passes.implicit.depthwise import move_in_front_of_scales
 from trtcal_widgets.export.qdq.passes.implicit.lonely_pools import leave_lonely_pools
 from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
 from trtcal_widgets.model.graph import TensorKind
@@ -197,10 +198,7 @@ def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placem
             positions, rule = _positions(graph, node, name_of(placement), fused)
         if positions:
             _take(graph, node, positions, rule, sites, left)
-    if placement == "implicit":
-        for index, positions in pointwise_reads(graph, fused).items():
-            if index not in sites and index not in left:
-                _take(graph, graph.nodes[index], positions, "pointwise", sites, left)
+    _add_pointwise(graph, placement, fused, sites, left)
     left |= settle(graph, sites, fused, _RULES[name_of(placement)])
     groups: tuple[frozenset[str], ...] = ()
     if placement != "weights-only-inputs":
@@ -253,6 +251,26 @@ def _positions(
             fused[node.index] = found[1]
             return (found[0],), "residual"
     return (), "weighted"
+
+
+def _add_pointwise(
+    graph: ModelGraph,
+    placement: PlacementLike,
+    fused: Mapping[int, int],
+    sites: dict[int, tuple[Site, ...]],
+    left: dict[int, str],
+) -> None:
+    """Add the sites of pointwise operators: by the rules, or where those of an engine must stand for explicit pairs."""
+    if placement == "implicit":
+        for index, positions in pointwise_reads(graph, fused).items():
+            if index not in sites and index not in left:
+                _take(graph, graph.nodes[index], positions, "pointwise", sites, left)
+    elif not isinstance(placement, str):
+        new, gone = move_in_front_of_scales(graph, sites, {i for i, own in sites.items() if own[0].rule == "engine"})
+        for index in gone:
+            del sites[index]
+        for index, positions in new.items():
+            _take(graph, graph.nodes[index], positions, "engine", sites, left)
 
 
 def _take(

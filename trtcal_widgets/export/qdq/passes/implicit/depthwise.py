@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.export.qdq.passes.implicit.flow import last_of_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from trtcal_widgets.export.qdq.placement import Site
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
@@ -32,6 +32,31 @@ def leave_half_depthwise(
         if is_depthwise(graph, graph.nodes[index]) and not _read_as_int8(graph, index, sites, left):
             left[index] = "no INT8 kernel of a depthwise convolution writes floating point, which is read behind it"
     return left
+
+
+def move_in_front_of_scales(
+    graph: ModelGraph, sites: Mapping[int, tuple[Site, ...]], pointwise: Collection[int]
+) -> tuple[dict[int, tuple[int, ...]], set[int]]:
+    """Return where an engine's pairs behind depthwise convolutions go instead: new positions, and who loses a pair.
+
+    Implicit engines scale in the convolution's kernel and write INT8 behind it; explicit ones need the pair in front of
+    the scale. ``pointwise``: the nodes whose pair is given up for it, as TensorRT computes them with the scale.
+    """
+    new: dict[int, tuple[int, ...]] = {}
+    gone: set[int] = set()
+    for index in sites:
+        if not is_depthwise(graph, graph.nodes[index]):
+            continue
+        front, _ = last_of_kernel(graph, index, sites, {}, depthwise=True)
+        behind, _ = last_of_kernel(graph, index, sites, {})
+        readers = set(graph.tensors[behind].consumers)
+        if front == behind or graph.tensors[behind].is_output or not readers:
+            continue
+        if readers <= set(pointwise) and all(site.tensor == behind for reader in readers for site in sites[reader]):
+            scale = graph.nodes[graph.tensors[front].consumers[0]]
+            new[scale.index] = tuple(i for i, name in enumerate(scale.inputs) if name == front)
+            gone |= readers
+    return new, gone
 
 
 def is_depthwise(graph: ModelGraph, node: NodeInfo) -> bool:
