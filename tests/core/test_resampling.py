@@ -146,3 +146,16 @@ def test_histograms_of_different_ranges_are_refused():
         Resampling([], in_order=True)
     with pytest.raises(UsageError, match="greater than 0"):
         rebinned(Histogram.of([1.0]), 0.0)
+
+
+def test_draws_of_ranges_that_take_too_much_room_to_fold_are_merged_one_by_one(monkeypatch):
+    values = batches_of(np.random.default_rng(9), n=4)
+    values[2] *= 300
+    values[3][:] = 0
+    parts = counted(values)
+    draws, rows = all_draws(4)
+    expected = [threshold(combine([parts[b] for b in row])) for row in rows]
+    for most in (512, 4):
+        monkeypatch.setattr("trtcal_widgets.core.resampling._MOST_FOLDED", most)
+        picks, _ = Resampling(parts, in_order=True).picks(draws, ENTROPY, one_pass=False)
+        assert picks.tolist() == expected

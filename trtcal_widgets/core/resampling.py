@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
 from trtcal_widgets.core.kernels.counting import SMALLEST_RANGE
-from trtcal_widgets.core.kernels.resampling import draw_picks, rebin
+from trtcal_widgets.core.kernels.resampling import draw_picks, fold, rebin
 from trtcal_widgets.core.searching import room
 from trtcal_widgets.core.thresholds import Method, threshold
 from trtcal_widgets.errors import UsageError
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Resampling", "rebinned"]
 
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+_MOST_FOLDED = 512
+"""Rows of 2,048 counts, 16 KB each, that are kept so that draws are sums of them."""
+
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -53,6 +57,17 @@ class Resampling:
         self.amax = np.array([h.amax for h in histograms], np.float64)
         """Largest finite |x| of each batch, float64, shape (batches,); 0 where there is no range."""
         self.amax.setflags(write=False)
+
+    @cached_property
+    def _folded(self) -> NDArray[np.int64]:
+        """Each batch over every range that a draw may have, where that takes little room; else nothing."""
+        doublings = np.where(self.amax > 0, self._numbers[0], 0)
+        times = int(doublings.max()) + 1
+        if times > _MOST_FOLDED // len(doublings):
+            return np.zeros((0, 0, N_BINS), np.int64)
+        folded = np.zeros((len(doublings), times, N_BINS), np.int64)
+        fold(self._counts, doublings, folded)
+        return folded
 
     def picks(
         self, draws: NDArray[np.int64], method: Method, *, one_pass: bool
@@ -91,6 +106,7 @@ class Resampling:
         doublings, edges, infs, zeros = self._numbers
         draw_picks(
             self._counts,
+            self._folded,
             doublings,
             edges,
             infs,

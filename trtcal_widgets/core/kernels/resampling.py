@@ -21,8 +21,46 @@ _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
 @compiled()
+def fold(counts: NDArray[np.int64], doublings: NDArray[np.int64], folded: NDArray[np.int64]) -> None:
+    """Write the counts of batches over ranges that have doubled 0, 1, … times; 0 where a batch's own is longer.
+
+    ``folded``: zeros, shape (batches, times, 2048); ``doublings``: of each batch, 0 where it has no range.
+    """
+    for b in range(counts.shape[0]):
+        for j in range(N_BINS):
+            folded[b, doublings[b], j] = counts[b, j]
+        for grown in range(doublings[b] + 1, folded.shape[1]):
+            for j in range(N_BINS // 2):
+                folded[b, grown, j] = folded[b, grown - 1, 2 * j] + folded[b, grown - 1, 2 * j + 1]
+
+
+@compiled()
+def _add_folded_draw(
+    folded: NDArray[np.int64],
+    doublings: NDArray[np.int64],
+    amax: NDArray[np.float64],
+    draw: NDArray[np.int64],
+    total: NDArray[np.int64],
+) -> int:
+    """Do what :func:`merge_draw` does for batches in whatever order, from what :func:`fold` made of them."""
+    grown = 0
+    for k in range(draw.size):
+        if draw[k] >= 0 and amax[draw[k]] > 0.0:
+            grown = max(grown, doublings[draw[k]])
+    total[:] = 0
+    for k in range(draw.size):
+        b = draw[k]
+        if b < 0:
+            break
+        for j in range(N_BINS):
+            total[j] += folded[b, grown, j]
+    return grown
+
+
+@compiled()
 def merge_draw(
     counts: NDArray[np.int64],
+    folded: NDArray[np.int64],
     doublings: NDArray[np.int64],
     edges: NDArray[np.int64],
     infs: NDArray[np.int64],
@@ -34,8 +72,11 @@ def merge_draw(
     """Write the counts of some batches of one base to ``total``; return how often their range has doubled.
 
     As :func:`~trtcal_widgets.core.histogram.replay` does with ``in_order``, and else ``combine``. ``draw``: the
-    batches, ended by -1. ``amax``: largest |x| of each batch, 0 where it has no range.
+    batches, ended by -1. ``amax``: largest |x| of each batch, 0 where it has no range. ``folded``: what :func:`fold`
+    made of the counts, or nothing, shape (0, 0, 2048).
     """
+    if folded.size and not in_order:
+        return _add_folded_draw(folded, doublings, amax, draw, total)
     total[:] = 0
     grown, edge, largest, waiting = 0, 0, 0.0, 0
     for k in range(draw.size):
@@ -101,6 +142,7 @@ def _first_range(amax: NDArray[np.float64], draw: NDArray[np.int64]) -> tuple[fl
 @compiled(error_model="numpy")
 def draw_picks(
     counts: NDArray[np.int64],
+    folded: NDArray[np.int64],
     doublings: NDArray[np.int64],
     edges: NDArray[np.int64],
     infs: NDArray[np.int64],
@@ -117,9 +159,10 @@ def draw_picks(
     """Write the range R and the entropy search's candidate of each draw of batches.
 
     ``counts`` (batches, 2048), ``doublings``, ``edges``, ``infs``, ``zeros``, ``amax`` (batches,): the recorded
-    histograms, which started from ``base``. ``draws`` (draws, batches): each ended by -1. ``one_pass``: whether the
-    range starts from each draw's first batch, and the recorded counts are moved to those bins; ``recorded_in_order``:
-    whether the recorded ones are TensorRT's where the range starts from ``base``. R is 0 where there is no value but 0.
+    histograms, which started from ``base``; ``folded``: see :func:`merge_draw`. ``draws`` (draws, batches): each ended
+    by -1. ``one_pass``: whether the range starts from each draw's first batch, and the recorded counts are moved to
+    those bins; ``recorded_in_order``: whether the recorded ones are TensorRT's where the range starts from ``base``. R
+    is 0 where there is no value but 0.
     """
     total = np.empty(N_BINS, np.int64)
     moved = np.empty(N_BINS, np.int64)
@@ -139,7 +182,7 @@ def draw_picks(
             total[:] = everything
             grown = of_all
         else:
-            grown = merge_draw(counts, doublings, edges, infs, amax, draw, in_order, total)
+            grown = merge_draw(counts, folded, doublings, edges, infs, amax, draw, in_order, total)
             if every:
                 everything[:] = total
                 of_all = grown
