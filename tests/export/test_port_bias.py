@@ -252,3 +252,45 @@ def test_half_precision_and_rounding_are_the_same_layer(tmp_path):
     """Weights and bias as float16 stores them."""
     half = conv(B.astype(np.float16).astype(np.float32), weights=W.astype(np.float16).astype(np.float32))
     check(tmp_path, conv(B), half, PIXELS, PIXELS, carried={"images", "a", "r", "o"})
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    "kind", ["factor in the weights", "a factor before the mean", "another factor", "limits of another range"]
+)
+def test_pixels_of_0_to_255_against_0_to_1_wherever_the_factor_is(tmp_path, kind, force):
+    mean, std = np.full((1, 3, 1, 1), 0.45, np.float32), np.full((1, 3, 1, 1), 0.22, np.float32)
+    rest = (("Sub", mean), ("Div", std))
+    one, other, carried = {
+        "factor in the weights": (conv(B, weights=W / 255), conv(B), {"a"}),
+        "a factor before the mean": (prepared(("Mul", np.float32(1 / 255)), *rest), prepared(*rest), {"a"}),
+        "another factor": (prepared(("Mul", np.float32(1 / 255))), prepared(("Mul", np.float32(1))), {"a"}),
+        "limits of another range": (
+            prepared(("Min", np.float32(255)), ("Mul", np.float32(1 / 255))),
+            prepared(("Min", np.float32(1)), ("Mul", np.float32(1))),
+            {"a"},
+        ),
+    }[kind]
+    check(tmp_path, one, other, PIXELS * 255, PIXELS, carried={"r", "o", *carried}, force=force)
+
+
+def test_what_stands_between_matched_tensors_is_followed_back_to_the_input(tmp_path):
+    """The first layer's weights differ; behind it everything is the same, up to its own result."""
+    std = np.array([58.4, 57.1, 57.4], np.float32).reshape(1, 3, 1, 1)
+    check(tmp_path, conv(B, weights=W / std), conv(B), PIXELS * 58, PIXELS, carried={"a", "r", "o"}, lost={"images"})
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_border_of_zeros_is_not_shifted_with_the_mean(tmp_path, force):
+    """Padded with zeros, the two networks differ at the border: what follows from the layer itself is not told."""
+
+    def made(bias):
+        nodes, stored = conv(bias)
+        nodes[0].attribute.extend(node("Conv", [], [], pads=[1, 1, 1, 1]).attribute)
+        return nodes, stored
+
+    x = PIXELS * 20 - 10
+    paths = [built(tmp_path / f"{i}.onnx", *made(b)) for i, b in enumerate((B, B - 118 * W.sum(axis=(1, 2, 3))))]
+    cache = calibrated(paths[0], x)
+    with pytest.raises(ExportError):
+        port_scales(paths[0], paths[1], cache, force=force)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.export.port.reading import first_values
-from trtcal_widgets.export.port.weights import is_shifted, same_bias, same_weights
+from trtcal_widgets.export.port.reading import first_values, has_numbers
+from trtcal_widgets.export.port.weights import is_scaled, is_shifted, same_bias, same_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -47,6 +47,7 @@ class _Matcher:
         self.found: dict[str, tuple[str, str]] = {}
         """New tensor -> (old tensor, how)."""
         self.used: set[str] = set()
+        self.new_inputs = {tensor.name for tensor in new.model.graph.inputs}
 
     def add(self, old: str, new: str, how: str) -> bool:
         if new in self.found:
@@ -75,10 +76,17 @@ class _Matcher:
                 olds.remove(like[0])
 
     def _is_against(self, old: str, new: str) -> bool:
-        """Whether steps whose results are the same read the two, and read them in another way: then they differ."""
-        theirs, ours = list(first_values(self.old, old)), list(first_values(self.new, new))
-        if any(a == b and _verdict(one, step) == "bias" for one, a in theirs for step, b in ours):
+        """Whether what reads the two says that they differ.
+
+        That is: layers with the same weights and other biases; first steps with numbers of which none is the same, for
+        what is near an input; or steps whose results are the same and that read the two in another way.
+        """
+        verdicts = self._verdicts(old, new)
+        if verdicts & {"bias", "scaled"}:
             return True
+        theirs, ours = list(first_values(self.old, old)), list(first_values(self.new, new))
+        if old in self.old.prepared and all(has_numbers(step) for step, _ in (*theirs, *ours)):
+            return "alike" not in verdicts and verdicts != {"weights"}
         made = {output: step for step, _ in theirs for output in step.outputs}
         pairs = [(made[self._partner(o)], step) for step, _ in ours for o in step.outputs if self._partner(o) in made]
         return any(_verdict(one, step) != "alike" for one, step in pairs)
@@ -88,13 +96,17 @@ class _Matcher:
 
     def _is_read_alike(self, old: str, new: str) -> bool:
         """Whether the two are read by the same operators with the same constants, and nothing speaks against it."""
-        verdicts = {
-            _verdict(theirs, ours)
-            for theirs, their_place in first_values(self.old, old)
-            for ours, our_place in first_values(self.new, new)
-            if their_place == our_place and theirs.op == ours.op and theirs.key == ours.key
-        }
+        verdicts = self._verdicts(old, new)
         return "alike" in verdicts and "bias" not in verdicts
+
+    def _verdicts(self, old: str, new: str) -> set[str]:
+        """Return, of each step that reads the new one first, what is said of it by the one that is most like it."""
+        theirs = list(first_values(self.old, old))
+        found = set()
+        for step, way in first_values(self.new, new):
+            said = {_verdict(one, step) for one, there in theirs if there == way}
+            found.add(next((verdict for verdict in _LIKENESS if verdict in said), "other"))
+        return found
 
     def exact(self) -> bool:
         """Match what is computed alike from matched tensors: equal hashes mean equal values."""
@@ -153,16 +165,17 @@ class _Matcher:
             news = [name for name in new.inputs if name not in self.found]
             pairs = [(olds[0], news[0])] if len(olds) == len(news) == 1 else []
         for a, b in pairs:
-            self.add(a, b, "structure")
+            if b not in self.new_inputs or not self._is_against(a, b):
+                self.add(a, b, "structure")
 
     def structure(self) -> bool:
         """Match steps that are alike but for their constants, where exactly one stands at either side."""
         changed = False
-        for describe in (self._from_inputs, self._from_outputs):
+        for describe, backwards in ((self._from_inputs, False), (self._from_outputs, True)):
             olds = _unique((describe(step, old=True), step) for step in self.old.steps)
             news = _unique((describe(step, old=False), step) for step in self.new.steps)
             for code, step in news.items():
-                if code and code in olds and not self._is_matched(olds[code], step):
+                if code and code in olds and (backwards or not self._is_matched(olds[code], step)):
                     changed |= self._steps(olds[code], step, "structure")
         return changed
 
@@ -199,7 +212,11 @@ class _Matcher:
         for step in self.new.steps:
             old, how = self.found.get(step.outputs[0], ("", ""))
             like = layers.get(old)
-            if how == "shifted" or like is None or [one.op for one in like.inner] != [one.op for one in step.inner]:
+            if (
+                like is None
+                or not _same_layer(like, step)
+                or [one.op for one in like.inner] != [one.op for one in step.inner]
+            ):
                 continue
             for a, b in zip(like.inner, step.inner, strict=True):
                 if _near(a.gain, b.gain) and _near(a.bias, b.bias):
@@ -263,6 +280,22 @@ def match_tensors(old: Side, new: Side, *, loosely: bool = False) -> Mapping[str
     return matcher.found
 
 
+def other_biases(old: Side, new: Side, found: Mapping[str, tuple[str, str]]) -> Iterator[tuple[Step, str, float]]:
+    """Yield the layers of the new model that give something else than those which they were matched to.
+
+    They have the same weights and another bias, which no mean of the input explains. With the old result, and by how
+    much the results differ.
+    """
+    makers = {step.outputs[0]: step for step in old.steps if step.weights is not None}
+    for step in new.steps:
+        name = found.get(step.outputs[0], ("", ""))[0]
+        like = makers.get(name)
+        if like is None or like.weights is None or step.weights is None or _verdict(like, step) != "bias":
+            continue
+        if not _is_shifted_layer(like, step):
+            yield step, name, float(np.abs(like.weights.bias - step.weights.bias).max())
+
+
 def _rank(tensor: TensorInfo) -> int:
     return -1 if tensor.shape is None else len(tensor.shape)
 
@@ -276,21 +309,29 @@ def _same_layer(one: Step, other: Step) -> bool:
 def _is_shifted_layer(one: Step, other: Step) -> bool:
     if one.weights is None or other.weights is None or one.key != other.key:
         return False
+    if "'pads'" in one.key or "'auto_pad'" in one.key:  # a border of zeros is not shifted with the rest
+        return False
     return same_weights(one.weights, other.weights) and is_shifted(one.weights, other.weights)
 
 
 def _verdict(one: Step, other: Step) -> str:
     """Return whether two steps do the same: ``"alike"``, ``"other"``, or what alone differs.
 
-    That is ``"bias"`` for layers with the same weights, and ``"constants"`` for steps without weights.
+    For layers that is the ``"bias"``, a factor of the weights (``"scaled"``), or the ``"weights"`` altogether; for
+    steps without weights their ``"constants"``.
     """
-    if one.op != other.op or one.key != other.key or (one.weights is None) != (other.weights is None):
+    if one.op != other.op or one.key != other.key:
         return "other"
-    if one.weights is not None:
-        if _same_layer(one, other):
-            return "alike"
-        return "bias" if other.weights is not None and same_weights(one.weights, other.weights) else "other"
-    return "alike" if one.constants == other.constants else "constants"
+    if one.weights is None or other.weights is None:
+        same = one.weights is other.weights
+        return ("alike" if one.constants == other.constants else "constants") if same else "other"
+    if same_weights(one.weights, other.weights):
+        return "alike" if same_bias(one.weights, other.weights) else "bias"
+    return "scaled" if is_scaled(one.weights, other.weights) else "weights"
+
+
+_LIKENESS = ("alike", "bias", "scaled", "constants", "weights")
+"""What :func:`_verdict` may say, but for ``"other"``, the most alike first."""
 
 
 def _near(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:

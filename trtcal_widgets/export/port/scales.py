@@ -18,7 +18,7 @@ from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.port.check import contradictions
 from trtcal_widgets.export.port.graph import Side
-from trtcal_widgets.export.port.match import HOW, match_tensors
+from trtcal_widgets.export.port.match import HOW, match_tensors, other_biases
 from trtcal_widgets.export.qdq.rows import LEAST_MATCH, match_rows
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import CONSTANT_ROWS_FROM, constant_row, row_of
@@ -185,16 +185,42 @@ def port_scales(
     """
     old, new = (model if isinstance(model, OnnxModel) else load_model(model) for model in (old, new))
     _check_old(table, old)
-    found = match_tensors(Side(old), side := Side(new), loosely=force)
+    found = match_tensors(old_side := Side(old), side := Side(new), loosely=force)
+    other = _other_values(table, old_side, side, found)
+    found = {name: pair for name, pair in found.items() if side.root(name) not in other}
     ported = _ported(table, found, side, constants_of(old.graph))
     ported, refused = _without_contradictions(ported, old, new)
     taken = {row.old for row in ported}
+    refused |= {name: why for name, why in other.values() if name}
     lost = {**dict(_lost(table, taken, old)), **{name: why for name, why in refused.items() if name not in taken}}
     not_ported = tuple(NotPorted(name, why) for name, why in lost.items())
     without = match_rows({row.new: row.scale for row in ported}, new.graph).missing
     report = PortReport(old.graph.name, new.graph.name, ported, not_ported, without)
     _check_share(report, table, old, force=force)
     return PortResult(_table(table, ported), report)
+
+
+def _other_values(
+    table: CalibrationCache | ScaleTable, old: Side, new: Side, found: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[str, str]]:
+    """Return what is not the old tensor, though it stands in its place: new tensor -> (old tensor, why).
+
+    That is the result of a layer whose bias differs by more than half of its threshold, and what follows from it.
+    """
+    wrong: dict[str, str] = {}
+    for step, name, amount in other_biases(old, new, found):
+        if amount > _OTHER * table.scales.get(name, 0.0) * 127.0:
+            wrong[step.outputs[0]] = printable(step.outputs[0])
+    for step in new.steps:
+        cause = next((wrong[name] for name in step.inputs if name in wrong), "")
+        if cause:
+            wrong.update((name, cause) for name in step.outputs if name not in wrong)
+    why = "it follows from {}, a layer with the same weights and another bias in the new model"
+    return {name: (found.get(name, ("", ""))[0], why.format(cause)) for name, cause in wrong.items()}
+
+
+_OTHER = 0.5
+"""Share of a threshold by which a bias may differ before the layer's result is another one."""
 
 
 def _check_old(table: CalibrationCache | ScaleTable, old: OnnxModel) -> None:

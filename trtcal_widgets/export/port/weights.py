@@ -231,6 +231,16 @@ def is_shifted(one: Identity, other: Identity) -> bool:
     return False
 
 
+def is_scaled(one: Identity, other: Identity) -> bool:
+    """Whether the weights differ by a factor for each input channel, as where a scale of the input is folded in."""
+    if one.op != other.op or one.shape != other.shape or one.responses.shape[0] < 2:
+        return False
+    a, b = one.responses.astype(np.float64), other.responses.astype(np.float64)
+    with np.errstate(all="ignore"):
+        factors = (a * b).sum(axis=0) / (a * a).sum(axis=0)
+    return bool(np.isfinite(factors).all()) and _near(a * factors, b, float(np.abs(b).max(initial=0.0)))
+
+
 def _bias_size(one: Identity, other: Identity) -> float:
     return float(max(np.abs(one.bias).max(), np.abs(other.bias).max(), one.size, other.size))
 
