@@ -8,6 +8,7 @@ import pytest
 
 from tools.site.check import SCRIPT_ADDRESSES, loads, named_modules
 from tools.site.pages import linked, notebook_text, page_of, resolved
+from tools.site.roles import linked as with_roles_linked
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,19 @@ def test_modules_are_named_by_colons(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Page\n\n::: a.b\n\ntext ::: c\n\n::: d\n")
     assert named_modules(page) == ["a.b", "d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (":meth:<code>update</code>", "<code>update</code>"),
+        (":exc:<code>~a.b.SomeError</code>", "<code>SomeError</code>"),
+        (
+            ":class:<code>~trtcal_widgets.data.Batch</code>",
+            '<autoref identifier="trtcal_widgets.data.Batch" optional hover><code>Batch</code></autoref>',
+        ),
+        ("a :<code>b</code> and 10:<code>c</code>", "a :<code>b</code> and 10:<code>c</code>"),
+    ],
+)
+def test_roles_of_docstrings_become_code(text, shown):
+    assert with_roles_linked(text) == shown
