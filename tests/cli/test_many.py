@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from trtcal_widgets import sample
+from trtcal_widgets.cli.many import argv_of, read_entries
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.report.index import ModelLine, index_page
 from trtcal_widgets.session import CalibrationSession
@@ -137,3 +138,21 @@ def test_nothing_in_a_line_is_markup():
     assert "<img" not in page
     assert "x%20y.cache" in page
     assert "%22r%22.html" in page
+
+
+def test_options_that_may_be_given_several_times_take_lists(tmp_path):
+    (tmp_path / "m.yaml").write_text(
+        "- {model: a.onnx, data: left, input: l, also: [r=right, z=more/z.npy], leave-out: [1.png, 2.png]}\n"
+        "- {model: b.onnx, data: left, input: l, also: r=right, leave-out: 1.png}\n"
+    )
+    first, second = (argv_of(entry) for entry in read_entries(tmp_path / "m.yaml"))
+    assert [a for a in first if a.startswith(("--also", "--leave"))] == [
+        f"--also=r={tmp_path / 'right'}",
+        f"--also=z={tmp_path / 'more/z.npy'}",
+        "--leave-out=1.png",
+        "--leave-out=2.png",
+    ]
+    assert [a for a in second if a.startswith(("--also", "--leave"))] == [
+        f"--also=r={tmp_path / 'right'}",
+        "--leave-out=1.png",
+    ]

@@ -71,3 +71,15 @@ def test_sources_that_do_not_go_together_are_refused(pair):
     named = ArrayBatches({"z": np.zeros((4, 3), np.float32)})
     with pytest.raises(DataError, match="have names of their own: 'z'"):
         as_source({"l": ImageFolder(left, size=8), "r": named}).load(0, 2)
+
+
+def test_evaluation_data_name_their_own_folders(pair, tmp_path, capsys):
+    model, left, right = pair
+    (tmp_path / "few").mkdir()
+    for name in ("0.png", "1.png"):
+        (tmp_path / "few" / name).write_bytes((left / name).read_bytes())
+    few = str(tmp_path / "few")
+    argv = ["debug", str(model), str(left), few, "--batch-size", "2", "--input", "l", "--also", f"r={right}"]
+    assert main(argv) == 2
+    assert "misses 'r'" in capsys.readouterr().err
+    assert main([*argv, "--eval-also", f"r={few}"]) == 0

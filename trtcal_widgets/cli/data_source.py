@@ -30,7 +30,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--also",
-        type=_named_path,
+        type=named_path,
         action="append",
         default=[],
         metavar="NAME=DATA",
@@ -57,7 +57,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _named_path(text: str) -> tuple[str, Path]:
+def named_path(text: str) -> tuple[str, Path]:
+    """Read the data of an input: an argument's type."""
     name, equals, path = text.partition("=")
     if not (name and equals and path):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DATA, an input and its data")

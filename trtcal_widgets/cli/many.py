@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _PATHS = ("model", "data", "range-from")
 """Keys whose values are paths, relative to the file."""
 
+_REPEATED = ("also", "leave-out")
+"""Keys of options that may be given several times: a list gives one for each entry."""
+
 _OURS = frozenset(("output", "session", "force", "workers", "dask", "debug", "help"))
 """Options of ``trtcal calibrate`` that hold for all models, or that the command sets."""
 
@@ -120,7 +123,16 @@ def _entry(i: int, given: Any, defaults: Mapping[Any, Any], folder: Path) -> Ent
     for key in _PATHS:
         if isinstance(facts.get(key), str):
             facts[key] = str(folder / facts[key])
+    if "also" in facts:
+        also = facts["also"] if isinstance(facts["also"], list) else [facts["also"]]
+        facts["also"] = [_in_folder(one, folder) for one in also]
     return Entry(stem, title, facts)
+
+
+def _in_folder(named: Any, folder: Path) -> Any:
+    """Return NAME=PATH with the path relative to the file."""
+    name, equals, path = named.partition("=") if isinstance(named, str) else ("", "", "")
+    return f"{name}={folder / path}" if equals and path else named
 
 
 def argv_of(entry: Entry) -> list[str]:
@@ -135,6 +147,9 @@ def argv_of(entry: Entry) -> list[str]:
         if value is None or value is False:
             continue
         option = f"--{key}"
+        if key in _REPEATED:
+            argv += [f"{option}={_text(key, one)}" for one in (value if isinstance(value, list) else [value])]
+            continue
         argv.append(option if value is True else f"{option}={_text(key, value)}")
     return [*argv, "--", str(facts["model"]), str(facts["data"])]
 

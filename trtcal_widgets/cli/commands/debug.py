@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, open_source, share
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, named_path, open_source, share
 from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output, check_outputs, is_kind
 from trtcal_widgets.cli.progress import compile_first, show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
@@ -22,7 +23,6 @@ from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.formats.header import DEFAULT_VERSION
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -41,6 +41,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "evaluation",
         metavar="EVAL_DATA",
         help="folder of images, .txt file that lists images (path label), .npy or .npz file, or IDX file",
+    )
+    parser.add_argument(
+        "--eval-also",
+        type=named_path,
+        action="append",
+        default=[],
+        metavar="NAME=DATA",
+        help="evaluation data of another input, as --also is for calibration data",
     )
     parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
     parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
@@ -128,8 +136,9 @@ def evaluation_of(arguments: argparse.Namespace, graph: ModelGraph, batch_size: 
     from trtcal_widgets.debug import Evaluation
     from trtcal_widgets.runners.feeds import check_feeds, fitted
 
+    options = argparse.Namespace(**{**vars(arguments), "also": arguments.eval_also})
     evaluation = Evaluation(
-        open_source(arguments.evaluation, arguments, graph),
+        open_source(arguments.evaluation, options, graph),
         batch_size=batch_size,
         labels=None if arguments.labels is None else read_labels(arguments.labels),
         output=arguments.scores,

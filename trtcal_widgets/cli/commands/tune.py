@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.commands.debug import calibrated_session, evaluation_of, scales_of
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, share
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, named_path, share
 from trtcal_widgets.cli.outputs import JOURNAL, PLAN, QDQ_MODEL, TUNED, Output, check_outputs
 from trtcal_widgets.cli.progress import compile_first, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
@@ -33,6 +33,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
     parser.add_argument("data", metavar="CALIBRATION_DATA", help="as for trtcal calibrate, or a saved session")
     parser.add_argument("evaluation", metavar="EVAL_DATA", help="as for trtcal debug")
+    parser.add_argument(
+        "--eval-also",
+        type=named_path,
+        action="append",
+        default=[],
+        metavar="NAME=DATA",
+        help="evaluation data of another input, as --also is for calibration data",
+    )
     parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
     parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
     parser.add_argument(
