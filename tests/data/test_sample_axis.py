@@ -63,6 +63,8 @@ def test_axes_that_are_not_there_are_refused_with_what_can_be_said():
         ArrayBatches(FEEDS)
     with pytest.raises(DataError, match=r"7 samples.*but input 'h' has 1.*sample_axis="):
         ArrayBatches({"x": X, "h": X[:1]})
+    with pytest.raises(UsageError, match="sample_axis names 'h', and the data has 'x', 'gain'"):
+        ArrayBatches(FEEDS, sample_axis={"x": 1, "h": 0})
     with pytest.raises(UsageError, match="sample_axis is an axis"):
         ArrayBatches(FEEDS, sample_axis="first")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.graphs import const, node, save, value
 from tests.support.models import ocr_model
 from trtcal_widgets import ArrayBatches, CalibrationSession
-from trtcal_widgets.errors import ExportError
+from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.export.port import port_scales
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.model.load import load_graph
@@ -96,3 +96,10 @@ def test_a_scale_that_the_new_graph_contradicts_is_said_and_not_carried(tmp_path
     assert "m" not in result.table.scales
     assert {row.name: row.message for row in result.report.not_ported}["m"].startswith("its amax 114 is not one of 'm'")
     assert {"x", "a", "o"} <= set(result.table.scales)
+
+
+@pytest.mark.parametrize("scales", [{"x": 0.1}, None, "c.cache"])
+def test_scales_that_are_none_are_refused_in_words(tmp_path, scales):
+    path = model(tmp_path / "m.onnx", [], [], (3, 8, 8))
+    with pytest.raises(UsageError, match="the scales are what read_scale_file gives"):
+        port_scales(path, path, scales)

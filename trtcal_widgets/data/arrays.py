@@ -184,6 +184,11 @@ class ArrayBatches:
             raise DataError(f"{label} holds no arrays; give one array per model input")
         if name is not None:
             self._arrays = {input_name(name): _single(self._arrays, name, label)}
+        if isinstance(self.sample_axis, Mapping) and (strange := set(self.sample_axis) - set(self._arrays)):
+            raise UsageError(
+                f"sample_axis names {', '.join(map(repr, sorted(strange)))}, and {label} has "
+                f"{', '.join(map(repr, self._arrays))}"
+            )
         if self.sample_axis == 0:
             self._n = common_length(self._arrays, label)
             self._axes = dict.fromkeys(self._arrays, 0)

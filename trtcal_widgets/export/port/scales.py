@@ -12,10 +12,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, printable
-from trtcal_widgets.errors import ExportError
+from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.export.port.check import contradictions
 from trtcal_widgets.export.port.graph import Side
 from trtcal_widgets.export.port.match import HOW, match_tensors, other_biases
@@ -182,7 +183,11 @@ def port_scales(
         If the scales are not the old model's, or the two models have too little in common.
     ModelError
         If a model cannot be read.
+    UsageError
+        If the scales are something else.
     """
+    if not isinstance(table, CalibrationCache | ScaleTable):
+        raise UsageError(f"the scales are what read_scale_file gives (a cache or a table), not {kind_of(table)}")
     old, new = (model if isinstance(model, OnnxModel) else load_model(model) for model in (old, new))
     _check_old(table, old)
     found = match_tensors(old_side := Side(old), side := Side(new), loosely=force)
