@@ -176,3 +176,17 @@ def test_what_no_file_can_be_put_into_the_place_of_costs_no_run(trtcal, tmp_path
         done = trtcal(*argv, *force)
         assert done.code == 2
         assert "does not exist: create it first" in done.err or "is a device or a pipe" in done.err
+
+
+@pytest.mark.parametrize("option", ["--also", "--leave-out"])
+def test_files_that_options_name_are_never_replaced(trtcal, tmp_path, option):
+    np.save(tmp_path / "x.npy", np.ones((4, 1, 28, 28), np.float32))
+    other = tmp_path / "other"
+    other.write_bytes((tmp_path / "x.npy").read_bytes())
+    before = other.read_bytes()
+    given = ["--input", "data", option, f"more={other}" if option == "--also" else str(other)]
+    argv = ["calibrate", sample.model_path(), tmp_path / "x.npy", "-o", other, "--force", *given]
+    done = trtcal(*argv)
+    assert done.code == 2
+    assert f"{other} is a file that is read" in done.err
+    assert other.read_bytes() == before

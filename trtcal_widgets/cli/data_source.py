@@ -105,6 +105,13 @@ def open_source(data: str, options: argparse.Namespace, graph: ModelGraph) -> So
     return source_for_model(named, graph, **given)
 
 
+def files_read(options: argparse.Namespace) -> list[str]:
+    """Return the paths that a command's options name besides its own arguments: no output may be one of them."""
+    named = [*getattr(options, "also", ()), *getattr(options, "eval_also", ())]
+    others = [getattr(options, name, None) for name in ("placement", "timing_cache")]
+    return [*(str(path) for _, path in named), *getattr(options, "leave_out", ()), *(one for one in others if one)]
+
+
 def default_batch_size(graph: ModelGraph, sample_axis: Any = 0) -> int:
     """Return the batch size that the model's inputs fix, or 32; 1 where the data are one feed."""
     if sample_axis is None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, open_source
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, files_read, open_source
 from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
 from trtcal_widgets.cli.progress import compile_first, done_text, show_progress
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
@@ -179,7 +179,8 @@ def _batch_size(arguments: argparse.Namespace, source: Source, graph: ModelGraph
 
 def _check_paths(arguments: argparse.Namespace, output: Path) -> None:
     outputs = (Output("--output", output, CACHE), Output("--session", arguments.session, SESSION))
-    check_outputs(outputs, inputs=(arguments.model, arguments.data, arguments.range_from), force=arguments.force)
+    read = (arguments.model, arguments.data, arguments.range_from, *files_read(arguments))
+    check_outputs(outputs, inputs=read, force=arguments.force)
 
 
 def _complete(session: CalibrationSession, workers: Any) -> bool:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, named_path, open_source, share
+from trtcal_widgets.cli.data_source import (
+    add_data_arguments,
+    count,
+    default_batch_size,
+    files_read,
+    named_path,
+    open_source,
+    share,
+)
 from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output, check_outputs, is_kind
 from trtcal_widgets.cli.progress import compile_first, show_progress, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
@@ -97,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
             Output("--plan", arguments.plan, PLAN),
             Output("--qdq", arguments.qdq, QDQ_MODEL),
         ),
-        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels),
+        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels, *files_read(arguments)),
         force=arguments.force,
     )
     compile_first()

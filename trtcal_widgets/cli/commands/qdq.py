@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.cli.data_source import files_read
 from trtcal_widgets.cli.outputs import QDQ_MODEL, REPORT, Output, check_outputs
 from trtcal_widgets.cli.registry import OK
 from trtcal_widgets.cli.terminal import say
@@ -67,7 +68,7 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     table = read_scales(arguments.file)
     outputs = (Output("--output", output, QDQ_MODEL), Output("--report", arguments.report, REPORT))
-    inputs = (arguments.file, arguments.model, arguments.plan)
+    inputs = (arguments.file, arguments.model, arguments.plan, *files_read(arguments))
     check_outputs(outputs, inputs=inputs, force=arguments.force)
     plan = PrecisionPlan.load(arguments.plan) if arguments.plan else None
     placement = arguments.placement or "recommended"

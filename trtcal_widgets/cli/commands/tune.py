@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.commands.debug import calibrated_session, evaluation_of, scales_of
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, named_path, share
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, files_read, named_path, share
 from trtcal_widgets.cli.outputs import JOURNAL, PLAN, QDQ_MODEL, TUNED, Output, check_outputs
 from trtcal_widgets.cli.progress import compile_first, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
@@ -86,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
             Output("--plan", arguments.plan, PLAN),
             Output("--qdq", arguments.qdq, QDQ_MODEL),
         ),
-        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels),
+        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels, *files_read(arguments)),
         force=arguments.force,
     )
     compile_first()
