@@ -248,7 +248,9 @@ def test_a_session_that_fails_to_follow_does_not_end_the_build(machine, session,
 
 def test_cancelling_while_it_waits_makes_no_engine_and_no_cache(machine, session, desk, folder):
     desk.build(hold=True)
+    desk.build(hold=True)  # a double click
     desk.wait(at_batch(1))
+    assert desk.panel.view.state["notice"] == ""
     desk.build(path="second.engine")
     assert "running already" in desk.panel.view.state["notice"]
     assert desk.panel.view.state["form"]["path"] == "lenet.engine"

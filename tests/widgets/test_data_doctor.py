@@ -340,6 +340,8 @@ def wild():
 def test_a_sample_is_found_asked_about_left_out_and_brought_back(make, wild):
     doctor = make(wild)
     samples, blame = doctor.views.samples, doctor.views.blame
+    assert blame.state["entries"][0]["name"] == "sample 43"
+    assert blame.state["entries"][0]["facts"].startswith("largest |x| "), "its number is said once"
     assert (samples.facts["unit"], samples.facts["n"], samples.facts["starts"]) == ("sample", 60, [0, 20, 40])
     send(doctor.views.tensors, type="select_name", name="conv1")
     assert samples.state["extreme"] == [42]

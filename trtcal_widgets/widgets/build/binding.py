@@ -66,8 +66,14 @@ class BuildBinding(Boundary):
         self.screen = replace(self.screen, form=check_form(replace(self.screen.form, **fields), self._job))
 
     def _on_build(self, replace: bool, **fields: Any) -> None:
+        if self._is_building(fields):
+            return  # the second press of a double click
         self._on_set(**fields)
         self.start(replace_files=replace)
+
+    def _is_building(self, fields: dict[str, Any]) -> bool:
+        """Whether just this is being built."""
+        return self.run is not None and self.run.running and replace(self.screen.form, **fields) == self.run.form
 
     def _control(self, press: str) -> None:
         if self.run is None or not self.run.running:

@@ -72,7 +72,7 @@ class SampleMarks:
         self._session = session
         samples = session.samples
         self.n = len(samples)
-        self.names = tuple("" if name == f"sample {i}" else name for i, name in enumerate(samples.labels()))
+        self.names = tuple("" if name == f"sample {i + 1}" else name for i, name in enumerate(samples.labels()))
         batches = [samples.batch_of(i) for i in range(self.n)]
         self.starts = tuple(int(i) for i in np.flatnonzero(np.diff([-1, *batches])))
         self.pictures = session.plan is not None
