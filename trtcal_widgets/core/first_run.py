@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from trtcal_widgets.core.counting import Counting, amax_of
+from trtcal_widgets.core.counting import Counting
 from trtcal_widgets.core.histogram import Histogram, replay
 from trtcal_widgets.core.kernels import families
 from trtcal_widgets.core.packed import RECORD, encode, histogram_of, record_of
@@ -29,7 +29,7 @@ __all__ = ["compile_kernels", "is_first"]
 def is_first() -> bool:
     """Whether no run has compiled the kernels for this machine yet, and what is compiled can be kept."""
     try:
-        cache: Any = families.accumulate_all._cache  # type: ignore[attr-defined]  # noqa: SLF001 - numba tells it nowhere else
+        cache: Any = families.look_through._cache  # type: ignore[attr-defined]  # noqa: SLF001 - numba tells it nowhere else
         folder, name = Path(cache.cache_path), cache._impl.filename_base  # noqa: SLF001
     except (AttributeError, TypeError):  # no cache, or another numba's: nothing is lost but the second core
         return False
@@ -60,7 +60,6 @@ def compile_kernels() -> None:
 
 def _compile_half() -> None:
     """Call what a run needs besides the counting itself, in the order in which it needs it."""
-    amax_of(np.ones(1, np.float32))
     counts = np.zeros(2048, np.int64)
     counts[[0, 3]] = 2, 1
     histogram = Histogram.assemble(1.0, 0, counts, 0, (1, 0, 0, 0), (0.0, 0.5), (0.5,), (0.25,), 3)

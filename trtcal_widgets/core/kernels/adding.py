@@ -15,7 +15,7 @@ _BITS = N_BINS.bit_length() - 1
 """Doublings after which everything is in bin 0."""
 
 
-@compiled()
+@compiled(inner=True)
 def _add_folded(total: NDArray[np.int64], counts: NDArray[np.int64], doublings: int, edge: int) -> None:
     """Add counts to others whose range is 2**doublings times as long.
 

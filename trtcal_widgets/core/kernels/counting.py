@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.core.kernels.compiling import compiled, prefetch
+from trtcal_widgets.core.kernels.compiling import compiled, prefetch, seen_as
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-@compiled()
+@compiled(inner=True)
 def magnitude_of(bits: NDArray[np.int32]) -> np.int32:
     """Return the bits of the largest |x| of float32 values given by theirs; from INF_BITS on, one is not finite.
 
@@ -101,7 +101,7 @@ def finite_amax(bits: NDArray[np.int32]) -> np.int32:
     return best
 
 
-@compiled()
+@compiled(inner=True)
 def start_of(largest: np.int32) -> float:
     """Return the range that a histogram starts from, given the bits of the largest finite |x|.
 
@@ -109,17 +109,17 @@ def start_of(largest: np.int32) -> float:
     """
     bits = np.empty(1, np.int32)
     bits[0] = largest
-    amax = np.float64(bits.view(np.float32)[0])
+    amax = np.float64(seen_as(bits, np.float32)[0])
     return max(amax, SMALLEST_RANGE) if largest >= _SMALLEST_NORMAL else 0.0
 
 
 @compiled()
 def start_of_values(x: NDArray[np.float32]) -> float:
     """Return the range that a histogram of contiguous values starts from: their largest finite |x|; 0 for none."""
-    return start_of(finite_amax(x.view(np.int32)))
+    return start_of(finite_amax(seen_as(x, np.int32)))
 
 
-@compiled()
+@compiled(inner=True)
 def _fold_pairs(slots: NDArray[np.int64]) -> None:
     """Double the range in place: bins 2j and 2j+1 become bin j, the edge becomes bin 1024."""
     half = N_BINS // 2
@@ -130,7 +130,7 @@ def _fold_pairs(slots: NDArray[np.int64]) -> None:
         slots[j] = 0
 
 
-@compiled(fastmath={"reassoc", "contract"})
+@compiled(inner=True, fastmath={"reassoc", "contract"})
 def _sums(x: NDArray[np.float32]) -> tuple[float, float]:
     """Return sum and sum of squares of a chunk. A float32 squared fits a float64: it is finite where all values are."""
     total = 0.0
@@ -142,7 +142,7 @@ def _sums(x: NDArray[np.float32]) -> tuple[float, float]:
     return total, squares
 
 
-@compiled(fastmath={"reassoc", "contract"})
+@compiled(inner=True, fastmath={"reassoc", "contract"})
 def _zeros(x: NDArray[np.float32]) -> int:
     """Return the number of zeros of a chunk.
 
@@ -154,7 +154,7 @@ def _zeros(x: NDArray[np.float32]) -> int:
     return int(zeros)
 
 
-@compiled()
+@compiled(inner=True)
 def _extremes(bits: NDArray[np.int32], unsigned: NDArray[np.uint32], out: NDArray[np.int32]) -> None:
     """Write the bit patterns of the smallest and the largest of some finite values to ``out``.
 
@@ -181,7 +181,7 @@ def _extremes(bits: NDArray[np.int32], unsigned: NDArray[np.uint32], out: NDArra
         out[0] = np.int32(low)
 
 
-@compiled()
+@compiled(inner=True)
 def _sample_of(x: NDArray[np.float32], first: int, per: int, extremes: NDArray[np.float32]) -> int:
     """Return the sample that a chunk belongs to; -1 where nobody asks (``per`` is 0) or where it has several.
 
@@ -203,7 +203,7 @@ def _sample_of(x: NDArray[np.float32], first: int, per: int, extremes: NDArray[n
     return -1
 
 
-@compiled()
+@compiled(inner=True)
 def _widen(extremes: NDArray[np.float32], sample: int, low_and_high: NDArray[np.float32]) -> None:
     """Add smallest and largest value of a chunk to those of its sample; -1: of none."""
     if sample >= 0:
@@ -218,7 +218,7 @@ def new_extremes(rows: int, samples: int) -> NDArray[np.float32]:
     return extremes
 
 
-@compiled()
+@compiled(inner=True)
 def _drop_non_finite(x: NDArray[np.float32], kept: NDArray[np.float32], tally: NDArray[np.int64]) -> int:
     """Copy the finite values to the front of ``kept``, count the others, return how many were kept."""
     n = 0
@@ -236,7 +236,7 @@ def _drop_non_finite(x: NDArray[np.float32], kept: NDArray[np.float32], tally: N
     return n
 
 
-@compiled()
+@compiled(inner=True)
 def new_counters(n: int) -> NDArray[np.int32]:
     """Return 32-bit counters of ``n`` histograms, shape (n, 4, 2049).
 
@@ -246,7 +246,7 @@ def new_counters(n: int) -> NDArray[np.int32]:
     return np.zeros((n, 4, N_BINS + 1), np.int32)
 
 
-@compiled()
+@compiled(inner=True)
 def flush(counters: NDArray[np.int32], slots: NDArray[np.int64]) -> None:
     """Add all sets of 32-bit counters, shape (4, 2049), to the slots and clear them."""
     for k in range(counters.shape[0]):
@@ -255,7 +255,7 @@ def flush(counters: NDArray[np.int32], slots: NDArray[np.int64]) -> None:
             counters[k, j] = 0
 
 
-@compiled()
+@compiled(inner=True)
 def count(
     x: NDArray[np.float32],
     counters: NDArray[np.int32],
@@ -294,9 +294,9 @@ def count(
     # Made here, so that the compiler knows that nothing else is at these addresses: a quarter of the time.
     finite = np.empty(_CHUNK, np.float32)
     index = np.empty(_CHUNK, np.int32)
-    pairs = index.view(np.uint64)
+    pairs = seen_as(index, np.uint64)
     extreme_bits = np.empty(2, np.int32)
-    low_and_high = extreme_bits.view(np.float32)
+    low_and_high = seen_as(extreme_bits, np.float32)
     for start in range(0, x.size, _CHUNK):
         chunk = x[start : start + _CHUNK]
         sample = _sample_of(chunk, first + start, per, extremes)
@@ -306,7 +306,7 @@ def count(
             if chunk.size == 0:
                 continue
             total, squares = _sums(chunk)
-        _extremes(chunk.view(np.int32), chunk.view(np.uint32), extreme_bits)
+        _extremes(seen_as(chunk, np.int32), seen_as(chunk, np.uint32), extreme_bits)
         low = np.float64(low_and_high[0])
         high = np.float64(low_and_high[1])
         amax = max(-low, high)

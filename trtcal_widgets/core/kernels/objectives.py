@@ -18,7 +18,7 @@ _N_LEVELS = 128
 """Levels of one sign, 0 among them."""
 
 
-@compiled()
+@compiled(inner=True)
 def _sum_of_edges(
     step: float,
     count: int,
@@ -49,7 +49,7 @@ def _sum_of_edges(
     return (a + b) + (c + d)
 
 
-@compiled()
+@compiled(inner=True)
 def _tails(mass: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return T, the mass beyond each bin edge, U, the integral of T from there on, and V, that of U; shape (n + 1, 3).
 
