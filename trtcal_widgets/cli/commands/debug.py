@@ -42,14 +42,11 @@ if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
+def add_evaluation_arguments(parser: argparse.ArgumentParser, evaluation: str) -> None:
+    """Add what is calibrated, what is evaluated, by what, and how; ``evaluation``: what the evaluation data may be."""
     parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
     parser.add_argument("data", metavar="CALIBRATION_DATA", help="as for trtcal calibrate, or a saved session")
-    parser.add_argument(
-        "evaluation",
-        metavar="EVAL_DATA",
-        help="folder of images, .txt file that lists images (path label), .npy or .npz file, or IDX file",
-    )
+    parser.add_argument("evaluation", metavar="EVAL_DATA", help=evaluation)
     parser.add_argument(
         "--eval-also",
         type=named_path,
@@ -73,6 +70,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="NAME", help="the model input that the data are for, where it has several")
     parser.add_argument(
         "--precision", choices=("fp16", "fp32"), default="fp16", help="what kept layers run in; default: fp16"
+    )
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_evaluation_arguments(
+        parser, "folder of images, .txt file that lists images (path label), .npy or .npz file, or IDX file"
     )
     parser.add_argument(
         "--placement",

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.commands.debug import calibrated_session, evaluation_of, scales_of
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, files_read, named_path, share
+from trtcal_widgets.cli.commands.debug import add_evaluation_arguments, calibrated_session, evaluation_of, scales_of
+from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, files_read
 from trtcal_widgets.cli.outputs import JOURNAL, PLAN, QDQ_MODEL, TUNED, Output, check_outputs
 from trtcal_widgets.cli.progress import compile_first, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
@@ -30,34 +30,8 @@ _LAYERS = 15
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="ONNX model with FP32 weights")
-    parser.add_argument("data", metavar="CALIBRATION_DATA", help="as for trtcal calibrate, or a saved session")
-    parser.add_argument("evaluation", metavar="EVAL_DATA", help="as for trtcal debug")
-    parser.add_argument(
-        "--eval-also",
-        type=named_path,
-        action="append",
-        default=[],
-        metavar="NAME=DATA",
-        help="evaluation data of another input, as --also is for calibration data",
-    )
-    parser.add_argument("--labels", metavar="FILE", help=".npy, IDX or text file of class indices, one per sample")
-    parser.add_argument("--scores", metavar="NAME", help="the output that holds class scores; default: the first one")
-    parser.add_argument(
-        "--target", type=share, default=0.99, metavar="SHARE", help="share of FP32's accuracy to reach; default: 0.99"
-    )
+    add_evaluation_arguments(parser, "as for trtcal debug")
     parser.add_argument("--variants", type=count, default=8, metavar="N", help="plans to try besides the fixed ones")
-    parser.add_argument("--method", default="entropy", help="as for trtcal calibrate; default: %(default)s")
-    parser.add_argument("--batch-size", type=count, metavar="N", help="samples per batch; default: the model's, or 32")
-    parser.add_argument("--batches", type=count, metavar="N", help="use no more batches than this to calibrate")
-    parser.add_argument("--eval-batches", type=count, metavar="N", help="use no more batches than this to evaluate")
-    parser.add_argument(
-        "--last", choices=("drop", "pad", "keep"), default="drop", help="short last calibration batch; default: drop"
-    )
-    parser.add_argument("--input", metavar="NAME", help="the model input that the data are for, where it has several")
-    parser.add_argument(
-        "--precision", choices=("fp16", "fp32"), default="fp16", help="what kept layers run in; default: fp16"
-    )
     parser.add_argument(
         "--placement", metavar="WHERE", default="recommended", help="where Q/DQ goes, as for trtcal debug"
     )
