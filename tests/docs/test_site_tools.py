@@ -88,6 +88,10 @@ def test_modules_are_named_by_colons(tmp_path):
             ":class:<code>~trtcal_widgets.data.Batch</code>",
             '<autoref identifier="trtcal_widgets.data.Batch" optional hover><code>Batch</code></autoref>',
         ),
+        (
+            ":meth:<code>Histogram.of\n&lt;trtcal_widgets.core.Histogram.of&gt;</code>",
+            '<autoref identifier="trtcal_widgets.core.Histogram.of" optional hover><code>Histogram.of</code></autoref>',
+        ),
         ("a :<code>b</code> and 10:<code>c</code>", "a :<code>b</code> and 10:<code>c</code>"),
     ],
 )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
-ROLE = re.compile(r":(?:py:)?(?:attr|class|data|exc|func|meth|mod|obj):<code>(~|\.)?([\w.]+)(\(\))?</code>")
+_KIND = r":(?:py:)?(?:attr|class|data|exc|func|meth|mod|obj):"
+ROLE = re.compile(_KIND + r"<code>(~|\.)?([\w.]+)(\(\))?</code>")
+WITH_TITLE = re.compile(_KIND + r"<code>([^<]+?)\s*&lt;([\w.]+)&gt;</code>")
 
 
 def on_page_content(content: str, *, page: Page, **_: object) -> str:
@@ -22,9 +24,12 @@ def linked(content: str) -> str:
 
     def code(found: re.Match[str]) -> str:
         mark, name, call = found[1], found[2], found[3] or ""
-        shown = f"<code>{name.rpartition('.')[2] if mark else name}{call}</code>"
-        if not name.startswith("trtcal_widgets."):
-            return shown
-        return f'<autoref identifier="{name}" optional hover>{shown}</autoref>'
+        return _link(name, (name.rpartition(".")[2] if mark else name) + call)
 
-    return ROLE.sub(code, content)
+    return ROLE.sub(code, WITH_TITLE.sub(lambda found: _link(found[2], found[1]), content))
+
+
+def _link(name: str, shown: str) -> str:
+    if not name.startswith("trtcal_widgets."):
+        return f"<code>{shown}</code>"
+    return f'<autoref identifier="{name}" optional hover><code>{shown}</code></autoref>'
