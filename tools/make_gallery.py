@@ -42,6 +42,14 @@ session.run()
 session.update(selected=CHOSEN)
 CalibrationExplorer(session)
 """
+CLASSIFIER = """\
+from trtcal_widgets import CalibrationExplorer, CalibrationSession, ImageFolder
+images = ImageFolder("lines", size=(48, 192), mean=0.5, std=0.5, color="BGR")
+session = CalibrationSession("PP-OCR_cls.onnx", images, batch_size=8)
+session.run()
+session.update(selected="pool2d_9.tmp_0")
+CalibrationExplorer(session)
+"""
 TRANSFORMER = """\
 from trtcal_widgets import CalibrationExplorer, CalibrationSession
 session = CalibrationSession("all-MiniLM-L6-v2.onnx", "sentences.npz", batch_size=8)
@@ -103,7 +111,6 @@ class Screen(NamedTuple):
     ready: str
     then: Callable[[Any], None] | None = None
     height: int = 2000
-    width: int = 1280
 
 
 def _built(page: Any) -> None:
@@ -118,7 +125,7 @@ def _shown(chosen: str) -> str:
 PLOTS = "document.querySelectorAll('.js-plotly-plot .main-svg').length >= 2"
 SCREENS = {
     "explorer": Screen(_shown("conv2d_451.tmp_0"), "[data-testid=tc-explorer]", PLOTS),
-    "network": Screen(_shown("p2o.Add.159"), ".tc-net-panel", "document.querySelector('.tc-net-box')", width=1480),
+    "network": Screen(CLASSIFIER, ".tc-net-panel", "document.querySelector('.tc-net-box')"),
     "transformer": Screen(TRANSFORMER, "[data-testid=tc-explorer]", PLOTS),
     "debugger": Screen(DEBUGGER, "[data-testid=tc-debugger]", PLOTS, height=2600),
     "debugger-ocr": Screen(OCR_DEBUGGER, "[data-testid=tc-debugger]", PLOTS, height=2600),
@@ -151,7 +158,7 @@ def main(wanted: list[str]) -> None:
             for name, screen in SCREENS.items():
                 if not wanted or name in wanted:
                     write_notebook(root / f"{name}.ipynb", [THERE + screen.cell])
-                    with page_of(browser, screen.height, screen.width) as page:
+                    with page_of(browser, screen.height) as page:
                         take(page, url, name, screen)
             for name, file in FILES.items():
                 if not wanted or name in wanted:
@@ -161,9 +168,9 @@ def main(wanted: list[str]) -> None:
 
 
 @contextmanager
-def page_of(browser: Any, height: int, width: int = 1280) -> Iterator[Any]:
-    """Open a page of that many pixels."""
-    context = browser.new_context(viewport={"width": width, "height": height})
+def page_of(browser: Any, height: int) -> Iterator[Any]:
+    """Open a page of 1280 pixels and that height."""
+    context = browser.new_context(viewport={"width": 1280, "height": height})
     page = context.new_page()
     page.set_default_timeout(90_000)
     yield page

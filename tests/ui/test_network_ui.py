@@ -30,7 +30,9 @@ _OVERLAPS = """(view) => {
     && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
   const wide = nodes.filter((e) => [...e.querySelectorAll('text')].some((t) => place(t).right > frame(e).right + 1));
   const pairs = boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => over(a, b)).map(() => `over another: ${i}`));
-  return [...wide.map((e) => e.textContent), ...pairs];
+  const words = nodes.filter((e) => e.querySelector('.tc-net-badge')
+    && over(place(e.querySelector('.tc-net-badge circle')), place(e.querySelector('.tc-net-op'))));
+  return [...wide.map((e) => e.textContent), ...pairs, ...words.map((e) => `letter over words: ${e.textContent}`)];
 }"""
 
 

@@ -117,8 +117,9 @@ function render({ model, el }) {
     const { x, y } = found.boxes[i];
     const width = found.boxWidth;
     const value = words(box.value, { class: "tc-net-value", x: width - PAD, y: 13, "text-anchor": "end" });
-    brush.font = fonts.small;
-    const left = width - 2 * PAD - (box.value ? brush.measureText(box.value).width + 8 : 0) - (box.letter ? 18 : 0);
+    brush.font = box.level === "bad" ? `600 ${fonts.small}` : fonts.small;
+    const taken = box.value ? brush.measureText(box.value).width + 8 : 0;
+    const left = width - 2 * PAD - taken - (box.letter ? 18 : 0);
     const node = svg("g", { class: "tc-net-box", transform: `translate(${x} ${y})`, role: "option", id: `${id}-${i}`, "aria-selected": "false", "data-testid": "tc-net-box",
       "data-level": box.level, "data-scale": box.scale, "data-selectable": box.selectable, "aria-label": box.title });
     node.append(titleOf(box.title), svg("rect", { class: "tc-net-frame", width, height: BOX_HEIGHT, rx: 5 }),
@@ -126,8 +127,7 @@ function render({ model, el }) {
       words(fitted(box.op, left, fonts.small), { class: "tc-net-op", x: PAD + 1, y: 13 }), value,
       words(fittedName(box.shown, names, width - 2 * PAD - 1, i === state.chosen ? fonts.chosen : fonts.name), { class: "tc-net-name", x: PAD + 1, y: 27 }));
     if (box.letter) {
-      const at = width - PAD - (box.value ? brush.measureText(box.value).width + 6 : 0) - 7;
-      brush.font = fonts.small;
+      const at = width - PAD - taken - 7;
       const badge = svg("g", { class: "tc-net-badge", "data-group": box.letter.charCodeAt(0) % GROUP_COLORS, transform: `translate(${at} 9)` });
       badge.append(svg("circle", { r: 6.5 }), words(box.letter, { "text-anchor": "middle", y: 3 }));
       node.append(badge);

@@ -2165,8 +2165,9 @@ function render({ model, el }) {
     const { x, y } = found.boxes[i];
     const width2 = found.boxWidth;
     const value = words(box.value, { class: "tc-net-value", x: width2 - PAD, y: 13, "text-anchor": "end" });
-    brush.font = fonts.small;
-    const left = width2 - 2 * PAD - (box.value ? brush.measureText(box.value).width + 8 : 0) - (box.letter ? 18 : 0);
+    brush.font = box.level === "bad" ? `600 ${fonts.small}` : fonts.small;
+    const taken = box.value ? brush.measureText(box.value).width + 8 : 0;
+    const left = width2 - 2 * PAD - taken - (box.letter ? 18 : 0);
     const node = svg("g", {
       class: "tc-net-box",
       transform: `translate(${x} ${y})`,
@@ -2188,8 +2189,7 @@ function render({ model, el }) {
       words(fittedName(box.shown, names, width2 - 2 * PAD - 1, i === state.chosen ? fonts.chosen : fonts.name), { class: "tc-net-name", x: PAD + 1, y: 27 })
     );
     if (box.letter) {
-      const at2 = width2 - PAD - (box.value ? brush.measureText(box.value).width + 6 : 0) - 7;
-      brush.font = fonts.small;
+      const at2 = width2 - PAD - taken - 7;
       const badge = svg("g", { class: "tc-net-badge", "data-group": box.letter.charCodeAt(0) % GROUP_COLORS, transform: `translate(${at2} 9)` });
       badge.append(svg("circle", { r: 6.5 }), words(box.letter, { "text-anchor": "middle", y: 3 }));
       node.append(badge);
