@@ -42,7 +42,9 @@ def browser():
     """A headless Chromium."""
     _need(importlib.util.find_spec("playwright"), "playwright")
     path = _need(chromium_path(), "a system Chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=20_000)  # two files run at a time
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
@@ -55,7 +57,7 @@ def page(browser):
     """A page of 1280 pixels; what the page reports as an error fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 1400})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)  # two files run at a time, and each test has a kernel to start
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
