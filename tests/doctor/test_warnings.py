@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tests.doctor.made_up import drawn_session
+from tests.doctor.made_up import DrawnRunner, drawn_session
 from tests.support.models import ocr_model
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
+from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.data import ArrayBatches
 from trtcal_widgets.doctor import enough, examine
 from trtcal_widgets.doctor.scales import scales_of_data
 from trtcal_widgets.doctor.warnings import colours
@@ -98,6 +101,35 @@ def test_batches_that_raise_nothing():
         assert found.severity == "note"
     with drawn_session({f"t{k}": maker for k in range(20)}, batches=5) as session:
         assert "idle-batches" not in warnings_of(session)  # too few scales to say
+
+
+class RunnerThatKnowsSamples(DrawnRunner):
+    """Says of each tensor what its samples reach, along axis 0."""
+
+    def histograms(self, feeds, bases):
+        for name, array in self.infer(feeds):
+            ends = np.stack([array.min(axis=1), array.max(axis=1)], axis=1)
+            yield name, replace(Histogram.of(array, bases.get(name) or None), samples=ends)
+
+
+def test_samples_that_raise_nothing_are_named():
+    def maker(rng, feed):
+        values = rng.uniform(-1, 1, (2, 60))
+        values[1] *= 0.5 if feed.ravel()[0] == 2 else 1.0
+        return values
+
+    def found_in(n_tensors):
+        feeds = np.repeat(np.arange(5, dtype=np.float32), 2)[:, None]
+        runner = RunnerThatKnowsSamples({f"t{k}": maker for k in range(n_tensors)})
+        with CalibrationSession(runner, ArrayBatches({"t0": feeds}), batch_size=2) as session:
+            session.run()
+            return warnings_of(session, read_inputs=False).get("idle-samples"), session.samples.label(5)
+
+    found, label = found_in(100)
+    assert found.samples == (5,)
+    assert label in found.what
+    assert found.severity == "note"
+    assert found_in(90)[0] is None  # too few scales to say
 
 
 def test_one_folder_and_one_class_that_dominate(tmp_path):

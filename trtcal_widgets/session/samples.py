@@ -77,17 +77,26 @@ class Samples:
 
     def batch_of(self, sample: int) -> int:
         """Return the batch that a sample is in; a UsageError where there is no such sample."""
-        number = self._checked(sample)
-        ends = [batch.n_samples for batch in self._store.recorded()]
-        return int(np.searchsorted(ends, number, side="right"))
+        return self._where(sample)[0]
 
     def place_of(self, sample: int) -> int:
         """Return a sample's place in its batch, from 0."""
-        return self._checked(sample) - self._store.samples_in(self.batch_of(sample)).start
+        return self._where(sample)[1]
+
+    def members(self, batch: int) -> range:
+        """Return which samples are in a recorded batch."""
+        return self._store.samples_in(batch)
+
+    def _where(self, sample: int) -> tuple[int, int]:
+        """Return the batch that a sample is in, and its place in it."""
+        number = self._checked(sample)
+        ends = [batch.n_samples for batch in self._store.recorded()]
+        batch = int(np.searchsorted(ends, number, side="right"))
+        return batch, number - self._store.samples_in(batch).start
 
     def label(self, sample: int) -> str:
         """Return what a sample is called: its file within the folder, or ``"sample 17"``, counted from 1 for people."""
-        batch, place = self.batch_of(sample), self.place_of(sample)
+        batch, place = self._where(sample)
         told = self._store.recorded()[batch].told
         return (told[place].name if place < len(told) else "") or _numbered(sample)
 
@@ -146,7 +155,7 @@ class Samples:
 
     def thumbnail(self, sample: int) -> NDArray[np.uint8] | None:
         """Return a small picture of a sample, uint8 (h, w, 3); None where it is no image, or the data are not here."""
-        batch, place = self.batch_of(sample), self.place_of(sample)
+        batch, place = self._where(sample)
         if self._parts.recorder is None:
             return None
         pictures = self._parts.recorder.plan.thumbnails(batch)
@@ -171,7 +180,7 @@ class Samples:
 
     def _own(self, name: str, sample: int) -> Histogram | None:
         """Return a sample's own histogram, where it was counted by itself: its batch is kept without the others."""
-        batch, place = self.batch_of(sample), self.place_of(sample)
+        batch, place = self._where(sample)
         own = self._store.samples_in(batch)
         if len(own) == 1:
             return self._store.get(batch, name)
@@ -202,7 +211,7 @@ class Samples:
         """Count samples by themselves, each with a run of its batch: :meth:`blame` then knows their share."""
         for sample in samples:
             number = self.find(sample)
-            batch, place = self.batch_of(number), self.place_of(number)
+            batch, place = self._where(number)
             others = frozenset(range(len(self._store.samples_in(batch)))) - {place}
             self._count_batch(batch, others)
 

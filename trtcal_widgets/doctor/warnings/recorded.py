@@ -14,6 +14,8 @@ from trtcal_widgets.doctor.types import DataWarning
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.doctor.warnings.facts import Facts
 
@@ -24,7 +26,7 @@ _WILD_SHARE = 0.2
 """In what share of the scales."""
 
 _PER_BATCH = 10
-"""Scales per batch from which on a batch that sets no maximum is worth a word: with fewer, chance leaves many so."""
+"""Scales per batch or sample from which on one that sets no maximum is worth a word; chance leaves many so of fewer."""
 
 _FAR = 8.0
 """By what factor values before a batch normalisation may differ from what it was trained with. With right preprocessing
@@ -67,14 +69,8 @@ def wild_batches(facts: Facts) -> Iterator[DataWarning]:
 
 def idle_batches(facts: Facts) -> Iterator[DataWarning]:
     """Find batches that set the largest value of no tensor."""
-    n_scales, n = facts.maxima.shape
-    if n < 4 or n_scales < _PER_BATCH * n:
-        return
-    moving = facts.maxima.max(axis=1) > facts.maxima.min(axis=1)
-    leads = np.zeros(n, np.int64)
-    for k in range(n):
-        leads[k] = int((facts.maxima[moving, k] >= facts.maxima[moving].max(axis=1)).sum())
-    idle = tuple(facts.batches[k] for k in np.flatnonzero(leads == 0))
+    found, n_moving = _leads_nowhere(facts.maxima)
+    idle = tuple(facts.batches[k] for k in found)
     if not idle:
         return
     listed = ", ".join(map(str, idle[:8])) + (", …" if len(idle) > 8 else "")
@@ -84,8 +80,8 @@ def idle_batches(facts: Facts) -> Iterator[DataWarning]:
         sure="certain",
         what=f"{count_of(len(idle), 'batch raises', 'batches raise')} no maximum anywhere: {listed}.",
         evidence=(
-            f"Of {int(moving.sum())} scales that differ between batches a batch sets "
-            f"{significant(int(moving.sum()) / n)} on average; these set none."
+            f"Of {n_moving} scales that differ between batches a batch sets "
+            f"{significant(n_moving / len(facts.batches))} on average; these set none."
         ),
         mend=(
             "Their values still count in the histograms. For minmax they change nothing; if they look like the others, "
@@ -93,6 +89,45 @@ def idle_batches(facts: Facts) -> Iterator[DataWarning]:
         ),
         batches=idle,
     )
+
+
+def idle_samples(facts: Facts) -> Iterator[DataWarning]:
+    """Find samples that set the largest value of no tensor, from the extremes that are recorded of each."""
+    if not facts.samples or any(len(facts.session.samples.members(b)) < 2 for b in facts.batches):
+        return  # batches of one sample are what idle_batches speaks of
+    found, n_moving = _leads_nowhere(facts.sample_maxima)
+    idle = tuple(facts.samples[k] for k in found)
+    if not idle:
+        return
+    listed = ", ".join(printable(facts.session.samples.label(i)) for i in idle[:8]) + (", …" if len(idle) > 8 else "")
+    yield DataWarning(
+        kind="idle-samples",
+        severity="note",
+        sure="certain",
+        what=f"{count_of(len(idle), 'sample raises', 'samples raise')} no maximum anywhere: {listed}.",
+        evidence=(
+            f"Of {n_moving} scales that differ between samples a sample sets "
+            f"{significant(n_moving / len(facts.samples))} on average; these set none."
+        ),
+        mend=(
+            "Their values still count in the histograms. For minmax they change nothing; if they look like the others, "
+            "put more varied samples in their place."
+        ),
+        samples=idle,
+    )
+
+
+def _leads_nowhere(maxima: NDArray[np.float64]) -> tuple[list[int], int]:
+    """Return which columns are the largest of no row, and the number of rows that differ between columns.
+
+    None where there are too few rows to say: by chance alone some would lead nowhere.
+    """
+    n_scales, n = maxima.shape
+    if n < 4 or n_scales < _PER_BATCH * n:
+        return [], 0
+    moving = maxima[maxima.max(axis=1) > maxima.min(axis=1)]
+    leads = (moving >= moving.max(axis=1, initial=0.0)[:, None]).sum(axis=0)
+    return np.flatnonzero(leads == 0).tolist(), len(moving)
 
 
 def repeated_batches(facts: Facts) -> Iterator[DataWarning]:
@@ -236,7 +271,7 @@ def _saturated(facts: Facts) -> tuple[str, float] | None:
     return None
 
 
-CHECKS = (constant_inputs, wrong_scale, wild_batches, repeated_batches, idle_batches)
+CHECKS = (constant_inputs, wrong_scale, wild_batches, repeated_batches, idle_batches, idle_samples)
 
 
 def from_recordings(facts: Facts) -> Sequence[DataWarning]:
