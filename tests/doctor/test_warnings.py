@@ -49,8 +49,10 @@ def test_copies_are_found_by_their_bits(mnist):
         found = warnings_of(session)
     assert set(found["duplicates"].samples) == {*range(20, 60), *range(180, 220)}
     assert "40 samples" in found["duplicates"].what
+    assert "sample 21 and sample 181 are the same" in found["duplicates"].evidence
     assert found["duplicates"].severity == "warning"
     assert found["repeated-batches"].batches == (1, 9, 2, 10)
+    assert "2 and 10 have the same inputs" in found["repeated-batches"].what
 
 
 def test_frames_of_one_scene_are_nearly_the_same(mnist):
@@ -75,6 +77,7 @@ def test_one_wild_image_is_named(mnist):
     with recorded(images) as session:
         found = warnings_of(session)["wild-batch"]
         assert found.batches == (6,)
+        assert found.what.startswith("Batch 7 ")  # as screens count; the call counts from 0, as Python does
         assert "session.exclude(6)" in found.mend
         session.exclude(6)
         assert examine(session, resamples=20).warnings == ()

@@ -21,6 +21,16 @@ session.run()
 DataDoctor(session)
 """
 
+SPOILT = """\
+from trtcal_widgets import ArrayBatches, CalibrationSession, DataDoctor, sample
+images = sample.calibration_images().load(0, 200)[""].copy()
+images[50:58] = images[3]
+images[120] = 8 * images[120]
+session = CalibrationSession(sample.model_path(), ArrayBatches(images), batch_size=20)
+session.run()
+DataDoctor(session)
+"""
+
 MANY = f"""\
 from tests.widgets.reports import made_up_report
 from tests.widgets.synthetic import OPS, synthetic_session
@@ -99,6 +109,23 @@ def test_a_user_reads_the_verdict_and_leaves_a_mark_out(lab, page, artefacts, th
     page.mouse.move(box["x"] + 80, box["y"] - 60)
     page.wait_for_selector("[data-testid=tc-data-hover]", state="hidden")
     assert_tidy(page, "tc-data", (1280, 1000, 853), artefacts if theme == "light" else None)
+
+
+def test_what_a_warning_names_is_a_click_away(lab, page, artefacts):
+    """One image fed nine times, and one eight times as bright, whose facts are read to their end."""
+    open_page(lab, page, "data-spoilt", SPOILT)
+    warnings = page.get_by_test_id("tc-data-warning")
+    warnings.filter(has_text="8 samples are fed again").locator("button", has_text="sample 54").click()
+    wait_text(page, "tc-data-sample-name", "sample 54")
+    warnings.filter(has_text="alone sets the ranges").locator("button", has_text="relu1").click()
+    wait_text(page, "tc-data-blame-note", "relu1")
+    culprit = page.get_by_test_id("tc-data-culprit").first
+    culprit.locator(".tc-data-link").click()
+    page.get_by_test_id("tc-data-ask").first.click()
+    wait_text(page, "tc-data-without", "without it ")
+    words = culprit.locator(".tc-data-culprit-words > div")
+    assert not any(words.evaluate_all("all => all.map(e => e.scrollWidth > e.clientWidth + 1)"))
+    page.screenshot(path=artefacts / "data-doctor-warnings.png")
 
 
 def test_three_thousand_tensors(lab, page, artefacts):

@@ -114,7 +114,7 @@ def _same_pictures(channels: NDArray[Any]) -> bool:
     return bool((flat @ flat.T > 0.9999).all())
 
 
-def duplicates(seen: Seen) -> Iterator[DataWarning]:
+def duplicates(facts: Facts, seen: Seen) -> Iterator[DataWarning]:
     """Find samples that are fed more than once, and images that are nearly the same."""
     groups: defaultdict[bytes, list[int]] = defaultdict(list)
     for place, mark in zip(seen.places, seen.hashes, strict=True):
@@ -133,15 +133,21 @@ def duplicates(seen: Seen) -> Iterator[DataWarning]:
             ),
             evidence=(
                 f"{count_of(n, 'sample')}, {count_of(len(again), 'of which is', 'of which are')} there more than once; "
-                f"samples {again[0][0]} and {again[0][1]} are the same, as they are fed."
+                f"{_named(facts, *again[0][:2])} are the same, as they are fed."
             ),
             mend="Take the copies out: they add weight and nothing new, and the set is smaller than it looks.",
             samples=tuple(place for g in again for place in g),
         )
-    yield from _near_duplicates(seen, {place for g in groups.values() for place in g[1:]})
+    yield from _near_duplicates(facts, seen, {place for g in groups.values() for place in g[1:]})
 
 
-def _near_duplicates(seen: Seen, copies: set[int]) -> Iterator[DataWarning]:
+def _named(facts: Facts, first: int, second: int) -> str:
+    """Name two samples by their files, or counted from 1."""
+    known = facts.session.samples
+    return " and ".join(printable(known.label(i)) if i < len(known) else f"sample {i + 1:,}" for i in (first, second))
+
+
+def _near_duplicates(facts: Facts, seen: Seen, copies: set[int]) -> Iterator[DataWarning]:
     kept = [
         (place, s)
         for place, s in zip(seen.places, seen.signatures, strict=True)
@@ -166,7 +172,7 @@ def _near_duplicates(seen: Seen, copies: set[int]) -> Iterator[DataWarning]:
         what=f"{count_of(len(involved), 'image looks', 'images look')} nearly like another one.",
         evidence=(
             f"{count_of(len(pairs), 'pair')} of {count_of(len(kept), 'image')} whose {_SIDE} x {_SIDE} pictures "
-            f"correlate by more than {_ALIKE}; most: samples {pairs[0][1]} and {pairs[0][2]}, {pairs[0][0]:.5f}."
+            f"correlate by more than {_ALIKE}; most: {_named(facts, *pairs[0][1:])}, {pairs[0][0]:.5f}."
         ),
         mend="Frames of one film or shots of one scene say little more than one of them: keep one, add other scenes.",
         samples=involved,
@@ -233,4 +239,4 @@ def from_inputs(facts: Facts, seen: Seen | None) -> list[DataWarning]:
     """Return what the samples show."""
     if seen is None or not seen.places:
         return []
-    return [*channels(seen), *dominance(facts, seen), *duplicates(seen)]
+    return [*channels(seen), *dominance(facts, seen), *duplicates(facts, seen)]

@@ -56,7 +56,7 @@ def wild_batches(facts: Facts) -> Iterator[DataWarning]:
                 kind="wild-batch",
                 severity="warning",
                 sure="certain",
-                what=f"Batch {batch} alone sets the ranges: it reaches more than twice what all others do.",
+                what=f"Batch {batch + 1} alone sets the ranges: it reaches more than twice what all others do.",
                 evidence=(
                     f"In {len(mine)} of {count_of(n_scales, 'scale')}; in {printable(name)} "
                     f"{significant(ordered[worst[0], -1])} against {significant(ordered[worst[0], -2])}."
@@ -73,7 +73,7 @@ def idle_batches(facts: Facts) -> Iterator[DataWarning]:
     idle = tuple(facts.batches[k] for k in found)
     if not idle:
         return
-    listed = ", ".join(map(str, idle[:8])) + (", …" if len(idle) > 8 else "")
+    listed = ", ".join(str(batch + 1) for batch in idle[:8]) + (", …" if len(idle) > 8 else "")
     yield DataWarning(
         kind="idle-batches",
         severity="note",
@@ -140,7 +140,7 @@ def repeated_batches(facts: Facts) -> Iterator[DataWarning]:
     again = [group for group in groups.values() if len(group) > 1]
     if again:
         extra = sum(len(group) - 1 for group in again)
-        first = " and ".join(map(str, again[0][:2]))
+        first = " and ".join(str(batch + 1) for batch in again[0][:2])
         yield DataWarning(
             kind="repeated-batches",
             severity="warning",
