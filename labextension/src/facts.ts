@@ -12,6 +12,7 @@ const ROW_ODDITIES: Record<string, string> = {
   inf: 'infinite',
   nan: 'not a number',
   negative: 'negative',
+  absurd: 'largest float',
   denormal: 'nearly 0',
   duplicate: 'name twice',
   'non-utf8': 'name not UTF-8',

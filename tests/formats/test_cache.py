@@ -284,6 +284,7 @@ def test_hundred_thousand_rows():
         (HEADER + "a: 7fc00000\nb: ffc00001\n", [("nan", 2), ("nan", 3)]),
         (HEADER + "a: bf800000\nb: 80000000\nc: ff800000\n", [("negative", n) for n in (2, 3, 4)]),
         (HEADER + "a: 1\nb: 7fffff\nc: 800000\n", [("denormal", 2), ("denormal", 3)]),
+        (HEADER + "a: 7c010204\nb: 7c000000\nc: 7f7fffff\n", [("absurd", 2), ("absurd", 4)]),  # a: 3.4e38 / 127
         (HEADER + "a: 3c010a14\nb: 3c010a14\na: 3c010a14\n", [("duplicate", 4)]),
         ((HEADER + "a: 3c010a14\n").replace("\n", "\r\n"), [("crlf", 0)]),
         (HEADER + "a: 3c010a14\nb: 3c010a14\r\n", [("crlf", 0)]),

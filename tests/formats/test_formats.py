@@ -300,6 +300,7 @@ def found_in(data: bytes) -> list[tuple[str, int, str]]:
         (b"a:1.5\nb:-2\n", [("negative", 2, "b")]),
         (b"a:1.5\nb:nan\nc:inf\nd:1e39\n", [("nan", 2, "b"), ("inf", 3, "c"), ("inf", 4, "d")]),
         (b"a 1.5\nb 1e-42\n", [("denormal", 2, "b")]),
+        (b"a:1.5\nb:3.4028234e38\nc:1e38\n", [("absurd", 2, "b")]),
         (b"a:1\na:2\na:2.0\n", [("duplicate", 2, "a"), ("duplicate", 3, "a")]),
         (b"a:1\n\nb:2\n", [("blank-line", 2, "")]),
         (b'{"a": [0, 1], "a": [0, 2]}', [("duplicate", 0, "a")]),

@@ -21,6 +21,9 @@ Severity = Literal["info", "warning", "error"]
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
+ABSURD_BITS = np.float32(0.999 * float(np.finfo(np.float32).max) / 127).view(np.uint32)
+"""From here on a scale belongs to an amax within 0.1 % of the largest float32."""
+
 _VALUES: dict[str, tuple[Severity, str]] = {
     "zero": (
         "warning",
@@ -52,6 +55,13 @@ _VALUES: dict[str, tuple[Severity, str]] = {
             "larger |end|, so that tensors that are never positive come out negative: use its JSON file."
         ),
     ),
+    "absurd": (
+        "error",
+        (
+            "belongs to the largest number of float32, which an operator makes of NaN or of an overflow, or a mask "
+            "holds. INT8 keeps nothing of this tensor; look at what computes it, or set a threshold for it."
+        ),
+    ),
     "denormal": (
         "warning",
         (
@@ -70,7 +80,7 @@ class Oddity:
     ----------
     kind
         A short fixed word to group by: ``"duplicate"``, ``"zero"``, ``"inf"``, ``"nan"``, ``"negative"``,
-        ``"denormal"``, ``"crlf"``, ``"bom"``, ``"non-utf8"``, ``"control-character"``,
+        ``"absurd"``, ``"denormal"``, ``"crlf"``, ``"bom"``, ``"non-utf8"``, ``"control-character"``,
         ``"no-final-newline"``, ``"blank-line"``, ``"spacing"``, ``"odd-digits"``, ``"no-rows"``,
         ``"unknown-algorithm"``, ``"unknown-version"``, ``"min-above-max"``, ``"legacy-numbers"``, ``"left-out"``.
     line
@@ -167,6 +177,7 @@ def _value_oddities(rows: tuple[CacheRow, ...]) -> Iterator[Oddity]:
     kinds = {
         "zero": bits == 0,
         "denormal": (bits != 0) & (bits < 0x00800000),
+        "absurd": (bits >= ABSURD_BITS) & (bits < 0x7F800000),
         "inf": bits == 0x7F800000,
         "nan": magnitude > 0x7F800000,
         "negative": (bits >= 0x80000000) & (magnitude <= 0x7F800000),

@@ -25,7 +25,7 @@ from trtcal_widgets.errors import CacheFormatError, UsageError
 from trtcal_widgets.formats.foreign import ForeignTable, read_foreign
 from trtcal_widgets.formats.header import DECIMAL, TextLines, decode_lines, line_core, quote
 from trtcal_widgets.formats.json_pairs import Pairs, larger, numbers, plain
-from trtcal_widgets.formats.oddities import Oddity, text_oddities, value_oddity
+from trtcal_widgets.formats.oddities import ABSURD_BITS, Oddity, text_oddities, value_oddity
 from trtcal_widgets.formats.scales import scale_to_hex, scales_of_amaxes
 from trtcal_widgets.formats.summary import summary_of
 
@@ -169,6 +169,7 @@ def _value_oddities(pairs: Sequence[tuple[int, str, float]]) -> Iterator[Oddity]
         "nan": np.isnan(amaxes),
         "negative": amaxes < 0,
         "inf": scales == np.inf,
+        "absurd": (scales >= ABSURD_BITS.view(np.float32)) & (scales < np.inf),
         "zero": (scales == 0) & (amaxes >= 0),
         "denormal": (scales > 0) & (scales < np.finfo(np.float32).smallest_normal),
     }

@@ -19,7 +19,11 @@ export interface Oddity {
 const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
 const NOT_UTF8 = /[\udc80-\udcff]/;
 
-export type ValueKind = 'zero' | 'inf' | 'nan' | 'negative' | 'denormal';
+export type ValueKind = 'zero' | 'inf' | 'nan' | 'negative' | 'absurd' | 'denormal';
+
+/** From here on a scale belongs to an amax within 0.1 % of the largest float32. */
+const ABSURD_BITS = 0x7c00e0fd;
+export const ABSURD = Math.fround((0.999 * 3.4028234663852886e38) / 127);
 
 const VALUES: Record<ValueKind, [Severity, string]> = {
   zero: [
@@ -43,6 +47,11 @@ const VALUES: Record<ValueKind, [Severity, string]> = {
     'is negative, which no calibrator writes (a range is symmetric and has no sign). Check what ' +
       "wrote the file. ONNX Runtime's tool writes the larger end of the range instead of the " +
       'larger |end|, so that tensors that are never positive come out negative: use its JSON file.'
+  ],
+  absurd: [
+    'error',
+    'belongs to the largest number of float32, which an operator makes of NaN or of an overflow, or a mask ' +
+      'holds. INT8 keeps nothing of this tensor; look at what computes it, or set a threshold for it.'
   ],
   denormal: [
     'warning',
@@ -191,6 +200,7 @@ function valueOddities(rows: CacheRow[]): Oddity[] {
   const kinds: [ValueKind, (bits: number) => boolean][] = [
     ['zero', bits => bits === 0],
     ['denormal', bits => bits !== 0 && bits < 0x00800000],
+    ['absurd', bits => bits >= ABSURD_BITS && bits < 0x7f800000],
     ['inf', bits => bits === 0x7f800000],
     ['nan', bits => magnitude(bits) > 0x7f800000],
     ['negative', bits => bits >= 0x80000000 && magnitude(bits) <= 0x7f800000]

@@ -1,7 +1,7 @@
 /** Neighbours of TensorRT's cache: files that hold thresholds (amax) instead of hex scales. */
 
 import { parseJson, Pairs, type Json } from './json';
-import { byLine, textOddities, valueOddity, type Oddity, type ValueKind } from './oddities';
+import { ABSURD, byLine, textOddities, valueOddity, type Oddity, type ValueKind } from './oddities';
 import {
   decodeLines,
   decodeUtf8,
@@ -81,6 +81,7 @@ function valueOddities(rows: Row[]): Oddity[] {
     ['nan', amax => Number.isNaN(amax)],
     ['negative', amax => amax < 0],
     ['inf', (_, scale) => scale === Infinity],
+    ['absurd', (_, scale) => scale >= ABSURD && scale < Infinity],
     ['zero', (amax, scale) => scale === 0 && amax >= 0],
     ['denormal', (_, scale) => scale > 0 && scale < SMALLEST_NORMAL]
   ];

@@ -37,6 +37,7 @@ ROW_ODDITIES = {
     "inf": "infinite",
     "nan": "not a number",
     "negative": "negative",
+    "absurd": "largest float",
     "denormal": "nearly 0",
     "duplicate": "name twice",
     "non-utf8": "name not UTF-8",
