@@ -54,9 +54,9 @@ class Scratch(NamedTuple):
 
     ``h``: the counts; ``mass``, ``log_mass``, ``occupied``: prefix sums of h, h ln h and [h > 0]; ``places``: the bins
     with h > 0. ``terms``: S ln(S/C) of the runs of w bins from bin a on at ``w * 2049 + a``, for each w as many as
-    ``filled`` says; ``runs``: where those of the 128 levels of each candidate are, shape (1921, 128). ``log_width``:
-    the logarithms of whole numbers. ``known``: the part of each candidate's divergence that is known at once,
-    ``values`` the whole of those that were summed to the end. ``x``, ``logs``: room for logarithms, three rows.
+    ``filled`` says; ``runs``: where those of the 128 levels of each candidate are, shape (1921, 128). ``known``: the
+    part of each candidate's divergence that is known at once, ``values`` the whole of those that were summed to the
+    end. ``x``, ``logs``: room for logarithms, three rows.
     """
 
     h: NDArray[np.float64]
@@ -67,7 +67,6 @@ class Scratch(NamedTuple):
     terms: NDArray[np.float64]
     filled: NDArray[np.int64]
     runs: NDArray[np.uint16]
-    log_width: NDArray[np.float64]
     known: NDArray[np.float64]
     values: NDArray[np.float64]
     x: NDArray[np.float64]
@@ -85,7 +84,6 @@ def scratch() -> Scratch:
         terms=np.zeros((_WIDEST + 1) * _ROW),
         filled=np.zeros(_WIDEST + 1, np.int64),
         runs=_RUNS,
-        log_width=np.log(np.maximum(np.arange(_WIDEST + 1, dtype=np.float64), 1.0)),
         known=np.zeros(_ROW),
         values=np.zeros(_ROW),
         x=np.ones(3 * _ROW),
@@ -132,17 +130,11 @@ def _fill(room: Scratch, w: int, upto: int) -> None:
     before, behind = occupied[start:end], occupied[start + w : end + w]
     x, logs, terms = room.x[:n], room.logs[:n], room.terms[w * _ROW + start : w * _ROW + end]
     for a in range(n):
-        x[a] = max(right[a] - left[a], 1.0)
+        share = float_of(np.uint64(behind[a] - before[a]) | _MAGIC) - _TWO_52
+        x[a] = max(right[a] - left[a], 1.0) / max(share, 1.0)
     _logarithms(x, logs)
-    if occupied[end + w - 1] - occupied[start] == end + w - 1 - start:  # no empty bin
-        share = room.log_width[w]
-        for a in range(n):
-            terms[a] = (right[a] - left[a]) * (logs[a] - share)
-    else:
-        for a in range(n):
-            terms[a] = room.log_width[np.uint64(behind[a] - before[a])]
-        for a in range(n):
-            terms[a] = (right[a] - left[a]) * (logs[a] - terms[a])
+    for a in range(n):
+        terms[a] = (right[a] - left[a]) * logs[a]
     filled[w] = end
 
 
