@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.browser import browser  # noqa: F401 - a fixture of all
+
 # The first call compiles kernels, and how long a test takes is nothing to assert.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")

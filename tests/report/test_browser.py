@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.ui.lab import CHROMIUM_FLAGS, chromium_path
 from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.debug.hazards import find_hazards
 from trtcal_widgets.report import write_report
 
 pytestmark = pytest.mark.ui
-
-
-def browser_path():
-    found = chromium_path()
-    if found is None:
-        reason = "no Chromium on this machine"
-        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-            pytest.fail(reason + " (CI must have it)")
-        pytest.skip(reason)
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = browser_path()
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,16 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.ui.lab import CHROMIUM_FLAGS, chromium_path, jupyterlab
+from tests.support.browser import need
+from tests.ui.lab import jupyterlab
 
 pytest.register_assert_rewrite("tests.ui.explorer_page", "tests.ui.tidy")
 
 ARTEFACTS = Path(__file__).parents[2] / ".ci" / "artefacts"
-
-
-def _need(found, what: str):
-    if not found:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{what} is missing, and in CI it must be there")
-        pytest.skip(f"needs {what}")
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -31,25 +23,10 @@ def artefacts() -> Path:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """JupyterLab, started once: its address and the folder that it serves."""
-    _need(importlib.util.find_spec("jupyterlab"), "jupyterlab")
+    need(importlib.util.find_spec("jupyterlab"), "jupyterlab")
     root, home = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("home")
     with jupyterlab(root, home) as url:
         yield url, root
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium."""
-    _need(importlib.util.find_spec("playwright"), "playwright")
-    path = _need(chromium_path(), "a system Chromium")
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=20_000)  # two files run at a time
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
