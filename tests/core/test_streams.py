@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -65,3 +66,23 @@ def test_a_stream_that_fails_is_not_swallowed():
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(OSError, match="the camera is gone"):
         list(stream_histograms(failing(), {}, pool, 2))
+
+
+def test_the_executor_counts_and_not_the_thread_that_reads():
+    """What a worker hands back is counted: the kernels of several groups run beside each other."""
+    made = []
+
+    class Watched(ThreadPoolExecutor):
+        def submit(self, work, /, *args, **kwargs):
+            def counted():
+                made.append((threading.get_ident(), work(*args, **kwargs)))
+                return made[-1][1]
+
+            return super().submit(counted)
+
+    arrays = {f"t{i}": np.full(1000, i + 1.0, np.float32) for i in range(200)}
+    with Watched(2) as pool:
+        assert len(list(stream_histograms(iter(arrays.items()), {}, pool, 2, {}, 1000))) == 200
+        assert len(list(stream_amax(iter(arrays.items()), pool, 2))) == 200
+    assert len(made) > 4
+    assert all(isinstance(found, list) and thread != threading.get_ident() for thread, found in made)

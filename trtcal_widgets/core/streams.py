@@ -124,7 +124,7 @@ def _counting(pieces: Sequence[_Piece], samples: int) -> Callable[[], Iterable[H
         [p.place for p in pieces],
         samples,
     )
-    return lambda: Histogram.of_counting(counting)
+    return lambda: list(Histogram.of_counting(counting))  # a generator would count in the thread that reads it
 
 
 def _measuring(pieces: Sequence[_Piece]) -> Callable[[], Iterable[float]]:
