@@ -104,9 +104,8 @@ def test_the_range_of_a_gate_is_that_of_its_activation_unless_the_plan_sets_it(t
         assert scale()[0] == pytest.approx(1 / 127), "needs no calibration"
 
 
-@pytest.mark.parametrize(("size", "first"), [((), "scale"), ((1,), "scale"), ((8, 1, 1), "plus")], ids=str)
-def test_a_scale_of_one_number_behind_a_depthwise_layer_is_pointwise_work(tmp_path, size, first):
-    """TensorRT folds a number a channel into the layer, in front of whose reader the pair stands then."""
+def scaled_depthwise(tmp_path, size):
+    """Return a model with a depthwise layer, a scale and a shift of a shape behind it, and a hard-swish."""
     nodes = [
         node("Conv", ["x", "w"], ["c"], name="expand"),
         node("Conv", ["c", "d"], ["k"], name="deep", group=8),
@@ -116,7 +115,13 @@ def test_a_scale_of_one_number_behind_a_depthwise_layer_is_pointwise_work(tmp_pa
         node("Conv", ["h", "v"], ["y"], name="project"),
     ]
     stored = [*STORED, const("alpha", np.ones(size)), const("beta", np.ones(size))]
-    found = reads(model(tmp_path, nodes, stored))
+    return model(tmp_path, nodes, stored)
+
+
+@pytest.mark.parametrize(("size", "first"), [((), "scale"), ((1,), "scale"), ((8, 1, 1), "plus")], ids=str)
+def test_a_scale_of_one_number_behind_a_depthwise_layer_is_pointwise_work(tmp_path, size, first):
+    """TensorRT folds a number a channel into the layer, in front of whose reader the pair stands then."""
+    found = reads(scaled_depthwise(tmp_path, size))
     pairs = {name for name in found if name not in ("expand", "deep", "project")}
     assert pairs == ({"scale"} if first == "scale" else {"plus", "times"})
     assert found["deep"] == {"c"}
@@ -261,16 +266,7 @@ def test_pairs_behind_a_layer_that_the_plan_keeps_or_that_has_no_scale_are_none(
 @pytest.mark.parametrize("size", [(), (8, 1, 1)], ids=str)
 def test_pairs_as_an_engine_ran_go_in_front_of_a_scale_of_one_number(tmp_path, size):
     """The implicit engine scales in the depthwise kernel and writes INT8 behind; the explicit one cannot."""
-    nodes = [
-        node("Conv", ["x", "w"], ["c"], name="expand"),
-        node("Conv", ["c", "d"], ["k"], name="deep", group=8),
-        node("Mul", ["k", "alpha"], ["k1"], name="scale"),
-        node("Add", ["k1", "beta"], ["k2"], name="shift"),
-        *hard_swish("k2", "h"),
-        node("Conv", ["h", "v"], ["y"], name="project"),
-    ]
-    stored = [*STORED, const("alpha", np.ones(size)), const("beta", np.ones(size))]
-    path = model(tmp_path, nodes, stored)
+    path = scaled_depthwise(tmp_path, size)
     engine = {"expand": ("x",), "deep": ("c",), "plus": ("k2",), "times": ("k2",), "project": ("h",)}
     ran = LayerPrecisions(dict.fromkeys(engine, "int8"), engine)
     found = reads(path, ran)

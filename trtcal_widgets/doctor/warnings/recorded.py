@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,9 @@ _WILD_SHARE = 0.2
 
 _PER_BATCH = 10
 """Scales per batch or sample from which on one that sets no maximum is worth a word; chance leaves many so of fewer."""
+
+_LISTED = 8
+"""Idle batches or samples that are named."""
 
 _FAR = 8.0
 """By what factor values before a batch normalisation may differ from what it was trained with. With right preprocessing
@@ -70,25 +74,9 @@ def wild_batches(facts: Facts) -> Iterator[DataWarning]:
 def idle_batches(facts: Facts) -> Iterator[DataWarning]:
     """Find batches that set the largest value of no tensor."""
     found, n_moving = _leads_nowhere(facts.maxima)
-    idle = tuple(facts.batches[k] for k in found)
-    if not idle:
-        return
-    listed = ", ".join(str(batch + 1) for batch in idle[:8]) + (", …" if len(idle) > 8 else "")
-    yield DataWarning(
-        kind="idle-batches",
-        severity="note",
-        sure="certain",
-        what=f"{count_of(len(idle), 'batch raises', 'batches raise')} no maximum anywhere: {listed}.",
-        evidence=(
-            f"Of {n_moving} scales that differ between batches a batch sets "
-            f"{significant(n_moving / len(facts.batches))} on average; these set none."
-        ),
-        mend=(
-            "Their values still count in the histograms. For minmax they change nothing; if they look like the others, "
-            "put more varied samples in their place."
-        ),
-        batches=idle,
-    )
+    if idle := tuple(facts.batches[k] for k in found):
+        named = [str(batch + 1) for batch in idle[:_LISTED]]
+        yield replace(_idle("batch", "batches", len(idle), named, n_moving, len(facts.batches)), batches=idle)
 
 
 def idle_samples(facts: Facts) -> Iterator[DataWarning]:
@@ -96,24 +84,26 @@ def idle_samples(facts: Facts) -> Iterator[DataWarning]:
     if not facts.samples or any(len(facts.session.samples.members(b)) < 2 for b in facts.batches):
         return  # batches of one sample are what idle_batches speaks of
     found, n_moving = _leads_nowhere(facts.sample_maxima)
-    idle = tuple(facts.samples[k] for k in found)
-    if not idle:
-        return
-    listed = ", ".join(printable(facts.session.samples.label(i)) for i in idle[:8]) + (", …" if len(idle) > 8 else "")
-    yield DataWarning(
-        kind="idle-samples",
+    if idle := tuple(facts.samples[k] for k in found):
+        named = [printable(facts.session.samples.label(i)) for i in idle[:_LISTED]]
+        yield replace(_idle("sample", "samples", len(idle), named, n_moving, len(facts.samples)), samples=idle)
+
+
+def _idle(one: str, many: str, n_idle: int, named: Sequence[str], n_moving: int, n: int) -> DataWarning:
+    listed = ", ".join(named) + (", …" if n_idle > len(named) else "")
+    return DataWarning(
+        kind=f"idle-{many}",
         severity="note",
         sure="certain",
-        what=f"{count_of(len(idle), 'sample raises', 'samples raise')} no maximum anywhere: {listed}.",
+        what=f"{count_of(n_idle, f'{one} raises', f'{many} raise')} no maximum anywhere: {listed}.",
         evidence=(
-            f"Of {n_moving} scales that differ between samples a sample sets "
-            f"{significant(n_moving / len(facts.samples))} on average; these set none."
+            f"Of {n_moving} scales that differ between {many} a {one} sets {significant(n_moving / n)} on average; "
+            "these set none."
         ),
         mend=(
             "Their values still count in the histograms. For minmax they change nothing; if they look like the others, "
             "put more varied samples in their place."
         ),
-        samples=idle,
     )
 
 
