@@ -32,6 +32,9 @@ _SEEN = 1e-5
 _ENDLESS = 1e300
 """A threshold from which on everything is rounded to 0."""
 
+_AT_A_TIME = 256 * 1024
+"""Pairs of a threshold and a value that are looked at in one go."""
+
 _CHANCE = 4e-3
 """How often a sum comes out right by chance where values are known to a bin only."""
 
@@ -138,14 +141,15 @@ def exact_noise(found: Discrete, amax: NDArray[np.float64]) -> NDArray[np.float6
     ``amax``: thresholds, shape (k,), in the tensor's unit; 0 clips everything.
     """
     result = np.empty((amax.size, 3))
-    for start in range(0, amax.size, 256):  # 256 thresholds of at most 1024 values at a time
-        limit = np.minimum(amax[start : start + 256, None], _ENDLESS)
+    many = max(1, _AT_A_TIME // max(len(found.values), 1))
+    for start in range(0, amax.size, many):
+        limit = np.minimum(amax[start : start + many, None], _ENDLESS)
         step = limit / 127.0
         with np.errstate(all="ignore"):  # a step of 0 clips everything, to 0
             level = np.minimum(np.rint(found.values / step), 127.0) * step
         errors = found.counts * (found.values - level) ** 2
         beyond = found.values > limit
-        result[start : start + 256, 0] = (found.counts * beyond).sum(axis=1)
-        result[start : start + 256, 1] = np.where(beyond, errors, 0.0).sum(axis=1)
-        result[start : start + 256, 2] = np.where(beyond, 0.0, errors).sum(axis=1)
+        result[start : start + many, 0] = (found.counts * beyond).sum(axis=1)
+        result[start : start + many, 1] = np.where(beyond, errors, 0.0).sum(axis=1)
+        result[start : start + many, 2] = np.where(beyond, 0.0, errors).sum(axis=1)
     return result
