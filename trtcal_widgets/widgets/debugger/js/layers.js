@@ -81,7 +81,9 @@ function render({ model, el }) {
     box.checked = keep.has(index);
     const name = h("span", { class: "tc-name" });
     nameParts(name, columns.names[index], `${columns.names[index]} (${columns.ops[index]})\nquantises ${columns.inputs[index]}`);
-    row.append(h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: columns.ops[index] })));
+    // A name such as Conv@3 says the operator by itself.
+    const op = columns.names[index].startsWith(columns.ops[index]) ? "" : columns.ops[index];
+    row.append(h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: op })));
     for (const key of ["loss", "out", "own", "cos"]) {
       const kind = key === "loss" ? rows.loss_kind[index] : null;
       row.append(h("span", { class: "tc-l-number", text: cellText(rows, key, index), "data-kind": kind }));

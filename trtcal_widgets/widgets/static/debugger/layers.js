@@ -413,7 +413,8 @@ function render({ model, el }) {
     const name = h("span", { class: "tc-name" });
     nameParts(name, columns.names[index], `${columns.names[index]} (${columns.ops[index]})
 quantises ${columns.inputs[index]}`);
-    row.append(h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: columns.ops[index] })));
+    const op = columns.names[index].startsWith(columns.ops[index]) ? "" : columns.ops[index];
+    row.append(h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: op })));
     for (const key of ["loss", "out", "own", "cos"]) {
       const kind = key === "loss" ? rows.loss_kind[index] : null;
       row.append(h("span", { class: "tc-l-number", text: cellText(rows, key, index), "data-kind": kind }));
