@@ -21,16 +21,9 @@ Theme = Literal["light", "dark"]
 class MethodStyle:
     """How a method is drawn.
 
-    Attributes
-    ----------
-    light, dark
-        CSS colours on a light and on a dark background.
-    dash
-        Plotly's dash name.
-    marker
-        Plotly's symbol name; the list and the chips draw the same shape.
-    mpl_marker, mpl_dash
-        The same for matplotlib.
+    ``light``, ``dark``: CSS colours on a light and on a dark background. ``dash``: plotly's dash name. ``marker``:
+    plotly's symbol name; the list and the chips draw the same shape. ``mpl_marker``, ``mpl_dash``: the same for
+    matplotlib.
     """
 
     light: str

@@ -28,14 +28,8 @@ _DLPACK_KINDS = {(2, 32): "float32", (2, 16): "float16", (4, 16): "bfloat16"}
 class Borrowed(NamedTuple):
     """A dense device array of someone else's, alive as long as this is.
 
-    Attributes
-    ----------
-    ptr, n, dtype
-        Its address, its number of elements and the name of their type.
-    device
-        Index of its device; None if its producer does not tell.
-    keep
-        What keeps it alive.
+    ``ptr``, ``n``, ``dtype``: its address, its number of elements and the name of their type. ``device``: index of its
+    device; None if its producer does not tell. ``keep``: what keeps it alive.
     """
 
     ptr: int
@@ -48,18 +42,10 @@ class Borrowed(NamedTuple):
 def borrow(array: Any, stream: int = 0) -> Borrowed:
     """Return where a device array lies, without copying it.
 
-    Parameters
-    ----------
-    array
-        Anything with ``__dlpack__`` (PyTorch, CuPy, JAX, ...) or ``__cuda_array_interface__`` (Numba, ...). Its
-        elements may be in any order, but must fill one piece of memory.
-    stream
-        The stream that will read it; its producer makes that stream wait for the array's values.
-
-    Raises
-    ------
-    UsageError
-        If it is not on a CUDA device, not dense, or of another type than float32, float16 and bfloat16.
+    ``array``: anything with ``__dlpack__`` (PyTorch, CuPy, JAX, ...) or ``__cuda_array_interface__`` (Numba, ...). Its
+    elements may be in any order, but must fill one piece of memory. ``stream``: the stream that will read it; its
+    producer makes that stream wait for the array's values. Raises UsageError if it is not on a CUDA device, not dense,
+    or of another type than float32, float16 and bfloat16.
     """
     if hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
         return _from_dlpack(array, stream)

@@ -87,14 +87,9 @@ class DeviceArray(NamedTuple):
 class Plan:
     """Which block counts what.
 
-    Attributes
-    ----------
-    segments
-        :data:`SEGMENT`, sorted by slot: consecutive elements of one array each.
-    first_of_block
-        uint32, shape (blocks + 1,): block b has the segments first_of_block[b] .. first_of_block[b + 1].
-    items
-        :data:`ITEM`: which rows each block of ``finish`` adds up.
+    ``segments``: :data:`SEGMENT`, sorted by slot: consecutive elements of one array each. ``first_of_block``: uint32,
+    shape (blocks + 1,): block b has the segments first_of_block[b] .. first_of_block[b + 1]. ``items``: :data:`ITEM`:
+    which rows each block of ``finish`` adds up.
     """
 
     segments: NDArray[np.void]

@@ -88,23 +88,11 @@ def constant_kinds(
 ) -> dict[str, TensorKind]:
     """Tell the weights among the constants.
 
-    Parameters
-    ----------
-    nodes
-        All nodes in topological order.
-    consumers
-        Tensor name -> indices of the nodes that read it, also from inside a subgraph.
-    constants
-        Names of the tensors that depend on no input, in topological order.
-    outputs
-        Names of the graph's outputs.
-
-    Returns
-    -------
-    dict
-        Name -> ``WEIGHT`` or ``CONSTANT``. A constant that is only made into other constants (transposed,
-        cast, dequantised) is a weight if all of these are; one that nothing reads is a weight too, as it
-        has no row.
+    ``nodes``: all nodes in topological order. ``consumers``: tensor name -> indices of the nodes that read it, also
+    from inside a subgraph. ``constants``: names of the tensors that depend on no input, in topological order.
+    ``outputs``: names of the graph's outputs. Returns dict: name -> ``WEIGHT`` or ``CONSTANT``. A constant that is only
+    made into other constants (transposed, cast, dequantised) is a weight if all of these are; one that nothing reads is
+    a weight too, as it has no row.
     """
     kinds: dict[str, TensorKind] = {}
     folded = frozenset(constants)

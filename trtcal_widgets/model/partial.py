@@ -25,14 +25,9 @@ _BOUNDARY_OPS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 class PartialModel:
     """A part of a model.
 
-    Attributes
-    ----------
-    proto
-        The part as onnx's ModelProto; external data are referred to as in the whole.
-    inputs
-        Tensors that flow into it: outputs of the unchanged rest, or inputs of the whole model.
-    outputs
-        The wanted tensors that it computes. Those that the change cannot reach are not among them.
+    ``proto``: the part as onnx's ModelProto; external data are referred to as in the whole. ``inputs``: tensors that
+    flow into it: outputs of the unchanged rest, or inputs of the whole model. ``outputs``: the wanted tensors that it
+    computes. Those that the change cannot reach are not among them.
     """
 
     proto: ModelProto
@@ -65,26 +60,10 @@ def downstream_part(
 ) -> PartialModel | None:
     """Cut out what differs between two versions of a model and everything behind it.
 
-    Parameters
-    ----------
-    base
-        The unchanged model. Nodes are in topological order.
-    changed
-        The same model with nodes added, replaced or rewired.
-    dtypes
-        Element types of tensors by NumPy's names.
-    wanted
-        Tensors of ``changed`` that are to be computed.
-
-    Returns
-    -------
-    PartialModel or None
-        None where the change reaches none of the wanted tensors.
-
-    Raises
-    ------
-    ModelError
-        If a tensor on the boundary has no known element type.
+    ``base``: the unchanged model. Nodes are in topological order. ``changed``: the same model with nodes added,
+    replaced or rewired. ``dtypes``: element types of tensors by NumPy's names. ``wanted``: tensors of ``changed`` that
+    are to be computed. Returns None where the change reaches none of the wanted tensors. Raises ModelError if a tensor
+    on the boundary has no known element type.
     """
     nodes = list(changed.graph.node)
     dirty = _changed_constants(base, changed)

@@ -34,28 +34,12 @@ def with_outputs(
 ) -> bytes:
     """Serialise a model with more tensors marked as outputs.
 
-    Parameters
-    ----------
-    proto
-        The model; it is not changed. External data are referred to, not read: give ONNX Runtime the folder
-        (``session.model_external_initializers_file_folder_path``).
-    names
-        Tensors to mark, in order; those that are outputs already must not be among them.
-    as_float32
-        Tensor name -> name of a new output that holds its values cast to float32. For bfloat16, which
-        ONNX Runtime cannot hand to NumPy; the cast is exact.
-    inner
-        Nodes to add, whose results are marked too.
-
-    Returns
-    -------
-    bytes
-        The serialised model.
-
-    Raises
-    ------
-    ModelError
-        If it would exceed protobuf's 2 GB.
+    ``proto``: the model; it is not changed. External data are referred to, not read: give ONNX Runtime the folder
+    (``session.model_external_initializers_file_folder_path``). ``names``: tensors to mark, in order; those that are
+    outputs already must not be among them. ``as_float32``: tensor name -> name of a new output that holds its values
+    cast to float32. For bfloat16, which ONNX Runtime cannot hand to NumPy; the cast is exact. ``inner``: nodes to add,
+    whose results are marked too. Returns bytes: the serialised model. Raises ModelError if it would exceed protobuf's 2
+    GB.
     """
     import onnx
 

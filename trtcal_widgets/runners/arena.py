@@ -20,10 +20,7 @@ _BY_POWERS_OF_TWO = 0
 class SharedArena:
     """The arena of a device, made once for the process; :func:`shared_arena` returns it.
 
-    Attributes
-    ----------
-    config
-        Session options with which a session uses it.
+    ``config``: session options with which a session uses it.
     """
 
     config = MappingProxyType({"session.use_env_allocators": "1"})

@@ -38,10 +38,7 @@ class Piece(NamedTuple):
 class Sizes:
     """How many bytes the tensors of a model have in a batch.
 
-    Parameters
-    ----------
-    known
-        Tensor -> bytes. Others are taken to be as large as the largest of these.
+    ``known``: tensor -> bytes. Others are taken to be as large as the largest of these.
     """
 
     def __init__(self, known: Mapping[str, int]) -> None:
@@ -60,16 +57,9 @@ class Sizes:
 class CutModel:
     """A model that can be cut into pieces.
 
-    Parameters
-    ----------
-    proto
-        The model, which belongs to this object from now on.
-    wanted
-        The tensors that pieces give.
-    folder
-        Where external data lie.
-    n_added
-        How many nodes at the end were added to the model: each is moved to where all that it reads is made.
+    ``proto``: the model, which belongs to this object from now on. ``wanted``: the tensors that pieces give.
+    ``folder``: where external data lie. ``n_added``: how many nodes at the end were added to the model: each is moved
+    to where all that it reads is made.
     """
 
     def __init__(self, proto: ModelProto, wanted: Iterable[str], folder: Path, *, n_added: int = 0) -> None:

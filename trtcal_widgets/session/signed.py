@@ -23,16 +23,9 @@ _BINS = 401
 class SignedCounts:
     """How many of a tensor's values lie where.
 
-    Attributes
-    ----------
-    name
-        The tensor.
-    counts
-        int64, shape (bins,): equal bins from ``low`` to ``high``, in the tensor's unit; without NaN and infinities.
-    low, high
-        Both ends: the smallest and the largest value.
-    words
-        What was counted: ``"batch 3 alone, 50 samples"``.
+    ``name``: the tensor. ``counts``: int64, shape (bins,): equal bins from ``low`` to ``high``, in the tensor's unit;
+    without NaN and infinities. ``low``, ``high``: both ends: the smallest and the largest value. ``words``: what was
+    counted: ``"batch 3 alone, 50 samples"``.
     """
 
     name: str
@@ -47,12 +40,8 @@ def signed_counts(session: CalibrationSession, name: str) -> SignedCounts:
 
     The model runs that batch once more; nothing of the session changes.
 
-    Raises
-    ------
-    SessionError
-        Without the model, while it runs, before the first batch, or where the tensor has no finite value.
-    DataError
-        If the batch cannot be read again.
+    Raises SessionError without the model, while it runs, before the first batch, or where the tensor has no finite
+    value; DataError if the batch cannot be read again.
     """
     tensor = session.graph.tensor(name)
     if session.recorder is None or session.plan is None:

@@ -85,17 +85,10 @@ class SavedSamples(NamedTuple):
 class Packed(NamedTuple):
     """The histograms of one batch as they are kept, for a store of the same tensors.
 
-    Attributes
-    ----------
-    records
-        :data:`~trtcal_widgets.core.packed.RECORD`, shape (tensors,); offsets are from the start of ``block``.
-    block
-        The counts.
-    extremes
-        Smallest and largest value of each sample, float32, shape (tensors, samples, 2), NaN where a tensor has no
-        finite value or no samples; None where it is not known of any tensor.
-    facts
-        As of a :class:`Batch`.
+    ``records``: :data:`~trtcal_widgets.core.packed.RECORD`, shape (tensors,); offsets are from the start of ``block``.
+    ``block``: the counts. ``extremes``: smallest and largest value of each sample, float32, shape (tensors, samples,
+    2), NaN where a tensor has no finite value or no samples; None where it is not known of any tensor. ``facts``: as of
+    a :class:`Batch`.
     """
 
     records: NDArray[np.void]

@@ -25,10 +25,7 @@ def frame_of(session: CalibrationSession) -> Any:
     and ``scale`` and ``hex`` as the calibration cache has them; NaN and empty where there are no data. ``group`` is the
     tensor whose histogram decides, ``suspicious`` one text.
 
-    Raises
-    ------
-    MissingDependencyError
-        Without pandas.
+    Raises MissingDependencyError without pandas.
     """
     try:
         import pandas as pd

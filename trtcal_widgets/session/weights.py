@@ -36,14 +36,9 @@ _LARGEST_LEVEL = 127
 class WeightChannels:
     """The weights behind a tensor.
 
-    Attributes
-    ----------
-    weight, layer, op_type
-        The weight tensor, and the name and operator of the layer that reads it.
-    steps
-        How many operators stand between the layer and the tensor: 0 where the layer makes it.
-    minimum, maximum
-        Per output channel, float32, shape (channels,), in the weights' unit.
+    ``weight``, ``layer``, ``op_type``: the weight tensor, and the name and operator of the layer that reads it.
+    ``steps``: how many operators stand between the layer and the tensor: 0 where the layer makes it. ``minimum``,
+    ``maximum``: per output channel, float32, shape (channels,), in the weights' unit.
     """
 
     weight: str

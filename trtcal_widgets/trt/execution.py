@@ -38,14 +38,8 @@ if TYPE_CHECKING:
 class Latency:
     """How long the engine takes for one batch, in milliseconds, copies not included.
 
-    Attributes
-    ----------
-    median, p90, p99
-        Of all runs after the warm-up, measured on the host around execution and synchronisation.
-    runs
-        How many.
-    batch_size
-        Samples per batch.
+    ``median``, ``p90``, ``p99``: of all runs after the warm-up, measured on the host around execution and
+    synchronisation. ``runs``: how many. ``batch_size``: samples per batch.
     """
 
     median: float
@@ -321,18 +315,10 @@ def make_listener(trt: Any, receive: Callable[[DeviceTensor, int], object]) -> t
 
     The binding swallows what a listener raises, so exceptions are kept.
 
-    Parameters
-    ----------
-    trt
-        A TensorRT module that has ``IDebugListener``.
-    receive
-        Called with each tensor and the stream that makes it; the tensor is only there during the call. Tensors in
-        host memory and of types that no array can hold are left out.
-
-    Returns
-    -------
-    (listener, raise_if_failed)
-        The object for ``IExecutionContext.set_debug_listener``, and a function that raises what was kept.
+    ``trt``: a TensorRT module that has ``IDebugListener``. ``receive``: called with each tensor and the stream that
+    makes it; the tensor is only there during the call. Tensors in host memory and of types that no array can hold are
+    left out. Returns (listener, raise_if_failed): the object for ``IExecutionContext.set_debug_listener``, and a
+    function that raises what was kept.
     """
     failures: list[BaseException] = []
 

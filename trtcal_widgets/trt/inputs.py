@@ -135,25 +135,10 @@ def each_tensor(network: Any) -> Iterator[Any]:
 def arrange(batch: Batch, names: Sequence[str], inputs: ModelGraph | None) -> list[NDArray[np.generic]]:
     """Return a batch's arrays in the order in which TensorRT names its inputs.
 
-    Parameters
-    ----------
-    batch
-        The batch.
-    names
-        What TensorRT passed to ``get_batch``.
-    inputs
-        What the network takes; None where that is not known: then only the names are checked, and that
-        TensorRT has the dtype at all.
-
-    Returns
-    -------
-    list of arrays
-        C-contiguous, one per name, of the network's dtype where that is known.
-
-    Raises
-    ------
-    DataError
-        If the batch lacks an input, or an array does not fit in dtype or shape; names the batch.
+    ``batch``: the batch. ``names``: what TensorRT passed to ``get_batch``. ``inputs``: what the network takes; None
+    where that is not known: then only the names are checked, and that TensorRT has the dtype at all. Returns list of
+    arrays: C-contiguous, one per name, of the network's dtype where that is known. Raises DataError if the batch lacks
+    an input, or an array does not fit in dtype or shape; names the batch.
     """
     try:
         if inputs is not None:

@@ -84,21 +84,11 @@ def resolve(
 ) -> Settings:
     """Check what is asked for, and fill in what was left open.
 
-    Parameters
-    ----------
-    has
-        What this TensorRT has.
-    graph
-        The model.
-    scales_from
-        ``"calibrator"``, ``"cache"``, ``"session"``, ``"amax"``, or empty where no scales were given.
-    int8, fp16, tf32, plan, strongly_typed, obey, before_fusion, dla, gpu_fallback, workspace, level
-        As for :func:`trtcal_widgets.trt.build`.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be done, or cannot be meant; says what to do instead.
+    ``has``: what this TensorRT has. ``graph``: the model. ``scales_from``: ``"calibrator"``, ``"cache"``,
+    ``"session"``, ``"amax"``, or empty where no scales were given. ``int8``, ``fp16``, ``tf32``, ``plan``,
+    ``strongly_typed``, ``obey``, ``before_fusion``, ``dla``, ``gpu_fallback``, ``workspace``, ``level``: as for
+    :func:`trtcal_widgets.trt.build`. Raises UsageError if it cannot be done, or cannot be meant; says what to do
+    instead.
     """
     _check_numbers(dla, workspace, level)
     qdq = has_qdq(graph)
@@ -243,12 +233,8 @@ class PlanLike(Protocol):
 class PlanApplied:
     """What became of a plan.
 
-    Attributes
-    ----------
-    set_on
-        Node name -> TensorRT's layers that were set.
-    without_layer
-        Nodes of the model for which the network has no layer: TensorRT's parser folded them away.
+    ``set_on``: node name -> TensorRT's layers that were set. ``without_layer``: nodes of the model for which the
+    network has no layer: TensorRT's parser folded them away.
     """
 
     set_on: Mapping[str, tuple[str, ...]]

@@ -60,27 +60,12 @@ def resolve_profiles(
 ) -> tuple[tuple[Profile, ...], Profile | None]:
     """Work out the profiles of a build.
 
-    Parameters
-    ----------
-    given
-        What the user passed: None, ``{input: shape}`` or ``{input: (min, opt, max)}``, or a list of these.
-    inputs
-        The dynamic inputs of the network.
-    batch
-        Input name -> shape in a calibration batch; empty where there is none, or it is not known.
-    calibrates
-        Whether TensorRT will be given such batches.
-
-    Returns
-    -------
-    (profiles, calibration profile)
-        Without profiles from the user, that batch's shape is the best and largest one, and any smaller batch is
-        allowed. The calibration profile is None where there is nothing dynamic or nothing to calibrate.
-
-    Raises
-    ------
-    UsageError
-        If a dynamic input has no range, a name is unknown, or a range does not fit; says how to write it.
+    ``given``: what the user passed: None, ``{input: shape}`` or ``{input: (min, opt, max)}``, or a list of these.
+    ``inputs``: the dynamic inputs of the network. ``batch``: input name -> shape in a calibration batch; empty where
+    there is none, or it is not known. ``calibrates``: whether TensorRT will be given such batches. Returns (profiles,
+    calibration profile): without profiles from the user, that batch's shape is the best and largest one, and any
+    smaller batch is allowed. The calibration profile is None where there is nothing dynamic or nothing to calibrate.
+    Raises UsageError if a dynamic input has no range, a name is unknown, or a range does not fit; says how to write it.
     """
     if not inputs:
         if given:

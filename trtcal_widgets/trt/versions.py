@@ -94,10 +94,7 @@ def load_tensorrt() -> ModuleType:
 def load_rtx() -> ModuleType:
     """Import TensorRT for RTX, whose parser and builder run on a machine without a GPU.
 
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed or its libraries do not load; says what to do.
+    Raises MissingDependencyError if it is not installed or its libraries do not load; says what to do.
     """
     try:
         trt = importlib.import_module("tensorrt_rtx")

@@ -46,15 +46,10 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 class WeightRanges:
     """Ranges of one layer's weights.
 
-    Attributes
-    ----------
-    name, node
-        The weight tensor, and the index of the layer that reads it.
-    outputs
-        Largest |w| of every output channel, float64, shape (outputs,): what TensorRT's per-channel scales are.
-    inputs
-        For every input channel the largest share |w| / outputs[o] that it has in any output channel, float64,
-        shape (inputs,): 1 where it sets some output channel's scale, 1/127 where it hardly reaches one step.
+    ``name``, ``node``: the weight tensor, and the index of the layer that reads it. ``outputs``: largest |w| of every
+    output channel, float64, shape (outputs,): what TensorRT's per-channel scales are. ``inputs``: for every input
+    channel the largest share |w| / outputs[o] that it has in any output channel, float64, shape (inputs,): 1 where it
+    sets some output channel's scale, 1/127 where it hardly reaches one step.
     """
 
     name: str

@@ -79,15 +79,8 @@ class InspectedLayer:
 def read_inspector(text: str | bytes) -> tuple[InspectedLayer, ...]:
     """Return the layers of an engine, in the order in which they run.
 
-    Parameters
-    ----------
-    text
-        The inspector's JSON. TensorRT 8.6 writes raw control characters into it, which are taken.
-
-    Raises
-    ------
-    EngineError
-        If it is no such JSON, or has names of layers only.
+    ``text``: the inspector's JSON. TensorRT 8.6 writes raw control characters into it, which are taken. Raises
+    EngineError if it is no such JSON, or has names of layers only.
     """
     try:
         listed = json.loads(text, strict=False)

@@ -20,17 +20,10 @@ _ROUNDING = 1e-6
 class PairChange:
     """A tensor that is quantised in both models, differently.
 
-    Attributes
-    ----------
-    a, b
-        Its pair in either.
-    ratio
-        How many times as wide b's range is as a's, of the channel where they differ most; NaN where one range is 0.
-    what
-        What differs, in words: ``"scale"``, ``"per channel in A only"``, ``"axis 0 and 1"``, ``"type"``,
-        ``"zero point"``, ``"readers"``.
-    only_a, only_b
-        Names of the nodes that read through the pair in one model alone.
+    ``a``, ``b``: its pair in either. ``ratio``: how many times as wide b's range is as a's, of the channel where they
+    differ most; NaN where one range is 0. ``what``: what differs, in words: ``"scale"``, ``"per channel in A only"``,
+    ``"axis 0 and 1"``, ``"type"``, ``"zero point"``, ``"readers"``. ``only_a``, ``only_b``: names of the nodes that
+    read through the pair in one model alone.
     """
 
     a: QdqPair
@@ -62,12 +55,8 @@ def compare_pairs(a: Sequence[QdqPair], b: Sequence[QdqPair], *, tolerance: floa
     Pairs belong together that have the tensor's name in common; of the rest, those that the same input of the same node
     reads through: tools rename tensors.
 
-    Parameters
-    ----------
-    a, b
-        What :func:`~trtcal_widgets.model.explicit.pairs.read_pairs` gives.
-    tolerance
-        Share by which ranges may differ and still count as equal.
+    ``a``, ``b``: what :func:`~trtcal_widgets.model.explicit.pairs.read_pairs` gives. ``tolerance``: share by which
+    ranges may differ and still count as equal.
     """
     matches = _matches(a, b)
     changed: list[PairChange] = []

@@ -110,10 +110,7 @@ class QdqPair:
 def read_pairs(model: OnnxModel) -> tuple[QdqPair, ...]:
     """Return the pairs of a model in graph order; none for a model without ``DequantizeLinear``.
 
-    Raises
-    ------
-    ModelError
-        If a scale cannot be read: it is computed from the input, or its data are missing.
+    Raises ModelError if a scale cannot be read: it is computed from the input, or its data are missing.
     """
     reader = _Reader(model)
     found: dict[tuple[str, bytes, bytes, str, int], QdqPair] = {}

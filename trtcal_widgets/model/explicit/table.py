@@ -40,14 +40,8 @@ _AFTER_IR_VERSION = frozenset(b"\x12\x1a\x22\x28\x2a\x32\x3a\x42\x72\xa2\xca")
 class QdqTable(ScaleTable):
     """Scales of a Q/DQ model: those of INT8 pairs as they stand there, to the last bit.
 
-    Attributes
-    ----------
-    exact
-        Tensor name to scale, where it is an INT8 pair's own.
-    pairs
-        All pairs, weights included, in graph order.
-    lacking
-        The model's activations that have no scale: no pair, and no values of a tensor with a pair.
+    ``exact``: tensor name to scale, where it is an INT8 pair's own. ``pairs``: all pairs, weights included, in graph
+    order. ``lacking``: the model's activations that have no scale: no pair, and no values of a tensor with a pair.
     """
 
     exact: Mapping[str, float] = field(default_factory=dict)
@@ -88,12 +82,7 @@ def is_onnx(path: str | os.PathLike[str]) -> bool:
 def read_scales(path: str | os.PathLike[str]) -> CalibrationCache | ScaleTable:
     """Read a file of scales or ranges in any known format, a Q/DQ model included.
 
-    Raises
-    ------
-    CacheFormatError
-        If it is neither.
-    ModelError
-        If it is a model that cannot be read, or has no Q/DQ pairs.
+    Raises CacheFormatError if it is neither; ModelError if it is a model that cannot be read, or has no Q/DQ pairs.
     """
     if not is_onnx(path):
         return read_scale_file(path)
@@ -112,10 +101,7 @@ def table_of(model: OnnxModel) -> QdqTable:
     Tensors without a pair that only pass on the values of one with a pair, or hand their values to it (in front of a
     ``MaxPool``, a ``Reshape``), have its scale.
 
-    Raises
-    ------
-    ModelError
-        If the model has no pairs, or not one of an activation that an 8-bit scale can stand for.
+    Raises ModelError if the model has no pairs, or not one of an activation that an 8-bit scale can stand for.
     """
     if not has_pairs(model.graph):
         raise ModelError(

@@ -45,12 +45,8 @@ its darkest block (0) to its brightest (255)."""
 class Sample(NamedTuple):
     """What a source says of a sample.
 
-    Attributes
-    ----------
-    name
-        Its file, relative to the folder; empty where it is none.
-    label
-        Its class; -1 where that is not known.
+    ``name``: its file, relative to the folder; empty where it is none. ``label``: its class; -1 where that is not
+    known.
     """
 
     name: str

@@ -30,12 +30,7 @@ _LOOK = 0.1
 class Ordered:
     """Gives tasks out and hands their outcomes back in the tasks' order.
 
-    Parameters
-    ----------
-    pool, job
-        Who works, on what.
-    check
-        Called often; raises where the run was cancelled.
+    ``pool``, ``job``: who works, on what. ``check``: called often; raises where the run was cancelled.
     """
 
     def __init__(self, pool: Pool, job: Job, check: Callable[[], None]) -> None:

@@ -21,23 +21,10 @@ if TYPE_CHECKING:
 class Pool:
     """Workers of whatever kind.
 
-    Parameters
-    ----------
-    executor
-        A :class:`concurrent.futures.Executor` (processes, threads, loky, MPI); a ``dask.distributed.Client``; a number
-        of processes to start for this run; or a function that makes an executor.
-
-    Attributes
-    ----------
-    workers
-        How many batches can be worked on at a time.
-    in_this_process
-        Whether workers are threads here, which share the model.
-
-    Raises
-    ------
-    UsageError
-        If it is none of them.
+    ``executor``: a :class:`concurrent.futures.Executor` (processes, threads, loky, MPI); a ``dask.distributed.Client``;
+    a number of processes to start for this run; or a function that makes an executor. ``workers``: how many batches can
+    be worked on at a time. ``in_this_process``: whether workers are threads here, which share the model. Raises
+    UsageError if it is none of them.
     """
 
     def __init__(self, executor: Any) -> None:

@@ -34,14 +34,8 @@ if TYPE_CHECKING:
 class SpreadRun:
     """Records batches that workers count.
 
-    Parameters
-    ----------
-    runner, plan, store
-        As for :class:`~trtcal_widgets.session.recorder.Recorder`.
-    pool
-        The workers.
-    check
-        Called often; raises where the run was cancelled.
+    ``runner``, ``plan``, ``store``: as for :class:`~trtcal_widgets.session.recorder.Recorder`. ``pool``: the workers.
+    ``check``: called often; raises where the run was cancelled.
     """
 
     def __init__(

@@ -63,15 +63,9 @@ class Job:
 class Task(NamedTuple):
     """One batch to work on.
 
-    Attributes
-    ----------
-    place
-        The batch's, in the plan.
-    bases
-        The ranges that histograms start from, float64, shape (tensors,), nan where none is known; None: find the
-        largest |x| of every tensor instead of counting.
-    batch
-        What is fed; None where the worker reads it.
+    ``place``: the batch's, in the plan. ``bases``: the ranges that histograms start from, float64, shape (tensors,),
+    nan where none is known; None: find the largest |x| of every tensor instead of counting. ``batch``: what is fed;
+    None where the worker reads it.
     """
 
     place: int
@@ -82,16 +76,9 @@ class Task(NamedTuple):
 class Outcome(NamedTuple):
     """What came of a task: one of the fields, or none of them where the data end before the batch.
 
-    Attributes
-    ----------
-    counted, ranges
-        The histograms; or the largest |x| of every tensor, shape (tensors,), nan where the batch lacks it.
-    n_samples
-        In the batch.
-    needs_job
-        Whether the worker does not know the job yet.
-    error
-        Class and text of what was raised.
+    ``counted``, ``ranges``: the histograms; or the largest |x| of every tensor, shape (tensors,), nan where the batch
+    lacks it. ``n_samples``: in the batch. ``needs_job``: whether the worker does not know the job yet. ``error``: class
+    and text of what was raised.
     """
 
     counted: Packed | None = None

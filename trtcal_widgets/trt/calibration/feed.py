@@ -108,18 +108,11 @@ class CacheFile:
 class DataFeed:
     """Work of a calibrator: the batches of a plan, in order, once.
 
-    Parameters
-    ----------
-    plan
-        The batches; None for a calibrator that only hands over a cache.
-    cache
-        Its cache.
-    on_batch
-        Called with (index, batch) before the batch is given to TensorRT, the index being the batch's place in the data,
-        batches that are left out counted too. It may wait, and it may raise: then the calibration ends, no cache is
-        kept, and the build raises the same exception.
-    memory
-        Where batches go; None: this package's choice, opened at the first batch and closed with the feed.
+    ``plan``: the batches; None for a calibrator that only hands over a cache. ``cache``: its cache. ``on_batch``:
+    called with (index, batch) before the batch is given to TensorRT, the index being the batch's place in the data,
+    batches that are left out counted too. It may wait, and it may raise: then the calibration ends, no cache is kept,
+    and the build raises the same exception. ``memory``: where batches go; None: this package's choice, opened at the
+    first batch and closed with the feed.
     """
 
     def __init__(
@@ -176,19 +169,10 @@ class DataFeed:
     def next_batch(self, names: Sequence[str]) -> list[int] | None:
         """Load the next batch, report it, and bring it to the device.
 
-        Returns
-        -------
-        list of int, or None
-            Device addresses in the order of ``names``; None when there are no more batches.
-
-        Raises
-        ------
-        DataError
-            If a batch cannot be read, does not fit the network, holds NaN, or differs in size from the first one.
-        OutOfDeviceMemoryError
-            If a batch does not fit on the device; says how large one would.
-        EngineError
-            If TensorRT asks for data although it was given a cache.
+        Returns list of int, or None: device addresses in the order of ``names``; None when there are no more batches.
+        Raises DataError if a batch cannot be read, does not fit the network, holds NaN, or differs in size from the
+        first one. Raises OutOfDeviceMemoryError if a batch does not fit on the device; says how large one would. Raises
+        EngineError if TensorRT asks for data although it was given a cache.
         """
         if self.plan is None:
             raise EngineError(

@@ -76,14 +76,8 @@ class Scales:
 class ScalesUsed:
     """What was attached to the build.
 
-    Attributes
-    ----------
-    guard
-        The calibrator that TensorRT calls; None where ranges were set by hand, or there are no scales.
-    owned
-        Whether it was made here, and is to be closed here.
-    facts
-        What goes into the engine's JSON.
+    ``guard``: the calibrator that TensorRT calls; None where ranges were set by hand, or there are no scales.
+    ``owned``: whether it was made here, and is to be closed here. ``facts``: what goes into the engine's JSON.
     """
 
     guard: Guard | None

@@ -22,16 +22,8 @@ BUILDERS = ("auto", "tensorrt", "rtx")
 class Installed:
     """A builder that starts here.
 
-    Attributes
-    ----------
-    trt
-        Its Python module.
-    has
-        What it has.
-    is_rtx
-        Whether it is TensorRT for RTX.
-    note
-        Why it is not the one that would have been asked first; empty where it is.
+    ``trt``: its Python module. ``has``: what it has. ``is_rtx``: whether it is TensorRT for RTX. ``note``: why it is
+    not the one that would have been asked first; empty where it is.
     """
 
     trt: Any
@@ -48,14 +40,8 @@ class Installed:
 def find_builder(which: str = "auto") -> Installed:
     """Find a builder that starts.
 
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed; says what to install.
-    DeviceError
-        If TensorRT was asked for by name, or is the only one, and there is no usable GPU.
-    UsageError
-        For an unknown name.
+    Raises MissingDependencyError if it is not installed; says what to install. Raises DeviceError if TensorRT was asked
+    for by name, or is the only one, and there is no usable GPU. Raises UsageError for an unknown name.
     """
     one_of(which, BUILDERS, "builder")
     if which == "rtx":
