@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.terminal import note
-from trtcal_widgets.common.words import count_of
+from trtcal_widgets.common.words import count_of, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from trtcal_widgets.debug.runs import Control
     from trtcal_widgets.session import RunStatus
+    from trtcal_widgets.trt.control import Progress
+
+_QUIET_S = 2.0
+"""What takes no longer than this is not spoken of."""
 
 _LINES = 10
 """Plain lines per pass, so that a log stays readable."""
@@ -47,6 +52,16 @@ def show_work() -> Iterator[Control]:
     view = _WorkBar() if sys.stderr.isatty() else _WorkLines()
     try:
         yield Control(view.show)
+    finally:
+        view.close()
+
+
+@contextlib.contextmanager
+def show_build(name: str) -> Iterator[Callable[[Progress], None]]:
+    """Give a function to call again and again while NVIDIA's builder works on a file: it says for how long."""
+    view = _BuildBar(name) if sys.stderr.isatty() else _BuildLines(name)
+    try:
+        yield view.show
     finally:
         view.close()
 
@@ -139,6 +154,46 @@ class _WorkLines:
         if what != self._what:
             self._what = what
             note(f"{what} ({total:,} steps)")
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+
+class _BuildBar:
+    """One line that is written over: TensorRT does not know how long it will take."""
+
+    def __init__(self, name: str) -> None:
+        from tqdm import tqdm
+
+        width, height = shutil.get_terminal_size()
+        self._name = printable(name)
+        self._bar = tqdm(
+            bar_format="{desc}: {elapsed}, Ctrl-C stops", ncols=width, nrows=height, delay=_QUIET_S, leave=False
+        )
+
+    def show(self, progress: Progress) -> None:
+        phase = progress.phase[:40].lower()
+        self._bar.set_description_str(f"{self._name}: {phase}", refresh=False)
+        self._bar.update(0)
+        if self._bar.format_dict["elapsed"] > _QUIET_S:
+            self._bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _BuildLines:
+    """A line after two seconds, four, eight, …: a log stays readable however long it takes."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._start, self._next = printable(name), time.monotonic(), _QUIET_S
+
+    def show(self, progress: Progress) -> None:
+        seconds = time.monotonic() - self._start
+        if seconds < self._next:
+            return
+        self._next *= 2
+        note(f"{self._name}: {printable(progress.phase.lower())}, {seconds:.0f} s so far (Ctrl-C stops)")
 
     def close(self) -> None:
         """Nothing to put away."""

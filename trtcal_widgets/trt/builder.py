@@ -30,6 +30,7 @@ from trtcal_widgets.trt.measuring.timing_cache import use_timing_cache
 from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs, parse
 from trtcal_widgets.trt.options import Settings, apply_plan, configure
 from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_profiles, set_calibration_profile
+from trtcal_widgets.trt.waiting import interrupts_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -158,19 +159,20 @@ class Build:
         with self._quoting():
             self._set_profiles(builder, network, config, used)
         guard = used.guard
-        if guard is not None:
-            total = getattr(getattr(guard.work, "plan", None), "n_batches", None) or 0
-            guard.before_batch = lambda index: self._before_batch(index, total, guard)
-        raise_if_monitor_failed = _nothing
-        if self.has.progress_monitor:
-            config.progress_monitor, raise_if_monitor_failed = make_monitor(
-                self.trt, self.report, self.control.raise_if_cancelled
-            )
         self.report(Progress("Build"))
         self.control.raise_if_cancelled()
         free = _free_memory()
         timings = None if self.request.timing_cache is None else use_timing_cache(config, self.request.timing_cache)
-        memory = builder.build_serialized_network(network, config)
+        raise_if_monitor_failed = _nothing
+        with interrupts_kept() as raise_if_interrupted:
+            if guard is not None:
+                guard.before_batch = self._hook(guard, raise_if_interrupted)
+            if self.has.progress_monitor:
+                config.progress_monitor, raise_if_monitor_failed = make_monitor(
+                    self.trt, self.report, self.control.raise_if_cancelled, raise_if_interrupted
+                )
+            memory = builder.build_serialized_network(network, config)
+        raise_if_interrupted()
         # What stopped the build comes before what TensorRT says of it: it may have built an engine all the same.
         if guard is not None:
             guard.raise_if_failed()
@@ -195,6 +197,16 @@ class Build:
         if calibration is not None:
             set_calibration_profile(builder, config, calibration, inputs)
             self.facts["calibration_profile"] = calibration.to_json()
+
+    def _hook(self, guard: Guard, raise_if_interrupted: Callable[[], None]) -> Callable[[int], None]:
+        """Return what is called before each batch that TensorRT asks for."""
+        total = getattr(getattr(guard.work, "plan", None), "n_batches", None) or 0
+
+        def before_batch(index: int) -> None:
+            raise_if_interrupted()
+            self._before_batch(index, total, guard)
+
+        return before_batch
 
     def _before_batch(self, index: int, total: int, guard: Guard) -> None:
         self.report(Progress("Calibrate", done=index, total=total))

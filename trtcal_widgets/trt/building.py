@@ -11,7 +11,7 @@ from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.trt.builder import Build, Request
 from trtcal_widgets.trt.calibration.scales import Scales
-from trtcal_widgets.trt.control import BuildControl, Progress
+from trtcal_widgets.trt.control import BuildControl, Progress, check_listeners
 from trtcal_widgets.trt.log import capture
 from trtcal_widgets.trt.options import check_plan, resolve
 from trtcal_widgets.trt.versions import Features, features, load_tensorrt
@@ -135,7 +135,7 @@ def build(
     if plan is not None:
         check_plan(plan, graph)
     one_of(constraints, ("obey", "prefer"), "constraints")
-    _check_listeners(progress, log, control)
+    check_listeners(progress, log, control)
     scales = Scales(calibrator, cache, session, _amax(plan, amax), stale)
     settings = resolve(
         has, graph, int8=int8, fp16=fp16, tf32=tf32, scales_from=scales.given, plan=plan,
@@ -152,14 +152,6 @@ def build_network(trt: Any, request: Request, *, log: Callable[[LogLine], object
     """Build what a request says, for callers that have one ready."""
     with capture(trt, log) as (logger, book):
         return Build(trt, features(trt), logger, book, request, _ignore, BuildControl()).run()
-
-
-def _check_listeners(progress: Any, log: Any, control: Any) -> None:
-    for name, listener in (("progress", progress), ("log", log)):
-        if listener is not None and not callable(listener):
-            raise UsageError(f"{name} must be a function of one argument, such as print, not {kind_of(listener)}")
-    if control is not None and not isinstance(control, BuildControl):
-        raise UsageError(f"control must be a BuildControl, not {kind_of(control)}: control=BuildControl(on_batch)")
 
 
 def _ignore(_: Progress) -> None:

@@ -6,10 +6,11 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.errors import CancelledError
+from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from trtcal_widgets.data.base import Batch
 
@@ -145,18 +146,27 @@ class BuildControl:
             )
 
 
+def check_listeners(progress: Any, log: Any, control: Any) -> None:
+    """Refuse what cannot be called, and what is no control."""
+    for name, listener in (("progress", progress), ("log", log)):
+        if listener is not None and not callable(listener):
+            raise UsageError(f"{name} must be a function of one argument, such as print, not {kind_of(listener)}")
+    if control is not None and not isinstance(control, BuildControl):
+        raise UsageError(f"control must be a BuildControl, not {kind_of(control)}: control=BuildControl(on_batch)")
+
+
 def make_monitor(
-    trt: Any, report: Callable[[Progress], object], check: Callable[[], object]
+    trt: Any, report: Callable[[Progress], object], *checks: Callable[[], object]
 ) -> tuple[Any, Callable[[], None]]:
     """Make TensorRT's ``IProgressMonitor``.
 
     TensorRT swallows what a monitor raises and then stops the build without a word, so exceptions are kept.
 
     ``trt``: a TensorRT module that has ``IProgressMonitor``. ``report``: called with a :class:`Progress`, perhaps from
-    TensorRT's own threads. ``check``: called at every step; the build stops if it raises. Returns the object
+    TensorRT's own threads. ``checks``: called at every step; the build stops if one raises. Returns the object
     for ``IBuilderConfig.progress_monitor``, and a function that raises what was kept.
     """
-    keeper = _Keeper(report, check)
+    keeper = _Keeper(report, checks)
     phases: dict[str, tuple[str, int]] = {}
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # tensorrt is Any
@@ -181,8 +191,8 @@ def make_monitor(
 class _Keeper:
     """Tells of progress, and keeps the first exception that this raises."""
 
-    def __init__(self, report: Callable[[Progress], object], check: Callable[[], object]) -> None:
-        self._report, self._check = report, check
+    def __init__(self, report: Callable[[Progress], object], checks: Iterable[Callable[[], object]]) -> None:
+        self._report, self._checks = report, tuple(checks)
         self._failure: BaseException | None = None
 
     def tell(self, progress: Progress) -> bool:
@@ -190,7 +200,8 @@ class _Keeper:
         if self._failure is None:
             try:
                 self._report(progress)
-                self._check()
+                for check in self._checks:
+                    check()
             except BaseException as error:  # noqa: BLE001 - TensorRT would swallow it; raised by the build
                 self._failure = error
         return self._failure is None

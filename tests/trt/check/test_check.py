@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 
 import numpy as np
 import onnx
@@ -12,13 +13,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.rtx import need_rtx
 from trtcal_widgets import sample
-from trtcal_widgets.errors import DeviceError, MissingDependencyError, UsageError
+from trtcal_widgets.errors import CancelledError, DataError, DeviceError, MissingDependencyError, UsageError
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.explicit.pairs import read_pairs
 from trtcal_widgets.model.load import load_model
 from trtcal_widgets.trt.check import check_model
 from trtcal_widgets.trt.check.advice import node_named, problems_of_file, without_places
 from trtcal_widgets.trt.check.builders import find_builder
+from trtcal_widgets.trt.control import BuildControl
 
 SCALES = {"data": 0.008, "pool1": 0.015, "flatten": 0.03, "relu1": 0.017}
 
@@ -251,3 +253,46 @@ def test_without_its_gpu_the_other_builder_is_asked_and_it_is_said(machine, qdq)
     assert any("no GPU" in note for note in report.notes)
     with pytest.raises(DeviceError, match="no NVIDIA GPU"):
         check_model(qdq, builder="tensorrt")
+
+
+@pytest.mark.parametrize(("level", "used", "said"), [(None, 0, True), (1, 1, True), (3, 3, False), (5, 5, False)])
+def test_tensorrt_takes_the_first_kernel_that_works_unless_told_to_look(plug, qdq, level, used, said):
+    """At its own level, 3, it times every kernel: 43 s for LeNet on an H200, minutes for the PP-OCR classifier."""
+    machine = plug("8.6.1")
+    report = check_model(qdq, level=level)
+    assert [spec["level"] for spec in machine.built] == [used]
+    assert report.level == used
+    assert any("--level 3" in note for note in report.notes) is said
+
+
+def test_tensorrt_for_rtx_which_times_none_is_left_its_own_level(lenet):
+    result, report = lenet
+    assert report.ok
+    assert report.level is None
+    assert result.check(builder="rtx", level=1).level == 1
+
+
+def test_a_level_that_there_is_not(lenet):
+    for level in (6, -1, True, "3"):
+        with pytest.raises(UsageError, match="level must be"):
+            lenet[0].check(builder="rtx", level=level)
+
+
+def test_progress_comes_in_the_thread_that_asks_and_what_it_raises_stops_the_build(lenet):
+    threads = set()
+
+    def stop(progress):
+        threads.add(threading.current_thread())
+        raise DataError(f"enough of {progress.phase}")
+
+    with pytest.raises(DataError, match="enough of"):
+        lenet[0].check(builder="rtx", progress=stop)
+    assert threads == {threading.current_thread()}
+    assert lenet[0].check(builder="rtx").ok, "the builder is as it was"
+
+
+def test_it_is_cancelled_from_another_thread(qdq):
+    control = BuildControl()
+    control.cancel()
+    with pytest.raises(CancelledError):
+        check_model(qdq, builder="rtx", control=control)

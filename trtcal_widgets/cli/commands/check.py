@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.outputs import PLAN, Output, check_outputs
+from trtcal_widgets.cli.progress import show_build
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.errors import UsageError
@@ -46,6 +48,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PLAN",
         help="write a precision plan that keeps the layers that run in floating point although they are quantised",
     )
+    parser.add_argument(
+        "--level",
+        type=int,
+        choices=range(6),
+        metavar="0-5",
+        help=(
+            "how long TensorRT looks for fast kernels; default: 0, the first that works, in seconds. TensorRT's own "
+            "choice, 3, times them all and takes minutes. TensorRT for RTX times none and is quick at any level"
+        ),
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--force", action="store_true", help="replace PLAN even where it is something else")
 
@@ -55,9 +67,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
     output = Output("--plan", arguments.plan, PLAN)
     check_outputs([output], inputs=[arguments.model], force=arguments.force)
-    report = check_model(
-        arguments.model, builder=arguments.builder, target=arguments.target, shapes=_shapes(arguments.shapes)
-    )
+    shapes = _shapes(arguments.shapes)
+    with show_build(Path(arguments.model).name) as progress:
+        report = check_model(
+            arguments.model,
+            builder=arguments.builder,
+            target=arguments.target,
+            shapes=shapes,
+            level=arguments.level,
+            progress=progress,
+        )
     say(report.to_json() if arguments.json else report.to_text())
     if arguments.plan and report.ok:
         report.plan().save(arguments.plan)

@@ -37,13 +37,14 @@ from trtcal_widgets.model.tap import MAX_PROTO_BYTES
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from onnx import ModelProto
 
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.check import CheckReport
+    from trtcal_widgets.trt.control import Progress
 
 __all__ = [
     "PLACEMENTS",
@@ -113,6 +114,8 @@ class QdqResult:
         builder: str = "auto",
         target: str = "SM89",
         shapes: Mapping[str, Sequence[int]] | None = None,
+        level: int | None = None,
+        progress: Callable[[Progress], object] | None = None,
     ) -> CheckReport:
         """Parse and build the model with NVIDIA's builder, and say what became of each layer and pair.
 
@@ -124,6 +127,10 @@ class QdqResult:
             The GPU generation that TensorRT for RTX builds for.
         shapes
             Input -> shape, for inputs whose shape the model leaves open.
+        level
+            How long TensorRT looks for fast kernels, 0 to 5; None: 0, which takes seconds instead of minutes.
+        progress
+            Called about ten times a second with what the builder is at.
 
         Raises
         ------
@@ -134,7 +141,10 @@ class QdqResult:
         """
         from trtcal_widgets.trt.check import check_proto
 
-        return check_proto(self.proto, self.folder, self.report.model, builder=builder, target=target, shapes=shapes)
+        return check_proto(
+            self.proto, self.folder, self.report.model,
+            builder=builder, target=target, shapes=shapes, level=level, progress=progress,
+        )  # fmt: skip
 
 
 def build_qdq(

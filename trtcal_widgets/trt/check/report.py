@@ -111,6 +111,8 @@ class CheckReport(Shown):
         Whether it was taken.
     seconds
         What parsing and building took together.
+    level
+        How long the builder looked for fast kernels, 0 to 5; None: its own choice.
     problems
         What was refused, and why.
     verdicts
@@ -130,6 +132,7 @@ class CheckReport(Shown):
     parsed: bool
     built: bool
     seconds: float
+    level: int | None = None
     problems: tuple[CheckProblem, ...] = ()
     verdicts: tuple[LayerVerdict, ...] = ()
     pairs: tuple[PairVerdict, ...] = ()

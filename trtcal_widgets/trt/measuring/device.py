@@ -143,21 +143,29 @@ class EngineDevice:
             If it cannot be built or run.
         """
         from trtcal_widgets.trt.building import build
+        from trtcal_widgets.trt.control import BuildControl
         from trtcal_widgets.trt.execution import Execution
+        from trtcal_widgets.trt.waiting import run_aside
 
         if variant.kind not in self.kinds:
             what = "implicit INT8" if variant.kind == "implicit" else "choice of FP16: types come from the model"
             raise UsageError(f"TensorRT {self._has.version} has no {what}. Measure fp32 and explicit variants")
         feeds = check_feeds(graph, self._feeds)  # by the model's own names: data without one are the only input's
         shapes = {tensor.name: feeds[tensor.name].shape for tensor in graph.inputs if _is_dynamic(tensor)}
-        engine = build(
-            variant.model,
-            int8=variant.kind in ("implicit", "explicit"),
-            cache=variant.cache,
-            fp16=variant.half and variant.kind != "fp32" and "fp16" in self.kinds,
-            profiles=shapes or None,
-            level=self._level,
-            timing_cache=self._times(variant),
+        control = BuildControl()
+        engine = run_aside(
+            lambda: build(
+                variant.model,
+                int8=variant.kind in ("implicit", "explicit"),
+                cache=variant.cache,
+                fp16=variant.half and variant.kind != "fp32" and "fp16" in self.kinds,
+                profiles=shapes or None,
+                level=self._level,
+                timing_cache=self._times(variant),
+                control=control,
+            ),
+            waiting=_nothing,
+            stop=control.cancel,
         )
         with Execution(engine, memory=self._memory) as execution:
             latency = execution.latency(feeds, runs=self._runs)
@@ -178,3 +186,7 @@ class EngineDevice:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _nothing() -> None:
+    """Say nothing while TensorRT builds."""
