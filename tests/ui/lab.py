@@ -115,6 +115,15 @@ def write_notebook(path: Path, cells: list[str]) -> None:
     nbformat.write(notebook, path)
 
 
+def await_file(page, path: Path, seconds: float = 60) -> None:
+    """Wait until a kernel has made a file; the page lives on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path.name} was not made")
+        page.wait_for_timeout(20)
+
+
 class NotebookPage:
     """A notebook in JupyterLab in a browser page."""
 

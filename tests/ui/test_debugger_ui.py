@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.lab import NotebookPage, write_notebook
+from tests.ui.lab import NotebookPage, await_file, write_notebook
 from tests.ui.tidy import assert_tidy
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
@@ -53,8 +53,10 @@ def by(page, testid):
 GATED = """\
 import pathlib, time
 def evaluate(outputs, batch):
-    while batch.index >= 4 and not pathlib.Path("go").exists():
-        time.sleep(0.02)
+    if batch.index == 4:
+        pathlib.Path("at the gate").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.02)
     return float(outputs["prob"].max(1).mean())
 
 AccuracyDebugger(session, Evaluation(sample.test_images(), batch_size=100, evaluate=evaluate))
@@ -163,6 +165,8 @@ def test_running_is_shown_and_can_be_cancelled_and_begun_again(open_debugger, la
 
     page = open_debugger("gated", GATED)
     by(page, "tc-dbg-run").click()
+    # The run stands still there until it is let go: what is shown of it cannot have passed before it is looked at.
+    await_file(page, lab[1] / "at the gate")
     # Not every step of the progress is shown: the last one before the gate may have come too soon after another.
     expect(by(page, "tc-dbg-status")).to_contain_text(re.compile("[0-4] of 10"), timeout=60_000)
     expect(by(page, "tc-dbg-run")).to_be_disabled()
