@@ -97,7 +97,7 @@ class _Matcher:
     def _is_read_alike(self, old: str, new: str) -> bool:
         """Whether the two are read by the same operators with the same constants, and nothing speaks against it."""
         verdicts = self._verdicts(old, new)
-        return "alike" in verdicts and "bias" not in verdicts
+        return "alike" in verdicts and not verdicts & {"bias", "scaled"}
 
     def _verdicts(self, old: str, new: str) -> set[str]:
         """Return, of each step that reads the new one first, what is said of it by the one that is most like it."""

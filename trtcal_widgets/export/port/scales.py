@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.arguments import kind_of
@@ -20,6 +20,7 @@ from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.export.port.check import contradictions
 from trtcal_widgets.export.port.graph import Side
 from trtcal_widgets.export.port.match import HOW, match_tensors, other_biases
+from trtcal_widgets.export.port.moved import contradicted
 from trtcal_widgets.export.qdq.rows import LEAST_MATCH, match_rows
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import CONSTANT_ROWS_FROM, constant_row, row_of
@@ -27,6 +28,7 @@ from trtcal_widgets.formats.reading import ScaleTable, convert
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.rows import constants_of
+from trtcal_widgets.runners.inputs import Inputs
 
 if TYPE_CHECKING:
     import os
@@ -137,10 +139,13 @@ class PortResult:
         The scales by the new names, in the kind of file that the old ones were read from.
     report
         What became of every row.
+    inputs
+        The two models, which :meth:`write` does not replace.
     """
 
     table: CalibrationCache | ScaleTable
     report: PortReport
+    inputs: Inputs = field(default_factory=Inputs)
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()
@@ -154,7 +159,7 @@ class PortResult:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the new file atomically."""
-        write_atomic(path, self.to_bytes())
+        write_atomic(path, self.to_bytes(), inputs=self.inputs)
 
 
 def port_scales(
@@ -202,7 +207,7 @@ def port_scales(
     without = match_rows({row.new: row.scale for row in ported}, new.graph).missing
     report = PortReport(old.graph.name, new.graph.name, ported, not_ported, without)
     _check_share(report, table, old, force=force)
-    return PortResult(_table(table, ported), report)
+    return PortResult(_table(table, ported, report), report, Inputs.of((old.path, new.path)))
 
 
 def _other_values(
@@ -210,18 +215,22 @@ def _other_values(
 ) -> dict[str, tuple[str, str]]:
     """Return what is not the old tensor, though it stands in its place: new tensor -> (old tensor, why).
 
-    That is the result of a layer whose bias differs by more than half of its threshold, and what follows from it.
+    That is the result of a layer whose bias differs by more than half of its threshold, or of one that reads an input
+    of which other layers say that it was shifted or scaled, and what follows from it.
     """
     wrong: dict[str, str] = {}
     for step, name, amount in other_biases(old, new, found):
         if amount > _OTHER * table.scales.get(name, 0.0) * 127.0:
-            wrong[step.outputs[0]] = printable(step.outputs[0])
+            wrong[step.outputs[0]] = step.outputs[0]
+    said = dict(contradicted(old, new, found))
+    wrong.update((name, name) for name in said)
     for step in new.steps:
         cause = next((wrong[name] for name in step.inputs if name in wrong), "")
         if cause:
             wrong.update((name, cause) for name in step.outputs if name not in wrong)
     why = "it follows from {}, a layer with the same weights and another bias in the new model"
-    return {name: (found.get(name, ("", ""))[0], why.format(cause)) for name, cause in wrong.items()}
+    told = {name: said.get(cause) or why.format(printable(cause)) for name, cause in wrong.items()}
+    return {name: (found.get(name, ("", ""))[0], reason) for name, reason in told.items()}
 
 
 _OTHER = 0.5
@@ -274,6 +283,9 @@ def _is_writable(scale: float) -> bool:
     return 0 <= scale < math.inf
 
 
+_NOT_FOUND = "no tensor of the new model was found to be the same"
+
+
 def _lost(table: CalibrationCache | ScaleTable, taken: set[str], old: OnnxModel) -> Iterator[tuple[str, str]]:
     match = match_rows(table.scales, old.graph)
     for name, scale in table.scales.items():
@@ -289,7 +301,7 @@ def _lost(table: CalibrationCache | ScaleTable, taken: set[str], old: OnnxModel)
             if old.graph.tensors[name].kind is TensorKind.CONSTANT:
                 yield name, "a constant: the new model has none of these values left, or has them once"
                 continue
-            yield name, "no tensor of the new model was found to be the same: it may be folded into a layer there"
+            yield name, f"{_NOT_FOUND}: it may be folded into a layer there"
 
 
 def _check_share(report: PortReport, table: CalibrationCache | ScaleTable, old: OnnxModel, *, force: bool) -> None:
@@ -300,8 +312,14 @@ def _check_share(report: PortReport, table: CalibrationCache | ScaleTable, old: 
     raise ExportError(
         f"only {len(taken)} of {len(real)} rows could be carried over from {report.old_model} to {report.new_model} by "
         f"weights and structure, {100 * len(taken) / max(len(real), 1):.0f} %: are they exports of the same model with "
-        "the same weights? force=True (--force) writes what was found"
+        f"the same weights? {_most_said(report)}force=True (--force) writes what was found"
     )
+
+
+def _most_said(report: PortReport) -> str:
+    """Return the reason for which most rows were refused, as a sentence; empty where none was by evidence."""
+    said = Counter(row.message for row in report.not_ported if not row.message.startswith(_NOT_FOUND)).most_common(1)
+    return f"{said[0][0]} (and so with {count_of(said[0][1], 'row')}). " if said and said[0][1] > 1 else ""
 
 
 def _without_contradictions(
@@ -324,13 +342,15 @@ def _without_contradictions(
     return kept, {row.old: wrong[row.new] for row in ported if row.new in wrong}
 
 
-def _table(table: CalibrationCache | ScaleTable, ported: tuple[PortedRow, ...]) -> CalibrationCache | ScaleTable:
+def _table(
+    table: CalibrationCache | ScaleTable, ported: tuple[PortedRow, ...], report: PortReport
+) -> CalibrationCache | ScaleTable:
     if isinstance(table, ScaleTable):
         ranges = {row.new: table.ranges[row.old] for row in ported if row.old in table.ranges}
         return ScaleTable(table.format, {row.new: table.amax[row.old] for row in ported}, ranges, source=table.source)
     scales = {row.new: row.scale for row in ported}
     if not scales:
-        raise ExportError("not one row could be carried over")
+        raise ExportError(f"not one row could be carried over. {_most_said(report)}".rstrip())
     # The first line stays as it is, whatever it says.
     built = CalibrationCache.build(scales).to_bytes().split(b"\n", 1)[1]
     return CalibrationCache(table.header.encode("utf-8", "surrogateescape") + b"\n" + built, source=table.source)

@@ -206,12 +206,12 @@ def same_weights(one: Identity, other: Identity) -> bool:
         return False
     if one.digest == other.digest:
         return True
-    return _near(one.fingerprint, other.fingerprint, float(np.abs([one.fingerprint, other.fingerprint]).max()))
+    return is_near(one.fingerprint, other.fingerprint, float(np.abs([one.fingerprint, other.fingerprint]).max()))
 
 
 def same_bias(one: Identity, other: Identity) -> bool:
     """Whether two layers with the same weights add the same, up to rounding."""
-    return one.digest == other.digest or _near(one.bias, other.bias, _bias_size(one, other))
+    return one.digest == other.digest or is_near(one.bias, other.bias, _bias_size(one, other))
 
 
 def is_shifted(one: Identity, other: Identity) -> bool:
@@ -226,7 +226,7 @@ def is_shifted(one: Identity, other: Identity) -> bool:
     for responses in (one.responses.sum(axis=1, keepdims=True), one.responses):
         if responses.shape[0] > responses.shape[1]:
             mean = np.linalg.lstsq(responses.astype(np.float64), moved, rcond=None)[0]
-            if _near(responses @ mean, moved, _bias_size(one, other)):
+            if is_near(responses @ mean, moved, _bias_size(one, other)):
                 return True
     return False
 
@@ -238,12 +238,13 @@ def is_scaled(one: Identity, other: Identity) -> bool:
     a, b = one.responses.astype(np.float64), other.responses.astype(np.float64)
     with np.errstate(all="ignore"):
         factors = (a * b).sum(axis=0) / (a * a).sum(axis=0)
-    return bool(np.isfinite(factors).all()) and _near(a * factors, b, float(np.abs(b).max(initial=0.0)))
+    return bool(np.isfinite(factors).all()) and is_near(a * factors, b, float(np.abs(b).max(initial=0.0)))
 
 
 def _bias_size(one: Identity, other: Identity) -> float:
     return float(max(np.abs(one.bias).max(), np.abs(other.bias).max(), one.size, other.size))
 
 
-def _near(a: NDArray[Any], b: NDArray[Any], size: float) -> bool:
+def is_near(a: NDArray[Any], b: NDArray[Any], size: float) -> bool:
+    """Whether two arrays are the same up to rounding, of numbers of this size."""
     return a.shape == b.shape and bool(np.abs(a - b).max(initial=0.0) <= _TOLERANCE * size)

@@ -1,0 +1,126 @@
+"""Inputs that some of their readers say were shifted or scaled, and others that they were not.
+
+Where preprocessing moves into a model, every layer that reads the input takes it up: in its bias, or in its weights.
+Where one of them does and another one reads the same tensor as before, the two models compute something else behind
+one of the two, and nothing tells behind which.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from trtcal_widgets.common.words import printable
+from trtcal_widgets.export.port.weights import Identity, is_near, is_scaled, is_shifted, same_bias, same_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from trtcal_widgets.export.port.graph import Side, Step
+
+
+class _Reading(NamedTuple):
+    """A step that reads a tensor, and its layer in the old model; None for one that has no weights."""
+
+    step: Step
+    layer: tuple[Identity, Identity] | None
+    kind: str
+
+
+def contradicted(old: Side, new: Side, found: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield inputs of the new model of which their readers say different things, what follows from them, and why.
+
+    What follows is told as far as the readers' own results.
+
+    ``found``: new tensor -> (old tensor, how), as they are matched.
+    """
+    inputs = {tensor.name for tensor in old.model.graph.inputs}
+    restored = {name for name, (partner, _) in found.items() if partner in inputs}
+    for tensor in new.model.graph.inputs:
+        if tensor.name in restored:
+            continue
+        prepared = _prepared(new, tensor.name, restored)
+        readings = [one for name in prepared for one in _readings(old, new, name)]
+        moved = [one for one in readings if one.kind in ("shifted", "scaled")]
+        others = [one for one in readings if one.kind not in ("shifted", "scaled", "unknown")]
+        plain = any(one.layer is None for one in others)
+        if not moved or (not plain and _agree([*moved, *others])):
+            continue
+        shown, first = printable(tensor.name), printable(moved[0].step.outputs[0])
+        against = next((one for one in others), moved[-1])
+        what = "shift" if moved[0].kind == "shifted" else "scaling"
+        why = (
+            f"the layer of {first!r} has taken up a {what} of the input {shown!r}, and what makes "
+            f"{printable(against.step.outputs[0])!r} reads it otherwise: what follows from {shown!r} is not the same"
+        )
+        yield from ((name, why) for name in prepared)
+        yield from ((name, why) for one in readings for name in one.step.outputs)
+
+
+def _prepared(new: Side, name: str, restored: set[str]) -> list[str]:
+    """Return an input and what is made of it before the first layer, as far as it is not an input of the old model."""
+    found = [name]
+    for tensor in found:
+        for step in new.readers.get(tensor, ()):
+            if step.weights is None and step.op not in _SHAPES and new.prepared.issuperset(step.outputs):
+                found += [one for one in step.outputs if one not in found and one not in restored]
+    return found
+
+
+_SHAPES = ("Shape", "Size")
+
+
+def _readings(old: Side, new: Side, name: str) -> Iterator[_Reading]:
+    """Yield what reads a tensor, but for steps that only prepare it on."""
+    for step in new.readers.get(name, ()):
+        if step.weights is not None:
+            yield _of_layer(old, step)
+        elif step.op not in _SHAPES and not new.prepared.issuperset(step.outputs):
+            yield _Reading(step, None, "plain")
+
+
+def _of_layer(old: Side, step: Step) -> _Reading:
+    """Compare a layer with the layers of the old model that read what is prepared of an input."""
+    best = _Reading(step, None, "unknown")
+    for one in old.steps:
+        if one.weights is None or step.weights is None or one.key != step.key or one.inputs[0] not in old.prepared:
+            continue
+        pair = one.weights, step.weights
+        if same_weights(*pair):
+            if same_bias(*pair):
+                return _Reading(step, pair, "alike")
+            if is_shifted(*pair) or _is_undetermined(*pair):
+                best = _Reading(step, pair, "shifted")
+        elif is_scaled(*pair) and best.kind == "unknown":
+            best = _Reading(step, pair, "scaled")
+    return best
+
+
+def _is_undetermined(one: Identity, other: Identity) -> bool:
+    """Whether there are so few outputs that a shift explains any difference of the biases."""
+    return one.responses.shape[0] == one.bias.size <= one.responses.shape[1] and one.op == other.op
+
+
+def _agree(readings: list[_Reading]) -> bool:
+    """Whether one shift, or one scale, of the input explains all layers that read it."""
+    pairs = [one.layer for one in readings if one.layer is not None]
+    kinds = {one.kind for one in readings}
+    if "scaled" in kinds:
+        factors = [_factors(*pair) for pair in pairs]
+        return all(is_near(one, factors[0], float(np.abs(factors[0]).max())) for one in factors)
+    widths = {one.responses.shape[1] for one, _ in pairs}
+    responses = [one.responses if len(widths) == 1 else one.responses.sum(axis=1, keepdims=True) for one, _ in pairs]
+    if not pairs:
+        return True
+    stacked = np.concatenate(responses).astype(np.float64)
+    differences = np.concatenate([other.bias - one.bias for one, other in pairs]).astype(np.float64)
+    mean = np.linalg.lstsq(stacked, differences, rcond=None)[0]
+    size = max(float(np.abs(identity.bias).max(initial=identity.size)) for pair in pairs for identity in pair)
+    return is_near(stacked @ mean, differences, size)
+
+
+def _factors(one: Identity, other: Identity) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    a, b = one.responses.astype(np.float64), other.responses.astype(np.float64)
+    with np.errstate(all="ignore"):
+        return np.asarray((a * b).sum(axis=0) / (a * a).sum(axis=0))
