@@ -2,7 +2,8 @@
 
 One rule for every output of every command. A file that is there is replaced without asking only where its content says
 that it is of the kind that is written; its name counts for nothing. Two outputs, or an output and a file that is read,
-are never the same file, also not through links and not with ``--force``.
+are never the same file, also not through links and not with ``--force``; what is read with a file counts as read: the
+external data of a model, the samples in a folder, the images of a list.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from trtcal_widgets.formats.detect import Format
+    from trtcal_widgets.runners.inputs import Inputs
 
 
 class Kind(NamedTuple):
@@ -45,22 +47,28 @@ class Output(NamedTuple):
     kind: Kind
 
 
-def check_outputs(outputs: Iterable[Output], *, inputs: Iterable[str | None] = (), force: bool = False) -> None:
+def check_outputs(
+    outputs: Iterable[Output], *, inputs: Iterable[str | os.PathLike[str] | None] | Inputs = (), force: bool = False
+) -> None:
     """Refuse bad output paths before any work is done.
 
     ``outputs``: all that the command will write. ``inputs``: all files and folders that it reads; None for what is not
-    given. ``force``: replace whatever other file is there. Raises ExportError where a file cannot or should not be
-    written; says what to do.
+    given, or those that were put together before. ``force``: replace whatever other file is there. Raises ExportError
+    where a file cannot or should not be written; says what to do.
     """
+    from trtcal_widgets.runners.inputs import Inputs
+
     wanted = [(option, Path(path), kind) for option, path, kind in outputs if path is not None]
-    read = [Path(path) for path in inputs if path is not None]
+    read = inputs if isinstance(inputs, Inputs) else Inputs.of(inputs)
+    if any(os.path.exists(path) for _, path, _ in wanted):  # noqa: PTH110 - also for names that no file can have
+        read = read.looked_up()
     for i, (option, path, kind) in enumerate(wanted):
         _check_place(path)
         foreign = path.exists() and path.stat().st_size > 0 and not is_kind(path, kind)
-        for source in read:
-            if _same(path, source):
-                other = f", and is not {kind.what}" if foreign else ""
-                raise ExportError(f"{path} is a file that is read{other}. Choose another name for {option}.")
+        other = f", and is not {kind.what}" if foreign else ""
+        read.refuse(path, f"Choose another name for {option}", other)
+        if any(_same(path, source) for source in read.paths):  # and is not there
+            raise ExportError(f"{path} is a file that is read. Choose another name for {option}.")
         if foreign and not force:
             raise ExportError(
                 f"{path} exists and is not {kind.what}, so it was not replaced. Choose another name, "
@@ -75,7 +83,19 @@ def _same(a: Path, b: Path) -> bool:
     try:
         return os.path.samefile(a, b)  # noqa: PTH121 - through links, hard ones too
     except (OSError, ValueError):
-        return os.path.abspath(a) == os.path.abspath(b) or _real(a) == _real(b)  # noqa: PTH100 - nothing is there yet
+        # Nothing is there yet.
+        return os.path.abspath(a) == os.path.abspath(b) or _folded(a) == _folded(b)  # noqa: PTH100
+
+
+def _folded(path: Path) -> str:
+    """Return where a file would be; in small letters where its folder takes capitals for the same."""
+    real = _real(path.absolute())
+    folder = os.path.dirname(real)  # noqa: PTH120
+    try:
+        alike = folder.swapcase() != folder and os.path.samefile(folder, folder.swapcase())  # noqa: PTH121
+    except OSError:
+        alike = False
+    return real.casefold() if alike else real
 
 
 def _real(path: Path) -> str:

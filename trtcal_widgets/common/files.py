@@ -14,7 +14,7 @@ import secrets
 import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.errors import ExportError, TrtcalError
@@ -80,17 +80,30 @@ def read_whole(
     return data
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes | Callable[[BinaryIO], None]) -> None:
+class ReadFiles(Protocol):
+    """Files that were read, of which no output takes the place."""
+
+    def refuse(self, path: str | os.PathLike[str]) -> None:
+        """Raise ExportError where writing to ``path`` would replace one of them."""
+        ...
+
+
+def write_atomic(
+    path: str | os.PathLike[str], data: bytes | Callable[[BinaryIO], None], *, inputs: ReadFiles | None = None
+) -> None:
     """Write ``data`` to ``path``; where that fails, the old file stays as it was.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and replace the old
     file in one step. An existing file keeps its permissions; where ``path`` is a symbolic link, the
     file that it points to is replaced. The folder must exist: a misspelt path is not created silently.
 
-    ``data``: all of its content, or what writes it to the open file, piece by piece. Raises ExportError where the file
+    ``data``: all of its content, or what writes it to the open file, piece by piece. ``inputs``: what must not be
+    replaced. Raises ExportError where the file
     cannot be written; says why and what to do. No temporary file is left behind.
     """
     shown = path_text(path, "the file to write", ExportError)
+    if inputs is not None:
+        inputs.refuse(shown)
     temporary: str | None = None
     try:
         target = os.path.realpath(shown)

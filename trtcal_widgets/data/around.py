@@ -126,6 +126,11 @@ class NamedSources(Source):
         return next(iter(self._sources.values())).n_items()
 
     @property
+    def reads(self) -> tuple[Path, ...]:
+        """The files that the sources read."""
+        return tuple(path for source in self._sources.values() for path in getattr(source, "reads", ()))
+
+    @property
     def skipped(self) -> Sequence[tuple[Path, str]]:
         """None: nothing is left out."""
         return ()

@@ -59,6 +59,11 @@ class ArrayFolder:
         """The files in order."""
         return tuple(self._paths)
 
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        return self.paths
+
     def describe(self) -> str:
         """Return one line: folder, number of files, what each holds."""
         return f"ArrayFolder {self._folder}, {len(self._paths)} samples of {describe_array(self._first)}"

@@ -176,6 +176,7 @@ class ArrayBatches:
         self.sample_axis = checked_axis(sample_axis)
         least = 1 if sample_axis == 0 else 0
         path = to_path(arrays, "an .npy or .npz file", DataError) if isinstance(arrays, (str, os.PathLike)) else None
+        self.reads = () if path is None else (path,)
         self._where = "ArrayBatches" if path is None else f"ArrayBatches {path.name}"
         self._mapped = path is not None  # read from disk here, not under the model's feet
         label = "the data" if path is None else str(path)

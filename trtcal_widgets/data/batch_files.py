@@ -64,6 +64,7 @@ class BatchFiles:
         paths = find_batch_files(self._folder)
         if not paths:
             raise DataError(f"{self._folder} holds no batch files; they are named batch0, batch1, … or 0.batch, …")
+        self._paths = tuple(paths)
         self._files = [_open(path) for path in paths]
         shape = self._files[0].images.shape[1:]
         for path, file in zip(paths, self._files, strict=True):
@@ -72,6 +73,11 @@ class BatchFiles:
                     f"{path} holds images {file.images.shape[1:]} (C, H, W) but {paths[0]} {shape}: they must be alike"
                 )
         self._ends = np.cumsum([len(file.images) for file in self._files])
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        return self._paths
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -123,6 +129,11 @@ def find_batch_files(folder: Path) -> list[Path]:
                 f"{folder}: after {path.name} comes {next_path.name}; batch files are counted without a gap"
             )
     return [path for _, path in numbered]
+
+
+def is_batch_file(path: Path) -> bool:
+    """Whether a file has the name of a batch file."""
+    return _NAME.fullmatch(path.name) is not None
 
 
 def _open(path: Path) -> _File:

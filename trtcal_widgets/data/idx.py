@@ -96,6 +96,7 @@ class IdxImages:
         offset = whole_number(offset, "offset", 0)
         limit = None if limit is None else whole_number(limit, "limit (None for all)", 1)
         self._path = to_path(images, "an IDX file of images", DataError)
+        self.reads = (self._path, *(() if labels is None else (to_path(labels, "an IDX file of labels", DataError),)))
         self._layout = layout
         self._name = ONLY_INPUT if name is None else input_name(name)
         pixels = _as_nhwc(read_idx(self._path), self._path)

@@ -161,6 +161,11 @@ class ImageFolder:
         return (*self._paths, *reversed(self._unread))[: self._limit]
 
     @property
+    def reads(self) -> tuple[Path, ...]:
+        """The files that are read: the list, where one names the images, and all images."""
+        return (*((self._folder,) if is_list(self._folder) else ()), *self.paths, *(path for path, _ in self._skipped))
+
+    @property
     def readable_anywhere(self) -> bool:
         """Whether any process can read any of the images without having read those before."""
         return not self._skips

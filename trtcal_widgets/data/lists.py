@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.arguments import is_folder
@@ -9,6 +10,7 @@ from trtcal_widgets.common.files import read_whole
 from trtcal_widgets.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LIST_SUFFIXES = frozenset({".txt", ".lst", ".list"})
@@ -60,18 +62,33 @@ def read_list(path: Path) -> tuple[list[Path], dict[Path, int]]:
     return images, dict(zip(images, known, strict=True)) if known else {}
 
 
-def _entry(path: Path, number: int, entry: str, there: dict[str, Path]) -> tuple[Path, int | None]:
-    """Return the image and the label of a line; ``there`` grows by the images that were looked for and found."""
-    name, label = entry, None
+def listed_files(path: Path) -> Iterator[Path]:
+    """Yield the files that a list names and that are there, whatever else is wrong with it."""
+    text = read_whole(path, error=DataError, what="the list of images").decode("utf-8-sig", "replace")
+    for line in dict.fromkeys(text.splitlines()):
+        entry = line.strip()
+        for name in (entry, *_split(entry)[:1]) if entry and not entry.startswith("#") else ():
+            if os.path.isfile(path.parent / name):  # noqa: PTH113 - False for a name that no file can have
+                yield path.parent / name
+
+
+def _split(entry: str) -> tuple[str, int | None]:
+    """Return the name and the label of a line."""
     if entry[0] in "\"'":
         end = entry.find(entry[0], 1)
         rest = entry[end + 1 :].strip()
         if end > 0 and (not rest or _is_label(rest)):
-            name, label = entry[1:end], int(rest) if rest else None
-    else:
-        before, _, last = entry.replace("\t", " ").rpartition(" ")
-        if before.strip() and _is_label(last):
-            name, label = entry[: len(before)].strip(), int(last)
+            return entry[1:end], int(rest) if rest else None
+        return entry, None
+    before, _, last = entry.replace("\t", " ").rpartition(" ")
+    if before.strip() and _is_label(last):
+        return entry[: len(before)].strip(), int(last)
+    return entry, None
+
+
+def _entry(path: Path, number: int, entry: str, there: dict[str, Path]) -> tuple[Path, int | None]:
+    """Return the image and the label of a line; ``there`` grows by the images that were looked for and found."""
+    name, label = _split(entry)
     if name in there:
         return there[name], label
     image = path.parent / name

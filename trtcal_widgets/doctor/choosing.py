@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trtcal_widgets.common.files import ReadFiles
     from trtcal_widgets.core.thresholds import Method
     from trtcal_widgets.session import CalibrationSession
 
@@ -64,6 +65,8 @@ class SmallSet:
         Whether ``loss_db`` is less than the median of ``random_db``; None where none was run.
     text
         What came out, honest also where chance does as well: one to three sentences.
+    inputs
+        The files that the session reads: :meth:`write` replaces none of them.
     """
 
     samples: tuple[int, ...]
@@ -75,6 +78,7 @@ class SmallSet:
     random_db: tuple[float, ...]
     better_than_random: bool | None
     text: str
+    inputs: ReadFiles | None = field(default=None, repr=False, compare=False)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the files' paths, one a line, as :class:`~trtcal_widgets.ImageFolder` and ``trtcal`` read them.
@@ -92,7 +96,7 @@ class SmallSet:
         if broken is not None:
             raise UsageError(f"{printable(broken)} cannot stand in a list, which has one path a line: rename the file")
         quoted = (f'"{label}"' for label in self.labels)
-        write_atomic(path, ("\n".join(quoted) + "\n").encode("utf-8", "surrogateescape"))
+        write_atomic(path, ("\n".join(quoted) + "\n").encode("utf-8", "surrogateescape"), inputs=self.inputs)
 
 
 def small_set(
@@ -177,6 +181,7 @@ def small_set(
         random_db=tuple(by_chance),
         better_than_random=lost < float(np.median(by_chance)) if by_chance else None,
         text=_text(len(chosen), n, lost, worst, goal, by_chance),
+        inputs=session.inputs,
     )
 
 

@@ -10,7 +10,7 @@ The comparisons (:func:`diff`, :func:`compare_with_names`, :func:`header_fits`) 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -53,6 +53,8 @@ from trtcal_widgets.formats.summary import summary_of
 if TYPE_CHECKING:
     import os
 
+    from trtcal_widgets.common.files import ReadFiles
+
 __all__ = [
     "DEFAULT_VERSION",
     "KNOWN_ALGORITHMS",
@@ -81,6 +83,8 @@ class CalibrationCache:
         All bytes of the file. They are kept: ``to_bytes()`` gives them back whatever they hold.
     source
         The file's name, for messages.
+    inputs
+        Files that it was made from, which :meth:`write` does not replace.
 
     Raises
     ------
@@ -95,6 +99,7 @@ class CalibrationCache:
 
     data: bytes
     source: str = field(default="<bytes>", compare=False)
+    inputs: ReadFiles | None = field(default=None, compare=False)
     _parsed: NativeText = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -201,7 +206,11 @@ class CalibrationCache:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the file atomically; raises :class:`ExportError` and leaves the old one if it cannot."""
-        write_atomic(path, self.data)
+        write_atomic(path, self.data, inputs=self.inputs)
+
+    def beside(self, inputs: ReadFiles) -> CalibrationCache:
+        """Return a copy that is never written in the place of these files."""
+        return replace(self, inputs=inputs)
 
     @property
     def header(self) -> str:
@@ -339,7 +348,7 @@ class CalibrationCache:
 
     def _with_lines(self, lines: list[str]) -> CalibrationCache:
         text = type(self._parsed.text)(self._parsed.text.has_bom, tuple(lines), is_utf8=False)
-        return CalibrationCache(text.to_bytes(), source=self.source)
+        return CalibrationCache(text.to_bytes(), source=self.source, inputs=self.inputs)
 
     def __reduce__(self) -> tuple[type[CalibrationCache], tuple[bytes, str]]:
         # The read-only mappings cannot be pickled, and need not be.

@@ -142,6 +142,22 @@ def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
             yield from iter_tensors(subgraph)
 
 
+def external_locations(path: Path) -> Iterator[Path]:
+    """Yield the files in which a model's tensors are stored, once each; none where it is no model."""
+    import onnx
+
+    with path.open("rb") as file:
+        if path.suffix != ".onnx" and file.read(1) != b"\x08":  # every known writer begins with ir_version
+            return
+    try:
+        proto, _ = read_proto(path)
+    except ModelError:
+        return
+    stored = (t for t in iter_tensors(proto.graph) if t.data_location == onnx.TensorProto.EXTERNAL)
+    names = dict.fromkeys(entry.value for t in stored for entry in t.external_data if entry.key == "location")
+    yield from (path.parent / name for name in names)
+
+
 def check_external_data(proto: ModelProto, path: Path) -> int:
     """Check that every external tensor's bytes are there.
 

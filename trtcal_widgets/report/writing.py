@@ -74,7 +74,7 @@ def write_report(
         n_worst=n_worst,
         date=date,
     )
-    write_atomic(path, page.encode("utf-8", "replace"))
+    write_atomic(path, page.encode("utf-8", "replace"), inputs=session.inputs)
 
 
 def render_report(

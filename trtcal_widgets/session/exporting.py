@@ -24,6 +24,7 @@ from trtcal_widgets.model.rows import constants_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from trtcal_widgets.common.files import ReadFiles
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.session.numbers import View
     from trtcal_widgets.session.state import SessionState
@@ -58,10 +59,12 @@ def cache_of(
     algorithm: str | None,
     version: str,
     infinite: str,
+    inputs: ReadFiles | None = None,
 ) -> CalibrationCache:
     """Return the scales of those tensors that have values or a choice; ``names`` are what ``rows`` means.
 
     ``infinite`` says what is written where TensorRT's scale is infinite: ``"finite"`` ours, ``"tensorrt"`` infinity.
+    ``inputs``: files that the cache is never written in the place of.
     """
     theirs = one_of(infinite, ("finite", "tensorrt"), "infinite") == "tensorrt"
     if theirs and not view.in_order:
@@ -85,7 +88,8 @@ def cache_of(
         found = dict(zip(keys, view.thresholds(known, state, infinite=theirs), strict=True))
     scales = {row: float(scale) for row, scale in zip(found, scales_of_amaxes(list(found.values())), strict=True)}
     numbers = state.method.legacy
-    return CalibrationCache.build(scales, algorithm=algorithm, version=version, legacy=numbers, infinite=theirs)
+    built = CalibrationCache.build(scales, algorithm=algorithm, version=version, legacy=numbers, infinite=theirs)
+    return built if inputs is None else built.beside(inputs)
 
 
 def has_network_rows(graph: ModelGraph, version: str) -> bool:

@@ -100,6 +100,7 @@ def merge(paths: Sequence[str | os.PathLike[str]]) -> Parts:
         parts.store.close()
     return replace(
         first,
+        others=tuple(Path(path) for path, _ in files),
         origin=Origin(origin.runner_name, sources, plan),
         store=store,
         constants=constants,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import SessionError
 from trtcal_widgets.runners.feeds import fixed_batch
+from trtcal_widgets.runners.inputs import Inputs
 from trtcal_widgets.session.choices import Choices
 from trtcal_widgets.session.numbers import Numbers
 from trtcal_widgets.session.recorder import Recorder
@@ -15,7 +17,7 @@ from trtcal_widgets.session.state import RunStatus
 from trtcal_widgets.session.store import NO_BASES, BatchStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -58,6 +60,8 @@ class Parts:
         What the user decided.
     recorder
         Runs the model; None where a session was loaded without it, which then has the status ``rest``.
+    others
+        Files that are read besides: the session whose ranges are taken, those that were merged.
     """
 
     graph: ModelGraph
@@ -69,6 +73,14 @@ class Parts:
     choices: Choices
     recorder: Recorder | None
     rest: RunStatus = field(default_factory=RunStatus)
+    others: tuple[Path, ...] = ()
+
+    def inputs(self) -> Inputs:
+        """Return the files that the recording reads."""
+        if self.recorder is None:
+            return Inputs(self.others)
+        model = getattr(self.recorder.runner, "model", None)
+        return Inputs.of((getattr(model, "path", None), *self.others), self.recorder.plan.source)
 
     def numbers(self) -> Numbers:
         """Return what follows from the histograms."""
@@ -88,9 +100,17 @@ def kept_tensors(graph: ModelGraph) -> tuple[str, ...]:
 
 
 def new_parts(
-    runner: Runner, plan: BatchPlan, range_mode: str, state: SessionState, ranges: Mapping[str, float] = NO_BASES
+    runner: Runner,
+    plan: BatchPlan,
+    range_mode: str,
+    state: SessionState,
+    ranges: Mapping[str, float] = NO_BASES,
+    others: Iterable[Any] = (),
 ) -> Parts:
-    """Return the parts of a session that has nothing recorded; ``ranges``: what histograms start from."""
+    """Return the parts of a session that has nothing recorded.
+
+    ``ranges``: what histograms start from; ``others``: files that are read besides.
+    """
     graph = runner.graph
     if not graph.calibrated:
         raise SessionError(f"{graph.name} has no floating-point tensor to calibrate")
@@ -100,4 +120,14 @@ def new_parts(
     weights: dict[str, NDArray[np.float32]] = {}
     recorder = Recorder(runner, plan, store, constants, weights, two_pass=range_mode == "two-pass")
     choices = Choices(graph, store, state)
-    return Parts(graph, range_mode, Origin.of(runner, plan), store, constants, weights, choices, recorder)
+    return Parts(
+        graph,
+        range_mode,
+        Origin.of(runner, plan),
+        store,
+        constants,
+        weights,
+        choices,
+        recorder,
+        others=tuple(map(Path, others)),
+    )

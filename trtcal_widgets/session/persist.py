@@ -73,7 +73,7 @@ def save_session(parts: Parts, status: RunStatus, path: str | os.PathLike[str]) 
 
     try:
         constants.append(parts.constants.items())
-        write_atomic(path, write)
+        write_atomic(path, write, inputs=parts.inputs())
     finally:
         constants.close()
 

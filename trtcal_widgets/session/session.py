@@ -75,8 +75,8 @@ class CalibrationSession:
         The model's facts; names of its floating-point tensors in graph order, and of all but the weights among them.
     recorder, runner, plan
         What runs the batches, the model, the batches: the session's to close; None where it was loaded without them.
-    runner_name, source_text, range_mode, plan_options, weight_ranges
-        What ran the model and where the data came from, in words; how batches were counted and cut; ranges per channel.
+    runner_name, source_text, range_mode, plan_options, weight_ranges, inputs
+        What ran the model and where data came from, in words; how batches were cut; ranges per channel; files read.
     samples
         Single samples: what they reach, and leaving them out; see :class:`~trtcal_widgets.session.samples.Samples`.
 
@@ -109,8 +109,8 @@ class CalibrationSession:
         one_of(range_mode, ("tensorrt", "two-pass"), "range_mode")
         runner = as_runner(model, threads=threads, providers=providers, fast=fast)
         plan = plan_of(runner, source, batch_size=batch_size, last=last, max_batches=max_batches)
-        ranges = ranges_of(range_from, runner.graph, range_mode)
-        self._assemble(new_parts(runner, plan, range_mode, SessionState(method=Method.parse(method)), ranges))
+        ranges, state = ranges_of(range_from, runner.graph, range_mode), SessionState(method=Method.parse(method))
+        self._assemble(new_parts(runner, plan, range_mode, state, ranges, () if range_from is None else (range_from,)))
 
     def _assemble(self, parts: Parts) -> None:
         self._parts = parts
@@ -123,7 +123,7 @@ class CalibrationSession:
         self._store, self._choices, self.weight_ranges = parts.store, parts.choices, parts.weights
         self._busy, self._numbers = threading.Lock(), parts.numbers()
         self.samples = Samples(parts, self._numbers, self._busy, self.update)
-        self._subscribers = Subscribers(self.state, self.status)
+        self._subscribers, self.inputs = Subscribers(self.state, self.status), parts.inputs()
 
     @property
     def state(self) -> SessionState:
@@ -345,7 +345,7 @@ class CalibrationSession:
             Where TensorRT's scale is infinite: ``"finite"`` writes ours, ``"tensorrt"`` infinity.
         """
         names, version = self.row_names(rows), default_version() if version is None else version
-        return cache_of(self.graph, self._view, self.state, rows, names, algorithm, version, infinite)
+        return cache_of(self.graph, self._view, self.state, rows, names, algorithm, version, infinite, self.inputs)
 
     def left_out_rows(self, version: str | None = None) -> tuple[tuple[str, str], ...]:
         """Return (row, why) for what TensorRT 8.x writes and :meth:`to_cache` cannot; ``?`` is an unknown number."""

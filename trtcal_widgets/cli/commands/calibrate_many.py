@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.commands.calibrate import COMMAND as CALIBRATE
 from trtcal_widgets.cli.many import argv_of, parser_of, read_entries
-from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
+from trtcal_widgets.cli.outputs import CACHE, PAGE, SESSION, Output, check_outputs
 from trtcal_widgets.cli.registry import FAILED, INTERRUPTED, OK, Command
 from trtcal_widgets.cli.terminal import complain, say
 from trtcal_widgets.cli.wording import in_options, options_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.cli.many import Entry
     from trtcal_widgets.report.index import ModelLine
+    from trtcal_widgets.runners.inputs import Inputs
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +47,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise ExportError(f"{folder} cannot be made a folder ({error}): choose another one with --output") from error
     index = folder / "index.html"
-    check_outputs([Output("--output", index, PAGE)], inputs=(arguments.models,), force=arguments.force)
+    read = _inputs(listed, entries)
+    check_outputs([Output("--output", index, PAGE)], inputs=read, force=arguments.force)
     lines: list[ModelLine] = []
-    interrupted = False
+    interrupted, written = False, -math.inf
     for entry in entries:
         shown = (str(entry.facts.get("model", "")), str(entry.facts.get("data", "")))
         line: ModelLine
@@ -56,13 +59,15 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             say(f"{printable(entry.title)} ({len(lines) + 1} of {len(entries)})", flush=True)
             try:
-                line = _calibrated(entry, folder, arguments)
+                line = _calibrated(entry, folder, arguments, read)
                 interrupted = line.failed == _STOPPED
             except KeyboardInterrupt:
                 line, interrupted = ModelLine(entry.title, *shown, failed=_STOPPED), True
         lines.append(line)
-        page = index_page(lines, arguments.title or listed.stem)
-        write_atomic(index, page.encode("utf-8"))
+        if len(lines) == len(entries) or time.monotonic() - written > _EVERY:
+            page = index_page(lines, arguments.title or listed.stem)
+            write_atomic(index, page.encode("utf-8"))
+            written = time.monotonic()
     failed = [line for line in lines if line.failed]
     say(f"wrote {printable(str(index))}: {count_of(len(lines) - len(failed), 'model')} calibrated, {len(failed)} not")
     if interrupted:
@@ -71,9 +76,19 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 _STOPPED = "stopped by Ctrl-C"
+_EVERY = 2.0
+"""Seconds between two states of the page at least: it has all lines, and there may be thousands."""
 
 
-def _calibrated(entry: Entry, folder: Path, arguments: argparse.Namespace) -> ModelLine:
+def _inputs(listed: Path, entries: list[Entry]) -> Inputs:
+    """Return what all models of a list read: what is written for one is never another one's model or data."""
+    from trtcal_widgets.runners.inputs import Inputs
+
+    named = (entry.facts.get(key) for entry in entries for key in ("model", "data"))
+    return Inputs.of((listed, *dict.fromkeys(path for path in named if isinstance(path, str)))).looked_up()
+
+
+def _calibrated(entry: Entry, folder: Path, arguments: argparse.Namespace, read: Inputs) -> ModelLine:
     """Calibrate one model and write its report; what goes wrong is in the line."""
     from trtcal_widgets.report.index import ModelLine
 
@@ -83,7 +98,7 @@ def _calibrated(entry: Entry, folder: Path, arguments: argparse.Namespace) -> Mo
         if entry.wrong:
             failed = entry.wrong
         else:
-            return _run_one(entry, folder, arguments, shown)
+            return _run_one(entry, folder, arguments, shown, read)
     except TrtcalError as error:
         failed = in_options(str(error), options_of(parser))
     except Exception as error:  # noqa: BLE001 - a fault of ours with one model must not cost the others
@@ -92,13 +107,16 @@ def _calibrated(entry: Entry, folder: Path, arguments: argparse.Namespace) -> Mo
     return ModelLine(entry.title, *shown, failed=failed)
 
 
-def _run_one(entry: Entry, folder: Path, arguments: argparse.Namespace, shown: tuple[str, str]) -> ModelLine:
+def _run_one(
+    entry: Entry, folder: Path, arguments: argparse.Namespace, shown: tuple[str, str], read: Inputs
+) -> ModelLine:
     from trtcal_widgets.report.index import ModelLine, worst_tensors
     from trtcal_widgets.report.writing import write_report
     from trtcal_widgets.session import CalibrationSession
 
     cache, saved, report = (folder / f"{entry.name}{suffix}" for suffix in (".cache", ".trtcal", ".html"))
-    check_outputs([Output("--output", report, PAGE)], inputs=(arguments.models, *shown), force=arguments.force)
+    outputs = (Output("--output", cache, CACHE), Output("--session", saved, SESSION), Output("--output", report, PAGE))
+    check_outputs(outputs, inputs=read, force=arguments.force)
     parser = parser_of(CALIBRATE.add_arguments)
     made = parser.parse_args([f"--output={cache}", f"--session={saved}", *argv_of(entry)])
     made.force = arguments.force

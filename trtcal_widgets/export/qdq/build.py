@@ -10,7 +10,7 @@ that the INT8 simulation runs. ``docs/qdq.md`` says what goes where and why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.model.rows import with_tensor_names
 from trtcal_widgets.model.tap import MAX_PROTO_BYTES
+from trtcal_widgets.runners.inputs import Inputs
 
 if TYPE_CHECKING:
     import os
@@ -73,11 +74,14 @@ class QdqResult:
         The folder of the model that it was made from.
     report
         What became of every tensor, row and layer.
+    inputs
+        The files that it was made from: :meth:`write` replaces none of them.
     """
 
     proto: ModelProto
     folder: Path
     report: QdqReport
+    inputs: Inputs = field(default_factory=Inputs)
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()
@@ -106,7 +110,7 @@ class QdqResult:
         ExportError
             If a file cannot be written; an old one is left as it was.
         """
-        return write_model(self.proto, self.folder, path)
+        return write_model(self.proto, self.folder, path, self.inputs)
 
     def check(
         self,
@@ -224,6 +228,7 @@ class QdqBuilder:
         self.model = model if isinstance(model, OnnxModel) else load_model(model)
         self.placement = as_placement(placement, self.model.graph)
         self.format = find_format(format)
+        self._inputs = Inputs.of((self.model.path,))
         self._force = force
         self._rows = rows_of(scales)
         self._match = match_rows(self._rows, self.graph)
@@ -269,7 +274,8 @@ class QdqBuilder:
         if self._left_to_floats:
             notes = (*notes, self._nothing_placed())
         quantized = tuple(_quantized(self.graph, pair, name, decision) for pair, name in zip(pairs, names, strict=True))
-        return QdqResult(proto, self.model.path.parent, self._report(proto, decision, quantized, self._noted(notes)))
+        report = self._report(proto, decision, quantized, self._noted(notes))
+        return QdqResult(proto, self.model.path.parent, report, self._inputs)
 
     def _noted(self, notes: tuple[str, ...]) -> tuple[str, ...]:
         return (*notes, self.format.note) if self.format.note else notes
@@ -308,7 +314,8 @@ class QdqBuilder:
             f"{self.graph.name} already has explicit quantisation ({len(self._already)} nodes of it): nothing was "
             "added. TensorRT takes it as it is and ignores a calibration cache"
         )
-        return QdqResult(copy, self.model.path.parent, self._report(copy, Decision(), (), (note,)))
+        report = self._report(copy, Decision(), (), (note,))
+        return QdqResult(copy, self.model.path.parent, report, self._inputs)
 
     def _refuse_nothing(self, decision: Decision, plan: PrecisionPlan, only: Collection[str] | None) -> None:
         if decision.active or plan or only is not None or self._force or self._left_to_floats:

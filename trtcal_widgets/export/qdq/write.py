@@ -21,6 +21,7 @@ from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import ExportError, ModelError
 from trtcal_widgets.model.files import iter_tensors, read_proto
 from trtcal_widgets.model.tap import MAX_PROTO_BYTES
+from trtcal_widgets.runners.inputs import Inputs
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
@@ -29,6 +30,7 @@ _CHUNK = 1 << 22
 _ALIGNMENT = 4096
 """Tensors begin at multiples of a memory page, so that runtimes can map them."""
 
+_NONE = Inputs()
 _STAYS_INLINE = 1024
 """Bytes: smaller tensors stay in the model file, where shape inference finds them."""
 
@@ -50,7 +52,9 @@ def signed(proto: ModelProto) -> ModelProto:
     return proto
 
 
-def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -> tuple[Path, ...]:
+def write_model(
+    proto: ModelProto, folder: Path, path: str | os.PathLike[str], inputs: Inputs = _NONE
+) -> tuple[Path, ...]:
     """Write a model, and its external data beside it.
 
     Parameters
@@ -62,6 +66,8 @@ def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -
     path
         The file to write. External data go to ``<name>.<hash>.data`` in the same folder; the data file of an older
         export to the same path is removed where no model beside it refers to it.
+    inputs
+        Files that are read: none of them is replaced or removed.
 
     Returns
     -------
@@ -75,6 +81,7 @@ def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -
     """
     import onnx
 
+    inputs.refuse(path)
     path = Path(path)
     external = [t for t in iter_tensors(proto.graph) if t.data_location == onnx.TensorProto.EXTERNAL]
     if not external and proto.ByteSize() <= MAX_PROTO_BYTES:
@@ -83,7 +90,7 @@ def write_model(proto: ModelProto, folder: Path, path: str | os.PathLike[str]) -
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     real = Path(os.path.realpath(path))
-    old = _own_data_files(real)
+    old = {name for name in _own_data_files(real) if inputs.what(real.with_name(name)) is None}
     temporary = real.with_name(f".{real.name[:40]}.{secrets.token_hex(6)}.tmp")
     try:
         target = _take_name(temporary, real, _write_data(copy, folder, temporary))
