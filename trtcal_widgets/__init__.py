@@ -6,8 +6,9 @@ Everything that a notebook needs is importable from here; each name is loaded wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.lazy import lazy
 from trtcal_widgets.common.version import __version__
 
 if TYPE_CHECKING:
@@ -27,27 +28,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.widgets.data.widget import DataDoctor
     from trtcal_widgets.widgets.debugger.widget import AccuracyDebugger
     from trtcal_widgets.widgets.explorer.widget import CalibrationExplorer
-
-_HOMES = {
-    "AccuracyDebugger": "trtcal_widgets.widgets.debugger.widget",
-    "ArrayBatches": "trtcal_widgets.data",
-    "BuildPanel": "trtcal_widgets.widgets.build.widget",
-    "CacheViewer": "trtcal_widgets.widgets.cache.widget",
-    "CalibrationCache": "trtcal_widgets.formats.cache",
-    "CalibrationExplorer": "trtcal_widgets.widgets.explorer.widget",
-    "CalibrationSession": "trtcal_widgets.session",
-    "DataComparison": "trtcal_widgets.doctor.comparison",
-    "DataDoctor": "trtcal_widgets.widgets.data.widget",
-    "Evaluation": "trtcal_widgets.runners.evaluation",
-    "Histogram": "trtcal_widgets.core.histogram",
-    "IdxImages": "trtcal_widgets.data",
-    "ImageFolder": "trtcal_widgets.data",
-    "IterableBatches": "trtcal_widgets.data",
-    "OnnxRuntimeRunner": "trtcal_widgets.runners.onnxruntime",
-    "TrtcalError": "trtcal_widgets.errors",
-    "calibrate_array": "trtcal_widgets.core.calibrate",
-    "read_scale_file": "trtcal_widgets.formats.reading",
-}
 
 __all__ = [
     "AccuracyDebugger",
@@ -72,22 +52,27 @@ __all__ = [
     "sample",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for (PEP 562)."""
-    from importlib import import_module
-
-    if name == "sample":
-        return import_module("trtcal_widgets.sample")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "core.calibrate": "calibrate_array",
+        "core.histogram": "Histogram",
+        "data": "ArrayBatches IdxImages ImageFolder IterableBatches",
+        "doctor.comparison": "DataComparison",
+        "errors": "TrtcalError",
+        "formats.cache": "CalibrationCache",
+        "formats.reading": "read_scale_file",
+        "runners.evaluation": "Evaluation",
+        "runners.onnxruntime": "OnnxRuntimeRunner",
+        "sample": "",
+        "session": "CalibrationSession",
+        "widgets.build.widget": "BuildPanel",
+        "widgets.cache.widget": "CacheViewer",
+        "widgets.data.widget": "DataDoctor",
+        "widgets.debugger.widget": "AccuracyDebugger",
+        "widgets.explorer.widget": "CalibrationExplorer",
+    },
+)
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

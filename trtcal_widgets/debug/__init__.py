@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.common.lazy import lazy
 
 if TYPE_CHECKING:
     from trtcal_widgets.debug.hazards.finding import Hazard, HazardLimits, find_hazards
@@ -13,29 +15,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.debug.tuning.results import TunePoint, TuneResult
     from trtcal_widgets.debug.tuning.search import Tuner, tune
     from trtcal_widgets.runners.evaluation import Evaluation, Score
-
-_HOMES = {
-    "ComparisonResult": "trtcal_widgets.debug.results",
-    "Control": "trtcal_widgets.debug.runs",
-    "Evaluation": "trtcal_widgets.runners.evaluation",
-    "Fp8Simulation": "trtcal_widgets.debug.simulation",
-    "Hazard": "trtcal_widgets.debug.hazards.finding",
-    "HazardLimits": "trtcal_widgets.debug.hazards.finding",
-    "Int8Simulation": "trtcal_widgets.debug.simulation",
-    "LayerResult": "trtcal_widgets.debug.results",
-    "PlanSearch": "trtcal_widgets.debug.search",
-    "Score": "trtcal_widgets.runners.evaluation",
-    "SearchResult": "trtcal_widgets.debug.search",
-    "SearchStep": "trtcal_widgets.debug.search",
-    "TensorDetail": "trtcal_widgets.debug.results",
-    "TensorResult": "trtcal_widgets.debug.results",
-    "TunePoint": "trtcal_widgets.debug.tuning.results",
-    "TuneResult": "trtcal_widgets.debug.tuning.results",
-    "Tuner": "trtcal_widgets.debug.tuning.search",
-    "find_hazards": "trtcal_widgets.debug.hazards.finding",
-    "scale_candidates": "trtcal_widgets.debug.search",
-    "tune": "trtcal_widgets.debug.tuning.search",
-}
 
 __all__ = [
     "ComparisonResult",
@@ -60,11 +39,16 @@ __all__ = [
     "tune",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for: simulating needs onnx, looking at results does not."""
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "debug.hazards.finding": "Hazard HazardLimits find_hazards",
+        "debug.results": "ComparisonResult LayerResult TensorDetail TensorResult",
+        "debug.runs": "Control",
+        "debug.search": "PlanSearch SearchResult SearchStep scale_candidates",
+        "debug.simulation": "Fp8Simulation Int8Simulation",
+        "debug.tuning.results": "TunePoint TuneResult",
+        "debug.tuning.search": "Tuner tune",
+        "runners.evaluation": "Evaluation Score",
+    },
+)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.common.lazy import lazy
 
 if TYPE_CHECKING:
     from trtcal_widgets.doctor.choosing import SmallSet, small_set
@@ -19,25 +21,6 @@ if TYPE_CHECKING:
         Verdict,
     )
     from trtcal_widgets.doctor.words import enough
-
-_TYPES = "trtcal_widgets.doctor.types"
-_HOMES = {
-    "Band": _TYPES,
-    "CommonBins": "trtcal_widgets.doctor.comparison",
-    "DataComparison": "trtcal_widgets.doctor.comparison",
-    "DataReport": _TYPES,
-    "DataWarning": _TYPES,
-    "Gate": _TYPES,
-    "Needed": _TYPES,
-    "OrderEffect": _TYPES,
-    "Settling": _TYPES,
-    "SmallSet": "trtcal_widgets.doctor.choosing",
-    "TensorDifference": "trtcal_widgets.doctor.comparison",
-    "Verdict": _TYPES,
-    "enough": "trtcal_widgets.doctor.words",
-    "examine": "trtcal_widgets.doctor.examining",
-    "small_set": "trtcal_widgets.doctor.choosing",
-}
 
 __all__ = [
     "Band",
@@ -57,11 +40,13 @@ __all__ = [
     "small_set",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for: types need no compiler, examining does."""
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "doctor.choosing": "SmallSet small_set",
+        "doctor.comparison": "CommonBins DataComparison TensorDifference",
+        "doctor.examining": "examine",
+        "doctor.types": "Band DataReport DataWarning Gate Needed OrderEffect Settling Verdict",
+        "doctor.words": "enough",
+    },
+)

@@ -10,8 +10,9 @@ TensorRT, CUDA and ONNX are imported when something here is used, not before.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from trtcal_widgets.common.lazy import lazy
 
 if TYPE_CHECKING:
     from trtcal_widgets.gpu.memory import open_memory
@@ -62,29 +63,21 @@ __all__ = [
     "open_memory",
 ]
 
-_MODULES = {
-    "gpu.memory": ("open_memory",),
-    "trt.building": ("build",),
-    "trt.calibration.caches": ("CacheReport", "DlaReport", "MergeReport", "check_cache", "check_dla", "merge_caches"),
-    "trt.calibration.calibrator": ("guard_calibrator", "make_calibrator"),
-    "trt.comparing": ("EngineComparison", "compare"),
-    "trt.control": ("BuildControl", "Progress"),
-    "trt.engine": ("Engine",),
-    "trt.execution": ("Execution",),
-    "trt.log": ("LogLine",),
-    "trt.measuring.device": ("EngineDevice",),
-    "trt.measuring.layers": ("LayerTime", "layer_precisions"),
-    "trt.runner": ("TensorRTRunner",),
-    "trt.versions": ("Features", "features", "load_tensorrt"),
-}
-_HOMES = {name: f"trtcal_widgets.{module}" for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "gpu.memory": "open_memory",
+        "trt.building": "build",
+        "trt.calibration.caches": "CacheReport DlaReport MergeReport check_cache check_dla merge_caches",
+        "trt.calibration.calibrator": "guard_calibrator make_calibrator",
+        "trt.comparing": "EngineComparison compare",
+        "trt.control": "BuildControl Progress",
+        "trt.engine": "Engine",
+        "trt.execution": "Execution",
+        "trt.log": "LogLine",
+        "trt.measuring.device": "EngineDevice",
+        "trt.measuring.layers": "LayerTime layer_precisions",
+        "trt.runner": "TensorRTRunner",
+        "trt.versions": "Features features load_tensorrt",
+    },
+)
