@@ -16,8 +16,6 @@ from trtcal_widgets.core.thresholds import Method, ThresholdCurve, is_infinite_i
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 
-__all__ = ["ArrayCalibration", "calibrate_array"]
-
 
 @dataclass(frozen=True, eq=False)
 class ArrayCalibration:

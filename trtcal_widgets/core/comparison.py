@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PairCounting", "TensorComparison", "histogram_kl"]
-
 
 @dataclass(frozen=True)
 class TensorComparison:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.steps import Step, StepTables
 
-__all__ = ["NO_SAMPLES", "Counting", "Place", "amax_of", "amax_of_all", "new_tables", "starting_ranges", "where"]
-
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 Place = tuple[int, int]

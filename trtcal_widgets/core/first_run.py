@@ -23,8 +23,6 @@ from trtcal_widgets.core.packed import RECORD, encode, histogram_of, record_of
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.core.thresholds import Method, threshold
 
-__all__ = ["compile_kernels", "is_first"]
-
 
 def is_first() -> bool:
     """Whether no run has compiled the kernels for this machine yet, and what is compiled can be kept."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.discrete import Discrete
 
-__all__ = ["Cost", "NoiseModel", "costs", "dequantize", "fake_quantize", "is_vague", "quantize"]
-
 Q_MAX = 127
 
 _NEAR_IN_BINS = 1e-6

@@ -12,8 +12,6 @@ from trtcal_widgets.core.thresholds import FIRST_CANDIDATE
 if TYPE_CHECKING:
     from trtcal_widgets.core.thresholds import ThresholdCurve
 
-__all__ = ["NEARLY_EQUAL", "Rival", "rival_of"]
-
 NEARLY_EQUAL = 2e-3
 """How much larger a divergence may be to be nearly equal, as a share of the smallest.
 

@@ -10,8 +10,6 @@ from trtcal_widgets.common.words import significant
 if TYPE_CHECKING:
     from trtcal_widgets.runners.evaluation import Score
 
-__all__ = ["goal_of", "loss_text", "loss_unit", "reaches", "value_text"]
-
 _CUSTOM_DIGITS = 4
 _NO_LOSS = 1e-9
 """What is left of equal values by rounding."""

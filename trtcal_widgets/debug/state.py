@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.runners.evaluation import Score
     from trtcal_widgets.session import CalibrationSession, Choice
 
-__all__ = ["Basis", "DebugState", "Phase", "Trial", "Worker", "basis_of", "differences"]
-
 _TELL_EVERY = 0.1
 """Seconds between two messages about progress."""
 

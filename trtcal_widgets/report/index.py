@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
     from trtcal_widgets.session.state import TensorRow
 
-__all__ = ["ModelLine", "index_page", "worst_tensors"]
-
 _WORST = 3
 
 

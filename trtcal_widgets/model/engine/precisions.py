@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
 
-__all__ = ["LayerPrecisions", "as_precisions"]
-
 _FORMAT = "trtcal_widgets layer precisions"
 _FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 _BEFORE, _AFTER = frozenset("([{,+| "), frozenset(")]},+| ")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.trt8.inner import InnerTensors
     from trtcal_widgets.model.trt8.network import Tensor
 
-__all__ = ["Found", "network_rows"]
-
 
 class Found(NamedTuple):
     """The rows, and what computes the values that no tensor of the model has."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.trt8.network import Layer, Tensor
     from trtcal_widgets.model.trt8.rows import NetworkTensors
 
-__all__ = ["fused_tensors"]
-
 _CONVOLVING = frozenset({"CONVOLUTION", "DECONVOLUTION"})
 _VALUE_BY_VALUE = frozenset({"ACTIVATION", "ELEMENTWISE", "PARAMETRIC_RELU", "SCALE", "UNARY"})
 _IN_THE_KERNEL = frozenset({"Clip", "Relu"})

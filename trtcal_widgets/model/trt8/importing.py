@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import NodeProto
 
-__all__ = ["IMPORTERS", "Importer", "Node", "Parser", "Result", "Weights", "imports", "spread"]
-
 
 @dataclass(frozen=True, eq=False)
 class Weights:

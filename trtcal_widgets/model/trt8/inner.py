@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.trt8.network import Dims, Tensor
 
-__all__ = ["NO_INNER", "InnerTensors", "inner_tensors"]
-
 _AXES_AS_INPUT = {"ReduceSum": 13}
 _AXES_AS_INPUT_OF_ALL = 18
 _GEMM_WITHOUT_BIAS = 11

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.trt8.network import Dims, Layer, Tensor
 
-__all__ = ["Integers", "dimensions_of", "integers_of", "reshaped_dims", "symbol_of"]
-
 Integers = tuple[int | str | None, ...]
 """Values in order: a dimension that is not known but has a symbol is that symbol, None is not known at all."""
 

@@ -13,8 +13,6 @@ from trtcal_widgets.model.trt8.pointwise import unary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__: list[str] = []
-
 _OF_ONE_AXIS = 3
 """Rank of what is convolved or pooled along one axis: TensorRT gives it a second axis first."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.trt8.network import Dims, Network
 
-__all__: list[str] = []
-
 _AXES_AS_INPUT = 13
 _SLICE_INPUTS = 10
 _PADS_AS_INPUT = 11

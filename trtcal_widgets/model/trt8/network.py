@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.trt8.integers import Integers
 
-__all__ = ["FLOATS", "Computed", "Dims", "Layer", "Network", "OfGraph", "OfNumber", "SameAs", "Tensor", "UnsureError"]
-
 Dims = tuple[int, ...]
 """A shape as TensorRT's parser knows it: -1 where a dimension is dynamic."""
 

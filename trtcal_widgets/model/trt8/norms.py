@@ -7,8 +7,6 @@ from trtcal_widgets.model.trt8.importing import Node, Parser, Result, Weights, i
 from trtcal_widgets.model.trt8.network import Computed, SameAs, Tensor
 from trtcal_widgets.model.trt8.pointwise import unary
 
-__all__: list[str] = []
-
 _SCALED_AS_THEY_ARE = (4, 5)
 """Ranks that a scale layer takes."""
 

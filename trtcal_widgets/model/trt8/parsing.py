@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.trt8.importing import Given
     from trtcal_widgets.model.trt8.network import Dims, Network
 
-__all__ = ["parse_network"]
-
 _REGISTERED = (matrix, moving, norms, picking, pointwise, recurrent)
 """Modules whose importers are known by being loaded."""
 

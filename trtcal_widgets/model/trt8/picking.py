@@ -8,8 +8,6 @@ from trtcal_widgets.model.trt8.network import OfNumber, SameAs, Tensor
 from trtcal_widgets.model.trt8.pointwise import unary
 from trtcal_widgets.model.trt8.shapes import Shape
 
-__all__ = ["filled"]
-
 _SIZES_FROM = 11
 _K_AS_INPUT = 10
 _FLOAT_TYPES = frozenset({1, 10, 11, 16})

@@ -10,8 +10,6 @@ from trtcal_widgets.model.trt8.network import Computed, SameAs, Tensor
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["at_least", "select", "unary"]
-
 _SAME_NAME = ("Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Or", "Pow", "Sub", "Xor")
 _OF_TWO = {**{op: op for op in _SAME_NAME}, "Sum": "Add"}
 _UNARY = (

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.trt8.network import Dims
 
-__all__: list[str] = []
-
 _SEQUENCE_LENGTHS, _INITIAL_HIDDEN, _INITIAL_CELL, _PEEPHOLES = 4, 5, 6, 7
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.trt8.network import Layer, Network, Tensor, Value
 
-__all__ = ["Entry", "NetworkTensors", "resolved"]
-
 _LEAVING = frozenset({"ITERATOR", "RECURRENCE", "TRIP_LIMIT"})
 _NOT_CALIBRATED = frozenset({"GATHER", "GRID_SAMPLE", "NORMALIZATION", "SCATTER", "SELECT"})
 """Layers that want no scales: a tensor between two of them has no row."""

@@ -17,33 +17,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.trt8.integers import Integers
     from trtcal_widgets.model.trt8.network import Dims, Layer, Network, Tensor
 
-__all__ = [
-    "Shape",
-    "add",
-    "add_shuffle",
-    "add_slice",
-    "broadcast",
-    "concat",
-    "dims_of",
-    "fill",
-    "floor_div",
-    "gather",
-    "interlace",
-    "iota",
-    "joined",
-    "largest",
-    "mul",
-    "product",
-    "reshaped",
-    "scalar",
-    "shape_of",
-    "similar",
-    "smallest",
-    "sub",
-    "to_1d",
-    "vector",
-]
-
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SHAPE_OF_SHAPE = 2
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
-__all__ = ["EngineDevice", "Kind", "Measured", "MeasuringDevice", "Variant"]
-
 Kind = Literal["fp32", "fp16", "implicit", "explicit"]
 _KINDS = ("fp32", "fp16", "implicit", "explicit")
 

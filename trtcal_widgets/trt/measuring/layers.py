@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.engine import Engine
 
-__all__ = ["LayerTime", "layer_precisions", "profile", "times_by_node"]
-
 _COPY = "Reformatting CopyNode for "
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.widgets.build.widget import BuildView
 
-__all__ = ["BuildBinding", "parse_event"]
-
 _FORM: dict[str, type] = {
     "mode": str, "algorithm": str, "follow": str, "fp16": bool, "hold": bool, "path": str, "cache": str,
 }  # fmt: skip

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
     from trtcal_widgets.widgets.cache.facts import CacheFacts, Column
 
-__all__ = ["MAX_POINTS", "CacheRanges", "thin_out"]
-
 MAX_POINTS = 3000
 """Points per file that are drawn at once."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.widgets.cache.facts import ScaleFile
 
-__all__ = ["cache_picture", "draw_cache"]
-
 
 def cache_picture(cache: ScaleFile, other: ScaleFile | None = None, *, width: int = 1000, dark: bool = False) -> bytes:
     """Return the thresholds of a cache, in the order of the file, as a PNG; of two caches, both and their ratio."""

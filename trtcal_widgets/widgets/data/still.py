@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.doctor.types import DataReport, Settling
     from trtcal_widgets.session import CalibrationSession
 
-__all__ = ["data_picture", "draw_data"]
-
 _LETTERS = 128
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
 
-__all__ = ["debugger_picture"]
-
 _LAYERS = 10
 
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.widgets.kit.figures import FigureView
 
-__all__ = ["Boundary", "Event", "Marshal", "SameThreadExecutor", "default_executor", "event_parser"]
-
 T = TypeVar("T")
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.model.graph import ModelGraph
 
-__all__ = ["BoxFacts", "Cut", "Neighbourhood", "level_of", "neighbourhood", "network_state", "rows_of"]
-
 STEPS = 3
 """How far from the chosen tensor one sees."""
 
