@@ -73,19 +73,15 @@ class Source(Protocol):
 
     def describe(self) -> str:
         """Return one line for people: ``"ImageFolder calib/, 500 images"``."""
-        ...
 
     def n_items(self) -> int | None:
         """Return how many samples (or, when prebatched, batches) there are; None while unknown."""
-        ...
 
     def load(self, start: int, stop: int) -> Mapping[str, NDArray[np.generic]]:
         """Return samples ``start`` to ``stop`` (exclusive) stacked along axis 0.
 
         Fewer come back at the end of the source; none at all is an empty mapping.
         """
-        ...
 
     def thumbnails(self, start: int, stop: int) -> Sequence[NDArray[np.uint8]]:
         """Return small pictures (height, width, 3) of the samples; empty where they are not images."""
-        ...

@@ -104,7 +104,6 @@ class AsReportSection(Protocol):
 
     def report_section(self) -> ReportSection:
         """Return the section."""
-        ...
 
 
 def accuracy_section(result: Any, planned: Score | None = None, target: float = 0.99) -> tuple[ReportSection, ...]:

@@ -29,16 +29,13 @@ class Runner(Protocol):
     @property
     def name(self) -> str:
         """What runs the model, for people and for saved sessions: ``"onnxruntime 1.23 CPU"``."""
-        ...
 
     @property
     def graph(self) -> ModelGraph:
         """The model's facts."""
-        ...
 
     def __enter__(self) -> Self:
         """Load the model (if that was not done yet) and return the runner."""
-        ...
 
     def __exit__(
         self,
@@ -47,11 +44,9 @@ class Runner(Protocol):
         traceback: TracebackType | None,
     ) -> None:
         """Free what the runner holds."""
-        ...
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Yield every float constant and weight: they are the same for every batch."""
-        ...
 
     def infer(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Run one batch and yield every float input and activation as (name, array), in graph order.
@@ -61,7 +56,6 @@ class Runner(Protocol):
         DataError
             If a feed does not fit the model's inputs by name, dtype or shape.
         """
-        ...
 
     def histograms(
         self, feeds: Mapping[str, NDArray[np.generic]], bases: Mapping[str, float]
@@ -71,8 +65,6 @@ class Runner(Protocol):
         ``bases[name]`` is the range R that the tensor's histogram starts from (it grows by doubling);
         a tensor that is missing there starts from the largest finite |x| of this batch.
         """
-        ...
 
     def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
         """Run one batch and yield (name, largest finite |x|) for every tensor of :meth:`infer`; 0 where it has none."""
-        ...

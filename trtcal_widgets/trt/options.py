@@ -221,12 +221,10 @@ class PlanLike(Protocol):
     @property
     def keep(self) -> tuple[str, ...]:
         """Names of ONNX nodes that are not to run in INT8."""
-        ...
 
     @property
     def precision(self) -> str:
         """What they are to run in: ``"fp16"`` or ``"fp32"``."""
-        ...
 
 
 @dataclass(frozen=True)

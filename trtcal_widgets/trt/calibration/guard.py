@@ -31,40 +31,31 @@ class Work(Protocol):
 
     def batch_size(self) -> int:
         """Return the samples per batch."""
-        ...
 
     def next_batch(self, names: Sequence[str]) -> object:
         """Return the device addresses of the next batch's inputs in the order of ``names``; None at the end."""
-        ...
 
     def read_cache(self) -> object:
         """Return the bytes of a cache that TensorRT is to use, or None to calibrate."""
-        ...
 
     def write_cache(self, data: bytes) -> None:
         """Keep the cache that TensorRT made."""
-        ...
 
     def write_histogram(self, data: bytes) -> None:
         """Keep the histogram cache of the legacy calibrator."""
-        ...
 
     def quantile(self) -> float:
         """Return the legacy calibrator's quantile."""
-        ...
 
     def regression_cutoff(self) -> float:
         """Return the legacy calibrator's regression cutoff."""
-        ...
 
     def close(self) -> None:
         """Free what is held."""
-        ...
 
     @property
     def report(self) -> CacheReport | None:
         """What is to be said about the cache that is used; None where there is none."""
-        ...
 
 
 class Guard:

@@ -74,16 +74,13 @@ class MeasuringDevice(Protocol):
     @property
     def name(self) -> str:
         """What measures, for people and for a journal: ``"NVIDIA H100 80GB HBM3, TensorRT 8.6.0"``."""
-        ...
 
     @property
     def kinds(self) -> frozenset[str]:
         """Kinds of variants that it can build: TensorRT 11 has neither implicit INT8 nor a choice of FP16."""
-        ...
 
     def measure(self, variant: Variant, graph: ModelGraph) -> Measured:
         """Build a variant and run it; ``graph``: the model without pairs."""
-        ...
 
 
 def _is_dynamic(tensor: TensorInfo) -> bool:

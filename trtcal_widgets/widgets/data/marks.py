@@ -36,31 +36,24 @@ class Marks(Protocol):
 
     def values(self, name: str) -> NDArray[np.float32]:
         """Return the largest |x| that each brings to a tensor, shape (n,); nan where it has no value of it."""
-        ...
 
     def out(self) -> frozenset[int]:
         """Return those that are left out."""
-        ...
 
     def leave_out(self, mark: int) -> None:
         """Leave one out."""
-        ...
 
     def count(self, mark: int) -> None:
         """Count one again."""
-        ...
 
     def picture(self, mark: int) -> NDArray[np.uint8] | None:
         """Return a picture, uint8 (h, w, 3); None where there is none."""
-        ...
 
     def detail(self, mark: int) -> str:
         """Return what else is known of one, in words."""
-        ...
 
     def shares(self, name: str) -> Mapping[int, float]:
         """Return whose share of a tensor's values beyond its threshold is known, and how large it is, 0 to 1."""
-        ...
 
 
 class SampleMarks:
