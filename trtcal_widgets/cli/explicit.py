@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trtcal_widgets.common.text_tables import Column, table_lines
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, json_number, printable, significant, some_of
 from trtcal_widgets.formats.scales import scale_to_hex
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def _zero(pair: QdqPair) -> str:
 
 def _readers(pair: QdqPair) -> str:
     names = list(dict.fromkeys(name for name, *_ in pair.readers))
-    return ", ".join(printable(name) for name in names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+    return some_of(names, 2, printable)
 
 
 def pairs_summary(pairs: Sequence[QdqPair]) -> str:
@@ -112,8 +111,7 @@ def _what(one: PairChange) -> str:
         "type": f"{one.a.dtype} and {one.b.dtype}",
         "zero point": f"zero point {_zero(one.a)} and {_zero(one.b)}",
         "readers": "; ".join(
-            f"only in {label}: {', '.join(printable(name) for name in names[:2])}"
-            + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+            f"only in {label}: {some_of(names, 2, printable)}"
             for label, names in (("A", one.only_a), ("B", one.only_b))
             if names
         ),
@@ -130,7 +128,7 @@ def pair_json(pair: QdqPair) -> dict[str, Any]:
         "axis": pair.axis if pair.is_per_channel else None,
         "scales": [float(value) for value in pair.scales.reshape(-1)],
         "zero_point": sorted({float(value) for value in pair.zero_points.reshape(-1)}),
-        "amax": pair.amax if math.isfinite(pair.amax) else None,
+        "amax": json_number(pair.amax),
         "read_by": [{"node": name, "operator": op_type, "input": place} for name, op_type, place in pair.readers],
     }
 
@@ -145,7 +143,7 @@ def diff_json(found: PairsDiff, a: str, b: str) -> dict[str, Any]:
             {
                 "name": one.a.tensor,
                 "name_b": one.b.tensor,
-                "ratio": one.ratio if math.isfinite(one.ratio) else None,
+                "ratio": json_number(one.ratio),
                 "what": list(one.what),
                 "readers_only_in_a": list(one.only_a),
                 "readers_only_in_b": list(one.only_b),

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -30,6 +34,25 @@ def significant(value: float, digits: int = 3) -> str:
 def count_of(number: int, singular: str, plural: str = "") -> str:
     """Return ``"1 row"``, ``"1,234 rows"``; ``plural`` where adding an s does not make it."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def some_of(names: Collection[str], most: int = 3, show: Callable[[str], str] = repr) -> str:
+    """Return the first of some names and how many more there are: ``'conv1', 'conv2', 'fc' and 12 more``."""
+    first = [show(name) for name, _ in zip(names, range(most), strict=False)]
+    return ", ".join(first) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """Return ``"; did you mean 'conv1'?"`` for what is close to something known, else nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=most)
+    return f"; did you mean {', '.join(map(repr, close))}?" if close else ""
+
+
+def json_number(value: float) -> float | None:
+    """Return a number that JSON can hold: None for nan and infinities."""
+    return value if math.isfinite(value) else None
 
 
 def printable(name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from trtcal_widgets.common.words import some_of
 from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.errors import CancelledError, TrtcalError
 from trtcal_widgets.model.plan import PrecisionPlan
@@ -185,8 +186,7 @@ def differences(session: CalibrationSession, then: Basis) -> tuple[str, ...]:
     leaders = [n for n in {**then.choices, **now.choices} if then.choices.get(n) != now.choices.get(n)]
     moved = [name for leader in leaders for name in session.group(leader)]
     if moved:
-        more = f" and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
-        found.append(f"another threshold for {', '.join(moved[:_NAMED])}{more}")
+        found.append(f"another threshold for {some_of(moved, _NAMED, str)}")
     return tuple(found)
 
 

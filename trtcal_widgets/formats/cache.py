@@ -19,6 +19,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.files import read_whole, write_atomic
+from trtcal_widgets.common.words import some_of
 from trtcal_widgets.errors import CacheFormatError, ExportError, UsageError
 from trtcal_widgets.formats.compare import (
     CacheDiff,
@@ -297,7 +298,9 @@ class CalibrationCache:
         digits = writable_digits(scales)
         missing = [name for name in digits if name not in self._bits]
         if missing and not add_missing:
-            raise UsageError(f"{self.source} has no row for {_some(missing)}. Pass add_missing=True to add rows.")
+            raise UsageError(
+                f"{self.source} has no row for {some_of(missing, 5, quote)}. Pass add_missing=True to add rows."
+            )
         lines = list(self._parsed.text.lines)
         for row in self.rows:
             new = digits.get(row.name)
@@ -319,7 +322,7 @@ class CalibrationCache:
         dropped = dict.fromkeys(names)
         missing = [name for name in dropped if name not in self._bits]
         if missing:
-            raise UsageError(f"{self.source} has no row for {_some(missing)}.")
+            raise UsageError(f"{self.source} has no row for {some_of(missing, 5, quote)}.")
         numbers = {row.line for row in self.rows if row.name in dropped}
         lines = enumerate(self._parsed.text.lines, start=1)
         return self._with_lines([line for number, line in lines if number not in numbers])
@@ -362,9 +365,3 @@ class CalibrationCache:
 
     def __repr__(self) -> str:
         return f"<CalibrationCache {self.header}, {len(self.scales)} tensors, from {self.source}>"
-
-
-def _some(names: Iterable[str], limit: int = 5) -> str:
-    names = list(names)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(map(quote, names[:limit])) + more

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.files import read_whole
+from trtcal_widgets.common.words import some_of
 from trtcal_widgets.errors import CacheFormatError, ExportError, UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.detect import (
@@ -165,11 +166,9 @@ def _usable_names(table: CalibrationCache | ScaleTable, *, skip: bool) -> list[s
     """Names of the rows to write; raises where some cannot be, or none is left."""
     unusable = dict.fromkeys(unusable_rows(table))
     if unusable and not skip:
-        some = ", ".join(quote(name) for name in list(unusable)[:5])
-        more = f" and {len(unusable) - 5} more" if len(unusable) > 5 else ""
         raise ExportError(
-            f"{table.source}: the amax of {some}{more} is negative, infinite or not a number, which the "
-            "other format cannot hold. Set a threshold for these tensors, or leave their rows out "
+            f"{table.source}: the amax of {some_of(unusable, 5, quote)} is negative, infinite or not a number, which "
+            "the other format cannot hold. Set a threshold for these tensors, or leave their rows out "
             "(skip_unusable=True)."
         )
     names = [name for name in table.amax if name not in unusable]

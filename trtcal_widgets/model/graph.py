@@ -16,6 +16,7 @@ from typing import Any
 
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.damage import damage_as
+from trtcal_widgets.common.words import did_you_mean
 from trtcal_widgets.errors import ModelError, UsageError
 
 __all__ = [
@@ -294,11 +295,7 @@ class ModelGraph:
         except (KeyError, TypeError):
             if not isinstance(name, str):
                 raise UsageError(f"a tensor's name is text, not {kind_of(name)}") from None
-            from difflib import get_close_matches
-
-            close = get_close_matches(name, self.tensors, n=3)
-            hint = f"; did you mean {', '.join(map(repr, close))}?" if close else ""
-            raise ModelError(f"{self.name} has no tensor {name!r}{hint}") from None
+            raise ModelError(f"{self.name} has no tensor {name!r}{did_you_mean(name, self.tensors)}") from None
 
     def op_type(self, name: str) -> str:
         """Return the operator that makes a tensor, ``"Input"`` or ``"Constant"`` where there is none."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
+from trtcal_widgets.common.words import some_of
 from trtcal_widgets.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -72,10 +73,9 @@ class PrecisionPlan:
         by_name = {node.name: node for node in graph.nodes}
         missing = [name for name in self.keep if name not in by_name]
         if missing:
-            shown = ", ".join(map(repr, missing[:3])) + (", …" if len(missing) > 3 else "")
             raise ModelError(
                 f"the plan keeps {len(missing)} layer{'s' if len(missing) > 1 else ''} that {graph.name} does not "
-                f"have: {shown}. Was the plan made for another model, or was the model exported again?"
+                f"have: {some_of(missing)}. Was the plan made for another model, or was the model exported again?"
             )
         return tuple(sorted((by_name[name] for name in self.keep), key=lambda node: node.index))
 

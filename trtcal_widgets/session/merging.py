@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.common.damage import damage_as
-from trtcal_widgets.common.words import count_of
+from trtcal_widgets.common.words import count_of, some_of
 from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.session.choices import Choices
 from trtcal_widgets.session.parts import Origin, Parts, kept_tensors
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trtcal_widgets.model.graph import ModelGraph
-
-_FEW = 3
-"""Tensors that a message names."""
 
 
 def load_or_merge(path: Any, model: Any, source: Any, options: Mapping[str, Any]) -> Parts:
@@ -155,10 +152,9 @@ def _check_ranges(path: str, store: BatchStore, bases: dict[str, tuple[float, st
             differing.append(f"{name!r} ({known:.9g} and {base:.9g})")
             other = where
     if differing:
-        more = f" and {len(differing) - _FEW:,} more" if len(differing) > _FEW else ""
         raise SessionError(
             f"{other} and {path} cannot be merged: their histograms start from different ranges, those of "
-            f"{', '.join(differing[:_FEW])}{more}. Record {path} anew from the other's ranges: trtcal calibrate "
+            f"{some_of(differing, show=str)}. Record {path} anew from the other's ranges: trtcal calibrate "
             f"--range-from {other}, or range_from={other!r}"
         )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trtcal_widgets.common.words import did_you_mean, some_of
 from trtcal_widgets.errors import EngineError, UsageError
 from trtcal_widgets.formats.scales import scale_of_amax
 from trtcal_widgets.model.graph import FLOAT_DTYPES
@@ -14,7 +14,7 @@ from trtcal_widgets.trt.inputs import NUMPY_NAMES, each_tensor
 from trtcal_widgets.trt.versions import no_calibrators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.versions import Features
@@ -250,15 +250,11 @@ def check_plan(plan: PlanLike, graph: ModelGraph) -> None:
         raise UsageError(f"the plan's precision must be 'fp16' or 'fp32', not {plan.precision!r}")
     names = {node.name for node in graph.nodes}
     unknown = [name for name in plan.keep if name not in names]
-    if not unknown:
-        return
-    close = get_close_matches(unknown[0], names, n=3)
-    hint = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-    raise UsageError(
-        f"the plan keeps nodes that {graph.name} does not have: {', '.join(map(repr, unknown[:5]))}{more}.{hint} "
-        "Was it made for another model, or another export of it?"
-    )
+    if unknown:
+        raise UsageError(
+            f"the plan keeps nodes that {graph.name} does not have: {some_of(unknown, 5)}. Was it made for another "
+            f"model, or another export of it{did_you_mean(unknown[0], names) or '?'}"
+        )
 
 
 def apply_plan(trt: Any, network: Any, plan: PlanLike, graph: ModelGraph) -> PlanApplied:
@@ -325,14 +321,9 @@ def set_ranges(network: Any, amax: Mapping[str, float]) -> tuple[str, ...]:
     for name, value in amax.items():
         scale_of_amax(value)  # refuses what cannot be an amax
         if name not in by_name:
-            raise UsageError(f"amax names {name!r}, {_not_there(name, by_name)}")
+            hint = did_you_mean(name, by_name)
+            raise UsageError(f"amax names {name!r}, which TensorRT's network does not have{hint}")
         itensor = by_name[name]
         if not itensor.set_dynamic_range(-float(value), float(value)):
             raise EngineError(f"TensorRT refused the range ±{value:g} for {name!r}")
     return tuple(name for name, itensor in by_name.items() if _is_ranged(itensor) and name not in amax)
-
-
-def _not_there(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, known, n=3)
-    hint = f"; did you mean {', '.join(map(repr, close))}?" if close else ""
-    return f"which TensorRT's network does not have{hint}"

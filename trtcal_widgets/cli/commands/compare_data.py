@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.commands.show import finite
 from trtcal_widgets.cli.data_source import count, decibels
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, json_number, printable, significant
 
 if TYPE_CHECKING:
     import argparse
@@ -86,16 +85,16 @@ def _as_json(found: DataComparison, arguments: argparse.Namespace) -> dict[str, 
                 "name": t.name,
                 "group": list(t.group),
                 "parts": t.parts,
-                "loss_db": finite(t.loss_db),
-                "amax_a": finite(t.amax_a),
-                "amax_b": finite(t.amax_b),
-                "max_a": finite(t.max_a),
-                "max_b": finite(t.max_b),
-                "clipped": finite(t.clipped),
-                "clipped_own": finite(t.clipped_own),
-                "sqnr_db": finite(t.sqnr_db),
-                "sqnr_own_db": finite(t.sqnr_own_db),
-                "divergence": finite(t.divergence),
+                "loss_db": json_number(t.loss_db),
+                "amax_a": json_number(t.amax_a),
+                "amax_b": json_number(t.amax_b),
+                "max_a": json_number(t.max_a),
+                "max_b": json_number(t.max_b),
+                "clipped": json_number(t.clipped),
+                "clipped_own": json_number(t.clipped_own),
+                "sqnr_db": json_number(t.sqnr_db),
+                "sqnr_own_db": json_number(t.sqnr_own_db),
+                "divergence": json_number(t.divergence),
             }
             for t in found.tensors
         ],

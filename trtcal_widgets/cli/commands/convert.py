@@ -10,7 +10,7 @@ from trtcal_widgets.cli.outputs import Output, check_outputs, table_kind
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.terminal import note, print_file, say
 from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.common.words import count_of, printable, some_of
 from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.formats.cache import KNOWN_ALGORITHMS, CalibrationCache
 from trtcal_widgets.formats.detect import check_format
@@ -111,10 +111,9 @@ def _said_of_model(table: QdqTable, arguments: argparse.Namespace) -> Iterator[s
         yield f"note: {len(table.oddities) - _MOST_SAID:,} more; trtcal show {printable(arguments.file)} lists them"
     lacking = table.lacking
     if lacking:
-        named = ", ".join(printable(name) for name in lacking[:5]) + (", …" if len(lacking) > 5 else "")
         yield (
-            f"{count_of(len(lacking), 'tensor')} of the model have no scale ({named}): TensorRT runs their layers in "
-            "higher precision, and DLA needs one for each"
+            f"{count_of(len(lacking), 'tensor')} of the model have no scale ({some_of(lacking, 5, printable)}): "
+            "TensorRT runs their layers in higher precision, and DLA needs one for each"
         )
 
 
@@ -124,10 +123,10 @@ def _refuse_unusable(table: CalibrationCache | ScaleTable, arguments: argparse.N
         return
     unusable = unusable_rows(table)
     if unusable:
-        named = ", ".join(printable(name) for name in unusable[:5]) + (", …" if len(unusable) > 5 else "")
         raise ExportError(
             f"{arguments.file}: {count_of(len(unusable), 'row')} with an amax that is negative, infinite or not a "
-            f"number ({named}) cannot be written as {arguments.to}. Add --skip-unusable to leave them out."
+            f"number ({some_of(unusable, 5, printable)}) cannot be written as {arguments.to}. Add --skip-unusable to "
+            "leave them out."
         )
 
 

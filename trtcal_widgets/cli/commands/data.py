@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.commands.show import finite
 from trtcal_widgets.cli.data_source import count, decibels, share
 from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, json_number, printable, significant
 
 if TYPE_CHECKING:
     import argparse
@@ -161,17 +160,17 @@ def _tensor_json(found: Settling) -> dict[str, Any]:
         "name": found.name,
         "group": list(found.group),
         "method": found.method,
-        "amax": finite(found.amax),
+        "amax": json_number(found.amax),
         "settled": found.settled,
-        "off_db": finite(found.off_db),
-        "off_low": finite(found.off_low),
-        "off_high": finite(found.off_high),
+        "off_db": json_number(found.off_db),
+        "off_low": json_number(found.off_low),
+        "off_high": json_number(found.off_high),
         "needed": _needed_json(found.needed),
         "order": {
             "depends": found.order.depends,
-            "worst_db": finite(found.order.worst_db),
-            "low": finite(found.order.low),
-            "high": finite(found.order.high),
+            "worst_db": json_number(found.order.worst_db),
+            "low": json_number(found.order.low),
+            "high": json_number(found.order.high),
         },
         "reason": found.reason,
     }

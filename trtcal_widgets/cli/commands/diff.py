@@ -6,12 +6,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.commands.show import finite
 from trtcal_widgets.cli.explicit import diff_json, diff_lines
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.text_tables import Column, table_lines
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, json_number, printable, significant
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import diff
 from trtcal_widgets.model.explicit.compare import compare_pairs
@@ -136,11 +135,11 @@ def _as_json(found: CacheDiff, changed: list[RowChange], a: ScaleFile, b: ScaleF
         "changed": [
             {
                 "name": change.name,
-                "amax_a": finite(a.amax[change.name]),
-                "amax_b": finite(b.amax[change.name]),
+                "amax_a": json_number(a.amax[change.name]),
+                "amax_b": json_number(b.amax[change.name]),
                 "hex_a": a.hex(change.name),
                 "hex_b": b.hex(change.name),
-                "ratio": finite(change.ratio),
+                "ratio": json_number(change.ratio),
             }
             for change in changed
         ],

@@ -12,7 +12,7 @@ from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.cli.wording import without_python
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, json_number, printable, significant, some_of
 from trtcal_widgets.formats.cache import CalibrationCache, header_fits
 from trtcal_widgets.formats.installed import installed_version
 from trtcal_widgets.formats.reading import ScaleTable, describe_format
@@ -111,12 +111,7 @@ def _name_lines(names: NameComparison) -> Iterator[str]:
     )
     for label, listed in (("unknown", names.unknown), ("missing", names.missing)):
         if listed:
-            yield f"{label:<9}{_some(listed)}"
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" … and {len(names) - _MAX_LISTED:,} more" if len(names) > _MAX_LISTED else ""
-    return ", ".join(printable(name) for name in names[:_MAX_LISTED]) + more
+            yield f"{label:<9}{some_of(listed, _MAX_LISTED, printable)}"
 
 
 def _oddity_lines(oddities: tuple[Oddity, ...]) -> Iterator[str]:
@@ -151,7 +146,7 @@ def _as_json(file: CalibrationCache | ScaleTable, names: NameComparison | None, 
         "tensorrt": ".".join(map(str, version)) if version else None,
         "algorithm": getattr(file, "algorithm", None),
         "tensors": [
-            {"name": name, "hex": file.hex(name), "scale": finite(file.scales[name]), "amax": finite(amax)}
+            {"name": name, "hex": file.hex(name), "scale": json_number(file.scales[name]), "amax": json_number(amax)}
             for name, amax in file.amax.items()
         ],
         "oddities": [
@@ -171,11 +166,6 @@ def _as_json(file: CalibrationCache | ScaleTable, names: NameComparison | None, 
             "missing": list(names.missing),
         }
     return found
-
-
-def finite(value: float) -> float | None:
-    """Return the number, or None for one that JSON cannot hold."""
-    return value if math.isfinite(value) else None
 
 
 COMMAND = Command(

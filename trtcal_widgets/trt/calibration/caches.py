@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.arguments import one_of
+from trtcal_widgets.common.words import some_of
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache, compare_with_names, header_fits
 from trtcal_widgets.formats.header import constant_row, quote, row_of
@@ -18,7 +19,7 @@ from trtcal_widgets.model.rows import constants_of, numbered_rows
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 ALGORITHMS = MappingProxyType(
     {
@@ -67,8 +68,7 @@ class CacheReport:
         """Return the report in words."""
         parts = [f"{self.source}: {text}" for text in (self.header, self.model, self.values) if text]
         if self.missing:
-            more = f" and {len(self.missing) - 3} more" if len(self.missing) > 3 else ""
-            named = ", ".join(map(quote, self.missing[:3])) + more
+            named = some_of(self.missing, 3, quote)
             parts.append(
                 f"{self.source}: no row for {named}; TensorRT runs the layers that need one in higher precision"
             )
@@ -133,10 +133,9 @@ def _unusable(cache: CalibrationCache) -> str:
     names = [oddity.name for oddity in cache.oddities if oddity.kind in ("nan", "negative")]
     if not names:
         return ""
-    named = ", ".join(map(quote, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return (
-        f"the scale of {named} is NaN or negative, and TensorRT stops the build where it needs it: calibrate anew, or "
-        "give these tensors an amax"
+        f"the scale of {some_of(names, 3, quote)} is NaN or negative, and TensorRT stops the build where it needs it: "
+        "calibrate anew, or give these tensors an amax"
     )
 
 
@@ -179,7 +178,7 @@ class MergeReport:
         )
         lines = [counts, *self.notes]
         if self.absent:
-            lines.insert(1, f"no row to take for {_some(self.absent)}")
+            lines.insert(1, f"no row to take for {some_of(self.absent, 3, quote)}")
         return "\n".join(lines)
 
 
@@ -219,8 +218,9 @@ def merge_caches(
     absent = tuple(old for old in pairs if not row_of(old, other.scales))
     if not taken:
         raise UsageError(
-            f"{other.source} has none of the {len(pairs)} rows to take ({_some(absent)}); its own names begin with "
-            f"{_some(tuple(other.scales))}. Where names differ, pass {{name in it: name in {base.source}}}"
+            f"{other.source} has none of the {len(pairs)} rows to take ({some_of(absent, 3, quote)}); its own names "
+            f"begin with {some_of(other.scales, 3, quote)}. Where names differ, pass {{name in it: name in "
+            f"{base.source}}}"
         )
     merged = base.with_scales(taken, add_missing=True)
     report = MergeReport(
@@ -308,12 +308,16 @@ class DlaReport:
         if self.algorithm:
             lines.append(f"DLA takes caches of {DLA_ALGORITHM} only; this one is {self.algorithm}: calibrate anew")
         if self.missing:
-            lines.append(f"{len(self.missing)} tensors have no scale: {_some(self.missing)}. Their layers leave DLA")
+            lines.append(
+                f"{len(self.missing)} tensors have no scale: {some_of(self.missing, 3, quote)}. Their layers leave DLA"
+            )
         if self.unusable:
             first = [f"{quote(name)} ({why})" for name, why in list(self.unusable.items())[:3]]
             lines.append(f"{len(self.unusable)} scales cannot be used: {', '.join(first)}")
         if self.missing_constants:
-            lines.append(f"{len(self.missing_constants)} constants have no row: {_some(self.missing_constants)}")
+            lines.append(
+                f"{len(self.missing_constants)} constants have no row: {some_of(self.missing_constants, 3, quote)}"
+            )
         return "\n".join(lines) or "every tensor that DLA needs has a scale"
 
 
@@ -355,8 +359,3 @@ def _why_unusable(scale: float) -> str:
     if scale <= 0:
         return "0: the tensor held only zeros" if scale == 0 else "negative"
     return ""
-
-
-def _some(names: Sequence[str], limit: int = 3) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(map(quote, names[:limit])) + more

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.words import did_you_mean
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import row_of
@@ -157,8 +157,7 @@ def _check_names(amax: Mapping[str, float], network: Any) -> None:
     names = network_tensors(network)
     unknown = [name for name in amax if name not in names.ranged]
     if unknown:
-        close = get_close_matches(unknown[0], names.ranged, n=3)
-        hint = f"; did you mean {', '.join(map(repr, close))}?" if close else ""
+        hint = did_you_mean(unknown[0], names.ranged)
         raise UsageError(f"amax names {unknown[0]!r}, which is no float tensor of TensorRT's network{hint}")
 
 

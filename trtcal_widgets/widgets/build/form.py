@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.common.words import did_you_mean
 from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.widgets.kit.file_form import FileForm, checked_path
 
@@ -153,7 +153,6 @@ def check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
             raise UsageError(f"BuildPanel takes no {name}=: {_OWN[name]}")
         if name not in _known():
             offered = [known for known in _known() if known not in _OWN]
-            close = get_close_matches(name, offered, n=2)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(offered)}"
-            raise UsageError(f"BuildPanel and trt.build have no argument {name!r}; {hint}")
+            hint = did_you_mean(name, offered) or f"; there are {', '.join(offered)}"
+            raise UsageError(f"BuildPanel and trt.build have no argument {name!r}{hint}")
     return MappingProxyType(dict(options))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import json_number, printable
 from trtcal_widgets.doctor.scales import scales_of_data
-from trtcal_widgets.widgets.kit.formatting import json_number, typeset
+from trtcal_widgets.widgets.kit.formatting import typeset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import json_number, printable
 from trtcal_widgets.debug.goal import loss_unit
 from trtcal_widgets.widgets.debugger.summary import loss_text
-from trtcal_widgets.widgets.kit.formatting import json_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

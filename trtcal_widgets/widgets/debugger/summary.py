@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.common.words import count_of, printable, some_of
 from trtcal_widgets.debug import goal
 from trtcal_widgets.debug.given import no_scales
 from trtcal_widgets.debug.search import TRYING
@@ -289,13 +289,9 @@ def _plan_text(state: DebugState, layers: Sequence[str]) -> tuple[str, str]:
 def _what_plan(plan: PrecisionPlan) -> str:
     parts = []
     if plan.keep:
-        names = ", ".join(printable(name) for name in plan.keep[:4]) + _more(len(plan.keep) - 4)
+        names = some_of(plan.keep, 4, printable)
         parts.append(f"keep {count_of(len(plan.keep), 'layer')} in {plan.precision.upper()} ({names})")
     if plan.amax:
-        moved = [f"{printable(n)} ±{typeset(v)}" for n, v in list(plan.amax.items())[:3]]
-        parts.append(f"{count_of(len(plan.amax), 'other threshold')} ({', '.join(moved)}{_more(len(plan.amax) - 3)})")
+        moved = some_of(plan.amax, show=lambda name: f"{printable(name)} ±{typeset(plan.amax[name])}")
+        parts.append(f"{count_of(len(plan.amax), 'other threshold')} ({moved})")
     return f"Plan: {', '.join(parts)}." if parts else ""
-
-
-def _more(n: int) -> str:
-    return f" and {n} more" if n > 0 else ""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import json_number, printable
 from trtcal_widgets.core.thresholds import METHODS, Method
 from trtcal_widgets.widgets.explorer.export_form import ExportForm
-from trtcal_widgets.widgets.kit.formatting import duration, json_number, typeset
+from trtcal_widgets.widgets.kit.formatting import duration, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -57,11 +57,6 @@ def plot_text(name: str, longest: int = _CUT) -> str:
     return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def json_number(value: float) -> float | None:
-    """Return a number that JSON can hold: None for nan and infinities."""
-    return value if math.isfinite(value) else None
-
-
 def round_for_row(value: float) -> Any:
     """Return a number for a list row: five significant digits are shown, more need not travel."""
     return float(f"{value:.5g}") if math.isfinite(value) else None
