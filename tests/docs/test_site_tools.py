@@ -55,7 +55,7 @@ def test_a_link_leads_to_the_page_that_is_made_of_the_file():
     assert page_of("docs/howto/yolo.md") == "howto/yolo.md"
     assert page_of("docs/make_pictures.py") == "source/docs/make_pictures.py.md"
     assert page_of("notebooks/03_tensorrt.ipynb") == "notebooks/03_tensorrt.md"
-    assert page_of("trtcal_widgets/trt/api.py") == "source/trtcal_widgets/trt/api.py.md"
+    assert page_of("trtcal_widgets/trt/log.py") == "source/trtcal_widgets/trt/log.py.md"
 
 
 def test_links_in_code_are_no_links():

@@ -4,7 +4,7 @@ It parses ONNX, calibrates by calling the calibrator as the C++ trampolines do (
 and swallowed, a cache is written all the same), reports progress and logs, and "runs" engines with ONNX Runtime.
 Device memory is read and written through :class:`DeviceMemory`, wherever that is.
 
-It offers nothing but what :mod:`trtcal_widgets.trt.api` lists for the release (a test compares the two), so code that
+It offers nothing but what :mod:`tests.support.trt_api` lists for the release (a test compares the two), so code that
 uses anything else fails here; that the list is right is shown with the real bindings. It is no proof of what TensorRT
 computes: nothing here is TensorRT.
 """
@@ -15,6 +15,7 @@ from enum import IntEnum
 from types import MemberDescriptorType, ModuleType
 from typing import Any
 
+from tests.support import trt_api as api
 from tests.support.trt_fake_base import ALGORITHMS, Machine
 from tests.support.trt_fake_builder import add_builder
 from tests.support.trt_fake_network import (
@@ -26,7 +27,6 @@ from tests.support.trt_fake_network import (
     add_parser,
 )
 from tests.support.trt_fake_runtime import EngineInspector, ICudaEngine, IExecutionContext, add_runtime
-from trtcal_widgets.trt import api
 from trtcal_widgets.trt.versions import Features
 
 FEATURES = {

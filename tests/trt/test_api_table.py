@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from trtcal_widgets.trt import api
+from tests.support import trt_api as api
+from trtcal_widgets import trt
 from trtcal_widgets.trt.calibration import calibrator
 
-FOLDER = Path(api.__file__).parent
-FILES = [path for path in sorted(FOLDER.rglob("*.py")) if path.name != "api.py"]
+FILES = sorted(Path(trt.__file__).parent.rglob("*.py"))
 KNOWN = {(use.owner, use.name) for use in api.USES}
 CLASSES = {use.name for use in api.USES if use.kind == "class"}
 

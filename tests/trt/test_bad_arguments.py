@@ -55,7 +55,7 @@ def test_a_calibrators_arguments(machine, options, says):
     [
         ({"model": 5}, "path of an ONNX model is needed"),
         ({"cache": None, "calibrator": IMAGES}, r"make one of data or of a session with make_calibrator\(source\)"),
-        ({"plan": PrecisionPlan(keep=("conv9",))}, "Did you mean 'conv2', 'conv1'"),
+        ({"plan": PrecisionPlan(keep=("conv9",))}, "did you mean 'conv2', 'conv1'"),
         ({"plan": ["conv1"]}, "must be a PrecisionPlan, not a list"),
         ({"amax": {"konv1": 1.0}}, "did you mean 'conv1'"),
         ({"amax": [1.0]}, "must be a dict of tensor name -> threshold, not a list"),

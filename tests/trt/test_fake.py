@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support import trt_api as api
 from tests.support.trt_fake import FEATURES
-from trtcal_widgets.trt import api
 from trtcal_widgets.trt.versions import features, load_tensorrt
 
 CLASSES = sorted({use.owner for use in api.USES} - {"tensorrt"})

@@ -29,7 +29,7 @@ def names(_folder: Path) -> str:
     """Every name that the package uses is there."""
     import tensorrt
 
-    from trtcal_widgets.trt.api import USES
+    from tests.support.trt_api import USES
 
     has = trt.features(tensorrt)
     missing = []

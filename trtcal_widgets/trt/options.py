@@ -252,8 +252,8 @@ def check_plan(plan: PlanLike, graph: ModelGraph) -> None:
     unknown = [name for name in plan.keep if name not in names]
     if unknown:
         raise UsageError(
-            f"the plan keeps nodes that {graph.name} does not have: {some_of(unknown, 5)}. Was it made for another "
-            f"model, or another export of it{did_you_mean(unknown[0], names) or '?'}"
+            f"the plan keeps nodes that {graph.name} does not have: {some_of(unknown, 5)}"
+            f"{did_you_mean(unknown[0], names) or '.'} Was it made for another model, or another export of it?"
         )
 
 

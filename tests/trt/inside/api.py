@@ -10,9 +10,9 @@ from dataclasses import asdict, replace
 import pytest
 import tensorrt as trt
 
+from tests.support import trt_api as api
 from tests.support.shared import shared_path
 from tests.support.trt_fake import FEATURES
-from trtcal_widgets.trt import api
 from trtcal_widgets.trt.calibration.guard import Guard
 from trtcal_widgets.trt.control import make_monitor
 from trtcal_widgets.trt.execution import make_listener
