@@ -33,16 +33,8 @@ _OURS = frozenset(("output", "session", "force", "workers", "dask", "debug", "he
 class Entry(NamedTuple):
     """One model.
 
-    Attributes
-    ----------
-    name
-        What its files are called.
-    title
-        What the user calls it.
-    facts
-        Key (as an option of ``trtcal calibrate`` without its dashes) -> value.
-    wrong
-        What is wrong with it; empty where nothing is.
+    ``name``: what its files are called. ``title``: what the user calls it. ``facts``: key (as an option of ``trtcal
+    calibrate`` without its dashes) -> value. ``wrong``: what is wrong with it; empty where nothing is.
     """
 
     name: str

@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 class Kind(NamedTuple):
     """A kind of file that commands write.
 
-    Attributes
-    ----------
-    what
-        In words, for the message.
-    is_ours
-        Whether the content of an existing file, which is not empty, has the mark of this kind.
+    ``what``: in words, for the message. ``is_ours``: whether the content of an existing file, which is not empty, has
+    the mark of this kind.
     """
 
     what: str

@@ -109,17 +109,9 @@ class TensorComparison:
 class PairCounting:
     """Several pairs of arrays that are compared and counted together; as :class:`~.counting.Counting` counts arrays.
 
-    Parameters
-    ----------
-    pairs
-        (reference, tested), of one shape; converted to float32 where they are not.
-    bases
-        The range that both histograms of a pair start from; None or 0: the largest finite |x| of the reference.
-
-    Raises
-    ------
-    UsageError
-        If the shapes of a pair differ, or a base is negative, not a number or beyond float32.
+    ``pairs``: (reference, tested), of one shape; converted to float32 where they are not. ``bases``: the range that
+    both histograms of a pair start from; None or 0: the largest finite |x| of the reference. Raises UsageError if the
+    shapes of a pair differ, or a base is negative, not a number or beyond float32.
     """
 
     def __init__(self, pairs: Sequence[tuple[Any, Any]], bases: Sequence[float | None]) -> None:

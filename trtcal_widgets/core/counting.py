@@ -59,24 +59,13 @@ class Counting:
     That step, :meth:`run`, belongs in a thread: arrays of contiguous float32 are counted by one call that does not hold
     the GIL, so that many small ones keep no other thread waiting.
 
-    Parameters
-    ----------
-    arrays
-        Any shapes, any real dtypes; other than contiguous float32 they are converted to float32 block by block.
-    bases
-        The range that each histogram starts from: of each array, followed by those of what is made of it; None or 0:
-        the largest finite |x| of the tensor.
-    steps
-        For each array, how others are made of it that are counted as well; None for no others. Such an array is copied
-        where it is not contiguous float32.
-    places, samples
-        For each array how many of its values are a sample and which of its tensor's values is its first; none for
-        arrays of which nobody asks for :meth:`extremes`. How many samples the tensors have.
-
-    Raises
-    ------
-    UsageError
-        If a base is negative, not a number or beyond float32, or a dtype is not real.
+    ``arrays``: any shapes, any real dtypes; other than contiguous float32 they are converted to float32 block by block.
+    ``bases``: the range that each histogram starts from: of each array, followed by those of what is made of it; None
+    or 0: the largest finite |x| of the tensor. ``steps``: for each array, how others are made of it that are counted as
+    well; None for no others. Such an array is copied where it is not contiguous float32. ``places``, ``samples``: for
+    each array how many of its values are a sample and which of its tensor's values is its first; none for arrays of
+    which nobody asks for :meth:`extremes`. How many samples the tensors have. Raises UsageError if a base is negative,
+    not a number or beyond float32, or a dtype is not real.
     """
 
     def __init__(
@@ -196,15 +185,8 @@ def where(vectors: Sequence[NDArray[np.float32] | None]) -> tuple[NDArray[np.uin
 def starting_ranges(bases: Sequence[float | None] | None, n: int) -> NDArray[np.float64]:
     """Return the ranges that ``n`` histograms start from: 0 where they are to be found, else float32 and not too short.
 
-    Parameters
-    ----------
-    bases
-        A range for each tensor; None is 0.
-
-    Raises
-    ------
-    UsageError
-        If there is not one range per tensor, or one is no number, negative, NaN or beyond float32.
+    ``bases``: a range for each tensor; None is 0. Raises UsageError if there is not one range per tensor, or one is no
+    number, negative, NaN or beyond float32.
     """
     if bases is None:
         return np.zeros(n)

@@ -241,15 +241,8 @@ class NoiseModel:
 def costs(histograms: Sequence[Histogram], amax: Sequence[float]) -> list[Cost]:
     """Return what a threshold costs each of many tensors: as :meth:`NoiseModel.cost`, in one call without the GIL.
 
-    Parameters
-    ----------
-    histograms, amax
-        Of each tensor, and its threshold in its unit.
-
-    Raises
-    ------
-    UsageError
-        If an amax is negative or not a number.
+    ``histograms``, ``amax``: of each tensor, and its threshold in its unit. Raises UsageError if an amax is negative or
+    not a number.
     """
     limits = np.array(amax, np.float64)
     if not (limits >= 0.0).all():

@@ -24,14 +24,8 @@ picked different minima of PP-OCR models that were 0.02 to 0.2 % apart.
 class Rival:
     """Another minimum of the objective.
 
-    Attributes
-    ----------
-    index
-        Candidate i, as :attr:`ThresholdCurve.pick`.
-    amax
-        Its threshold, in the tensor's unit.
-    excess
-        How much its objective is above that of the pick, as a share of it.
+    ``index``: candidate i, as :attr:`ThresholdCurve.pick`. ``amax``: its threshold, in the tensor's unit. ``excess``:
+    how much its objective is above that of the pick, as a share of it.
     """
 
     index: int

@@ -39,16 +39,9 @@ class StepKind(IntEnum):
 class Step(NamedTuple):
     """How a tensor is made.
 
-    Attributes
-    ----------
-    parent
-        Of which tensor: 0 is the array itself, k the tensor that the k-th step makes (from 1).
-    kind
-        What is done to each value.
-    first, second
-        The constants, float32.
-    other
-        Of which second tensor (y), counted as ``parent`` is, for kinds that take two.
+    ``parent``: of which tensor: 0 is the array itself, k the tensor that the k-th step makes (from 1). ``kind``: what
+    is done to each value. ``first``, ``second``: the constants, float32. ``other``: of which second tensor (y), counted
+    as ``parent`` is, for kinds that take two.
     """
 
     parent: int

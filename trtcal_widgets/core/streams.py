@@ -35,12 +35,7 @@ NO_FAMILIES: Mapping[str, Family] = MappingProxyType({})
 class Family(NamedTuple):
     """Tensors that are made of another one value by value, so that nobody has to read them.
 
-    Attributes
-    ----------
-    names
-        Their names.
-    steps
-        How they are made of the other one, a step for each.
+    ``names``: their names. ``steps``: how they are made of the other one, a step for each.
     """
 
     names: tuple[str, ...]

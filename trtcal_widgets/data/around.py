@@ -74,18 +74,9 @@ class _Halved(Source):
 class NamedSources(Source):
     """Several sources side by side: sample ``i`` is sample ``i`` of each.
 
-    Parameters
-    ----------
-    sources
-        Input name -> source of single samples that feeds one input. Samples are called, and shown, as those of the
-        first one.
-
-    Raises
-    ------
-    DataError
-        If they do not hold the same number of samples.
-    UsageError
-        If one makes batches itself or leaves out what it cannot read: the others would not fit it.
+    ``sources``: input name -> source of single samples that feeds one input. Samples are called, and shown, as those of
+    the first one. Raises DataError if they do not hold the same number of samples; UsageError if one makes batches
+    itself or leaves out what it cannot read: the others would not fit it.
     """
 
     prebatched = False

@@ -34,21 +34,11 @@ IMAGE_SUFFIXES = frozenset(
 def find_files(folder: Path, pattern: str | None, *, recursive: bool) -> list[Path]:
     """Return the image files in ``folder``, in natural order (``img2`` before ``img10``).
 
-    Parameters
-    ----------
-    folder
-        Where to look. Links to folders are followed, each folder is visited once.
-    pattern
-        Shell pattern that a file's name (or, where it holds a ``/``, its path in the folder) must match, without
-        regard to case: ``"*.jpg"``, ``"cats/*"``; None takes the usual image endings. Names that begin with a dot
-        are left out.
-    recursive
-        Whether to look into the folders inside.
-
-    Raises
-    ------
-    DataError
-        If the folder is missing, unreadable, or holds no such file; it says what the folder does hold.
+    ``folder``: where to look. Links to folders are followed, each folder is visited once. ``pattern``: shell pattern
+    that a file's name (or, where it holds a ``/``, its path in the folder) must match, without regard to case:
+    ``"*.jpg"``, ``"cats/*"``; None takes the usual image endings. Names that begin with a dot are left out.
+    ``recursive``: whether to look into the folders inside. Raises DataError if the folder is missing, unreadable, or
+    holds no such file; it says what the folder does hold.
     """
     if not isinstance(pattern, (str, type(None))):
         raise UsageError(f"pattern is text such as '*.jpg', not {kind_of(pattern)}")

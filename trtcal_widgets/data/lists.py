@@ -29,11 +29,8 @@ def read_list(path: Path) -> tuple[list[Path], dict[Path, int]]:
     would pass for a label. Empty lines and those that begin with ``#`` are left out; a byte order mark and any ends of
     lines are taken.
 
-    Raises
-    ------
-    DataError
-        If the file cannot be read, lists no image, lists one that is missing, or has labels on some lines only; the
-        line is named.
+    Raises DataError if the file cannot be read, lists no image, lists one that is missing, or has labels on some lines
+    only; the line is named.
     """
     try:
         text = read_whole(path, error=DataError, what="the list of images").decode("utf-8-sig")

@@ -255,15 +255,8 @@ PerChannel: TypeAlias = "float | Sequence[float] | None"
 class Normalisation:
     """A checked ``(pixel * scale - mean) / std``; make one with :func:`normalisation`.
 
-    Attributes
-    ----------
-    scale
-        Factor on the pixel.
-    mean, std
-        One number per channel, in the order in which channels are fed (BGR order for BGR), in units after
-        ``scale``; empty for none.
-    dtype
-        What comes out.
+    ``scale``: factor on the pixel. ``mean``, ``std``: one number per channel, in the order in which channels are fed
+    (BGR order for BGR), in units after ``scale``; empty for none. ``dtype``: what comes out.
     """
 
     scale: float

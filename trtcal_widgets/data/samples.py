@@ -20,10 +20,7 @@ SampleAxis = int | Mapping[str, int | None] | None | Literal["guess"]
 def checked_axis(axis: Any) -> SampleAxis:
     """Return what says where the samples are.
 
-    Raises
-    ------
-    UsageError
-        If it is neither an axis, nor axes by input name, nor None, nor ``"guess"``.
+    Raises UsageError if it is neither an axis, nor axes by input name, nor None, nor ``"guess"``.
     """
     numbers = list(axis.values()) if isinstance(axis, Mapping) else [axis]
     for number in numbers:
@@ -41,22 +38,10 @@ def count_samples(
 ) -> tuple[int, dict[str, int]]:
     """Return how many samples a batch holds, and the axis of each input that has them.
 
-    Parameters
-    ----------
-    feeds
-        Input name -> array of any number of axes.
-    axis
-        What the user said. ``"guess"``: the first axis, of the inputs that have one, where it is as long in all of
-        them; else of those where it is as long as the batch size that was asked for; else the feed is one sample.
-    what
-        The batch, for messages.
-    wanted
-        The batch size that was asked for.
-
-    Raises
-    ------
-    DataError
-        If the user's axes are not there, or not equally long.
+    ``feeds``: input name -> array of any number of axes. ``axis``: what the user said. ``"guess"``: the first axis, of
+    the inputs that have one, where it is as long in all of them; else of those where it is as long as the batch size
+    that was asked for; else the feed is one sample. ``what``: the batch, for messages. ``wanted``: the batch size that
+    was asked for. Raises DataError if the user's axes are not there, or not equally long.
     """
     if axis is None:
         return 1, {}

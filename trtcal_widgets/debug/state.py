@@ -142,14 +142,8 @@ _NAMED = 3
 class Trial:
     """What a threshold of one method would make of the outputs.
 
-    Attributes
-    ----------
-    method
-        As :class:`~trtcal_widgets.core.thresholds.Method` reads it: ``"percentile:99.9"``.
-    amax
-        What the method picks for the tensor, in its unit.
-    score
-        With that threshold and the plan of the moment.
+    ``method``: as :class:`~trtcal_widgets.core.thresholds.Method` reads it: ``"percentile:99.9"``. ``amax``: what the
+    method picks for the tensor, in its unit. ``score``: with that threshold and the plan of the moment.
     """
 
     method: str

@@ -54,17 +54,9 @@ _WIDEST = 30
 class Bootstrap:
     """What all tensors share: rows of each fitted size drawn with replacement, and how sure n batches are of a width.
 
-    Attributes
-    ----------
-    sizes
-        Which of the draws' sizes are fitted.
-    rows
-        For each, int64, shape (bootstraps, rows of that size).
-    spread
-        float64, shape (bootstraps,): a standard deviation that was measured on n batches over the true one, chi-square
-        with n - 1 degrees of freedom.
-    normal
-        float64, shape (bootstraps,): standard normal.
+    ``sizes``: which of the draws' sizes are fitted. ``rows``: for each, int64, shape (bootstraps, rows of that size).
+    ``spread``: float64, shape (bootstraps,): a standard deviation that was measured on n batches over the true one,
+    chi-square with n - 1 degrees of freedom. ``normal``: float64, shape (bootstraps,): standard normal.
     """
 
     sizes: tuple[int, ...]
@@ -93,16 +85,8 @@ def needed(errors: NDArray[np.float64], draws: Draws, boot: Bootstrap, bar: floa
     finite populations; a is 1/2 for what is linear in the data, up to 1 at a smooth optimum). c and a are fitted to the
     root mean squares over the draws of each size, the interval is that of bootstrapped draws.
 
-    Parameters
-    ----------
-    errors
-        float64, shape (draws,): |difference| of each draw from the whole, dB.
-    draws, boot
-        Which rows belong to which size; what is drawn again.
-    bar
-        In dB.
-    images_per_batch
-        Samples in a batch, on average.
+    ``errors``: float64, shape (draws,): |difference| of each draw from the whole, dB. ``draws``, ``boot``: which rows
+    belong to which size; what is drawn again. ``bar``: in dB. ``images_per_batch``: samples in a batch, on average.
     """
     squares = errors**2
     found = np.array([math.sqrt(squares[draws.of_size(k)].mean()) for k in boot.sizes])

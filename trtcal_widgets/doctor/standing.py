@@ -22,14 +22,8 @@ def standing_out(amax: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.
     Tukey's outer fence over the logarithms of ``amax``, for maxima are skewed: more than three interquartile ranges
     above the upper quartile, and at least a quarter above it.
 
-    Parameters
-    ----------
-    amax
-        Largest |x| of a tensor in every sample, shape (samples,); NaN and 0 say nothing.
-
-    Returns
-    -------
-    Places in ``amax``, int, shape (found,).
+    ``amax``: largest |x| of a tensor in every sample, shape (samples,); NaN and 0 say nothing. Returns Places in
+    ``amax``, int, shape (found,).
     """
     known = np.flatnonzero(amax > 0)
     if len(known) < 4:

@@ -29,14 +29,8 @@ _STEPS = 127.0
 class ForeignTable(NamedTuple):
     """What a file of another tool holds.
 
-    Attributes
-    ----------
-    tool
-        Its name, for people.
-    amax
-        Tensor -> threshold, in the tensor's unit: scale * 127.
-    left_out
-        Tensor -> why its entry is not symmetric INT8 per tensor.
+    ``tool``: its name, for people. ``amax``: tensor -> threshold, in the tensor's unit: scale * 127. ``left_out``:
+    tensor -> why its entry is not symmetric INT8 per tensor.
     """
 
     tool: str

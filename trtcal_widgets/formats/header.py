@@ -38,16 +38,9 @@ Version = tuple[int, int, int]
 class CacheHeader:
     """What the first line says.
 
-    Attributes
-    ----------
-    text
-        The line itself, without line end.
-    version
-        ``(major, minor, patch)`` of the TensorRT that wrote the file; ``None`` where there is none.
-    algorithm
-        ``"EntropyCalibration2"`` and so on, as written in the file.
-    legacy
-        ``(quantile, regression_cutoff)`` of a legacy table, else ``None``.
+    ``text``: the line itself, without line end. ``version``: ``(major, minor, patch)`` of the TensorRT that wrote the
+    file; ``None`` where there is none. ``algorithm``: ``"EntropyCalibration2"`` and so on, as written in the file.
+    ``legacy``: ``(quantile, regression_cutoff)`` of a legacy table, else ``None``.
     """
 
     text: str

@@ -38,16 +38,9 @@ _REASONS = {
 class Network:
     """A parsed network with the objects that it needs to stay alive.
 
-    Attributes
-    ----------
-    builder, network
-        TensorRT's.
-    parser
-        Kept because the network's weights lie in the parser's memory.
-    strongly_typed
-        Whether the network's types come from the model alone.
-    dimensions
-        Input -> names that its dimensions were given on the way, because the file's were placeholders.
+    ``builder``, ``network``: TensorRT's. ``parser``: kept because the network's weights lie in the parser's memory.
+    ``strongly_typed``: whether the network's types come from the model alone. ``dimensions``: input -> names that its
+    dimensions were given on the way, because the file's were placeholders.
     """
 
     builder: Any

@@ -28,17 +28,9 @@ FORMAT = "trtcal_widgets tuning journal"
 class Journal:
     """Measurements and scores by key, written at once.
 
-    Parameters
-    ----------
-    path
-        The file; None to remember nothing beyond this run.
-    subject
-        What they are of: a journal of another subject is refused.
-
-    Raises
-    ------
-    SessionError
-        If the file is something else, or of another model, scales, evaluation or device.
+    ``path``: the file; None to remember nothing beyond this run. ``subject``: what they are of: a journal of another
+    subject is refused. Raises SessionError if the file is something else, or of another model, scales, evaluation or
+    device.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, subject: Mapping[str, Any]) -> None:

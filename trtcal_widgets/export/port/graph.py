@@ -104,16 +104,8 @@ class Step:
 class Side:
     """One of the two models.
 
-    Attributes
-    ----------
-    model
-        The model.
-    steps
-        In topological order.
-    alias
-        Tensor -> the tensor that it is a copy of.
-    constants
-        Digest -> float constants that have a row in a cache.
+    ``model``: the model. ``steps``: in topological order. ``alias``: tensor -> the tensor that it is a copy of.
+    ``constants``: digest -> float constants that have a row in a cache.
     """
 
     model: OnnxModel

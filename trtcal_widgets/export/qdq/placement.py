@@ -171,18 +171,9 @@ def name_of(placement: PlacementLike) -> str:
 def place(graph: ModelGraph, placement: PlacementLike = "recommended") -> Placement:
     """Find all sites.
 
-    Parameters
-    ----------
-    graph
-        The model's facts.
-    placement
-        One of :data:`PLACEMENTS`; or what an engine ran in INT8: a node has a pair in front of each input that the
-        engine read as INT8, and no other one.
-
-    Raises
-    ------
-    UsageError
-        For an unknown placement.
+    ``graph``: the model's facts. ``placement``: one of :data:`PLACEMENTS`; or what an engine ran in INT8: a node has a
+    pair in front of each input that the engine read as INT8, and no other one. Raises UsageError for an unknown
+    placement.
     """
     placement = as_placement(placement, graph)
     ran = None if isinstance(placement, str) else placement

@@ -28,14 +28,8 @@ _RELATIVE = 1e-4
 class Difference(NamedTuple):
     """The first tensor in graph order in which two models differ.
 
-    Attributes
-    ----------
-    tensor, node
-        Its name, and the display name of the node that makes it.
-    op_type
-        That node's operator.
-    amount
-        The largest difference, as a share of the tensor's largest |value|; inf where shapes differ.
+    ``tensor``, ``node``: its name, and the display name of the node that makes it. ``op_type``: that node's operator.
+    ``amount``: the largest difference, as a share of the tensor's largest |value|; inf where shapes differ.
     """
 
     tensor: str

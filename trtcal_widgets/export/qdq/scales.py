@@ -52,19 +52,10 @@ class Found:
 def rows_of(scales: Any) -> dict[str, float]:
     """Return tensor name -> scale for whatever has scales.
 
-    Parameters
-    ----------
-    scales
-        A mapping; the path of a calibration cache, of another file of scales or ranges, or of a Q/DQ model; a
-        :class:`CalibrationCache`, a :class:`ScaleTable` or anything else with ``scales``; or a session, whose chosen
-        thresholds of all tensors with data are taken.
-
-    Raises
-    ------
-    CacheFormatError
-        If a file cannot be read.
-    UsageError
-        If it is none of them, or a value is no number.
+    ``scales``: a mapping; the path of a calibration cache, of another file of scales or ranges, or of a Q/DQ model; a
+    :class:`CalibrationCache`, a :class:`ScaleTable` or anything else with ``scales``; or a session, whose chosen
+    thresholds of all tensors with data are taken. Raises CacheFormatError if a file cannot be read; UsageError if it is
+    none of them, or a value is no number.
     """
     if isinstance(scales, (str, os.PathLike)):
         scales = read_scales(scales)

@@ -34,12 +34,8 @@ def network_rows(
 ) -> Found:
     """Predict the rows that TensorRT 8.6 writes for a model.
 
-    Parameters
-    ----------
-    proto, types, constants
-        As for :func:`~trtcal_widgets.model.trt8.parsing.parse_network`.
-    floats
-        Names of the model's tensors that are counted.
+    ``proto``, ``types``, ``constants``: as for :func:`~trtcal_widgets.model.trt8.parsing.parse_network`. ``floats``:
+    names of the model's tensors that are counted.
     """
     net = parse_network(proto, types, constants)
     rows: list[NetworkRow] = []

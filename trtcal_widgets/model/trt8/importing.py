@@ -211,12 +211,8 @@ class Parser:
 class Node:
     """One ONNX node.
 
-    Attributes
-    ----------
-    inputs
-        What it reads; None for an input that is left out.
-    out_dims, out_dtypes
-        What ONNX's shape inference says about its outputs.
+    ``inputs``: what it reads; None for an input that is left out. ``out_dims``, ``out_dtypes``: what ONNX's shape
+    inference says about its outputs.
     """
 
     def __init__(

@@ -30,14 +30,8 @@ _SLICE_INPUTS = 10
 class InnerTensors:
     """Nodes to add to a model.
 
-    Attributes
-    ----------
-    names
-        The tensors that they make: TensorRT's names of them.
-    reads
-        Tensors of the model that they read.
-    nodes, constants
-        What to add.
+    ``names``: the tensors that they make: TensorRT's names of them. ``reads``: tensors of the model that they read.
+    ``nodes``, ``constants``: what to add.
     """
 
     names: tuple[str, ...] = ()
@@ -54,19 +48,9 @@ def inner_tensors(
 ) -> tuple[InnerTensors, Mapping[str, str]]:
     """Return the nodes that compute tensors of TensorRT's network.
 
-    Parameters
-    ----------
-    wanted
-        Name -> tensor, whose value is :class:`~trtcal_widgets.model.trt8.network.Computed`.
-    dtypes
-        Element types of the model's tensors, by NumPy's names: what is not float32 throughout is left out.
-    opset
-        The model's.
-
-    Returns
-    -------
-    (InnerTensors, dict)
-        The nodes, and the names that cannot be computed with the reason.
+    ``wanted``: name -> tensor, whose value is :class:`~trtcal_widgets.model.trt8.network.Computed`. ``dtypes``: element
+    types of the model's tensors, by NumPy's names: what is not float32 throughout is left out. ``opset``: the model's.
+    Returns (InnerTensors, dict): the nodes, and the names that cannot be computed with the reason.
     """
     made, left_out = _Recipes(dtypes, opset), {}
     for name, tensor in wanted.items():

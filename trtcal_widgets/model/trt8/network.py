@@ -139,10 +139,7 @@ def _title(kind: str) -> str:
 class Network:
     """The layers so far.
 
-    Attributes
-    ----------
-    unsure
-        Why the count of layers cannot be trusted from here on; empty while it can.
+    ``unsure``: why the count of layers cannot be trusted from here on; empty while it can.
     """
 
     def __init__(self) -> None:

@@ -34,19 +34,9 @@ _OLDEST_OPSET = 7
 def parse_network(proto: ModelProto, types: Mapping[str, TensorType], constants: ConstantReader) -> Network:
     """Return the layers that the parser of TensorRT 8.6 makes of a model.
 
-    Parameters
-    ----------
-    proto
-        The model.
-    types
-        Tensor name -> element type and shape, by ONNX's shape inference.
-    constants
-        What the model stores.
-
-    Returns
-    -------
-    Network
-        Where an operator cannot be followed, ``unsure`` says why, and the names of what comes behind are not certain.
+    ``proto``: the model. ``types``: tensor name -> element type and shape, by ONNX's shape inference. ``constants``:
+    what the model stores. Returns Network: where an operator cannot be followed, ``unsure`` says why, and the names of
+    what comes behind are not certain.
     """
     return _Walk(proto, types, constants).network()
 

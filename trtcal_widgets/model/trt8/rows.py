@@ -38,16 +38,8 @@ _OF_CONSTANTS = frozenset(
 class Entry:
     """One row.
 
-    Attributes
-    ----------
-    name
-        The row's.
-    tensor
-        The tensor whose histogram decides: for a pool's output the pool's input.
-    own
-        The tensor itself.
-    sure
-        Whether the name is certain.
+    ``name``: the row's. ``tensor``: the tensor whose histogram decides: for a pool's output the pool's input. ``own``:
+    the tensor itself. ``sure``: whether the name is certain.
     """
 
     name: str
@@ -87,10 +79,7 @@ def _changes_nothing(layer: Layer) -> bool:
 class NetworkTensors:
     """A network's tensors with their readers: what has a row, and whose values it holds.
 
-    Attributes
-    ----------
-    layers
-        The layers that lead to an output.
+    ``layers``: the layers that lead to an output.
     """
 
     def __init__(self, net: Network) -> None:

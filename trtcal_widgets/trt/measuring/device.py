@@ -30,17 +30,9 @@ _KINDS = ("fp32", "fp16", "implicit", "explicit")
 class Variant:
     """One way to build a model.
 
-    Attributes
-    ----------
-    kind
-        ``"fp32"``, ``"fp16"``: the model without INT8; ``"implicit"``: with a calibration cache; ``"explicit"``: with
-        Q/DQ pairs.
-    model
-        The ONNX file: for ``"explicit"`` the one with pairs.
-    cache
-        The scales of ``"implicit"``.
-    half
-        Whether layers that are not in INT8 may run in FP16.
+    ``kind``: ``"fp32"``, ``"fp16"``: the model without INT8; ``"implicit"``: with a calibration cache; ``"explicit"``:
+    with Q/DQ pairs. ``model``: the ONNX file: for ``"explicit"`` the one with pairs. ``cache``: the scales of
+    ``"implicit"``. ``half``: whether layers that are not in INT8 may run in FP16.
     """
 
     kind: Kind
@@ -53,14 +45,8 @@ class Variant:
 class Measured:
     """What a variant costs on a device.
 
-    Attributes
-    ----------
-    ms
-        Median milliseconds of a batch, copies to and from the device not included.
-    layers
-        Its layers, in the order in which they run.
-    ran
-        Which nodes ran in INT8; None where the device does not tell.
+    ``ms``: median milliseconds of a batch, copies to and from the device not included. ``layers``: its layers, in the
+    order in which they run. ``ran``: which nodes ran in INT8; None where the device does not tell.
     """
 
     ms: float

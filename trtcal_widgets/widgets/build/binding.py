@@ -133,10 +133,7 @@ class BuildBinding(Boundary):
     def start(self, *, replace_files: bool = False) -> Future[None]:
         """Start the build that the form describes.
 
-        Raises
-        ------
-        UsageError, ExportError, MissingDependencyError
-            If it cannot be started; says why.
+        Raises UsageError, ExportError, MissingDependencyError if it cannot be started; says why.
         """
         if self.run is not None and self.run.running:
             raise UsageError("a build is running already: cancel it, or wait for its end")

@@ -84,22 +84,9 @@ def level_of(sqnr_db: float) -> str:
 def neighbourhood(graph: ModelGraph, chosen: str, *, steps: int = STEPS, most: int = MOST) -> Neighbourhood:
     """Return the producers and consumers of a tensor.
 
-    Parameters
-    ----------
-    graph
-        The model.
-    chosen
-        The tensor in the middle.
-    steps
-        How far to go on either side. What else the readers of the chosen tensor read is shown too: a join is one only
-        with all that it joins.
-    most
-        Boxes of one step; of more, ``most - 1`` are shown.
-
-    Raises
-    ------
-    ModelError
-        If the model has no such tensor.
+    ``graph``: the model. ``chosen``: the tensor in the middle. ``steps``: how far to go on either side. What else the
+    readers of the chosen tensor read is shown too: a join is one only with all that it joins. ``most``: boxes of one
+    step; of more, ``most - 1`` are shown. Raises ModelError if the model has no such tensor.
     """
     graph.tensor(chosen)
     known: dict[str, None] = {chosen: None}
