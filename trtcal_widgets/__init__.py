@@ -55,6 +55,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "common.version": "__version__",
         "core.calibrate": "calibrate_array",
         "core.histogram": "Histogram",
         "data": "ArrayBatches IdxImages ImageFolder IterableBatches",

@@ -463,7 +463,7 @@ def test_on_8_6_there_is_no_monitor_and_the_build_works_all_the_same(plug):
         ({"cache": lenet_cache(), "constraints": "maybe"}, "'prefer'"),
         ({"cache": lenet_cache(), "amax": {"conv9": 1.0}}, "did you mean 'conv"),
         ({"cache": lenet_cache(), "amax": {"conv1": -1.0}}, "amax must be"),
-        ({"cache": lenet_cache(), "plan": PrecisionPlan(("conv9",))}, "Did you mean 'conv"),
+        ({"cache": lenet_cache(), "plan": PrecisionPlan(("conv9",))}, "did you mean 'conv"),
         ({"cache": lenet_cache(), "plan": SimpleNamespace(keep=("conv1",), precision="int4")}, "'fp16' or 'fp32'"),
         ({"cache": lenet_cache(), "amax": [1.0]}, "not a list"),
         ({"cache": lenet_cache(), "amax": {"conv1": "1"}}, "amax of 'conv1' must be a number"),

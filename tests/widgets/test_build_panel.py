@@ -455,7 +455,7 @@ def test_the_text_after_a_build(machine, make_panel, session, folder):
     [
         ((), {}, "needs a session, or a model"),
         (("lenet.onnx",), {}, "model="),
-        ((), {"model": sample.model_path(), "fp61": True}, "did you mean fp16"),
+        ((), {"model": sample.model_path(), "fp61": True}, "did you mean 'fp16'"),
         ((), {"model": sample.model_path(), "progress": print}, "the panel shows it"),
     ],
 )

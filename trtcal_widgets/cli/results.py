@@ -33,6 +33,8 @@ def session_table(session: CalibrationSession) -> Iterator[str]:
 def warning_lines(session: CalibrationSession, limit: int = 10) -> Iterator[str]:
     """Yield what is suspicious about tensors, at most ``limit`` of them; those with absurd scales come first."""
     suspects = sorted((row for row in _cache_rows(session) if row.suspicious), key=lambda row: not row.absurd)
+    if suspects:
+        yield "worth a look:"
     for row in suspects[:limit]:
         yield from wrap(f"{printable(row.name)}: {'; '.join(row.suspicious)}", "  ")
     if len(suspects) > limit:

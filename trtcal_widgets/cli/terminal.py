@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import shutil
 import sys
 import textwrap
@@ -12,12 +13,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from trtcal_widgets.common.words import printable, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
-def say(text: str = "", *, flush: bool = False) -> None:
-    """Print to stdout, control characters as escapes."""
-    print(printable_lines(text), flush=flush)
+def say(*texts: str, flush: bool = False) -> None:
+    """Print to stdout, each text on lines of its own, control characters as escapes."""
+    for text in texts:
+        print(printable_lines(text), flush=flush)
+
+
+def say_json(found: Mapping[str, Any]) -> None:
+    """Print JSON for programs to stdout."""
+    say(json.dumps(found, indent=1, allow_nan=False))
 
 
 def print_file(data: bytes) -> None:
@@ -31,9 +38,10 @@ def print_file(data: bytes) -> None:
     raw.flush()
 
 
-def note(text: str) -> None:
-    """Print to stderr, control characters as escapes."""
-    print(printable_lines(text), file=sys.stderr, flush=True)
+def note(*texts: str) -> None:
+    """Print to stderr, each text on lines of its own, control characters as escapes."""
+    for text in texts:
+        print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 def complain(message: str) -> None:

@@ -26,4 +26,4 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
         setattr(sys.modules[package], name, value)
         return value
 
-    return load, lambda: sorted(vars(sys.modules[package])["__all__"])
+    return load, lambda: sorted(home_of)

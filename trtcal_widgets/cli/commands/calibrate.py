@@ -88,11 +88,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="the TensorRT that is to read it, for the header; with 8.x the rows too have its names and order; "
         f"default: the installed one, or {DEFAULT_VERSION}",
     )
-    parser.add_argument(
-        "--session",
-        metavar="FILE",
-        help="save the session too, to explore it in a notebook",
-    )
+    parser.add_argument("--session", metavar="FILE", help="save the session too, to explore it in a notebook")
     parser.add_argument(
         "--leave-out",
         metavar="FILE",
@@ -127,8 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
     graph = load_graph(arguments.model)
     for name in graph.calibrated:
         writable_name(name)
-    for line in wrap(explicit_note(graph), ""):
-        say(line)
+    say(*wrap(explicit_note(graph), ""))
     source = open_source(arguments.data, arguments, graph)
     with (
         open_workers(arguments) as workers,
@@ -221,10 +216,7 @@ def _keep(session: CalibrationSession, arguments: argparse.Namespace) -> None:
 
 def _finish(session: CalibrationSession, source: Source, arguments: argparse.Namespace, output: Path) -> int:
     cache = session.to_cache(version=arguments.trt_version, infinite=arguments.infinite)
-    warnings = list(warning_lines(session))
-    if warnings:
-        say("worth a look:")
-        say("\n".join(warnings))
+    say(*warning_lines(session))
     replaced = output.exists()
     cache.write(output)
     if session.status.dropped:
@@ -233,14 +225,12 @@ def _finish(session: CalibrationSession, source: Source, arguments: argparse.Nam
             f"{dropped} left out: they do not fill a batch, and TensorRT takes whole batches only; "
             "--last pad or --last keep uses them"
         )
-    for _, reason in getattr(source, "skipped", ()):  # it names the file
-        say(f"skipped: {printable(reason)}")
+    say(*(f"skipped: {printable(reason)}" for _, reason in getattr(source, "skipped", ())))  # it names the file
     say(
         f"{'replaced' if replaced else 'wrote'} {printable(str(output))}: {cache.header}, "
         f"{count_of(len(cache.rows), 'row')}, from {done_text(session.status)}"
     )
-    for line in left_out_lines(session, arguments.trt_version):
-        say(line)
+    say(*left_out_lines(session, arguments.trt_version))
     if arguments.session:
         session.save(arguments.session)
         say(f"saved the session to {printable(arguments.session)}")

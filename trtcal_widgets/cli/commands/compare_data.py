@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.data_source import count, decibels
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
-from trtcal_widgets.cli.terminal import say
+from trtcal_widgets.cli.terminal import say, say_json
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, json_number, printable, significant
 
@@ -46,10 +46,9 @@ def _run(arguments: argparse.Namespace) -> int:
         found = DataComparison(a, b, bar_db=arguments.bar)
         parting = found.parted
         if arguments.json:
-            say(json.dumps(_as_json(found, arguments), indent=1, allow_nan=False))
+            say_json(_as_json(found, arguments))
         else:
-            for line in _lines(found, parting, arguments):
-                say(line)
+            say(*_lines(found, parting, arguments))
     return DIFFERENT if parting else OK
 
 
@@ -82,19 +81,8 @@ def _as_json(found: DataComparison, arguments: argparse.Namespace) -> dict[str, 
         "verdict": found.verdict,
         "tensors": [
             {
-                "name": t.name,
-                "group": list(t.group),
-                "parts": t.parts,
+                **{key: json_number(value) if isinstance(value, float) else value for key, value in asdict(t).items()},
                 "loss_db": json_number(t.loss_db),
-                "amax_a": json_number(t.amax_a),
-                "amax_b": json_number(t.amax_b),
-                "max_a": json_number(t.max_a),
-                "max_b": json_number(t.max_b),
-                "clipped": json_number(t.clipped),
-                "clipped_own": json_number(t.clipped_own),
-                "sqnr_db": json_number(t.sqnr_db),
-                "sqnr_own_db": json_number(t.sqnr_own_db),
-                "divergence": json_number(t.divergence),
             }
             for t in found.tensors
         ],

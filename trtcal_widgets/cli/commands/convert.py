@@ -98,8 +98,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if skipped:
         tell(f"left out: {', '.join(printable(name) for name in skipped)}")
     if isinstance(table, QdqTable):
-        for line in _said_of_model(table, arguments):
-            tell(line)
+        tell(*_said_of_model(table, arguments))
     return OK
 
 

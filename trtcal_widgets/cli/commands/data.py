@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from trtcal_widgets.cli.data_source import count, decibels, share
 from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
-from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.cli.terminal import note, say, say_json
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, json_number, printable, significant
 
@@ -73,10 +73,9 @@ def _run(arguments: argparse.Namespace) -> int:
         write_data_report(report, Path(arguments.html))
         note(f"wrote {arguments.html}")
     if arguments.json:
-        say(json.dumps(as_json(report, passed), indent=1, allow_nan=False))
+        say_json(as_json(report, passed))
     else:
-        for line in _lines(report, passed, arguments.most):
-            say(line)
+        say(*_lines(report, passed, arguments.most))
     return OK if passed.passed else DIFFERENT
 
 
@@ -137,20 +136,7 @@ def as_json(report: DataReport, passed: Gate) -> dict[str, Any]:
         "enough": report.verdict.enough,
         "verdict": list(report.verdict.lines),
         "needed": _needed_json(report.needed),
-        "warnings": [
-            {
-                "kind": w.kind,
-                "severity": w.severity,
-                "sure": w.sure,
-                "what": w.what,
-                "evidence": w.evidence,
-                "mend": w.mend,
-                "samples": list(w.samples),
-                "batches": list(w.batches),
-                "tensors": list(w.tensors),
-            }
-            for w in report.warnings
-        ],
+        "warnings": [asdict(warning) for warning in report.warnings],
         "tensors": [_tensor_json(found) for found in report.tensors],
     }
 

@@ -31,13 +31,15 @@ from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.formats.header import DEFAULT_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from trtcal_widgets.debug.results import LayerResult
     from trtcal_widgets.debug.search import SearchResult
+    from trtcal_widgets.export.qdq.placement import PlacementLike
     from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.model.load import OnnxModel
     from trtcal_widgets.runners.evaluation import Evaluation, Score
     from trtcal_widgets.session import CalibrationSession
 
@@ -99,24 +101,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.debug import Fp8Simulation, Int8Simulation, PlanSearch, scale_candidates
-    from trtcal_widgets.export.qdq.placement import as_placement
-    from trtcal_widgets.model.load import load_model
 
-    check_outputs(
-        (
-            Output("--state", arguments.state, SEARCH),
-            Output("--plan", arguments.plan, PLAN),
-            Output("--qdq", arguments.qdq, QDQ_MODEL),
-        ),
-        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels, *files_read(arguments)),
-        force=arguments.force,
-    )
-    compile_first()
-    model = load_model(arguments.model)
-    batch_size = arguments.batch_size or default_batch_size(model.graph, arguments.sample_axis)
-    placement = as_placement(arguments.placement, model.graph)
-    evaluation = evaluation_of(arguments, model.graph, batch_size)
-    with calibrated_session(arguments, batch_size) as session, show_work() as control:
+    model, placement, evaluation, calibrated = prepared(arguments, Output("--state", arguments.state, SEARCH))
+    with calibrated() as session, show_work() as control:
         simulate = Fp8Simulation if arguments.format == "fp8" else Int8Simulation
         simulation = simulate(model, scales_of(session), placement=placement)
         search = PlanSearch(
@@ -139,7 +126,27 @@ def _run(arguments: argparse.Namespace) -> int:
     return _write(arguments, simulation, result)
 
 
-def evaluation_of(arguments: argparse.Namespace, graph: ModelGraph, batch_size: int) -> Evaluation:
+def prepared(
+    arguments: argparse.Namespace, *outputs: Output
+) -> tuple[OnnxModel, PlacementLike, Evaluation, Callable[[], CalibrationSession]]:
+    """Check what can be checked before the work: the model, where its Q/DQ goes, the data, and what calibrates."""
+    from trtcal_widgets.export.qdq.placement import as_placement
+    from trtcal_widgets.model.load import load_model
+
+    check_outputs(
+        (*outputs, Output("--plan", arguments.plan, PLAN), Output("--qdq", arguments.qdq, QDQ_MODEL)),
+        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels, *files_read(arguments)),
+        force=arguments.force,
+    )
+    compile_first()
+    model = load_model(arguments.model)
+    batch_size = arguments.batch_size or default_batch_size(model.graph, arguments.sample_axis)
+    placement = as_placement(arguments.placement, model.graph)
+    evaluation = _evaluation(arguments, model.graph, batch_size)
+    return model, placement, evaluation, lambda: _calibrated(arguments, batch_size)
+
+
+def _evaluation(arguments: argparse.Namespace, graph: ModelGraph, batch_size: int) -> Evaluation:
     """Return the evaluation data; refuse what the model cannot be fed, and an output that it has not.
 
     That is before the calibration, not after it.
@@ -168,7 +175,7 @@ def evaluation_of(arguments: argparse.Namespace, graph: ModelGraph, batch_size: 
     return evaluation
 
 
-def calibrated_session(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:
+def _calibrated(arguments: argparse.Namespace, batch_size: int) -> CalibrationSession:
     """Return a calibrated session: a saved one, or one that is run now."""
     from trtcal_widgets.session import CalibrationSession
 

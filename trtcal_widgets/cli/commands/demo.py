@@ -111,8 +111,7 @@ def _headless(folder: Path) -> int:
         cache = session.to_cache()
         cache.write(folder / _CACHE)
         write_atomic(folder / _PICTURE, explorer_picture(session))
-        for line in session_table(session):
-            say(line)
+        say(*session_table(session))
     say(f"\nwrote {printable(str(folder / _CACHE))}: {cache.header}, {count_of(len(cache.rows), 'row')}")
     say(f"wrote {printable(str(folder / _PICTURE))}")
     return OK

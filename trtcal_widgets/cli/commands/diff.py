@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.explicit import diff_json, diff_lines
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
-from trtcal_widgets.cli.terminal import say
+from trtcal_widgets.cli.terminal import say, say_json
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, json_number, printable, significant
 from trtcal_widgets.errors import UsageError
@@ -56,21 +55,18 @@ def _run(arguments: argparse.Namespace) -> int:
     scales_differ = bool(changed or found.only_in_a or found.only_in_b)
     rest_differs = not arguments.scales_only and (found.header_differs or found.order_differs)
     if arguments.json:
-        same = not (scales_differ or rest_differs)
-        say(json.dumps(_as_json(found, changed, a, b, same=same), indent=1, allow_nan=False))
+        say_json(_as_json(found, changed, a, b, same=not (scales_differ or rest_differs)))
     else:
-        for line in _lines(found, changed, a, b):
-            say(line)
+        say(*_lines(found, changed, a, b))
     return DIFFERENT if scales_differ or rest_differs else OK
 
 
 def _run_on_models(a: QdqTable, b: QdqTable, arguments: argparse.Namespace) -> int:
     found = compare_pairs(a.pairs, b.pairs, tolerance=arguments.tolerance)
     if arguments.json:
-        say(json.dumps(diff_json(found, a.source, b.source), indent=1, allow_nan=False))
+        say_json(diff_json(found, a.source, b.source))
     else:
-        for line in diff_lines(found, a.source, b.source):
-            say(line)
+        say(*diff_lines(found, a.source, b.source))
     return OK if found.same else DIFFERENT
 
 

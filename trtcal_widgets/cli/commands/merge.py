@@ -33,10 +33,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.method is not None:
             session.choose_all(arguments.method)
         cache = session.to_cache(version=arguments.trt_version) if arguments.cache else None
-        warnings = list(warning_lines(session)) if cache is not None else []
-        if warnings:
-            say("worth a look:")
-            say("\n".join(warnings))
+        say(*(warning_lines(session) if cache is not None else ()))
         session.save(arguments.output)
         say(f"wrote {printable(arguments.output)}: {printable(session.graph.name)}, {done_text(session.status)}")
         if cache is not None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.explicit import pair_json, pair_lines, pairs_summary
 from trtcal_widgets.cli.registry import OK, Command
-from trtcal_widgets.cli.terminal import say
+from trtcal_widgets.cli.terminal import say, say_json
 from trtcal_widgets.cli.wording import without_python
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, json_number, printable, significant, some_of
@@ -45,10 +45,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if not verdict and version and isinstance(file, CalibrationCache):
         verdict = without_python(header_fits(file, version, file.algorithm).message)
     if arguments.json:
-        say(json.dumps(_as_json(file, names, verdict), indent=1, allow_nan=False))
-        return OK
-    for line in _lines(file, names, verdict):
-        say(line)
+        say_json(_as_json(file, names, verdict))
+    else:
+        say(*_lines(file, names, verdict))
     return OK
 
 
@@ -149,10 +148,7 @@ def _as_json(file: CalibrationCache | ScaleTable, names: NameComparison | None, 
             {"name": name, "hex": file.hex(name), "scale": json_number(file.scales[name]), "amax": json_number(amax)}
             for name, amax in file.amax.items()
         ],
-        "oddities": [
-            {"kind": o.kind, "severity": o.severity, "line": o.line or None, "name": o.name, "message": o.message}
-            for o in file.oddities
-        ],
+        "oddities": [{**asdict(oddity), "line": oddity.line or None} for oddity in file.oddities],
     }
     if isinstance(file, QdqTable):
         found["pairs"] = [pair_json(pair) for pair in file.pairs]

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.commands.debug import add_evaluation_arguments, calibrated_session, evaluation_of, scales_of
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, files_read
-from trtcal_widgets.cli.outputs import JOURNAL, PLAN, QDQ_MODEL, TUNED, Output, check_outputs
-from trtcal_widgets.cli.progress import compile_first, show_work
+from trtcal_widgets.cli.commands.debug import add_evaluation_arguments, prepared, scales_of
+from trtcal_widgets.cli.data_source import add_data_arguments, count
+from trtcal_widgets.cli.outputs import JOURNAL, TUNED, Output
+from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.files import write_atomic
@@ -50,25 +50,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.debug import Int8Simulation, tune
-    from trtcal_widgets.export.qdq.placement import as_placement
-    from trtcal_widgets.model.load import load_model
 
-    check_outputs(
-        (
-            Output("--journal", arguments.journal, JOURNAL),
-            Output("--json", arguments.json, TUNED),
-            Output("--plan", arguments.plan, PLAN),
-            Output("--qdq", arguments.qdq, QDQ_MODEL),
-        ),
-        inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels, *files_read(arguments)),
-        force=arguments.force,
-    )
-    compile_first()
-    model = load_model(arguments.model)
-    batch_size = arguments.batch_size or default_batch_size(model.graph, arguments.sample_axis)
-    placement = as_placement(arguments.placement, model.graph)
-    evaluation = evaluation_of(arguments, model.graph, batch_size)
-    with calibrated_session(arguments, batch_size) as session, ExitStack() as stack:
+    journal, tuned = Output("--journal", arguments.journal, JOURNAL), Output("--json", arguments.json, TUNED)
+    model, placement, evaluation, calibrated = prepared(arguments, journal, tuned)
+    with calibrated() as session, ExitStack() as stack:
         simulation = Int8Simulation(model, scales_of(session), placement=placement)
         device = _device(arguments, evaluation, stack)
         control = stack.enter_context(show_work())
