@@ -7,12 +7,13 @@ compiles on one core alone.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +21,11 @@ from trtcal_widgets.core.counting import Counting
 from trtcal_widgets.core.histogram import Histogram, replay
 from trtcal_widgets.core.kernels import families
 from trtcal_widgets.core.packed import RECORD, encode, histogram_of, record_of
-from trtcal_widgets.core.quantizer import NoiseModel
+from trtcal_widgets.core.quantizer import costs
 from trtcal_widgets.core.thresholds import Method, threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def is_first() -> bool:
@@ -53,7 +57,20 @@ def compile_kernels() -> None:
             threading.Thread(
                 target=other.wait, name="trtcal-first-run", daemon=True
             ).start()  # nobody else waits for it
-    Counting([np.ones(1, np.float32)], [1.0]).run()
+    with _without_collecting():
+        Counting([np.ones(1, np.float32)], [1.0]).run()
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Compile without the garbage collector: it looks through all of numba over and over, a tenth of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _compile_half() -> None:
@@ -67,8 +84,9 @@ def _compile_half() -> None:
     longer = Histogram.assemble(1.0, 1, counts, 0, (1, 0, 0, 0), (0.0, 1.5), (1.5,), (2.25,), 3)
     merged = replay([again, longer])
     threshold(merged, Method("entropy"))
-    NoiseModel(merged).cost(0.5)
+    costs([merged], [0.5])
 
 
 if __name__ == "__main__":
+    gc.disable()
     _compile_half()

@@ -108,9 +108,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.core.thresholds import Method
-    from trtcal_widgets.model.load import load_graph
-    from trtcal_widgets.model.rows import explicit_note
-    from trtcal_widgets.session import CalibrationSession
 
     output = Path(arguments.output)
     method = Method.parse(arguments.method)
@@ -119,7 +116,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.infinite == "tensorrt" and arguments.range != "tensorrt":
         raise UsageError("--infinite tensorrt needs --range tensorrt: two passes know no first batch")
     header_text("EntropyCalibration2", arguments.trt_version or default_version())
-    compile_first()
+    compile_first()  # before the rest is imported: the other process imports meanwhile
+    from trtcal_widgets.model.load import load_graph
+    from trtcal_widgets.model.rows import explicit_note
+    from trtcal_widgets.session import CalibrationSession
+
     graph = load_graph(arguments.model)
     for name in graph.calibrated:
         writable_name(name)

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 _N_LEVELS = 128
 """Levels of one sign, 0 among them."""
 
+_HALF_LEVELS = np.arange(_N_LEVELS) + 0.5
+
 
 @compiled(inner=True)
 def _sum_of_edges(
     step: float,
     count: int,
-    half_levels: NDArray[np.float64],
     q0: NDArray[np.float64],
     q1: NDArray[np.float64],
     q2: NDArray[np.float64],
@@ -33,7 +34,7 @@ def _sum_of_edges(
     Two loops with a buffer between them: the first, without a sum, vectorises as it stands.
     """
     for level in range(count):
-        edge = half_levels[level] * step
+        edge = _HALF_LEVELS[level] * step
         # Through int32, for which there is a conversion, to unsigned, which needs no care for negatives.
         j = np.uint32(np.int32(edge))
         terms[level] = q0[j] + edge * (q1[j] + edge * q2[j])
@@ -100,7 +101,6 @@ def quantization_noise(
         q0[j] = below - j * (m0[j] - q2[j] * j)
         below += m0[j] + q2[j]
     tails = _tails(mass)
-    half_levels = np.linspace(0.5, _N_LEVELS - 0.5, _N_LEVELS)
     terms = np.empty(_N_LEVELS)
     result = np.zeros((amax.size, 3))
     for c in range(amax.size):
@@ -126,7 +126,7 @@ def quantization_noise(
             r = 1.0 - d
             result[c, 0] = t + mass[j] * r
             result[c, 1] = 2.0 * (v + r * (u + r * (0.5 * t + mass[j] * r * (1.0 / 6.0))))
-        result[c, 2] = to_centre - 2.0 * step * _sum_of_edges(step, levels, half_levels, q0, q1, q2, terms)
+        result[c, 2] = to_centre - 2.0 * step * _sum_of_edges(step, levels, q0, q1, q2, terms)
     return result
 
 
@@ -156,6 +156,8 @@ def noise_at(
             moments[0, j + 1], moments[1, j + 1], moments[2, j + 1] = m0, m1, m2
             dense = dense or (mass[j] != 0.0 and mass[j + 1] != 0.0)
         if dense or m0 == 0.0:
-            noise[i] = quantization_noise(amax[i : i + 1], mass, moments[0], moments[1], moments[2])[0]
+            found = quantization_noise(amax[i : i + 1], mass, moments[0], moments[1], moments[2])
+            for k in range(3):  # noise[i] = found[0] would compile the text of an error for other sizes: 3 s
+                noise[i, k] = found[0, k]
         else:
             noise[i] = np.nan
