@@ -4,7 +4,9 @@ import json
 import math
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from tests.export.helpers import checked
 from tests.support.graphs import const, node, save, value
@@ -127,6 +129,46 @@ def test_a_model_without_layers_says_so(tmp_path):
     path = save(tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], [value("x")], [value("y")])
     with pytest.raises(ExportError, match="no layer that is quantised by its inputs"):
         build_qdq(path, {"x": 0.1, "y": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("op_type", "shape", "dtype", "options", "words"),
+    [
+        ("MatMul", [6, 4], np.float64, {}, r"'prod' \(MatMul\) computes in float64: export the model in float32"),
+        ("Einsum", [6, 4], np.float32, {"equation": "bi,ij->bj"}, r"'prod' \(Einsum\): write the products as MatMul"),
+        ("RNN", [1, 4, 6], np.float32, {"hidden_size": 4}, r"'prod' \(RNN\): recurrent layers get no pairs"),
+        ("Secret", [6, 4], np.float32, {"domain": "acme"}, r"'prod' \(Secret\): an operator of the domain 'acme'"),
+    ],
+)
+def test_what_computes_and_has_no_place_for_a_pair_is_named_with_the_way_out(
+    tmp_path, op_type, shape, dtype, options, words
+):
+    stored = [const("w", np.ones(shape), dtype)]
+    reads = ["x", "w"]
+    if op_type == "RNN":
+        stored.append(const("r", np.ones((1, 4, 4)), dtype))
+        reads.append("r")
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    ends = [helper.make_tensor_value_info(name, element, None) for name in "xy"]
+    nodes = [node(op_type, reads, ["y"], name="prod", **options)]
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("acme", 1)]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], stored)
+    onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=8), tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match=words):
+        build_qdq(tmp_path / "m.onnx", {"x": 0.1, "y": 0.1})
+
+
+def test_a_format_without_a_kernel_is_no_lack_of_scales(tmp_path):
+    path = save(
+        tmp_path / "m.onnx",
+        [node("ConvTranspose", ["x", "w"], ["y"], name="up")],
+        [value("x", (1, 4, 5, 5))],
+        [value("y")],
+        [const("w", np.ones((4, 2, 2, 2), np.float32))],
+    )
+    build_qdq(path, {"x": 0.1})
+    with pytest.raises(ExportError, match=r"'up' \(ConvTranspose\): TensorRT has no FP8.*format='int8'"):
+        build_qdq(path, {"x": 0.1}, format="fp8")
 
 
 def test_a_model_with_qdq_comes_back_as_it_is(tmp_path):

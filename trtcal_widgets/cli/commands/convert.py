@@ -111,8 +111,9 @@ def _said_of_model(table: QdqTable, arguments: argparse.Namespace) -> Iterator[s
     lacking = table.lacking
     if lacking:
         yield (
-            f"{count_of(len(lacking), 'tensor')} of the model have no scale ({some_of(lacking, 5, printable)}): "
-            "TensorRT runs their layers in higher precision, and DLA needs one for each"
+            f"{count_of(len(lacking), 'tensor')} of the model {'has' if len(lacking) == 1 else 'have'} no scale "
+            f"({some_of(lacking, 5, printable)}): TensorRT runs {'its' if len(lacking) == 1 else 'their'} layers in "
+            "higher precision, and DLA needs one for each"
         )
 
 

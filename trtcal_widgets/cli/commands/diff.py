@@ -46,7 +46,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.tolerance < math.inf:
         raise UsageError(f"--tolerance must be a share such as 0.01, not {arguments.tolerance}")
-    a, b = read_scales(arguments.a), read_scales(arguments.b)
+    a, b = (read_scales(path, constants_too=True) for path in (arguments.a, arguments.b))
     if isinstance(a, QdqTable) and isinstance(b, QdqTable):
         return _run_on_models(a, b, arguments)
     found = diff(a, b)

@@ -39,7 +39,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    file = read_scales(arguments.file)
+    file = read_scales(arguments.file, constants_too=True)
     names, verdict = _against_model(file, arguments.model) if arguments.model else (None, "")
     version = arguments.trt_version or installed_version()
     if not verdict and version and isinstance(file, CalibrationCache):

@@ -22,6 +22,7 @@ from trtcal_widgets.export.qdq.formats import find_format
 from trtcal_widgets.export.qdq.insert import Pair, insert_pairs
 from trtcal_widgets.export.qdq.passes.already import quantized_before
 from trtcal_widgets.export.qdq.placement import PLACEMENTS, as_placement, name_of, place, quantized_inputs
+from trtcal_widgets.export.qdq.refusals import nothing_left, nothing_to_quantise
 from trtcal_widgets.export.qdq.report import LeftNode, MissingScale, QdqReport, QuantizedTensor, UnusedRow
 from trtcal_widgets.export.qdq.rows import check_match, match_rows, unused_rows
 from trtcal_widgets.export.qdq.scales import rows_of
@@ -321,14 +322,8 @@ class QdqBuilder:
         if decision.active or plan or only is not None or self._force or self._left_to_floats:
             return
         if not self._sites.sites:
-            raise ExportError(
-                f"{self.graph.name} has no layer that is quantised by its inputs (Conv, ConvTranspose, Gemm, MatMul)"
-            )
-        first = decision.missing[0] if decision.missing else None
-        why = f"; {first.name!r}: {first.message}" if first else ""
-        raise ExportError(
-            f"{self.graph.name}: not one layer has all the scales that it needs{why}. Calibrate with this model"
-        )
+            raise ExportError(nothing_to_quantise(self.graph, foreign_nodes(self.graph, self.model.proto)))
+        raise ExportError(nothing_left(self.graph, decision, self.format))
 
     def _report(
         self,

@@ -6,7 +6,8 @@ A pair belongs to the tensor that had the values before anything was quantised, 
   output), it is that name.
 * a constant that is quantised in the file: the name without what the tool added to it (``_quantized``).
 
-Several pairs of one tensor with the same scale are one pair with more readers.
+Several pairs of one tensor with the same scale are one pair with more readers. Operators of ONNX Runtime's integer
+format (``QLinearConv`` and the like) read and write through pairs that are spelt as inputs of theirs: ``integers``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trtcal_widgets.errors import ModelError
+from trtcal_widgets.model.explicit.integers import Use, channel_axis, has_integers, uses
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
@@ -38,7 +40,8 @@ _INPUT_OF_OUTPUT = re.compile(r"_QuantizeLinear_Input(_\d+)?$")
 LEVELS = {
     "int8": (-128.0, 127.0), "uint8": (0.0, 255.0), "int16": (-32768.0, 32767.0), "uint16": (0.0, 65535.0),
     "int4": (-8.0, 7.0), "uint4": (0.0, 15.0), "int32": (-(2.0**31), 2.0**31 - 1),
-    "float8_e4m3fn": (-448.0, 448.0), "float8_e5m2": (-57344.0, 57344.0), "float4_e2m1": (-6.0, 6.0),
+    "float8_e4m3fn": (-448.0, 448.0), "float8_e5m2": (-57344.0, 57344.0), "float4_e2m1fn": (-6.0, 6.0),
+    "float8_e4m3fnuz": (-240.0, 240.0), "float8_e5m2fnuz": (-57344.0, 57344.0),
 }  # fmt: skip
 """Element type of the quantised tensor -> its smallest and largest value."""
 
@@ -64,7 +67,8 @@ class QdqPair:
     readers
         (node name, operator, position of the input) of everything that reads through the pair, in graph order.
     quantize, dequantize
-        Names of its nodes, in graph order; ``quantize`` is empty where the values are stored quantised.
+        Names of its nodes, in graph order; ``quantize`` is empty where the values are stored quantised, and both are
+        where an integer operator writes them and another reads them.
     place
         Index of the first node that reads through it: the place in graph order.
     """
@@ -108,7 +112,7 @@ class QdqPair:
 
 
 def read_pairs(model: OnnxModel) -> tuple[QdqPair, ...]:
-    """Return the pairs of a model in graph order; none for a model without ``DequantizeLinear``.
+    """Return the pairs of a model in graph order; none for a model that is not quantised.
 
     Raises ModelError if a scale cannot be read: it is computed from the input, or its data are missing.
     """
@@ -136,6 +140,7 @@ class _Reader:
     def __init__(self, model: OnnxModel) -> None:
         self._model, self._graph = model, model.graph
         self._axes = dict(_axes(model.proto))
+        self._transposed = set(_transposed(model.proto))
         self._outputs = {tensor.name for tensor in self._graph.outputs}
 
     def pairs(self) -> Iterator[QdqPair]:
@@ -145,21 +150,17 @@ class _Reader:
             known = is_default_domain(node.domain) or node.domain == "com.microsoft"
             if node.op_type == "DequantizeLinear" and known and len(node.inputs) >= 2:
                 yield self._pair(node)
+        for use in uses(self._graph):
+            if use.scale and use.values:
+                yield self._pair_of(use)
 
     def _pair(self, node: NodeInfo) -> QdqPair:
         graph, quantized = self._graph, node.inputs[0]
         producer = graph.tensors[quantized].producer
         q = graph.nodes[producer] if producer >= 0 and graph.nodes[producer].op_type == "QuantizeLinear" else None
         source = q.inputs[0] if q else quantized
-        scales = np.asarray(self._constant(node.inputs[1], node), np.float32)
-        scales = scales.reshape(()) if scales.size == 1 else scales
         given = node.inputs[2] if len(node.inputs) > 2 else ""
-        zeros = np.zeros(scales.shape)
-        if given:
-            zeros = np.broadcast_to(
-                np.asarray(self._constant(given, node), np.float64).reshape(-1), (max(scales.size, 1),)
-            )
-            zeros = zeros.reshape(scales.shape)
+        scales, zeros = self._numbers(node.inputs[1], given, node)
         fixed = graph.tensors[source].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT)
         return QdqPair(
             tensor=self._original(source, node.outputs[0], stored=q is None),
@@ -173,6 +174,38 @@ class _Reader:
             dequantize=(node.name,),
             place=min(graph.tensors[node.outputs[0]].consumers, default=node.index),
         )
+
+    def _pair_of(self, use: Use) -> QdqPair:
+        """Return the pair that an integer operator reads or writes through."""
+        graph, node = self._graph, use.node
+        info = graph.tensors[use.values]
+        q = graph.nodes[info.producer] if info.producer >= 0 else None
+        q = q if q is not None and q.op_type == "QuantizeLinear" else None
+        source = q.inputs[0] if q else use.values
+        scales, zeros = self._numbers(use.scale, use.zero_point, node)
+        rank = None if info.shape is None else len(info.shape)
+        axis = channel_axis(use, rank, transposed=node.outputs[0] in self._transposed)
+        return QdqPair(
+            tensor=_INPUT_OF_OUTPUT.sub("", source) if q else original_name(source),
+            is_constant=graph.tensors[source].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT),
+            dtype=info.dtype or (graph.tensors[use.zero_point].dtype if use.zero_point else ""),
+            scales=scales,
+            zero_points=zeros,
+            axis=axis if scales.size > 1 else -1,
+            readers=(use.reader,) if use.reader else (),
+            quantize=(q.name,) if q else (),
+            dequantize=(),
+            place=node.index,
+        )
+
+    def _numbers(self, scale: str, zero_point: str, node: NodeInfo) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return scales and zero points, of one shape."""
+        scales = np.asarray(self._constant(scale, node), np.float32)
+        scales = scales.reshape(()) if scales.size == 1 else scales
+        if not zero_point:
+            return scales, np.zeros(scales.shape)
+        zeros = np.asarray(self._constant(zero_point, node), np.float64).reshape(-1)
+        return scales, np.broadcast_to(zeros, (max(scales.size, 1),)).reshape(scales.shape)
 
     def _axis(self, node: NodeInfo, quantized: str) -> int:
         """Return the axis of the channels, counted from the front where the rank is known."""
@@ -197,12 +230,17 @@ class _Reader:
             return dequantized
         if not stored:
             return _INPUT_OF_OUTPUT.sub("", source)
-        return _ADDED.sub("", source) or source
+        return original_name(source)
 
     def _readers(self, name: str) -> Iterator[tuple[str, str, int]]:
         for index in self._graph.tensors[name].consumers:
             node = self._graph.nodes[index]
             yield from ((node.name, node.op_type, place) for place, read in enumerate(node.inputs) if read == name)
+
+
+def original_name(quantized: str) -> str:
+    """Return a quantised tensor's name without what tools add to it."""
+    return _ADDED.sub("", quantized) or quantized
 
 
 def _axes(proto: ModelProto) -> Iterator[tuple[str, int]]:
@@ -212,6 +250,13 @@ def _axes(proto: ModelProto) -> Iterator[tuple[str, int]]:
             yield node.output[0], next((int(a.i) for a in node.attribute if a.name == "axis"), 1)
 
 
+def _transposed(proto: ModelProto) -> Iterator[str]:
+    """Yield what each node with ``transB`` makes."""
+    for node in proto.graph.node:
+        if node.output and any(a.name == "transB" and a.i for a in node.attribute):
+            yield node.output[0]
+
+
 def has_pairs(graph: ModelGraph) -> bool:
-    """Whether a model has a ``DequantizeLinear`` node."""
-    return any(node.op_type == "DequantizeLinear" for node in graph.nodes)
+    """Whether a model has a ``DequantizeLinear`` node, or an operator that computes with quantised integers."""
+    return any(node.op_type == "DequantizeLinear" for node in graph.nodes) or has_integers(graph)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.formats.oddities import Oddity
 from trtcal_widgets.formats.reading import read_scale_file
 from trtcal_widgets.formats.scales import scales_of_amaxes
 from trtcal_widgets.formats.tables import ScaleTable
-from trtcal_widgets.model.explicit.pairs import LEVELS, QdqPair, has_pairs, read_pairs
+from trtcal_widgets.model.explicit.integers import is_dynamic
+from trtcal_widgets.model.explicit.pairs import LEVELS, QdqPair, has_pairs, original_name, read_pairs
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import load_model
 
@@ -79,8 +80,10 @@ def is_onnx(path: str | os.PathLike[str]) -> bool:
     return len(start) == 3 and start[0] == 8 and 1 <= start[1] <= 32 and start[2] in _AFTER_IR_VERSION
 
 
-def read_scales(path: str | os.PathLike[str]) -> CalibrationCache | ScaleTable:
+def read_scales(path: str | os.PathLike[str], *, constants_too: bool = False) -> CalibrationCache | ScaleTable:
     """Read a file of scales or ranges in any known format, a Q/DQ model included.
+
+    ``constants_too``: whether a model of which constants alone are quantised (INT4 weights) is taken: it has no rows.
 
     Raises CacheFormatError if it is neither; ModelError if it is a model that cannot be read, or has no Q/DQ pairs.
     """
@@ -92,11 +95,13 @@ def read_scales(path: str | os.PathLike[str]) -> CalibrationCache | ScaleTable:
         if Path(path).suffix.lower() == ".onnx":
             raise
         return read_scale_file(path)  # it only begins like a model
-    return table_of(model)
+    return table_of(model, constants_too=constants_too)
 
 
-def table_of(model: OnnxModel) -> QdqTable:
+def table_of(model: OnnxModel, *, constants_too: bool = False) -> QdqTable:
     """Return the scales of a model's pairs as a table.
+
+    ``constants_too``: whether there may be no pair of an activation, and so no row.
 
     Tensors without a pair that only pass on the values of one with a pair, or hand their values to it (in front of a
     ``MaxPool``, a ``Reshape``), have its scale.
@@ -104,10 +109,7 @@ def table_of(model: OnnxModel) -> QdqTable:
     Raises ModelError if the model has no pairs, or not one of an activation that an 8-bit scale can stand for.
     """
     if not has_pairs(model.graph):
-        raise ModelError(
-            f"{model.graph.name} has no QuantizeLinear and DequantizeLinear, so there are no scales in it. Calibrate "
-            "it (trtcal calibrate), or name the quantised model"
-        )
+        raise ModelError(_without_scales(model.graph))
     pairs = read_pairs(model)
     rows: dict[str, float] = {}
     exact: dict[str, float] = {}
@@ -122,13 +124,32 @@ def table_of(model: OnnxModel) -> QdqTable:
         if widest.dtype in ("int8", "uint8") and widest.is_symmetric:
             exact[name] = float(np.max(widest.scales))
         oddities.extend(_odd(name, widest, several))
-    if not rows:
-        raise ModelError(f"{model.graph.name}: only constants are quantised, which have no row in a cache")
+    if not rows and not (constants_too and pairs):
+        raise ModelError(
+            f"{model.graph.name}: only constants are quantised, which have no row in a cache: calibrate the model "
+            "before quantisation (trtcal calibrate)"
+        )
     oddities.extend(_spread(model.graph, rows, exact))
     order = {name: index for index, name in enumerate(model.graph.tensors)}
+    # Of integers between integer operators the name alone is left, in front of what the tool added.
+    order |= {original: index for name, index in order.items() if (original := original_name(name)) not in order}
     ordered = dict(sorted(rows.items(), key=lambda row: order.get(row[0], len(order))))
     lacking = _lacking(model.graph, rows)
     return QdqTable("qdq", ordered, {}, tuple(oddities), str(model.path), exact, pairs, lacking)
+
+
+def _without_scales(graph: ModelGraph) -> str:
+    dynamic = next((node for node in graph.nodes if is_dynamic(node)), None)
+    if dynamic is not None:
+        return (
+            f"{graph.name} is quantised dynamically ({dynamic.name!r} is a {dynamic.op_type}): its scales are computed "
+            "while it runs, so there are none in the file. Quantise the FP32 model statically, or calibrate it (trtcal "
+            "calibrate)"
+        )
+    return (
+        f"{graph.name} has no QuantizeLinear and DequantizeLinear, so there are no scales in it. Calibrate it (trtcal "
+        "calibrate), or name the quantised model"
+    )
 
 
 def _odd(name: str, pair: QdqPair, several: Sequence[QdqPair]) -> Iterable[Oddity]:
@@ -159,7 +180,12 @@ def _spread(graph: ModelGraph, rows: dict[str, float], exact: dict[str, float]) 
                     exact[other] = exact[name]
                 taken += 1
     if taken:
-        text = f"{taken} tensors without a pair of their own hold the values of one that has it, and take its scale."
+        held = "holds" if taken == 1 else "hold"
+        own, take = ("its", "takes") if taken == 1 else ("their", "take")
+        text = (
+            f"{count_of(taken, 'tensor')} without a pair of {own} own {held} the values of one that has it, and {take} "
+            "its scale."
+        )
         yield Oddity("shared", 0, "", text, "info")
 
 

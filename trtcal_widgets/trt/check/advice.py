@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.model.explicit.integers import is_dynamic, is_integer
 from trtcal_widgets.trt.check.report import CheckProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from trtcal_widgets.model.explicit.pairs import QdqPair
     from trtcal_widgets.model.graph import ModelGraph
@@ -23,10 +24,16 @@ _BIAS = (
     "anew from the FP32 model (trtcal convert FILE --to cache, then --to qdq)."
 )
 _INTEGER = "Export with QuantizeLinear and DequantizeLinear instead: quantize_static with quant_format=QuantFormat.QDQ."
-_INTEGER_OPS = frozenset({
-    "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "QLinearAdd", "QGemm", "QLinearGlobalAveragePool",
-    "QLinearSoftmax", "QLinearSigmoid", "QLinearConcat", "QLinearMul", "QLinearLeakyRelu", "QLinearAveragePool",
-})  # fmt: skip
+_DYNAMIC = (
+    "TensorRT's scales are constants: quantise statically, with calibration data (quantize_static, or trtcal calibrate "
+    "and then trtcal convert --to qdq)."
+)
+_TYPE = (
+    "Quantise to INT8 (quantize_static with activation_type and weight_type QInt8), or make the pairs anew from the "
+    "FP32 model with this one's ranges (trtcal convert FILE --to cache, then --to qdq)."
+)
+_TAKEN = frozenset({"int8", "uint8", "int4", "float8_e4m3fn", "float4_e2m1fn", ""})
+"""Types that TensorRT quantises to; uint8 for activations alone."""
 _LIMIT = 20
 
 _BY_WORDS = tuple(
@@ -38,6 +45,10 @@ _BY_WORDS = tuple(
             r"HW-specific datatypes: fp8",
             "FP8 needs an Ada, Hopper or Blackwell GPU: check for the target SM89 or newer (--for SM89), or write "
             "INT8.",
+        ),
+        (
+            r"HW-specific datatypes: fp4",
+            "FP4 needs a Blackwell GPU: check for the target SM120 (--for SM120), or write INT8.",
         ),
         (
             r"Turing|SM75",
@@ -70,26 +81,44 @@ def problems_of_file(graph: ModelGraph, pairs: Sequence[QdqPair]) -> tuple[Check
 
     What DLA takes with a flag of its own (asymmetric 8-bit values) counts as not taken.
     """
-    found: list[CheckProblem] = []
+    return (*_of_pairs(pairs), *_of_nodes(graph))
+
+
+def _of_pairs(pairs: Iterable[QdqPair]) -> Iterator[CheckProblem]:
     for pair in pairs:
-        node, op_type = (pair.quantize or pair.dequantize)[0], "QuantizeLinear" if pair.quantize else "DequantizeLinear"
+        own = pair.quantize or pair.dequantize
+        if not own:
+            continue  # between integer operators, which are named themselves
+        node, op_type = own[0], "QuantizeLinear" if pair.quantize else "DequantizeLinear"
         if pair.dtype == "int32":
             message = f"{pair.tensor!r} is dequantised from int32, which TensorRT has no type for (a quantised bias)"
-            found.append(CheckProblem("model", node, op_type, message, _BIAS))
+            yield CheckProblem("model", node, op_type, message, _BIAS)
+        elif pair.dtype not in _TAKEN or (pair.dtype == "uint8" and pair.is_constant):
+            message = f"{pair.tensor!r} is quantised to {pair.dtype}, which TensorRT has no kernels for"
+            yield CheckProblem("model", node, op_type, message, _TYPE)
         elif pair.zero_points.any():
             message = f"the zero point of {pair.tensor!r} is not 0: TensorRT quantises symmetrically"
-            found.append(CheckProblem("model", node, op_type, message, _SYMMETRIC))
+            yield CheckProblem("model", node, op_type, message, _SYMMETRIC)
         elif not (pair.scales > 0).all():
             message = f"a scale of {pair.tensor!r} is not above 0"
-            found.append(CheckProblem("model", node, op_type, message, "Calibrate it again, or leave out its pair."))
-    for graph_node in graph.nodes:
-        if graph_node.op_type in _INTEGER_OPS:
-            message = f"{graph_node.op_type} is an operator of ONNX Runtime's integer format"
-            found.append(CheckProblem("model", graph_node.name, graph_node.op_type, message, _INTEGER))
-    if len(found) > _LIMIT:
-        more = CheckProblem("model", "", "", f"and {len(found) - _LIMIT:,} more of these kinds")
-        return (*found[:_LIMIT], more)
-    return tuple(found)
+            yield CheckProblem("model", node, op_type, message, "Calibrate it again, or leave out its pair.")
+
+
+def _of_nodes(graph: ModelGraph) -> Iterator[CheckProblem]:
+    for node in graph.nodes:
+        if is_dynamic(node):
+            message = f"{node.op_type} belongs to dynamic quantisation, whose scales are computed while it runs"
+            yield CheckProblem("model", node.name, node.op_type, message, _DYNAMIC)
+        elif is_integer(node):
+            message = f"{node.op_type} is an operator of ONNX Runtime's integer format"
+            yield CheckProblem("model", node.name, node.op_type, message, _INTEGER)
+
+
+def shortened(problems: Sequence[CheckProblem]) -> tuple[CheckProblem, ...]:
+    """Return the first problems, and how many more there are."""
+    if len(problems) <= _LIMIT:
+        return tuple(problems)
+    return (*problems[:_LIMIT], CheckProblem("model", "", "", f"and {len(problems) - _LIMIT:,} more of these kinds"))
 
 
 def without_places(message: str) -> str:

@@ -9,7 +9,7 @@ from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.dimensions import name_dimensions
 from trtcal_widgets.model.explicit.pairs import read_pairs
 from trtcal_widgets.model.load import OnnxModel, load_model, model_of
-from trtcal_widgets.trt.check.advice import problems_of_file
+from trtcal_widgets.trt.check.advice import problems_of_file, shortened
 from trtcal_widgets.trt.check.asking import QUICK_LEVEL, Run
 from trtcal_widgets.trt.check.builders import BUILDERS, find_builder
 from trtcal_widgets.trt.check.report import CheckReport
@@ -161,7 +161,12 @@ def _check(
     # What the file alone shows is said where it stopped the builder: a builder may know more than this package.
     known = () if run.built else problems_of_file(model.graph, pairs)
     named = {problem.node for problem in known if problem.node}
-    own = [one for one in run.problems if not (one.node in named and one.stage == "parse")]
+    # So is a type that it does not have, of which its parser names a stored tensor and no node.
+    own = [
+        one
+        for one in run.problems
+        if one.stage != "parse" or not (one.node in named or (named and "Failed to import initializer" in one.message))
+    ]
     return CheckReport(
         model=model.path.name,
         builder=run.installed.label,
@@ -171,7 +176,7 @@ def _check(
         built=run.built,
         seconds=run.seconds,
         level=run.level,
-        problems=(*own, *known) if own or known else (),
+        problems=(*own, *shortened(known)),
         verdicts=layer_verdicts(model.graph, pairs, run.layers) if run.layers else (),
         pairs=pair_verdicts(pairs, run.layers) if run.layers else (),
         layers=run.layers,
