@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 from tests.support.recorded_device import RecordedDevice
@@ -77,19 +78,27 @@ def test_without_a_gpu_it_says_so_and_looks_at_accuracy(files, monkeypatch, caps
     assert "no GPU: accuracy only" in said.out
 
 
-def test_a_best_variant_without_pairs_is_no_plan(files, tmp_path, monkeypatch, capsys):
+def test_where_fp16_wins_the_files_are_there_and_keep_every_layer(files, tmp_path, monkeypatch, capsys):
+    """A script goes on with the files that it asked for: nothing is in INT8, and that is no failure."""
+
     class Slow(Opened):
         def measure(self, variant, graph):
             found = super().measure(variant, graph)
             return replace(found, ms=found.ms + 1) if variant.kind == "explicit" else found
 
     monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", Slow)
-    assert run(files, "--plan", str(tmp_path / "plan.json"), "--variants", "1") == 1
-    said = capsys.readouterr().err
-    assert "has no Q/DQ pairs" in said
-    assert "with pairs, the fastest that reaches the target is" in said
-    assert "times as long; the layers that it keeps are what --json FILE writes" in said
-    assert not (tmp_path / "plan.json").exists()
+    plan, qdq = tmp_path / "plan.json", tmp_path / "m.qdq.onnx"
+    assert run(files, "--plan", str(plan), "--qdq", str(qdq), "--variants", "1") == 0
+    said = capsys.readouterr()
+    assert "fastest that reaches the target: FP16" in said.out
+    assert "plan.json: 4 layers kept" in said.out
+    assert "FP16 wins, so that" in said.err
+    assert "trtexec --fp16" in said.err
+    assert "with pairs, the fastest that reaches the target is" in said.err
+    assert "times as long; the layers that it keeps are what --json FILE writes" in said.err
+    kept = PrecisionPlan.load(plan)
+    assert (set(kept.keep), kept.precision) == ({"conv1", "conv2", "ip1", "ip2"}, "fp16")
+    assert not {node.op_type for node in onnx.load(qdq).graph.node} & {"QuantizeLinear", "DequantizeLinear"}
 
 
 def test_no_gpu_is_asked_for_where_it_is_not_wanted(files, monkeypatch, capsys):

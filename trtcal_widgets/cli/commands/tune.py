@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.cli.commands.debug import add_evaluation_arguments, prepared, scales_of
 from trtcal_widgets.cli.data_source import add_data_arguments, count
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.debug.simulation import Int8Simulation
     from trtcal_widgets.debug.tuning.results import TunePoint, TuneResult
+    from trtcal_widgets.model.plan import PrecisionPlan
     from trtcal_widgets.runners.evaluation import Evaluation
     from trtcal_widgets.trt.measuring.device import MeasuringDevice
 
@@ -109,33 +110,48 @@ def _write(arguments: argparse.Namespace, simulation: Int8Simulation, result: Tu
         data: dict[str, Any] = {"format": "trtcal_widgets tuning", **result.to_json()}
         write_atomic(arguments.json, (json.dumps(data, indent=1) + "\n").encode())
         say(f"wrote {arguments.json}")
-    if (arguments.plan or arguments.qdq) and not _write_plan(arguments, simulation, best):
-        _say_with_pairs(arguments, result, best)
-        return DIFFERENT
+    if arguments.plan or arguments.qdq:
+        _write_plan(arguments, simulation, best)
+        if best.plan is None:
+            _say_without_pairs(arguments, result, best)
     if not met:
         note(f"trtcal: no variant reaches {arguments.target:.2%} of FP32's {result.fp32.measure}")
         return DIFFERENT
     return OK
 
 
-def _write_plan(arguments: argparse.Namespace, simulation: Int8Simulation, best: TunePoint) -> bool:
-    """Write the plan and the model; False where the variant has none."""
+def _write_plan(arguments: argparse.Namespace, simulation: Int8Simulation, best: TunePoint) -> None:
+    """Write the plan and the model; those of a variant without INT8 keep every layer."""
     from trtcal_widgets.export.qdq.build import build_qdq
 
-    if best.plan is None:
-        note(
-            f"trtcal: {best.name} has no Q/DQ pairs, so that no plan was written: build {printable(arguments.model)} "
-            "without INT8"
-        )
-        return False
+    plan = best.plan or _nothing_in_int8(simulation, best)
     if arguments.plan:
-        best.plan.save(arguments.plan)
-        say(f"wrote {arguments.plan}: {count_of(len(best.plan.keep), 'layer')} kept")
+        plan.save(arguments.plan)
+        say(f"wrote {arguments.plan}: {count_of(len(plan.keep), 'layer')} kept")
     if arguments.qdq:
-        built = build_qdq(simulation.model, simulation.scales, placement=simulation.placement, plan=best.plan)
+        built = build_qdq(simulation.model, simulation.scales, placement=simulation.placement, plan=plan)
         built.write(Path(arguments.qdq))
         say(f"wrote {arguments.qdq}: {built.report.summary()}")
-    return True
+
+
+def _nothing_in_int8(simulation: Int8Simulation, best: TunePoint) -> PrecisionPlan:
+    from trtcal_widgets.model.plan import PrecisionPlan
+
+    precision: Literal["fp16", "fp32"] = "fp16" if best.kind == "fp16" else "fp32"
+    reasons = dict.fromkeys(simulation.layers, f"tuned: {best.name}")
+    return PrecisionPlan(simulation.layers, precision, reasons=reasons, model_sha256=simulation.graph.sha256)
+
+
+def _say_without_pairs(arguments: argparse.Namespace, result: TuneResult, best: TunePoint) -> None:
+    """Say what a plan without INT8 means for the build, and what the fastest variant with pairs would take."""
+    files = [text for text in (arguments.plan, arguments.qdq) if text]
+    build = (
+        "build with FP16 and without INT8 (trtexec --fp16; TensorRT 11 takes types from the model: convert it to FP16)"
+        if best.kind == "fp16"
+        else "build without INT8"
+    )
+    note(f"trtcal: {best.name} wins, so that {' and '.join(map(printable, files))} keep every layer: {build}")
+    _say_with_pairs(arguments, result, best)
 
 
 def _say_with_pairs(arguments: argparse.Namespace, result: TuneResult, best: TunePoint) -> None:
@@ -162,8 +178,9 @@ COMMAND = Command(
         "Build FP32, FP16, implicit INT8, explicit INT8 and plans in between with TensorRT on this GPU, time them\n"
         "and their layers, score them by simulation, and print those than which none is both faster and more\n"
         "accurate. Without TensorRT or a GPU it says so and looks at accuracy alone. --journal keeps everything\n"
-        "that was measured, so that a run that was stopped goes on. Exit code 1 where nothing reaches the target,\n"
-        "or where a plan was asked for and the best variant has no INT8."
+        "that was measured, so that a run that was stopped goes on. The files that are asked for are always written:\n"
+        "where FP16 or FP32 wins, they keep every layer out of INT8, which is said. Exit code 1 where nothing reaches\n"
+        "the target, 2 for an error."
     ),
     add_arguments=_arguments,
     run=_run,
