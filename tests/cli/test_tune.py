@@ -105,3 +105,22 @@ def test_no_gpu_is_asked_for_where_it_is_not_wanted(files, monkeypatch, capsys):
     monkeypatch.setattr("trtcal_widgets.trt.measuring.device.EngineDevice", None)
     assert run(files, "--no-gpu", "--variants", "1") == 0
     assert "nothing is measured" not in capsys.readouterr().err
+
+
+def test_an_empty_plan_is_a_plan(files, tmp_path, capsys):
+    """All layers in INT8 keep none: their model has all pairs."""
+    qdq = tmp_path / "m.qdq.onnx"
+    assert run(files, "--no-gpu", "--variants", "1", "--qdq", str(qdq)) == 0
+    said = capsys.readouterr()
+    assert "fastest that reaches the target: all layers in INT8" in said.out
+    assert "4 layers quantised" in said.out
+    assert "keep every layer" not in said.err
+
+
+def test_a_damaged_journal_is_replaced_with_force_as_it_says(files, tmp_path, capsys):
+    journal = tmp_path / "j.json"
+    journal.write_text('{"format": "trtcal_widgets tuning jou')
+    assert run(files, "--no-gpu", "--variants", "1", "--journal", str(journal)) == 2
+    assert "--force" in capsys.readouterr().err
+    assert run(files, "--no-gpu", "--variants", "1", "--journal", str(journal), "--force") == 0
+    assert json.loads(journal.read_text())["losses"]

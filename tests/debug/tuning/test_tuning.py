@@ -105,7 +105,7 @@ def test_cancelled_tuning_goes_on_where_it_stopped(simulation, evaluation, tmp_p
 def test_a_journal_of_another_device_or_no_journal_is_refused(simulation, evaluation, tmp_path):
     path = tmp_path / "tune.json"
     tune(simulation, evaluation, journal=path, variants=0)
-    with pytest.raises(SessionError, match="other device"):
+    with pytest.raises(SessionError, match="measured on no GPU, and this is NVIDIA H100"):
         tune(simulation, evaluation, device=RecordedDevice(), journal=path)
     path.write_text(json.dumps({"format": "x"}))
     with pytest.raises(SessionError, match="not the journal"):
@@ -150,3 +150,35 @@ def test_wrong_arguments_are_refused(simulation, evaluation):
     with pytest.raises(UsageError, match="precision"):
         Tuner(simulation, evaluation, precision="int4")
     assert debug.tune is tune
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda entry: entry.update(ms="nan"), "no time in milliseconds"),
+        (lambda entry: entry.update(ms=-1.0), "no time in milliseconds"),
+        (lambda entry: entry["layers"][0].update(ms=float("inf")), "no time in milliseconds"),
+        (lambda entry: entry["layers"][0].update(colour="red"), "colour"),
+        (lambda entry: entry.update(ran={"int8": ["conv1"]}), "no layer precisions"),
+        (lambda entry: entry.update(layers=None), "NoneType"),
+    ],
+)
+def test_a_journal_with_what_no_device_measures_is_refused_by_its_name(
+    simulation, evaluation, tuned, tmp_path, damage, words
+):
+    """FP32 with nan milliseconds was the fastest of all."""
+    path = tmp_path / "journal.json"
+    tune(simulation, evaluation, device=RecordedDevice(), journal=path, variants=0)
+    data = json.loads(path.read_text())
+    damage(data["measured"]["fp32"])
+    path.write_text(json.dumps(data))
+    with pytest.raises(SessionError, match=words) as refused:
+        tune(simulation, evaluation, device=RecordedDevice(), journal=path)
+    assert "journal.json is not the journal of a tuning" in str(refused.value)
+
+
+def test_a_journal_of_a_gpu_is_not_to_be_thrown_away_where_there_is_none(simulation, evaluation, tmp_path):
+    tune(simulation, evaluation, device=RecordedDevice(), journal=tmp_path / "j.json", variants=0)
+    with pytest.raises(SessionError, match=r"measured on NVIDIA H100 .*, and this is without one") as refused:
+        tune(simulation, evaluation, journal=tmp_path / "j.json")
+    assert "delete" not in str(refused.value)

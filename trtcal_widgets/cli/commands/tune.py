@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.cli.commands.debug import add_evaluation_arguments, prepared, scales_of
 from trtcal_widgets.cli.data_source import add_data_arguments, count
-from trtcal_widgets.cli.outputs import JOURNAL, TUNED, Output
+from trtcal_widgets.cli.outputs import JOURNAL, TUNED, Output, is_kind
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say
@@ -54,6 +54,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     journal, tuned = Output("--journal", arguments.journal, JOURNAL), Output("--json", arguments.json, TUNED)
     model, placement, evaluation, calibrated = prepared(arguments, journal, tuned)
+    if arguments.force and arguments.journal and not is_kind(Path(arguments.journal), JOURNAL):
+        Path(arguments.journal).unlink(missing_ok=True)  # what it is replaced with begins anew
     with calibrated() as session, ExitStack() as stack:
         simulation = Int8Simulation(model, scales_of(session), placement=placement)
         device = _device(arguments, evaluation, stack)
@@ -124,7 +126,7 @@ def _write_plan(arguments: argparse.Namespace, simulation: Int8Simulation, best:
     """Write the plan and the model; those of a variant without INT8 keep every layer."""
     from trtcal_widgets.export.qdq.build import build_qdq
 
-    plan = best.plan or _nothing_in_int8(simulation, best)
+    plan = _nothing_in_int8(simulation, best) if best.plan is None else best.plan  # an empty plan is a plan
     if arguments.plan:
         plan.save(arguments.plan)
         say(f"wrote {arguments.plan}: {count_of(len(plan.keep), 'layer')} kept")

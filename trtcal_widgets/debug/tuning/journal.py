@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.debug.remembered import plain_score, score_of
-from trtcal_widgets.errors import SessionError
+from trtcal_widgets.errors import SessionError, TrtcalError
 from trtcal_widgets.model.engine.precisions import LayerPrecisions
 from trtcal_widgets.trt.measuring.device import Measured
 from trtcal_widgets.trt.measuring.layers import LayerTime
@@ -50,16 +51,20 @@ class Journal:
         with damage_as(SessionError, f"{path} is not the journal of a tuning", "Give another file name"):
             data: Any = json.loads(text)
             subject = dict(data["subject"] if data["format"] == FORMAT else data["other format"])
-            measured = {key: _measured(entry) for key, entry in data["measured"].items()}
-            scores = {key: score_of(entry) for key, entry in data["scores"].items()}
-            losses = {str(node): float(loss) for node, loss in data["losses"].items()}
+            if subject == self._data["subject"]:
+                self._data |= _entries(data)
         if subject != self._data["subject"]:
-            differing = [key for key in self._data["subject"] if subject.get(key) != self._data["subject"][key]]
             raise SessionError(
-                f"{path} is the journal of another tuning (other {', '.join(differing)}): delete it, or give another "
-                "file name"
+                f"{path} is the journal of another tuning ({self._other(subject)}): give another file name"
             )
-        self._data |= {"measured": measured, "scores": scores, "losses": losses}
+
+    def _other(self, subject: Mapping[str, Any]) -> str:
+        """Say what a journal is of, where it is not of this tuning."""
+        own = self._data["subject"]
+        words = {
+            "device": f"measured on {subject.get('device') or 'no GPU'}, and this is {own['device'] or 'without one'}"
+        }
+        return "; ".join(words.get(key, f"other {key}") for key in own if subject.get(key) != own[key])
 
     def measured(self, key: str) -> Measured | None:
         """Return what was measured."""
@@ -96,12 +101,38 @@ class Journal:
             write_atomic(self._path, json.dumps(plain, indent=1).encode())
 
 
+def _entries(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what a journal holds.
+
+    Raises whatever is wrong with it, never an error of this package: the reader names the file.
+    """
+    try:
+        return {
+            "measured": {key: _measured(entry) for key, entry in data["measured"].items()},
+            "scores": {key: score_of(entry) for key, entry in data["scores"].items()},
+            "losses": {str(node): float(loss) for node, loss in data["losses"].items()},
+        }
+    except TrtcalError as error:
+        raise ValueError(str(error)) from error
+
+
 def _plain_measured(value: Measured) -> dict[str, Any]:
     ran = None if value.ran is None else json.loads(value.ran.to_json())
     return {"ms": value.ms, "layers": [asdict(layer) for layer in value.layers], "ran": ran}
 
 
 def _measured(entry: Mapping[str, Any]) -> Measured:
-    layers = tuple(LayerTime(**{**layer, "nodes": tuple(layer["nodes"])}) for layer in entry["layers"])
+    layers = tuple(
+        LayerTime(**{**layer, "nodes": tuple(layer["nodes"]), "ms": _milliseconds(layer["ms"])})
+        for layer in entry["layers"]
+    )
     ran = None if entry["ran"] is None else LayerPrecisions.from_json(json.dumps(entry["ran"]))
-    return Measured(float(entry["ms"]), layers, ran)
+    return Measured(_milliseconds(entry["ms"]), layers, ran)
+
+
+def _milliseconds(value: Any) -> float:
+    """Return a time; one that none can be would win or lose every comparison."""
+    found = float(value)
+    if not 0 <= found < math.inf:
+        raise ValueError(f"{value!r} is no time in milliseconds")
+    return found
