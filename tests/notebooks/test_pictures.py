@@ -21,7 +21,7 @@ explorer""",
 debugger""",
     "debugger.run()",
     """from base64 import b64encode
-print(*(b64encode(widget._picture()).decode() for widget in (explorer, debugger)))""",
+print(*(b64encode(widget.picture()).decode() for widget in (explorer, debugger)))""",
     "explorer.close()",
 ]
 

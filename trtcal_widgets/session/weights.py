@@ -87,7 +87,8 @@ def output_axis(graph: ModelGraph, node: NodeInfo, shape: tuple[int, ...]) -> in
     return shape.index(outputs)
 
 
-def _reads_weights(node: NodeInfo) -> bool:
+def reads_weights(node: NodeInfo) -> bool:
+    """Whether a node multiplies by its second input, as a layer does by its weights."""
     return node.op_type in _WEIGHTED and is_default_domain(node.domain) and len(node.inputs) > 1
 
 
@@ -98,7 +99,7 @@ def measured(
 
     Weights with NaN or infinities are left out.
     """
-    readers = {node.inputs[1]: node for node in graph.nodes if _reads_weights(node)}
+    readers = {node.inputs[1]: node for node in graph.nodes if reads_weights(node)}
     for name, array in stream:
         node = readers.get(name)
         axis = None if node is None or not array.size else output_axis(graph, node, array.shape)
@@ -126,14 +127,14 @@ def channels_of(session: CalibrationSession, name: str) -> WeightChannels | None
 
 def _layer_of(graph: ModelGraph, name: str) -> tuple[NodeInfo | None, int]:
     for k in graph.tensor(name).consumers:
-        if _reads_weights(graph.nodes[k]) and graph.nodes[k].inputs[1] == name:
+        if reads_weights(graph.nodes[k]) and graph.nodes[k].inputs[1] == name:
             return graph.nodes[k], 0
     for steps in range(_STEPS):
         producer = graph.tensor(name).producer
         if producer < 0:
             break
         node = graph.nodes[producer]
-        if _reads_weights(node):
+        if reads_weights(node):
             return node, steps
         # Behind an Add of two layers it is neither's alone.
         made = [n for n in node.inputs if n in graph.tensors and graph.tensors[n].producer >= 0]

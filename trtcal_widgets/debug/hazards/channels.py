@@ -9,7 +9,7 @@ import numpy as np
 
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
-from trtcal_widgets.session.weights import output_axis
+from trtcal_widgets.session.weights import output_axis, reads_weights
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,27 +19,14 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.runners.base import Runner
 
-_SPATIAL = frozenset(
-    {
-        "AveragePool",
-        "BatchNormalization",
-        "Conv",
-        "ConvTranspose",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "InstanceNormalization",
-        "LRN",
-        "MaxPool",
-        "Resize",
-        "Upsample",
-    }
-)
+_SPATIAL = frozenset({
+    "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool",
+    "InstanceNormalization", "LRN", "MaxPool", "Resize", "Upsample",
+})  # fmt: skip
 """Operators whose first input and first output have their channels on axis 1, as ONNX defines them."""
 
 _LAYOUT_CHANGES = frozenset({"Flatten", "Gather", "MatMul", "Gemm", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 """Operators behind which axis 1 is another one, or may be."""
-
-_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,11 +130,7 @@ def weight_ranges(graph: ModelGraph, constants: Iterable[tuple[str, NDArray[Any]
 
     A square Gemm is left out: whether its weight is transposed is an attribute that the graph's facts do not hold.
     """
-    readers = {
-        node.inputs[1]: node
-        for node in graph.nodes
-        if node.op_type in _WEIGHTED and is_default_domain(node.domain) and len(node.inputs) > 1
-    }
+    readers = {node.inputs[1]: node for node in graph.nodes if reads_weights(node)}
     for name, array in constants:
         node = readers.get(name)
         axis = None if node is None else output_axis(graph, node, array.shape)

@@ -78,12 +78,6 @@ def find_hazards(
 
 
 def _not_checked(facts: Facts) -> Hazard:
-    return Hazard(
-        kind="not-checked",
-        severity="note",
-        basis="graph",
-        tensors=(),
-        nodes=(),
-        message=f"Not looked at: {'; '.join(what for what, _ in facts.unchecked)}.",
-        mend=f"To have it looked at, {'; '.join(remedy for _, remedy in facts.unchecked)}.",
-    )
+    message = f"Not looked at: {'; '.join(what for what, _ in facts.unchecked)}."
+    mend = f"To have it looked at, {'; '.join(remedy for _, remedy in facts.unchecked)}."
+    return Hazard("not-checked", "note", "graph", (), (), message, mend)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.debug.hazards.facts import MOVING, named, producer, reaches_output, sources, upstream
-from trtcal_widgets.debug.hazards.types import Hazard
+from trtcal_widgets.debug.hazards.types import Basis, Hazard, Severity
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
@@ -40,35 +40,25 @@ def _names(nodes: Sequence[NodeInfo]) -> tuple[str, ...]:
 def _already(quantised: Sequence[NodeInfo]) -> Hazard:
     counts = Counter(node.op_type for node in quantised)
     listed = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()))
-    return Hazard(
-        kind="already-quantised",
-        severity="severe",
-        basis="graph",
-        tensors=tuple(name for node in quantised for name in node.outputs[:1]),
-        nodes=_names(quantised),
-        message=(
-            f"The model is quantised already ({listed}). TensorRT takes its scales from these nodes, not from a "
-            "calibration cache, and the values seen here are rounded ones."
-        ),
-        mend="Calibrate the FP32 model that it was made from, or build the engine from this one without a cache.",
+    tensors = tuple(name for node in quantised for name in node.outputs[:1])
+    message = (
+        f"The model is quantised already ({listed}). TensorRT takes its scales from these nodes, not from a "
+        "calibration cache, and the values seen here are rounded ones."
     )
+    mend = "Calibrate the FP32 model that it was made from, or build the engine from this one without a cache."
+    return Hazard("already-quantised", "severe", "graph", tensors, _names(quantised), message, mend)
 
 
 def _custom(custom: Sequence[NodeInfo]) -> Hazard:
     counts = Counter(f"{printable(node.domain)}::{printable(node.op_type)}" for node in custom)
     listed = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()))
-    return Hazard(
-        kind="custom-domain",
-        severity="note",
-        basis="graph",
-        tensors=tuple(name for node in custom for name in node.outputs if name),
-        nodes=_names(custom),
-        message=(
-            f"{count_of(len(custom), 'node')} of other domains than ONNX's own: {listed}. What they compute is not "
-            "known here, so they are left alone; TensorRT needs a plugin for each."
-        ),
-        mend="Check that your plugins take INT8, or give them FP16: the builder converts around them.",
+    tensors = tuple(name for node in custom for name in node.outputs if name)
+    message = (
+        f"{count_of(len(custom), 'node')} of other domains than ONNX's own: {listed}. What they compute is not "
+        "known here, so they are left alone; TensorRT needs a plugin for each."
     )
+    mend = "Check that your plugins take INT8, or give them FP16: the builder converts around them."
+    return Hazard("custom-domain", "note", "graph", tensors, _names(custom), message, mend)
 
 
 def _chains(facts: Facts) -> Iterator[Hazard]:
@@ -115,21 +105,18 @@ def _chain(facts: Facts, nodes: Sequence[NodeInfo], what: str, part: str) -> Haz
         if known
         else " Nothing is measured yet, so this is inferred from the graph."
     )
-    return Hazard(
-        kind="range-stretching",
-        severity="warning" if lossy else "note",
-        basis="measured" if known else "inferred",
-        tensors=tuple(dict.fromkeys(sorted(tensors, key=lambda n: known.get(n, math.inf)))),
-        nodes=_names(nodes),
-        message=(
-            f"{len(nodes)} {what}. A square doubles the number of bits a value needs, and an INT8 input to {part} "
-            f"loses the small values first.{seen}"
-        ),
-        mend=(
-            "Keep these nodes in FP16 (TensorRT may choose that by itself; a precision constraint makes sure). "
-            "Exporting with opset 17 or later keeps LayerNormalization in one node."
-        ),
+    severity: Severity = "warning" if lossy else "note"
+    basis: Basis = "measured" if known else "inferred"
+    worst_first = tuple(dict.fromkeys(sorted(tensors, key=lambda n: known.get(n, math.inf))))
+    message = (
+        f"{len(nodes)} {what}. A square doubles the number of bits a value needs, and an INT8 input to {part} "
+        f"loses the small values first.{seen}"
     )
+    mend = (
+        "Keep these nodes in FP16 (TensorRT may choose that by itself; a precision constraint makes sure). "
+        "Exporting with opset 17 or later keeps LayerNormalization in one node."
+    )
+    return Hazard("range-stretching", severity, basis, worst_first, _names(nodes), message, mend)
 
 
 _THROUGH = (MOVING - {"Gather"}) | {"Add", "Clip", "ConstantOfShape", "Max", "Min", "Mul", "Sub", "Where"}
@@ -185,18 +172,15 @@ def mask_hazards(facts: Facts) -> Iterator[Hazard]:
         nodes = dict.fromkeys(node.name for n in floats if (node := producer(facts.graph, n)) is not None)
         reached = count_of(len(softmaxes), "Softmax", "Softmax nodes")
         where = f"{named(root)} is {significant(known.minimum)} and reaches {reached}"
-        yield Hazard(
-            kind="attention-mask",
-            severity="severe" if lowest <= -facts.limits.mask_value else "warning",
-            basis="measured" if seen else "inferred",
-            tensors=(root, *floats),
-            nodes=(*nodes, *sorted(softmaxes)),
-            message=f"{where}, as an attention mask does. {_consequence(facts, lowest, known.minimum)}",
-            mend=(
-                "Keep the masking and the Softmax in FP16 (they cost little), and quantise the MatMuls around them "
-                "only; or export the model with a milder mask, just below the lowest real score."
-            ),
+        severity: Severity = "severe" if lowest <= -facts.limits.mask_value else "warning"
+        basis: Basis = "measured" if seen else "inferred"
+        involved = (*nodes, *sorted(softmaxes))
+        message = f"{where}, as an attention mask does. {_consequence(facts, lowest, known.minimum)}"
+        mend = (
+            "Keep the masking and the Softmax in FP16 (they cost little), and quantise the MatMuls around them "
+            "only; or export the model with a milder mask, just below the lowest real score."
         )
+        yield Hazard("attention-mask", severity, basis, (root, *floats), involved, message, mend)
 
 
 def _lowest(facts: Facts, name: str) -> float:
@@ -271,19 +255,14 @@ def _measured(facts: Facts, node: NodeInfo, sizes: dict[str, float]) -> Iterator
         if levels < 0.5
         else f"{named(smallest)} keeps {round(levels)} of 127 levels of either sign"
     )
-    yield Hazard(
-        kind="concat-ranges",
-        severity="severe" if levels < 0.5 else "warning",
-        basis="measured",
-        tensors=(smallest, largest, *(n for n in sizes if n not in (smallest, largest)), node.outputs[0]),
-        nodes=(node.name,),
-        message=(
-            f"{named(node.name)} joins {named(largest)}, up to {significant(sizes[largest])}, with "
-            f"{named(smallest)}, up to {significant(sizes[smallest])}: {significant(ratio)} times smaller. In the "
-            f"joined tensor, which has one scale, a step is {significant(step)} or so, and {fate}."
-        ),
-        mend=_MEND,
+    severity: Severity = "severe" if levels < 0.5 else "warning"
+    tensors = (smallest, largest, *(n for n in sizes if n not in (smallest, largest)), node.outputs[0])
+    message = (
+        f"{named(node.name)} joins {named(largest)}, up to {significant(sizes[largest])}, with "
+        f"{named(smallest)}, up to {significant(sizes[smallest])}: {significant(ratio)} times smaller. In the "
+        f"joined tensor, which has one scale, a step is {significant(step)} or so, and {fate}."
     )
+    yield Hazard("concat-ranges", severity, "measured", tensors, (node.name,), message, _MEND)
 
 
 def _pattern(facts: Facts, node: NodeInfo, moving: list[str]) -> Iterator[Hazard]:
@@ -292,17 +271,11 @@ def _pattern(facts: Facts, node: NodeInfo, moving: list[str]) -> Iterator[Hazard
     bounded = [n for n in moving if made_by[n] and made_by[n] <= _BOUNDED]
     computed = [n for n in moving if made_by[n] and made_by[n] <= _ARITHMETIC]
     if bounded and computed and reaches_output(facts.graph, node.outputs[0]):
-        yield Hazard(
-            kind="concat-ranges",
-            severity="warning",
-            basis="inferred",
-            tensors=(bounded[0], computed[0], node.outputs[0]),
-            nodes=(node.name,),
-            message=(
-                f"{named(node.name)} joins {named(bounded[0])}, which lies between 0 and 1, with "
-                f"{named(computed[0])}, which is computed by {', '.join(sorted(made_by[computed[0]]))} and may be "
-                "pixels, and the result leaves the model: the pattern of a detection head with boxes and scores in "
-                "one tensor. If the boxes go up to 640, one scale rounds every score to 0."
-            ),
-            mend=_MEND,
+        tensors = (bounded[0], computed[0], node.outputs[0])
+        message = (
+            f"{named(node.name)} joins {named(bounded[0])}, which lies between 0 and 1, with "
+            f"{named(computed[0])}, which is computed by {', '.join(sorted(made_by[computed[0]]))} and may be "
+            "pixels, and the result leaves the model: the pattern of a detection head with boxes and scores in "
+            "one tensor. If the boxes go up to 640, one scale rounds every score to 0."
         )
+        yield Hazard("concat-ranges", "warning", "inferred", tensors, (node.name,), message, _MEND)

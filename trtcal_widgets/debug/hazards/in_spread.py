@@ -8,7 +8,7 @@ import numpy as np
 
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.debug.hazards.facts import named, producer
-from trtcal_widgets.debug.hazards.types import Hazard
+from trtcal_widgets.debug.hazards.types import Hazard, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,18 +115,13 @@ def _inputs(facts: Facts, weight: WeightRanges) -> Iterator[Hazard]:
             if matters
             else " Their activations are small as well, so little is lost."
         )
-    yield Hazard(
-        kind="weight-input-channels",
-        severity="warning" if matters else "note",
-        basis="measured",
-        tensors=(weight.name, node.inputs[0]),
-        nodes=(node.name,),
-        message=message,
-        mend=(
-            "Move the size from the activations into the weights (SmoothQuant, cross-layer equalisation) and "
-            "calibrate again, or keep the layer in FP16."
-        ),
+    severity: Severity = "warning" if matters else "note"
+    tensors = (weight.name, node.inputs[0])
+    mend = (
+        "Move the size from the activations into the weights (SmoothQuant, cross-layer equalisation) and "
+        "calibrate again, or keep the layer in FP16."
     )
+    yield Hazard("weight-input-channels", severity, "measured", tensors, (node.name,), message, mend)
 
 
 def _outputs(facts: Facts, weight: WeightRanges) -> Iterator[Hazard]:
@@ -135,20 +130,15 @@ def _outputs(facts: Facts, weight: WeightRanges) -> Iterator[Hazard]:
     if alive.size < 2 or alive.max() <= facts.limits.channel_ratio * alive.min():
         return
     node = facts.graph.nodes[weight.node]
-    yield Hazard(
-        kind="weight-output-channels",
-        severity="note",
-        basis="measured",
-        tensors=(weight.name, node.outputs[0]),
-        nodes=(node.name,),
-        message=(
-            f"The {len(weight.outputs)} output channels of {named(weight.name)} have largest weights from "
-            f"{significant(float(alive.min()))} to {significant(float(alive.max()))}; the channels of "
-            f"{named(node.outputs[0])} may differ as much."
-        ),
-        mend=(
-            "Nothing where weights have a scale per channel, as TensorRT's have; folded batch normalisations leave "
-            "such weights. Tools with one scale per weight tensor lose the small channels. Look for a hazard of the "
-            "output's channels."
-        ),
+    tensors = (weight.name, node.outputs[0])
+    message = (
+        f"The {len(weight.outputs)} output channels of {named(weight.name)} have largest weights from "
+        f"{significant(float(alive.min()))} to {significant(float(alive.max()))}; the channels of "
+        f"{named(node.outputs[0])} may differ as much."
     )
+    mend = (
+        "Nothing where weights have a scale per channel, as TensorRT's have; folded batch normalisations leave "
+        "such weights. Tools with one scale per weight tensor lose the small channels. Look for a hazard of the "
+        "output's channels."
+    )
+    yield Hazard("weight-output-channels", "note", "measured", tensors, (node.name,), message, mend)

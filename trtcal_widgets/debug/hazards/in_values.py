@@ -50,9 +50,9 @@ def _range(facts: Facts, row: TensorRow) -> Iterator[Hazard]:
         yield _disagreement(facts, row)
 
 
-def _made_by(facts: Facts, name: str) -> tuple[str, ...]:
-    node = producer(facts.graph, name)
-    return () if node is None else (node.name,)
+def _measured(facts: Facts, row: TensorRow, kind: str, severity: Severity, message: str, mend: str) -> Hazard:
+    node = producer(facts.graph, row.name)
+    return Hazard(kind, severity, "measured", (row.name,), () if node is None else (node.name,), message, mend)
 
 
 def _origin(facts: Facts, row: TensorRow, bad: str) -> str:
@@ -71,21 +71,15 @@ def _non_finite(facts: Facts, row: TensorRow) -> Iterator[Hazard]:
     if "come from" in origin:
         return
     words = [count_of(n, w, w) for n, w in ((row.nans, "NaN"), (row.infs, "infinities")) if n]
-    yield Hazard(
-        kind="non-finite",
-        severity="severe",
-        basis="measured",
-        tensors=(row.name,),
-        nodes=_made_by(facts, row.name),
-        message=(
-            f"{named(row.name)} holds {' and '.join(words)} among its values.{origin} They are in no histogram, so "
-            "the threshold does not know of them; INT8 has no code for them."
-        ),
-        mend=(
-            "Find out why in FP32 first: a division by 0, a logarithm of 0, an overflow in FP16, or an input that "
-            "is not prepared as in training. Leave the batch out if it is the data."
-        ),
+    message = (
+        f"{named(row.name)} holds {' and '.join(words)} among its values.{origin} They are in no histogram, so "
+        "the threshold does not know of them; INT8 has no code for them."
     )
+    mend = (
+        "Find out why in FP32 first: a division by 0, a logarithm of 0, an overflow in FP16, or an input that "
+        "is not prepared as in training. Leave the batch out if it is the data."
+    )
+    yield _measured(facts, row, "non-finite", "severe", message, mend)
 
 
 def _dead_before(facts: Facts, name: str, dead: set[str]) -> bool:
@@ -100,52 +94,34 @@ def _moves(facts: Facts, name: str) -> bool:
 def _dead(facts: Facts, row: TensorRow, dead: set[str]) -> Hazard:
     behind = [name for name in dead if name != row.name and _moves(facts, name)]
     more = f" With it, {count_of(len(behind), 'other tensor')} of the model are all zero." if behind else ""
-    return Hazard(
-        kind="dead",
-        severity="warning",
-        basis="measured",
-        tensors=(row.name,),
-        nodes=_made_by(facts, row.name),
-        message=(
-            f"Every value of {named(row.name)} is 0 in all counted batches, so its scale is 0: TensorRT cannot "
-            f"quantise with it, and a Q/DQ node must not have it.{more}"
-        ),
-        mend=(
-            "If real inputs make it come alive, the calibration data lack them: add some. If it is dead for good "
-            "(a pruned branch, a mask of zeros), leave it out of the cache or keep its layer in FP16."
-        ),
+    message = (
+        f"Every value of {named(row.name)} is 0 in all counted batches, so its scale is 0: TensorRT cannot "
+        f"quantise with it, and a Q/DQ node must not have it.{more}"
     )
+    mend = (
+        "If real inputs make it come alive, the calibration data lack them: add some. If it is dead for good "
+        "(a pruned branch, a mask of zeros), leave it out of the cache or keep its layer in FP16."
+    )
+    return _measured(facts, row, "dead", "warning", message, mend)
 
 
 def _constant(facts: Facts, row: TensorRow) -> Hazard:
-    return Hazard(
-        kind="constant",
-        severity="note",
-        basis="measured",
-        tensors=(row.name,),
-        nodes=_made_by(facts, row.name),
-        message=(
-            f"Every value of {named(row.name)} is {significant(row.maximum)} in all counted batches, although it is "
-            "computed from an input. One level out of 127 is used; that is exact here, but other inputs may differ."
-        ),
-        mend="Check that the input it hangs on varies in the calibration data; leave it where it is meant so.",
+    message = (
+        f"Every value of {named(row.name)} is {significant(row.maximum)} in all counted batches, although it is "
+        "computed from an input. One level out of 127 is used; that is exact here, but other inputs may differ."
     )
+    mend = "Check that the input it hangs on varies in the calibration data; leave it where it is meant so."
+    return _measured(facts, row, "constant", "note", message, mend)
 
 
 def _probability(facts: Facts, row: TensorRow) -> Hazard:
-    return Hazard(
-        kind="clipped-probabilities",
-        severity="warning",
-        basis="measured",
-        tensors=(row.name,),
-        nodes=_made_by(facts, row.name),
-        message=(
-            f"{named(row.name)} comes from a {row.op_type} and reaches {significant(row.minmax_amax)}, but its "
-            f"threshold ({row.method}) is {significant(row.amax)}: all answers above it become equal. "
-            "Where large ones are rare beside many small ones, the search gives them up."
-        ),
-        mend=f"Choose minmax for this tensor (in Python: session.choose({row.name!r}, method='minmax')).",
+    message = (
+        f"{named(row.name)} comes from a {row.op_type} and reaches {significant(row.minmax_amax)}, but its "
+        f"threshold ({row.method}) is {significant(row.amax)}: all answers above it become equal. "
+        "Where large ones are rare beside many small ones, the search gives them up."
     )
+    mend = f"Choose minmax for this tensor (in Python: session.choose({row.name!r}, method='minmax'))."
+    return _measured(facts, row, "clipped-probabilities", "warning", message, mend)
 
 
 def _clipped(facts: Facts, row: TensorRow) -> Hazard:
@@ -155,42 +131,32 @@ def _clipped(facts: Facts, row: TensorRow) -> Hazard:
     severity: Severity = "note"
     if row.sqnr_db < limits.poor_sqnr_db:
         severity = "severe" if row.sqnr_db < limits.lost_sqnr_db else "warning"
-    return Hazard(
-        kind="clipped",
-        severity=severity,
-        basis="measured",
-        tensors=(row.name,),
-        nodes=_made_by(facts, row.name),
-        message=(
-            f"The threshold of {named(row.name)} ({row.method}, {significant(row.amax)}) clips "
-            f"{significant(100 * row.clipped_fraction)} % of its values, which reach up to "
-            f"{significant(row.minmax_amax)}, {significant(ratio)} times as far. SQNR {significant(row.sqnr_db)} dB."
-        ),
-        mend=(
-            f"Try {' or '.join(others)} for it, and compare what each costs; keep the clipping only where the accuracy "
-            f"does not suffer (in Python: session.choose({row.name!r}, method={others[0]!r}))."
-        ),
+    message = (
+        f"The threshold of {named(row.name)} ({row.method}, {significant(row.amax)}) clips "
+        f"{significant(100 * row.clipped_fraction)} % of its values, which reach up to "
+        f"{significant(row.minmax_amax)}, {significant(ratio)} times as far. SQNR {significant(row.sqnr_db)} dB."
     )
+    mend = (
+        f"Try {' or '.join(others)} for it, and compare what each costs; keep the clipping only where the accuracy "
+        f"does not suffer (in Python: session.choose({row.name!r}, method={others[0]!r}))."
+    )
+    return _measured(facts, row, "clipped", severity, message, mend)
 
 
 def _disagreement(facts: Facts, row: TensorRow) -> Hazard:
     ratio = row.minmax_amax / row.entropy
-    return Hazard(
-        kind="disagreement",
-        severity="warning" if ratio > 2 * facts.limits.disagreement else "note",
-        basis="measured",
-        tensors=(row.name,),
-        nodes=_made_by(facts, row.name),
-        message=(
-            f"For {named(row.name)} minmax says {significant(row.minmax_amax)} and entropy {significant(row.entropy)}, "
-            f"{significant(ratio)} times less. With minmax all smaller values share {max(round(127 / ratio), 1)} of "
-            "127 levels; with entropy the few larger ones are cut off."
-        ),
-        mend=(
-            "Which is worse, only accuracy tells. Look at the histogram: if the large values come from odd samples, "
-            "exclude these; if they carry meaning (outlier channels of a transformer, confident scores), keep the "
-            f"layer in FP16{'' if row.method == 'minmax' else ' or choose minmax'}."
-        ),
+    message = (
+        f"For {named(row.name)} minmax says {significant(row.minmax_amax)} and entropy {significant(row.entropy)}, "
+        f"{significant(ratio)} times less. With minmax all smaller values share {max(round(127 / ratio), 1)} of "
+        "127 levels; with entropy the few larger ones are cut off."
+    )
+    mend = (
+        "Which is worse, only accuracy tells. Look at the histogram: if the large values come from odd samples, "
+        "exclude these; if they carry meaning (outlier channels of a transformer, confident scores), keep the "
+        f"layer in FP16{'' if row.method == 'minmax' else ' or choose minmax'}."
+    )
+    return _measured(
+        facts, row, "disagreement", "warning" if ratio > 2 * facts.limits.disagreement else "note", message, mend
     )
 
 
@@ -228,18 +194,11 @@ def _few(facts: Facts) -> Iterator[Hazard]:
     batches = count_of(len(facts.batches), "batch", "batches")
     settled = len(facts.batches) >= _ENOUGH_BATCHES
     alone = "" if settled else f" In {batches} it cannot be seen whether the ranges have settled."
-    yield Hazard(
-        kind="few-samples",
-        severity="note",
-        basis="measured",
-        tensors=(),
-        nodes=(),
-        message=(
-            f"The thresholds rest on {count_of(n, 'sample')}; NVIDIA's documentation names about 500 images as "
-            f"enough for ImageNet classifiers.{alone}"
-        ),
-        mend=_MORE,
+    message = (
+        f"The thresholds rest on {count_of(n, 'sample')}; NVIDIA's documentation names about 500 images as "
+        f"enough for ImageNet classifiers.{alone}"
     )
+    yield Hazard("few-samples", "note", "measured", (), (), message, _MORE)
 
 
 def _growing(facts: Facts) -> Iterator[Hazard]:
@@ -263,24 +222,19 @@ def _growing(facts: Facts) -> Iterator[Hazard]:
     by_growth = sorted(grown, key=lambda name: -grown[name][0])
     worst = by_growth[0]
     much, steps = grown[worst]
-    yield Hazard(
-        kind="growing-ranges",
-        severity="warning" if share > facts.limits.growth_share else "note",
-        basis="measured",
-        tensors=tuple(by_growth),
-        nodes=(),
-        message=(
-            f"In the last {n_last} of {len(counted)} counted batches the largest |x| of {len(grown)} of "
-            f"{count_of(len(growth), 'tensor')} still grew by more than {100 * facts.limits.growth:g} %: "
-            f"that of {named(worst)} by {significant(100 * much)} %, in {steps} of the {n_last}. "
-            + (
-                "More data would probably move the thresholds again."
-                if share > facts.limits.growth_share
-                else "That few tensors do is common: the largest value of any data lies somewhere."
-            )
-        ),
-        mend=f"{_MORE} If the last batches are odd ones, look at them and leave them out.",
+    severity: Severity = "warning" if share > facts.limits.growth_share else "note"
+    message = (
+        f"In the last {n_last} of {len(counted)} counted batches the largest |x| of {len(grown)} of "
+        f"{count_of(len(growth), 'tensor')} still grew by more than {100 * facts.limits.growth:g} %: "
+        f"that of {named(worst)} by {significant(100 * much)} %, in {steps} of the {n_last}. "
+        + (
+            "More data would probably move the thresholds again."
+            if share > facts.limits.growth_share
+            else "That few tensors do is common: the largest value of any data lies somewhere."
+        )
     )
+    mend = f"{_MORE} If the last batches are odd ones, look at them and leave them out."
+    yield Hazard("growing-ranges", severity, "measured", tuple(by_growth), (), message, mend)
 
 
 def _one_sided(facts: Facts) -> Iterator[Hazard]:
@@ -294,16 +248,10 @@ def _one_sided(facts: Facts) -> Iterator[Hazard]:
         seen = int(np.count_nonzero(amax > 0.5))
         if len(amax) < _FEWEST_CLASSES or reach == 0 or seen >= facts.limits.class_share * reach:
             continue
-        yield Hazard(
-            kind="one-sided-data",
-            severity="warning",
-            basis="measured",
-            tensors=(tensor.name,),
-            nodes=(node.name,),
-            message=(
-                f"The model finds {seen} of its {len(amax)} classes in the calibration data (only that many ever "
-                f"get more than half of {named(tensor.name)}): values that other classes bring are in no threshold "
-                "and will be clipped."
-            ),
-            mend="Take calibration data of all classes: a random part of the training set, not its first files.",
+        message = (
+            f"The model finds {seen} of its {len(amax)} classes in the calibration data (only that many ever "
+            f"get more than half of {named(tensor.name)}): values that other classes bring are in no threshold "
+            "and will be clipped."
         )
+        mend = "Take calibration data of all classes: a random part of the training set, not its first files."
+        yield Hazard("one-sided-data", "warning", "measured", (tensor.name,), (node.name,), message, mend)

@@ -79,9 +79,6 @@ class CacheViewer(PicturedBox, what="the cache viewer"):
 
         return cache_picture(self.facts.file, self.facts.other, width=width, dark=dark)
 
-    def _picture(self) -> bytes:
-        return self.picture()
-
     def __repr__(self) -> str:
         return words_of(self.facts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,55 +20,66 @@ _LOOKED_AT = 8
 """So many tensors say whether something is known of samples."""
 
 
-class Marks(Protocol):
-    """The marks of one session; all that the screen knows of samples goes through here.
+class Marks:
+    """One mark per recorded batch; :class:`SampleMarks` has one per sample. The screen knows of samples through these.
 
-    ``unit`` is what one is called, ``n`` how many there are, ``starts`` the first mark of each batch (empty where a
-    mark is a batch), ``names`` what people call them (empty texts where they have no name), ``pictures`` whether there
+    ``unit``: what one is called. ``n``: how many there are. ``starts``: the first mark of each batch; empty where a
+    mark is a batch. ``names``: what people call them; empty texts where they have no name. ``pictures``: whether there
     are pictures of them.
     """
 
-    unit: str
-    n: int
-    starts: tuple[int, ...]
-    names: tuple[str, ...]
-    pictures: bool
+    unit = "batch"
+    starts: tuple[int, ...] = ()
+
+    def __init__(self, session: CalibrationSession) -> None:
+        self._session = session
+        self.n = session.status.recorded
+        self.names = ("",) * self.n
+        self.pictures = session.plan is not None
 
     def values(self, name: str) -> NDArray[np.float32]:
         """Return the largest |x| that each brings to a tensor, shape (n,); nan where it has no value of it."""
+        return self._session.batch_amax(name)[: self.n].astype(np.float32)
 
     def out(self) -> frozenset[int]:
         """Return those that are left out."""
+        return self._session.state.excluded
 
     def leave_out(self, mark: int) -> None:
         """Leave one out."""
+        self._session.exclude(mark)
 
     def count(self, mark: int) -> None:
         """Count one again."""
+        self._session.include(mark)
 
     def picture(self, mark: int) -> NDArray[np.uint8] | None:
-        """Return a picture, uint8 (h, w, 3); None where there is none."""
+        """Return a picture, uint8 (h, w, 3), of a batch that of its first sample; None where there is none."""
+        plan = self._session.plan
+        found = [] if plan is None else plan.thumbnails(mark, 1)
+        return found[0] if found else None
 
-    def detail(self, mark: int) -> str:
+    def detail(self, mark: int) -> str:  # noqa: ARG002 - of a batch nothing more is known
         """Return what else is known of one, in words."""
+        return ""
 
-    def shares(self, name: str) -> Mapping[int, float]:
+    def shares(self, name: str) -> Mapping[int, float]:  # noqa: ARG002 - a batch is no single sample
         """Return whose share of a tensor's values beyond its threshold is known, and how large it is, 0 to 1."""
+        return {}
 
 
-class SampleMarks:
-    """One mark per recorded sample."""
+class SampleMarks(Marks):
+    """One mark per recorded sample; one that is left out costs a run of its batch where that was not done yet."""
 
     unit = "sample"
 
     def __init__(self, session: CalibrationSession) -> None:
-        self._session = session
+        super().__init__(session)
         samples = session.samples
         self.n = len(samples)
         self.names = tuple("" if name == f"sample {i + 1}" else name for i, name in enumerate(samples.labels()))
         batches = [samples.batch_of(i) for i in range(self.n)]
         self.starts = tuple(int(i) for i in np.flatnonzero(np.diff([-1, *batches])))
-        self.pictures = session.plan is not None
         self._classes = samples.classes()
         self._batch: tuple[int, list[NDArray[np.uint8]]] = (-1, [])
 
@@ -81,7 +92,7 @@ class SampleMarks:
         return self._session.samples.left_out
 
     def leave_out(self, mark: int) -> None:
-        """Leave a sample out: its batch is run again without it where that was not done yet."""
+        """Leave a sample out."""
         self._session.samples.leave_out(mark)
 
     def count(self, mark: int) -> None:
@@ -107,56 +118,11 @@ class SampleMarks:
         return {one.sample: one.share for one in self._session.samples.blame(name) if one.share is not None}
 
 
-class BatchMarks:
-    """One mark per recorded batch."""
-
-    unit = "batch"
-    starts: tuple[int, ...] = ()
-
-    def __init__(self, session: CalibrationSession) -> None:
-        self._session = session
-        self.n = session.status.recorded
-        self.names = ("",) * self.n
-        self.pictures = session.plan is not None
-
-    def values(self, name: str) -> NDArray[np.float32]:
-        """Return each batch's largest |x|."""
-        return self._session.batch_amax(name)[: self.n].astype(np.float32)
-
-    def out(self) -> frozenset[int]:
-        """Return the batches that are left out."""
-        return self._session.state.excluded
-
-    def leave_out(self, mark: int) -> None:
-        """Leave a batch out."""
-        self._session.exclude(mark)
-
-    def count(self, mark: int) -> None:
-        """Count a batch again."""
-        self._session.include(mark)
-
-    def picture(self, mark: int) -> NDArray[np.uint8] | None:
-        """Return the picture of a batch's first sample."""
-        plan = self._session.plan
-        found = [] if plan is None else plan.thumbnails(mark, 1)
-        return found[0] if found else None
-
-    def detail(self, mark: int) -> str:
-        """Return nothing more."""
-        del mark
-        return ""
-
-    def shares(self, name: str) -> Mapping[int, float]:
-        """Return none: a batch is no single sample."""
-        del name
-        return {}
-
-
 def marks_of(session: CalibrationSession) -> Marks:
     """Return the marks of what is recorded now: batches where nothing is known of samples, as in older files."""
     names = session.calibrated[:_LOOKED_AT]
     known = any(np.isfinite(session.samples.extremes(name)).any() for name in names)
-    return SampleMarks(session) if known else BatchMarks(session)
+    return SampleMarks(session) if known else Marks(session)
 
 
 def marks_facts(marks: Marks) -> dict[str, object]:

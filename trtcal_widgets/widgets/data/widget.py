@@ -95,6 +95,3 @@ class DataDoctor(PicturedBox, what="the data doctor"):
         from trtcal_widgets.widgets.data.still import data_picture
 
         return data_picture(self.session, self.report, width=width, dark=dark)
-
-    def _picture(self) -> bytes:
-        return self.picture()

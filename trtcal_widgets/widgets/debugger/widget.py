@@ -86,7 +86,8 @@ class AccuracyDebugger(PicturedBox, what="the accuracy debugger"):
         """Run the comparison now and return when it is done: for notebooks that go on with the results."""
         self.debugging.run()
 
-    def _picture(self) -> bytes:
+    def picture(self, *, width: int = 1000, dark: bool = False) -> bytes:
+        """Return what is shown as a PNG."""
         from trtcal_widgets.widgets.debugger.still import debugger_picture
 
-        return debugger_picture(self.debugging)
+        return debugger_picture(self.debugging, width=width, dark=dark)

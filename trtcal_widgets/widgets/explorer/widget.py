@@ -95,7 +95,8 @@ class CalibrationExplorer(PicturedBox, what="the calibration explorer"):
             self.tabs.close()
         super().close()
 
-    def _picture(self) -> bytes:
+    def picture(self, *, width: int = 1000, dark: bool = False) -> bytes:
+        """Return what is shown as a PNG."""
         from trtcal_widgets.widgets.explorer.still import explorer_picture
 
-        return explorer_picture(self.session)
+        return explorer_picture(self.session, width=width, dark=dark)

@@ -167,15 +167,15 @@ class PicturedBox(BoundBox):
         """Return the picture in base64; empty where it could not be made, which is logged."""
         changes = self.binding.changes
         try:
-            picture = b64encode(self._picture()).decode("ascii")
+            picture = b64encode(self.picture()).decode("ascii")
         except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the widget is shown without a picture
             _log.exception("the static picture of %s could not be made", type(self).__name__)
             picture = ""
         self._seen = (changes, picture)
         return picture
 
-    def _picture(self) -> bytes:
-        """Return a PNG of what is shown."""
+    def picture(self, *, width: int = 1000, dark: bool = False) -> bytes:
+        """Return what is shown as a PNG."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
