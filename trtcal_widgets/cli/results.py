@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
+from trtcal_widgets.session.rows import calibrated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trtcal_widgets.session import CalibrationSession, TensorRow
+    from trtcal_widgets.session import CalibrationSession
 
 
 def session_table(session: CalibrationSession) -> Iterator[str]:
     """Yield the lines of a table with one row per tensor that has a cache row."""
-    rows = _cache_rows(session)
+    rows = calibrated_rows(session)
     hexes = [scale_to_hex(float(scale_of_amax(row.amax))) if row.amax >= 0 else "" for row in rows]
     columns = [
         Column("made by", [printable(row.op_type) for row in rows], is_number=False),
@@ -32,7 +33,7 @@ def session_table(session: CalibrationSession) -> Iterator[str]:
 
 def warning_lines(session: CalibrationSession, limit: int = 10) -> Iterator[str]:
     """Yield what is suspicious about tensors, at most ``limit`` of them; those with absurd scales come first."""
-    suspects = sorted((row for row in _cache_rows(session) if row.suspicious), key=lambda row: not row.absurd)
+    suspects = sorted((row for row in calibrated_rows(session) if row.suspicious), key=lambda row: not row.absurd)
     if suspects:
         yield "worth a look:"
     for row in suspects[:limit]:
@@ -51,8 +52,3 @@ def left_out_lines(session: CalibrationSession, version: str | None, limit: int 
         yield from wrap(f"{printable(name)}: {printable(why)}", "  ")
     if len(left_out) > limit:
         yield f"  … and {len(left_out) - limit:,} more"
-
-
-def _cache_rows(session: CalibrationSession) -> list[TensorRow]:
-    calibrated = frozenset(session.calibrated)
-    return [row for row in session.table() if row.name in calibrated]

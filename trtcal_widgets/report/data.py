@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.doctor.types import DataReport
 from trtcal_widgets.drawing.svg import ink, to_svg
 from trtcal_widgets.errors import ExportError, UsageError
-from trtcal_widgets.report.document import document
+from trtcal_widgets.report.document import Part, check_n_worst, made_at, page_of_parts, tiles_of
 from trtcal_widgets.report.html import Html, join, name_of, tag
 from trtcal_widgets.report.pictures import axes_in
 from trtcal_widgets.report.sections import Name
@@ -24,6 +23,7 @@ from trtcal_widgets.report.tables import facts_list, table_html
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from matplotlib.figure import Figure
 
@@ -77,21 +77,15 @@ def render_data_report(
     """
     if not isinstance(report, DataReport):
         raise UsageError(f"report is what examine(session) returns, not {type(report).__name__}")
-    if isinstance(n_worst, bool) or n_worst < 1:
-        raise UsageError(f"n_worst is 1 or more, not {n_worst}")
-    when = (date or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M %Z").strip()
+    check_n_worst(n_worst)
+    when = made_at(date)
     heading = title or f"Calibration data of {printable(report.model)}"
     counted = f"{count_of(report.n_samples, 'sample')} in {count_of(len(report.batches), 'batch', 'batches')}"
     lead = tag("p", f"{counted} · within {report.bar_db:g} dB · {when} · trtcal_widgets {__version__}", class_="lead")
-    parts = list(_parts(report, n_worst))
-    nav = tag("nav", *(tag("a", text, href=f"#{anchor}") for anchor, text, _ in parts), aria_label="Contents")
-    header = tag("header", tag("h1", heading), lead, _tiles(report), nav)
-    body = [tag("section", tag("h2", text, id=anchor), content) for anchor, text, content in parts]
-    footer = tag("footer", f"Made by trtcal_widgets on {when}. Nothing in this file is loaded from a network.")
-    return document(printable(heading), join([header, tag("main", *body), footer]))
+    return page_of_parts(heading, when, [lead, _tiles(report)], list(_parts(report, n_worst)))
 
 
-def _parts(report: DataReport, n_worst: int) -> Iterator[tuple[str, str, Html]]:
+def _parts(report: DataReport, n_worst: int) -> Iterator[Part]:
     """Yield (anchor, heading, content) from the verdict to the details."""
     yield "verdict", "Verdict", tag("ul", *(tag("li", line) for line in report.verdict.lines))
     yield "warnings", "What stands out", _warnings(report.warnings)
@@ -113,7 +107,7 @@ def _tiles(report: DataReport) -> Html:
     if report.unsettled and needed.images:
         shown.append((f"about {needed.images:,}", f"samples needed ({needed.low or 0:,} to {needed.high or 0:,})"))
     shown.append((count_of(len(report.warnings), "warning"), "about the samples themselves"))
-    return tag("div", *(tag("div", tag("b", b), tag("span", text), class_="tile") for b, text in shown), class_="tiles")
+    return tiles_of(shown)
 
 
 def _warnings(warnings: Sequence[DataWarning]) -> Html:

@@ -11,9 +11,11 @@ from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.debug.hazards.types import SEVERITIES
 from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.formats.installed import default_version
+from trtcal_widgets.report.document import tiles_of
 from trtcal_widgets.report.html import Html, join, tag
 from trtcal_widgets.report.page import worst_of
 from trtcal_widgets.report.tables import facts_list
+from trtcal_widgets.session.rows import calibrated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,8 +60,7 @@ def counted_text(session: CalibrationSession) -> str:
 
 def tiles(session: CalibrationSession, hazards: Sequence[Hazard], scores: Mapping[str, Score]) -> Html:
     """Return the numbers that people look for first."""
-    calibrated = frozenset(session.calibrated)
-    rows = [row for row in session.table() if row.name in calibrated]
+    rows = calibrated_rows(session)
     worst = worst_of(rows, 1)
     shown = [*_accuracy_tile(scores)]
     shown.append((f"{len(rows):,}", "tensors with a threshold"))
@@ -68,7 +69,7 @@ def tiles(session: CalibrationSession, hazards: Sequence[Hazard], scores: Mappin
     shown.append(_hazard_tile(hazards))
     if session.state.choices:
         shown.append((f"{len(session.state.choices):,}", "thresholds chosen by hand"))
-    return tag("div", *(tag("div", tag("b", b), tag("span", text), class_="tile") for b, text in shown), class_="tiles")
+    return tiles_of(shown)
 
 
 def _hazard_tile(hazards: Sequence[Hazard]) -> tuple[str, str]:
@@ -141,13 +142,8 @@ def _cache_facts(session: CalibrationSession) -> list[tuple[str, Html | str]]:
     if isinstance(cache, TrtcalError):
         return [("cache", f"none: {printable(str(cache))}")]
     digest = hashlib.sha256(cache.to_bytes()).hexdigest()
-    return [
-        (
-            "cache",
-            join([tag("code", cache.header), f", {len(cache.scales):,} rows (for TensorRT {default_version()})"]),
-        ),
-        ("cache sha256", tag("code", digest)),
-    ]
+    rows = f", {len(cache.scales):,} rows (for TensorRT {default_version()})"
+    return [("cache", join([tag("code", cache.header), rows])), ("cache sha256", tag("code", digest))]
 
 
 def reproduce_part(session: CalibrationSession) -> Html:
@@ -169,12 +165,5 @@ def reproduce_part(session: CalibrationSession) -> Html:
         ),
         f'session.to_cache(version="{default_version()}").write("calibration.cache")',
     ]
-    return join(
-        [
-            tag(
-                "p",
-                "With the same model, data and versions these lines write the same cache: compare its sha256.",
-            ),
-            tag("pre", tag("code", "\n".join(lines))),
-        ]
-    )
+    words = "With the same model, data and versions these lines write the same cache: compare its sha256."
+    return join([tag("p", words), tag("pre", tag("code", "\n".join(lines)))])

@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.common.words import count_of, significant
-from trtcal_widgets.report.document import document
+from trtcal_widgets.report.document import document, scrolling
 from trtcal_widgets.report.html import Html, join, name_of, tag
 from trtcal_widgets.report.page import worst_of
+from trtcal_widgets.session.rows import calibrated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,8 +59,7 @@ class ModelLine:
 
 def worst_tensors(session: CalibrationSession) -> tuple[tuple[TensorRow, ...], int]:
     """Return the tensors that lose most, worst first, and how many of all have something odd."""
-    calibrated = frozenset(session.calibrated)
-    rows = [row for row in session.table() if row.name in calibrated]
+    rows = calibrated_rows(session)
     return tuple(worst_of(rows, _WORST)), sum(bool(row.suspicious) for row in rows)
 
 
@@ -75,7 +75,7 @@ def index_page(lines: Sequence[ModelLine], title: str) -> str:
         "main",
         tag("h1", title),
         tag("p", f"{done}{f', {failed:,} failed' if failed else ''}. Written by trtcal_widgets {__version__}."),
-        tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="Models"),
+        scrolling(table, "Models"),
     )
     return document(title, body)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.debug.hazards.types import SEVERITIES, by_kind
+from trtcal_widgets.report.document import scrolling
 from trtcal_widgets.report.html import Html, join, name_of, tag
 from trtcal_widgets.report.pictures import Mark, RangeBar, histogram_picture, method_swatch, overview_picture
 from trtcal_widgets.report.sections import Name
@@ -71,11 +72,8 @@ def _hazard_box(kind: str, same: Sequence[Hazard]) -> Html:
     title = tag("h3", f"{_KIND_TITLES.get(kind, kind)}{times}", badge)
     shown, more = same[:_SHOWN_PER_KIND], same[_SHOWN_PER_KIND:]
     body = tag("p", first.message) if len(same) == 1 else tag("ul", *(tag("li", h.message) for h in shown))
-    rest = (
-        tag("details", tag("summary", f"{len(more):,} more"), tag("ul", *(tag("li", h.message) for h in more)))
-        if more
-        else None
-    )
+    listed = tag("ul", *(tag("li", h.message) for h in more))
+    rest = tag("details", tag("summary", f"{len(more):,} more"), listed) if more else None
     return tag("section", title, body, rest, tag("p", first.mend, class_="mend"), class_=f"hazard {first.severity}")
 
 
@@ -90,18 +88,11 @@ def overview_part(session: CalibrationSession, rows: Sequence[TensorRow]) -> Htm
     picture = overview_picture(bars)
     beyond = tag("li", "▲ larger than the axis") if "var(--severe)" in picture else None
     keys = tag("ul", *(tag("li", method_swatch(m), f"threshold: {m}") for m in methods), beyond, class_="keys")
-    plot = tag("div", picture, class_="scroll", tabindex=0, role="region", aria_label="Overview")
-    return join(
-        [
-            tag(
-                "p",
-                "One bar per tensor, from its root mean square up to its largest |x|; the coloured mark is the "
-                "threshold ±amax. Above the mark values are clipped; a bar far below it wastes levels.",
-            ),
-            keys,
-            plot,
-        ]
+    words = (
+        "One bar per tensor, from its root mean square up to its largest |x|; the coloured mark is the threshold "
+        "±amax. Above the mark values are clipped; a bar far below it wastes levels."
     )
+    return join([tag("p", words), keys, scrolling(picture, "Overview")])
 
 
 def histograms_part(session: CalibrationSession, rows: Sequence[TensorRow]) -> Html:
@@ -162,9 +153,5 @@ def choices_part(session: CalibrationSession) -> Html:
     columns = ("tensor", "sharing it", "choice", "±amax", f"±amax of {label}", "SQNR dB", f"SQNR dB with {label}")
     table = table_html(columns, rows, label="Choices") if rows else tag("p", f"All thresholds are those of {label}.")
     numbers = ", ".join(str(i + 1) for i in sorted(state.excluded))
-    left_out = (
-        tag("p", f"{count_of(len(state.excluded), 'batch is', 'batches are')} left out: number {numbers}.")
-        if state.excluded
-        else tag("p", "No batch is left out.")
-    )
-    return join([table, left_out])
+    left_out = f"{count_of(len(state.excluded), 'batch is', 'batches are')} left out: number {numbers}."
+    return join([table, tag("p", left_out if state.excluded else "No batch is left out.")])

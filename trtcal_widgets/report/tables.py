@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.words import significant
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
+from trtcal_widgets.report.document import scrolling
 from trtcal_widgets.report.html import Html, join, name_of, tag
 from trtcal_widgets.report.sections import Name, Precise
 
@@ -45,8 +46,7 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, label:
     )
     body = join(tag("tr", *map(_cell, row)) for row in rows)
     table = tag("table", tag("thead", head), tag("tbody", body), class_="sortable")
-    # A region that scrolls must be reachable with the keyboard.
-    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=label)
+    return scrolling(table, label)
 
 
 def _cell(value: Cell) -> Html:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import path_text
@@ -11,9 +10,9 @@ from trtcal_widgets.common.words import printable
 from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.results import ComparisonResult
 from trtcal_widgets.errors import ExportError, UsageError
-from trtcal_widgets.report.document import document
+from trtcal_widgets.report.document import Part, check_n_worst, made_at, page_of_parts, scrolling
 from trtcal_widgets.report.facts import facts_part, headline, reproduce_part, tiles
-from trtcal_widgets.report.html import Html, join, tag
+from trtcal_widgets.report.html import join, tag
 from trtcal_widgets.report.page import choices_part, hazards_part, histograms_part, overview_part, worst_of
 from trtcal_widgets.report.pictures import layers_picture
 from trtcal_widgets.report.sections import (
@@ -26,10 +25,12 @@ from trtcal_widgets.report.sections import (
     scores_of,
 )
 from trtcal_widgets.report.tables import section_body, tensor_table
+from trtcal_widgets.session.rows import calibrated_rows
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from trtcal_widgets.debug.hazards.finding import Hazard
     from trtcal_widgets.runners.evaluation import Score
@@ -126,8 +127,7 @@ def render_report(
     UsageError
         If a result is of another kind, or ``n_worst`` is less than 1.
     """
-    if isinstance(n_worst, bool) or n_worst < 1:
-        raise UsageError(f"n_worst is 1 or more, not {n_worst}")
+    check_n_worst(n_worst)
     found = tuple(find_hazards(session, channel_batches=0) if hazards is None else hazards)
     plan = getattr(evaluation_result, "plan", None) if plan is None else plan
     results = [
@@ -137,20 +137,11 @@ def render_report(
         *(_section(given) for given in sections),
     ]
     heading = title or f"INT8 calibration of {printable(session.graph.name)}"
-    when = (date or datetime.now().astimezone()).strftime("%Y-%m-%d %H:%M %Z").strip()
+    when = made_at(date)
     parts = [*_error_parts(evaluation_result, n_worst), *_parts(session, found, results, n_worst)]
     parts.sort(key=lambda part: part[0] != "result-1")  # accuracy first, errors behind it
-    nav = tag("nav", *(tag("a", text, href=f"#{anchor}") for anchor, text, _ in parts), aria_label="Contents")
-    header = tag(
-        "header",
-        tag("h1", heading),
-        headline(session, when),
-        tiles(session, found, scores_of(evaluation_result, planned)),
-        nav,
-    )
-    body = [tag("section", tag("h2", text, id=anchor), content) for anchor, text, content in parts]
-    footer = tag("footer", f"Made by trtcal_widgets on {when}. Nothing in this file is loaded from a network.")
-    return document(printable(heading), join([header, tag("main", *body), footer]))
+    numbers = tiles(session, found, scores_of(evaluation_result, planned))
+    return page_of_parts(heading, when, [headline(session, when), numbers], parts)
 
 
 def _section(given: ReportSection | AsReportSection) -> ReportSection:
@@ -161,13 +152,11 @@ def _section(given: ReportSection | AsReportSection) -> ReportSection:
     raise UsageError(f"a section of a report is a ReportSection, not {type(given).__name__}")
 
 
-def _error_parts(evaluation_result: Any, n_worst: int) -> Iterator[tuple[str, str, Html]]:
+def _error_parts(evaluation_result: Any, n_worst: int) -> Iterator[Part]:
     """Yield INT8 against FP32 in graph order and the worst tensors, where tensors were compared."""
     if isinstance(evaluation_result, ComparisonResult):
         points = [(t.name, t.sqnr_db) for t in evaluation_result.tensors.values()]
-        plot = tag(
-            "div", layers_picture(points), class_="scroll", tabindex=0, role="region", aria_label="SQNR by tensor"
-        )
+        plot = scrolling(layers_picture(points), "SQNR by tensor")
         for section in errors_section(evaluation_result, n_worst):
             intro = tag("p", "SQNR in dB in graph order, all layers in INT8: where it falls, accuracy is lost.")
             yield "errors", section.title, join([intro, plot, section_body(section)])
@@ -175,10 +164,9 @@ def _error_parts(evaluation_result: Any, n_worst: int) -> Iterator[tuple[str, st
 
 def _parts(
     session: CalibrationSession, hazards: tuple[Hazard, ...], results: list[ReportSection], n_worst: int
-) -> Iterator[tuple[str, str, Html]]:
+) -> Iterator[Part]:
     """Yield (anchor, heading, content) from the verdict to the details."""
-    calibrated = frozenset(session.calibrated)
-    rows = [row for row in session.table() if row.name in calibrated]
+    rows = calibrated_rows(session)
     counted = any(row.has_data for row in rows)
     for k, section in enumerate(results):
         yield f"result-{k + 1}", section.title, section_body(section)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.quantizer import Cost
     from trtcal_widgets.core.thresholds import Method
     from trtcal_widgets.model.graph import ModelGraph
+    from trtcal_widgets.session.session import CalibrationSession
 
 _MUCH_DISAGREEMENT = 4.0
 _MUCH_CLIPPED = 0.01
@@ -82,6 +83,12 @@ def build_row(
         suspicious=odd if has_data else absurd,
         absurd=bool(absurd),
     )
+
+
+def calibrated_rows(session: CalibrationSession) -> list[TensorRow]:
+    """Return the rows of the tensors that a cache has rows for, in graph order."""
+    calibrated = frozenset(session.calibrated)
+    return [row for row in session.table() if row.name in calibrated]
 
 
 def _absurd(dtype: str, chosen: float, compared: Sequence[float]) -> Iterable[str]:

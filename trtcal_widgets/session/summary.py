@@ -10,6 +10,7 @@ from trtcal_widgets.common.summary import Summary
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.errors import MissingDependencyError
 from trtcal_widgets.formats.scales import scale_to_hex, scales_of_amaxes
+from trtcal_widgets.session.rows import calibrated_rows
 
 if TYPE_CHECKING:
     from trtcal_widgets.session.session import CalibrationSession
@@ -69,8 +70,7 @@ def _summary(session: CalibrationSession) -> Summary:
         f"{state.method.label} for all"
         + (f", {count_of(len(state.choices), 'choice')} of your own" if state.choices else ""),
     ]
-    wanted = frozenset(session.calibrated)
-    rows = [row for row in session.table() if row.name in wanted and row.has_data] if state.position else []
+    rows = [row for row in calibrated_rows(session) if row.has_data] if state.position else []
     worst = sorted((row for row in rows if row.sqnr_db == row.sqnr_db), key=lambda row: row.sqnr_db)[:_WORST]
     shown = tuple(
         (row.name, row.op_type, f"±{significant(row.amax)}", row.method, f"{significant(row.sqnr_db)} dB")

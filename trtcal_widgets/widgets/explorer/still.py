@@ -10,6 +10,7 @@ from trtcal_widgets.common.palette import MINE, style_of
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.drawing.canvas import accent, name_of, plain_log_ticks, set_log_range, text_of, theme_of, to_png
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
+from trtcal_widgets.session.rows import calibrated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,8 +136,7 @@ def _draw_objective(
 
 def _draw_overview(axes: Axes, session: CalibrationSession, *, dark: bool) -> None:
     """Draw max |x| of every tensor as a bar and its chosen threshold as a mark, in graph order."""
-    wanted = frozenset(session.calibrated)
-    rows = [row for row in session.table() if row.name in wanted and row.has_data]
+    rows = [row for row in calibrated_rows(session) if row.has_data]
     position = np.arange(len(rows))
     largest = np.array([row.minmax_amax for row in rows])
     chosen = np.array([row.amax for row in rows])
