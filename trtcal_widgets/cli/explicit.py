@@ -28,7 +28,7 @@ def pair_lines(pairs: Sequence[QdqPair]) -> Iterator[str]:
                 Column("type", [pair.dtype for pair in own], is_number=False),
                 Column("scales", [_scales(pair) for pair in own], is_number=False),
                 Column("±amax", [significant(pair.amax) for pair in own]),
-                Column("hex", [_hex(pair) for pair in own]),
+                Column("hex", [scale_to_hex(float(np.max(pair.scales))) if pair.scales.size else "" for pair in own]),
                 Column("zero point", [_zero(pair) for pair in own]),
                 Column("read by", [_readers(pair) for pair in own], is_number=False),
             ]
@@ -38,10 +38,6 @@ def pair_lines(pairs: Sequence[QdqPair]) -> Iterator[str]:
 
 def _scales(pair: QdqPair) -> str:
     return f"{pair.scales.size} on axis {pair.axis}" if pair.is_per_channel else "1"
-
-
-def _hex(pair: QdqPair) -> str:
-    return scale_to_hex(float(np.max(pair.scales))) if pair.scales.size else ""
 
 
 def _zero(pair: QdqPair) -> str:
@@ -88,17 +84,15 @@ def diff_lines(found: PairsDiff, a: str, b: str) -> Iterator[str]:
 
 
 def _changed_lines(changed: Sequence[PairChange]) -> Iterator[str]:
+    pairs = [(one.a, one.b) for one in changed]
     columns = [
         Column("A ±amax", [significant(one.a.amax) for one in changed]),
         Column("B ±amax", [significant(one.b.amax) for one in changed]),
         Column("B / A", [_ratio(one.ratio) for one in changed]),
         Column("what differs", [_what(one) for one in changed], is_number=False),
     ]
-    return table_lines([_names(one) for one in changed], columns, title="quantised differently, in graph order")
-
-
-def _names(one: PairChange) -> str:
-    return one.a.tensor if one.a.tensor == one.b.tensor else f"{one.a.tensor} (B: {one.b.tensor})"
+    names = [a.tensor if a.tensor == b.tensor else f"{a.tensor} (B: {b.tensor})" for a, b in pairs]
+    return table_lines(names, columns, title="quantised differently, in graph order")
 
 
 def _ratio(ratio: float) -> str:

@@ -238,7 +238,8 @@ def _read(path: Path, least: int) -> dict[str, NDArray[Any]]:
             arrays = {ONLY_INPUT: arrays[_UNNAMED_IN_NPZ]}
     else:
         raise DataError(f"{path} is neither .npy nor .npz; load it yourself and give the array")
-    return {name: to_array(array, f"{path}{_named(name)}", least_axes=least) for name, array in arrays.items()}
+    named = {name: f"{path}, array {name!r}" if name else str(path) for name in arrays}
+    return {name: to_array(array, named[name], least_axes=least) for name, array in arrays.items()}
 
 
 def _collect(arrays: Any, least: int) -> dict[str, NDArray[Any]]:
@@ -257,7 +258,3 @@ def _single(arrays: dict[str, NDArray[Any]], name: str, label: str) -> NDArray[A
             f"{', '.join(map(repr, arrays))}; leave name= out or give the array that you mean"
         )
     return arrays[ONLY_INPUT]
-
-
-def _named(name: str) -> str:
-    return f", array {name!r}" if name else ""

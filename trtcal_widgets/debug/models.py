@@ -13,7 +13,6 @@ from trtcal_widgets.export.qdq.build import QdqBuilder
 from trtcal_widgets.export.qdq.placement import quantized_inputs
 from trtcal_widgets.export.qdq.scales import rows_of
 from trtcal_widgets.model.data_shapes import comparable_outputs
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.runners.feeds import check_feeds, fitted
@@ -73,9 +72,8 @@ class RunnableModels:
     @cached_property
     def placed(self) -> Mapping[str, tuple[str, ...]]:
         """Node name -> the activations that the placement quantises in front of it, weights not included."""
-        weights = (TensorKind.WEIGHT, TensorKind.CONSTANT)
         return {
-            node: tuple(name for name in names if self.graph.tensor(name).kind not in weights)
+            node: tuple(name for name in names if not self.graph.tensor(name).is_fixed)
             for node, names in quantized_inputs(self.graph, self.placement).items()
         }
 

@@ -95,7 +95,8 @@ class QdqSimulation(RunnableModels):
             If a batch cannot be read, run or judged.
         """
         control = control or Control()
-        compared = list(names) if names is not None else self._activations()
+        activations = (t.name for t in self.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION)
+        compared = list(names if names is not None else activations)
         asked = list(dict.fromkeys([*compared, *self.asked]))
         fp32 = self.fp32(asked)
         int8 = self.tapped(self.proto(self.plan), asked, self.words)
@@ -116,9 +117,6 @@ class QdqSimulation(RunnableModels):
         results = {name: self._tensor_result(name, sums[name]) for name in compared if name in sums}
         skipped = tuple(name for name in compared if name not in sums)
         return ComparisonResult(results, best.result(), tested.result(), skipped)
-
-    def _activations(self) -> list[str]:
-        return [t.name for t in self.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION]
 
     def _tensor_result(self, name: str, sums: PairSums) -> TensorResult:
         producer = self.graph.tensor(name).producer

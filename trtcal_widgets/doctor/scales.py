@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.model.graph import TensorKind
-
 if TYPE_CHECKING:
     from trtcal_widgets.session import CalibrationSession
 
@@ -14,4 +12,4 @@ def scales_of_data(session: CalibrationSession) -> tuple[str, ...]:
     """Return the tensors, one for each scale, whose thresholds follow from the data: no constants."""
     tensors = session.graph.tensors
     leaders = dict.fromkeys(session.group(name)[0] for name in session.calibrated)
-    return tuple(name for name in leaders if tensors[name].kind in (TensorKind.INPUT, TensorKind.ACTIVATION))
+    return tuple(name for name in leaders if not tensors[name].is_fixed)

@@ -17,7 +17,6 @@ from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.qdq.scales import shared_amax
 from trtcal_widgets.formats.header import row_of
 from trtcal_widgets.formats.scales import scale_of_amax
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 from trtcal_widgets.model.rows import constants_of
 
@@ -146,13 +145,10 @@ def _fused_outputs(graph: ModelGraph, node: NodeInfo) -> Iterable[str]:
             if len(tensor.consumers) != 1 or tensor.is_output:
                 break
             after = graph.nodes[tensor.consumers[0]]
-            moving = [one for one in after.inputs if one and graph.tensors[one].kind not in _CONSTANT]
+            moving = [one for one in after.inputs if one and not graph.tensors[one].is_fixed]
             if after.op_type not in _FUSED or not is_default_domain(after.domain) or len(moving) != 1:
                 break
             name = after.outputs[0]
-
-
-_CONSTANT = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
 
 def _named(plan: PrecisionPlan, model: OnnxModel) -> tuple[list[NodeInfo], list[NodeInfo]]:

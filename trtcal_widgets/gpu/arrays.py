@@ -147,7 +147,7 @@ class DeviceTensor(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return self.size * _itemsize(self.dtype)
+        return self.size * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
 
 
 def to_host(memory: DeviceMemory, tensor: DeviceTensor, stream: int | None = None) -> NDArray[Any]:
@@ -164,7 +164,3 @@ def to_host(memory: DeviceMemory, tensor: DeviceTensor, stream: int | None = Non
                 driver.synchronize(stream)
             driver.copy_out(array, tensor.ptr, None)
     return (array.astype(np.uint32) << 16).view(np.float32) if as_bits else array
-
-
-def _itemsize(dtype: str) -> int:
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize

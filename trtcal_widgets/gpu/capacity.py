@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.model.graph import TensorKind
-
 if TYPE_CHECKING:
     from trtcal_widgets.gpu.driver import MemInfo
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
@@ -20,11 +18,7 @@ def bytes_per_sample(graph: ModelGraph) -> int | None:
 
     It is more than TensorRT needs at a time (it reuses memory), so a batch that fits by it does fit.
     """
-    sizes = [
-        _values(tensor)
-        for tensor in graph.tensors.values()
-        if tensor.is_float and tensor.kind in (TensorKind.INPUT, TensorKind.ACTIVATION)
-    ]
+    sizes = [_values(tensor) for tensor in graph.tensors.values() if tensor.is_float and not tensor.is_fixed]
     known = [size for size in sizes if size is not None]
     return _FLOAT_BYTES * math.ceil(sum(known)) if len(known) == len(sizes) and known else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.ort import open_session
 from trtcal_widgets.model.tap import as_float32_names, with_outputs
 
@@ -25,8 +24,7 @@ def constant_values(model: OnnxModel) -> Iterator[tuple[str, NDArray[np.generic]
 
     Raises ModelError if external data cannot be read, or ONNX Runtime cannot compute a computed one.
     """
-    fixed = (TensorKind.CONSTANT, TensorKind.WEIGHT)
-    names = [t.name for t in model.graph.tensors.values() if t.is_float and t.kind in fixed]
+    names = [t.name for t in model.graph.tensors.values() if t.is_float and t.is_fixed]
     computed = dict(computed_constants(model, [n for n in names if n not in model.constants]))
     for name in names:
         yield name, computed.pop(name) if name in computed else model.constants.read(name)

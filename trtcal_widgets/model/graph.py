@@ -85,6 +85,11 @@ class TensorInfo:
         """Whether the tensor holds floating-point values, so that it has a range."""
         return self.dtype in FLOAT_DTYPES
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the tensor is a constant or a weight: the same in every run."""
+        return self.kind in (TensorKind.CONSTANT, TensorKind.WEIGHT)
+
 
 def check_facts(data: Any) -> None:
     """Refuse JSON that no :meth:`ModelGraph.to_json` has made: everything after it trusts the facts.

@@ -84,11 +84,7 @@ def downstream_part(
 
 def _changed_constants(base: ModelProto, changed: ModelProto) -> set[str]:
     old = {tensor.name: tensor for tensor in base.graph.initializer}
-    return {t.name for t in changed.graph.initializer if t.name in old and not _same_tensor(old[t.name], t)}
-
-
-def _same_tensor(a: object, b: object) -> bool:
-    return a is b or a == b
+    return {t.name for t in changed.graph.initializer if t.name in old and not (old[t.name] is t or old[t.name] == t)}
 
 
 def _needed(

@@ -86,8 +86,7 @@ def tensors_of_rows(names: Collection[str], graph: ModelGraph) -> dict[str, str]
     ``(Unnamed Layer* 12) [Constant]_output`` and ``<constant>_output`` are both the constant's.
     """
     found = {row.name: row.own or row.tensor for row in numbered_rows(names, graph)}
-    fixed = (name for name, tensor in graph.tensors.items() if tensor.kind in (TensorKind.CONSTANT, TensorKind.WEIGHT))
-    for name in fixed:
+    for name in (name for name, tensor in graph.tensors.items() if tensor.is_fixed):
         row = constant_row(name)
         if row in names and row not in graph.tensors:
             found[row] = name
@@ -119,6 +118,6 @@ def _described(row: NetworkRow, graph: ModelGraph) -> str:
     tensor = graph.tensors.get(name)
     if tensor is None:
         return f"what a {layer} layer makes inside an operator of the model (TensorRT 8)"
-    if tensor.kind in (TensorKind.CONSTANT, TensorKind.WEIGHT):
+    if tensor.is_fixed:
         return f"the constant {name!r}, as a {layer} layer (TensorRT 8)"
     return f"the values of {name!r}, as a {layer} layer (TensorRT 8)"

@@ -45,7 +45,10 @@ def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]
     protos = [graph.node[i] for i in order]
     reads = [reads[i] for i in order]
     names = unique_names(protos)
-    nodes = tuple(_node_info(index, name, node) for index, (name, node) in enumerate(zip(names, protos, strict=True)))
+    nodes = tuple(
+        NodeInfo(index, name, node.op_type, node.domain, tuple(node.input), tuple(node.output))
+        for index, (name, node) in enumerate(zip(names, protos, strict=True))
+    )
     outputs = [info.name for info in graph.output]
     _check_outputs(outputs, nodes, {*inputs, *held}, path)
     ends = frozenset(outputs)
@@ -97,10 +100,6 @@ def unique_names(nodes: Sequence[NodeProto]) -> list[str]:
         seen.add(name)
         names.append(name)
     return names
-
-
-def _node_info(index: int, name: str, node: NodeProto) -> NodeInfo:
-    return NodeInfo(index, name, node.op_type, node.domain, tuple(node.input), tuple(node.output))
 
 
 def _passes(node: NodeInfo, proto: NodeProto) -> bool:

@@ -114,7 +114,9 @@ class Evaluation:
         self.output = output
         if labels is not None and not np.size(labels):
             raise EvaluationError("labels is empty: give one class index per sample, or leave labels out")
-        self.labels = _checked_labels(labels if labels is not None else _own_labels(self.plan), self.plan)
+        self.labels = _checked_labels(
+            getattr(self.plan.source, "labels", None) if labels is None else labels, self.plan
+        )
 
     @property
     def has_labels(self) -> bool:
@@ -210,10 +212,6 @@ class Scorer:
             custom=self._custom / n if self._evaluation.evaluate is not None else math.nan,
             outputs=self._compared,
         )
-
-
-def _own_labels(plan: BatchPlan) -> Any:
-    return getattr(plan.source, "labels", None)
 
 
 def _checked_labels(labels: Any, plan: BatchPlan) -> NDArray[np.int64]:

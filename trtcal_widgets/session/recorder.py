@@ -14,7 +14,6 @@ from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.streams import stream_histograms
 from trtcal_widgets.errors import CancelledError, DataError, SessionError, UsageError
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.session.keeping.sample_facts import facts_of, samples_of
 from trtcal_widgets.session.state import Phase, RunStatus
 from trtcal_widgets.session.store import pack
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.data.plan import BatchPlan
-    from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.runners.base import Runner
     from trtcal_widgets.session.keeping.sample_facts import Sample
     from trtcal_widgets.session.spread.run import SpreadRun
@@ -164,7 +162,8 @@ class Recorder:
             self._ranged = None
 
     def _keep_constants(self) -> None:
-        if not self._constants and any(_fixed(self.runner.graph)):
+        graph = self.runner.graph
+        if not self._constants and any(graph.tensors[name].is_fixed for name in graph.float_tensors):
             self._constants.update(self.constants())
 
     def _failure(self, text: str) -> str:
@@ -294,11 +293,6 @@ class Recorder:
         """Free the model, also where a comparison opened it before any batch was recorded."""
         self._entered = False
         self.runner.__exit__(None, None, None)
-
-
-def _fixed(graph: ModelGraph) -> Iterator[bool]:
-    """Yield whether each float tensor is the same for every batch."""
-    return (graph.tensors[name].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT) for name in graph.float_tensors)
 
 
 def as_runner(

@@ -321,12 +321,10 @@ class _Names:
             found = found or [i for i, own in ours if own[-len(parts) :] == parts]
         if len(found) != 1:
             several = f"{len(found)} samples are called so: {', '.join(self._names[i] for i in found[:3])}"
-            none = f"no {self._recorded}sample is called so{self._some()}"
+            some = f"; they are {', '.join(map(repr, self._names[:3]))}, …" if len(self._names) > 3 else ""
+            none = f"no {self._recorded}sample is called so{some}"
             raise UsageError(f"{wanted!r} names no sample: {several if found else none}")
         return found[0]
-
-    def _some(self) -> str:
-        return f"; they are {', '.join(map(repr, self._names[:3]))}, …" if len(self._names) > 3 else ""
 
 
 def _numbered(sample: int) -> str:

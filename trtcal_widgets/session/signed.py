@@ -9,7 +9,6 @@ import numpy as np
 
 from trtcal_widgets.common.words import count_of
 from trtcal_widgets.errors import SessionError
-from trtcal_widgets.model.graph import TensorKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +50,7 @@ def signed_counts(session: CalibrationSession, name: str) -> SignedCounts:
         )
     if session.status.phase == "running":
         raise SessionError("the model runs already: pause it, or wait for its end, to see values with their sign")
-    if tensor.kind in (TensorKind.CONSTANT, TensorKind.WEIGHT):
+    if tensor.is_fixed:
         return _counted(name, session.recorder.values(name, None), "all values")
     if not session.state.position:
         raise SessionError("no batch is counted yet: count one to see its values with their sign")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 from trtcal_widgets.session.weights import output_axis, reads_weights
 
@@ -74,8 +73,7 @@ def channel_axes(graph: ModelGraph) -> dict[str, int]:
             first.update(n for n in node.outputs if _rank(graph, n) == rank)
     axes = {}
     for tensor in graph.tensors.values():
-        fixed = tensor.kind in (TensorKind.CONSTANT, TensorKind.WEIGHT)
-        if fixed or not tensor.is_float or tensor.shape is None or len(tensor.shape) < 2:
+        if tensor.is_fixed or not tensor.is_float or tensor.shape is None or len(tensor.shape) < 2:
             continue
         axis = 1 if tensor.name in first or len(tensor.shape) == 2 else len(tensor.shape) - 1
         size = tensor.shape[axis]

@@ -162,8 +162,7 @@ def _constants(
 ) -> tuple[dict[str, ConstantRange], tuple[WeightRanges, ...]]:
     """Read every constant once, and keep its extremes and its ranges per channel."""
     if reader is None:
-        fixed = (TensorKind.CONSTANT, TensorKind.WEIGHT)
-        if not any(t.is_float and t.kind in fixed for t in graph.tensors.values()):
+        if not any(t.is_float and t.is_fixed for t in graph.tensors.values()):
             return {}, ()
         unchecked.append(("weights per channel: the model file is not at hand", "give the model file (--model)"))
         return {}, ()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.debug.hazards.facts import MOVING, named, producer, reaches_output, sources, upstream
 from trtcal_widgets.debug.hazards.types import Basis, Hazard, Severity
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -137,8 +136,7 @@ def masked_tensors(facts: Facts) -> dict[str, tuple[set[str], set[str]]]:
             continue
         path = [name for name, _ in upstream(facts.graph, node.inputs[0], _THROUGH, _DEPTH)]
         low = [name for name in path if _is_low(facts, name)]
-        kinds = {name: facts.graph.tensors[name].kind for name in low}
-        roots = [n for n in low if kinds[n] in (TensorKind.CONSTANT, TensorKind.WEIGHT)] or low[-1:]
+        roots = [name for name in low if facts.graph.tensors[name].is_fixed] or low[-1:]
         for root in roots:
             entered, reached = found.setdefault(root, (set(), set()))
             entered.update(n for n in _between(facts, root, path) if n != root)
@@ -238,7 +236,7 @@ def concat_hazards(facts: Facts) -> Iterator[Hazard]:
 
 def _is_activation(facts: Facts, name: str) -> bool:
     tensor = facts.graph.tensors.get(name)
-    return tensor is not None and tensor.is_float and tensor.kind in (TensorKind.ACTIVATION, TensorKind.INPUT)
+    return tensor is not None and tensor.is_float and not tensor.is_fixed
 
 
 def _measured(facts: Facts, node: NodeInfo, sizes: dict[str, float]) -> Iterator[Hazard]:

@@ -11,7 +11,6 @@ from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.debug.hazards.facts import named, producer
 from trtcal_widgets.debug.hazards.in_graph import masked_tensors
 from trtcal_widgets.debug.hazards.types import Hazard
-from trtcal_widgets.model.graph import TensorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,15 +83,11 @@ def _non_finite(facts: Facts, row: TensorRow) -> Iterator[Hazard]:
 
 def _dead_before(facts: Facts, name: str, dead: set[str]) -> bool:
     node = producer(facts.graph, name)
-    return node is not None and any(n in dead and _moves(facts, n) for n in node.inputs)
-
-
-def _moves(facts: Facts, name: str) -> bool:
-    return facts.graph.tensors[name].kind in (TensorKind.INPUT, TensorKind.ACTIVATION)
+    return node is not None and any(n in dead and not facts.graph.tensors[n].is_fixed for n in node.inputs)
 
 
 def _dead(facts: Facts, row: TensorRow, dead: set[str]) -> Hazard:
-    behind = [name for name in dead if name != row.name and _moves(facts, name)]
+    behind = [name for name in dead if name != row.name and not facts.graph.tensors[name].is_fixed]
     more = f" With it, {count_of(len(behind), 'other tensor')} of the model are all zero." if behind else ""
     message = (
         f"Every value of {named(row.name)} is 0 in all counted batches, so its scale is 0: TensorRT cannot "

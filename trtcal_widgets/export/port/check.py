@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.words import significant
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def _factor(model: OnnxModel, node: NodeInfo) -> tuple[float, str]:
 def _scalar(model: OnnxModel, name: str) -> float | None:
     """Return a stored constant of one number."""
     tensor: Any = model.graph.tensors.get(name)
-    if tensor is None or tensor.kind not in (TensorKind.CONSTANT, TensorKind.WEIGHT) or name not in model.constants:
+    if tensor is None or not tensor.is_fixed or name not in model.constants:
         return None
     if tensor.shape is None or int(np.prod([dim if isinstance(dim, int) else 0 for dim in tensor.shape])) != 1:
         return None

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.load import OnnxModel
 
 _NOTHING = frozenset({"Identity", "Dropout"})
-_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 _FOLDED = frozenset({"float32", "float16", "float64", "int32", "int64", "bool"})
 
 _PARAMETERS: dict[str, tuple[str, ...]] = {
@@ -176,7 +175,7 @@ class _Reader:
             for node in self.graph.nodes
             if not self._fixed(filter(None, node.outputs))
             for name in node.inputs
-            if name and tensors[name].kind in _FIXED and name not in stored and tensors[name].dtype in _FOLDED
+            if name and tensors[name].is_fixed and name not in stored and tensors[name].dtype in _FOLDED
         )
         try:
             for name, array in computed_constants(self.side.model, computed):
@@ -195,7 +194,7 @@ class _Reader:
         return self.computed.get(name)
 
     def _fixed(self, names: Iterable[str]) -> bool:
-        return all(self.graph.tensors[name].kind in _FIXED for name in names)
+        return all(self.graph.tensors[name].is_fixed for name in names)
 
     def _copied(self, node: NodeInfo) -> str:
         """Return the tensor that a node hands on unchanged, ``""`` if it does anything."""
@@ -224,7 +223,7 @@ class _Reader:
         for position, name in enumerate(node.inputs):
             if not name:
                 continue
-            if self.graph.tensors[name].kind not in _FIXED:
+            if not self.graph.tensors[name].is_fixed:
                 moving.append(self.side.root(name))
             elif position and position <= len(names) and name in self.side.model.constants:
                 parameters[names[position - 1]] = _text(self.side.model.constants.read(name).reshape(-1).tolist())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _TOLERANCE = 2e-3
 """Folding in another order, or in half precision, moves fingerprints by less than this share of the largest."""
 
-_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
 _MOST_PREPARED = 16
 """Channels of an image at most: preprocessing moves such inputs, each channel by its own mean."""
@@ -114,7 +112,7 @@ def layer_weights(model: OnnxModel, node: NodeInfo, attributes: dict[str, Any], 
     if len(node.inputs) < 2 or node.inputs[1] not in model.constants:
         return None
     stored = model.constants.read(node.inputs[1])
-    moving = model.graph.tensors[node.inputs[0]].kind not in _FIXED
+    moving = not model.graph.tensors[node.inputs[0]].is_fixed
     if not moving or stored.dtype.kind != "f" or stored.ndim < 2 or stored.size == 0:
         return None
     layer = _by_channel(node.op_type, stored.astype(np.float32, copy=False), attributes)
@@ -172,7 +170,7 @@ def folded_weights(model: OnnxModel, layer: Weights, node: NodeInfo, data: str, 
         return None
     first = node.inputs[0] == data
     other = node.inputs[1] if first else node.inputs[0]
-    if other == data or model.graph.tensors[other].kind not in _FIXED or not (first or node.op_type in ("Add", "Mul")):
+    if other == data or not model.graph.tensors[other].is_fixed or not (first or node.op_type in ("Add", "Mul")):
         return None
     values = read(other)
     found = None if values is None else per_channel(layer, values)

@@ -24,7 +24,6 @@ from trtcal_widgets.export.qdq.passes.implicit import AS_ENGINE_RULES, RULES, bo
 from trtcal_widgets.export.qdq.passes.implicit.depthwise import move_in_front_of_scales
 from trtcal_widgets.export.qdq.passes.implicit.lonely_pools import leave_lonely_pools
 from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ WEIGHTED_OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 _DTYPES = frozenset({"float32", "float16"})
-_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
 _RULES = {
     "recommended": (leave_copied_pools, leave_lonely_pools),
@@ -211,7 +209,7 @@ def _read_as_int8(
     read = ran.int8_reads.get(node.name, ())
     positions = tuple(i for i, name in enumerate(node.inputs) if name in read)
     if node.op_type in WEIGHTED_OPS:
-        data = {i for i in (0, 1) if graph.tensors[node.inputs[i]].kind not in _FIXED}
+        data = {i for i in (0, 1) if not graph.tensors[node.inputs[i]].is_fixed}
         return ((0, 1) if data <= set(positions) else (), "weighted")
     if node.op_type == "Concat":
         return (), "concat"
@@ -224,7 +222,7 @@ def _read_as_int8(
 
 
 def _is_constant_node(graph: ModelGraph, node: NodeInfo) -> bool:
-    return all(graph.tensors[name].kind in _FIXED for name in node.outputs if name)
+    return all(graph.tensors[name].is_fixed for name in node.outputs if name)
 
 
 def _positions(
@@ -278,9 +276,7 @@ def _take(
     if dtype not in _DTYPES:
         left[node.index] = _wrong_type(dtype)
         return False
-    sites[node.index] = tuple(
-        Site(node.index, i, name, dtype, graph.tensors[name].kind in _FIXED, rule) for i, name in reads
-    )
+    sites[node.index] = tuple(Site(node.index, i, name, dtype, graph.tensors[name].is_fixed, rule) for i, name in reads)
     return True
 
 
@@ -308,7 +304,7 @@ def _residual(graph: ModelGraph, node: NodeInfo) -> tuple[int, int] | None:
     if len(node.inputs) != 2 or node.inputs[0] == node.inputs[1]:
         return None
     left, right = (graph.tensors[name] for name in node.inputs)
-    if left.kind in _FIXED or right.kind in _FIXED or not _same_shape(left.shape, right.shape):
+    if left.is_fixed or right.is_fixed or not _same_shape(left.shape, right.shape):
         return None
     layers = [_made_by_layer(graph, name) for name in node.inputs]
     if max(layers) < 0:
@@ -345,7 +341,7 @@ def _made_by_layer(graph: ModelGraph, name: str) -> int:
         if node.op_type in ("BatchNormalization", "Identity", "Dropout"):
             name = node.inputs[0]
         elif node.op_type == "Add":
-            moving = [read for read in node.inputs if graph.tensors[read].kind not in _FIXED]
+            moving = [read for read in node.inputs if not graph.tensors[read].is_fixed]
             if len(moving) != 1:
                 return -1
             name = moving[0]

@@ -13,7 +13,6 @@ from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.errors import EngineError, ModelError, UsageError
 from trtcal_widgets.model.engine.inspector import InspectedLayer, read_inspector
-from trtcal_widgets.model.graph import TensorKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
 
 _FORMAT = "trtcal_widgets layer precisions"
-_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 _BEFORE, _AFTER = frozenset("([{,+| "), frozenset(")]},+| ")
 
 
@@ -213,7 +211,7 @@ def _int8_reads(
             (node, name)
             for node in nodes
             for name in dict.fromkeys(node.inputs)
-            if name and name not in made and graph.tensors[name].kind not in _FIXED
+            if name and name not in made and not graph.tensors[name].is_fixed
         ]
         stored = [(origin.get(tensor.name, tensor.name), tensor.stored) for tensor in layer.inputs]
         every = bool(stored) and all(word == "int8" for _, word in stored)
@@ -235,7 +233,7 @@ def _made_inside(nodes: Sequence[NodeInfo], named: Collection[int], graph: Model
     while waiting:
         for index in graph.tensors[waiting.pop()].consumers:
             node = graph.nodes[index]
-            moving = {name for name in node.inputs if name and graph.tensors[name].kind not in _FIXED}
+            moving = {name for name in node.inputs if name and not graph.tensors[name].is_fixed}
             if index not in named and moving <= made:
                 new = [name for name in node.outputs if name and name not in made]
                 made.update(new)

@@ -20,7 +20,6 @@ import numpy as np
 
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.explicit.integers import Use, channel_axis, has_integers, uses
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -161,10 +160,9 @@ class _Reader:
         source = q.inputs[0] if q else quantized
         given = node.inputs[2] if len(node.inputs) > 2 else ""
         scales, zeros = self._numbers(node.inputs[1], given, node)
-        fixed = graph.tensors[source].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT)
         return QdqPair(
             tensor=self._original(source, node.outputs[0], stored=q is None),
-            is_constant=fixed,
+            is_constant=graph.tensors[source].is_fixed,
             dtype=graph.tensors[quantized].dtype or (graph.tensors[given].dtype if given else ""),
             scales=scales,
             zero_points=zeros,
@@ -187,7 +185,7 @@ class _Reader:
         axis = channel_axis(use, rank, transposed=node.outputs[0] in self._transposed)
         return QdqPair(
             tensor=_INPUT_OF_OUTPUT.sub("", source) if q else original_name(source),
-            is_constant=graph.tensors[source].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT),
+            is_constant=graph.tensors[source].is_fixed,
             dtype=info.dtype or (graph.tensors[use.zero_point].dtype if use.zero_point else ""),
             scales=scales,
             zero_points=zeros,
@@ -216,7 +214,7 @@ class _Reader:
         """Return the values of a scale or zero point, also where nodes compute it from constants."""
         if name in self._model.constants:
             return self._model.constants.read(name)
-        if self._graph.tensors[name].kind in (TensorKind.CONSTANT, TensorKind.WEIGHT):
+        if self._graph.tensors[name].is_fixed:
             from trtcal_widgets.model.folding import computed_constants
 
             return next(array for _, array in computed_constants(self._model, [name]))

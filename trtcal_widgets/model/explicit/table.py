@@ -22,7 +22,6 @@ from trtcal_widgets.formats.scales import scales_of_amaxes
 from trtcal_widgets.formats.tables import ScaleTable
 from trtcal_widgets.model.explicit.integers import is_dynamic
 from trtcal_widgets.model.explicit.pairs import LEVELS, QdqPair, has_pairs, original_name, read_pairs
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import load_model
 
 if TYPE_CHECKING:
@@ -197,8 +196,5 @@ def _lacking(graph: ModelGraph, rows: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(
         tensor.name
         for tensor in graph.tensors.values()
-        if tensor.is_float
-        and tensor.kind in (TensorKind.INPUT, TensorKind.ACTIVATION)
-        and tensor.name not in rows
-        and tensor.name not in inner
+        if tensor.is_float and not tensor.is_fixed and tensor.name not in rows and tensor.name not in inner
     )

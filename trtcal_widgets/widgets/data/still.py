@@ -51,9 +51,10 @@ def _draw_marks(axes: Axes, session: CalibrationSession, leader: str, *, dark: b
     out = np.zeros(marks.n, bool)
     out[list(marks.out())] = True
     at = np.arange(1, marks.n + 1)
+    width = float(np.clip(600 / max(marks.n, 1), 0.5, 12))
     for chosen, colour in ((~out, accent("bars", dark=dark)), (out, accent("other", dark=dark))):
         if chosen.any():
-            axes.vlines(at[chosen], 0, np.nan_to_num(values[chosen]), color=colour, linewidth=_width(marks.n))
+            axes.vlines(at[chosen], 0, np.nan_to_num(values[chosen]), color=colour, linewidth=width)
     axes.axhline(amax, color=accent("selected", dark=dark), linestyle="--", linewidth=1.2)
     axes.set_xlim(0.2, max(marks.n, 1) + 0.8)
     axes.set_ylim(0, None)
@@ -63,10 +64,6 @@ def _draw_marks(axes: Axes, session: CalibrationSession, leader: str, *, dark: b
         f"{name_of(leader)}: each {marks.unit}'s largest |x|; dashed: the threshold ±{significant(amax)}{left}",
         loc="left", fontsize=9,
     )  # fmt: skip
-
-
-def _width(n: int) -> float:
-    return float(np.clip(600 / max(n, 1), 0.5, 12))
 
 
 def _draw_band(axes: Axes, found: Settling | None, *, dark: bool) -> None:

@@ -17,7 +17,7 @@ from trtcal_widgets.widgets.kit.formatting import exact, percent, plot_text, typ
 from trtcal_widgets.widgets.kit.network import BoxFacts, level_of, network_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -187,7 +187,7 @@ def _trials(debugging: AccuracyDebugging, name: str) -> list[dict[str, Any]]:
     trials = trials_of(debugging, name)
     if not trials or state.comparison is None:
         return []
-    best, now, fp32 = _best_worth(trials), session.amax(name), state.comparison.fp32
+    best, now, fp32 = max(map(_worth, trials)), session.amax(name), state.comparison.fp32
     differ = any(_worth(trial) != best for trial in trials)
     return [
         {
@@ -228,10 +228,6 @@ def _advice(debugging: AccuracyDebugging, name: str) -> str:
     if best_trial(debugging, name) is not None:
         return "click one to use it in the session"
     return "none is better than the one in use"
-
-
-def _best_worth(trials: Sequence[Trial]) -> tuple[float, float]:
-    return max(map(_worth, trials))
 
 
 def _worth(trial: Trial) -> tuple[float, float]:

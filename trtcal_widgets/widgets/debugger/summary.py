@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trtcal_widgets.debug.controller import AccuracyDebugging
-    from trtcal_widgets.debug.search import SearchStep
     from trtcal_widgets.debug.state import DebugState
     from trtcal_widgets.model.plan import PrecisionPlan
     from trtcal_widgets.runners.evaluation import Score
@@ -158,10 +157,6 @@ def _typeset(text: str) -> str:
     return NO_NUMBER if text == "-" else text.replace("-", "−")
 
 
-def _percent(share: float) -> str:
-    return NO_NUMBER if math.isnan(share) else f"{100 * share:.2f} %".replace("-", "−")
-
-
 def _cell(key: str, score: Score, fp32: Score, target: float) -> dict[str, str]:
     if key == "goal":
         met = goal.reaches(score, goal.goal_of(fp32, target))
@@ -175,7 +170,7 @@ def _cell(key: str, score: Score, fp32: Score, target: float) -> dict[str, str]:
         "cosine": score.outputs.cosine,
     }[key]
     if key in ("top1", "top5"):
-        text = _percent(value)
+        text = NO_NUMBER if math.isnan(value) else f"{100 * value:.2f} %".replace("-", "−")
     elif key == "sqnr":
         text = "∞" if value == math.inf else "–" if math.isnan(value) else f"{value:.1f} dB".replace("-", "−")
     else:
@@ -221,7 +216,10 @@ def summary_state(debugging: AccuracyDebugging) -> dict[str, Any]:
         "ready": comparison is not None,
         "moved": len(plan.amax),
         "planned": bool(plan),
-        "steps": [_step(step) for step in (() if state.search is None else state.search.steps)],
+        "steps": [
+            {"what": printable(step.what), "value": value_text(step.score), "accepted": step.accepted}
+            for step in (() if state.search is None else state.search.steps)
+        ],
     }
 
 
@@ -255,10 +253,6 @@ def _row(
         blank = {"text": "", "kind": "", "title": ""}
         cells = [{"key": k, **blank} if k in own else _cell(k, score, fp32, target) for k in keys]
     return {"key": key, "label": label, "title": title, "cells": cells, "empty": not known}
-
-
-def _step(step: SearchStep) -> dict[str, Any]:
-    return {"what": printable(step.what), "value": value_text(step.score), "accepted": step.accepted}
 
 
 def _plan_text(state: DebugState, layers: Sequence[str]) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ COMPILED = frozenset(
 _APART = frozenset(
     {"AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "Resize", "Upsample"}
 )
-_FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 
 
 def leave_compiled(
@@ -56,7 +54,7 @@ def _moves_floats(graph: ModelGraph, node: NodeInfo) -> bool:
 
 def _floats(graph: ModelGraph, node: NodeInfo) -> Iterator[str]:
     for name in (*node.inputs, *node.outputs):
-        if name and graph.tensors[name].is_float and graph.tensors[name].kind not in _FIXED:
+        if name and graph.tensors[name].is_float and not graph.tensors[name].is_fixed:
             yield name
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.export.qdq.passes.implicit.flow import FIXED, moving
+from trtcal_widgets.export.qdq.passes.implicit.flow import moving
 from trtcal_widgets.export.qdq.passes.implicit.pointwise import Int8Writers
 from trtcal_widgets.export.qdq.passes.implicit.worth import pays_for_a_pass
 
@@ -33,7 +33,7 @@ def leave_dense_products(
     left: dict[int, str] = {}
     for index in sorted(sites):
         node = graph.nodes[index]
-        if node.op_type not in _PRODUCTS or not any(graph.tensors[n].kind in FIXED for n in node.inputs[:2]):
+        if node.op_type not in _PRODUCTS or not any(graph.tensors[n].is_fixed for n in node.inputs[:2]):
             continue
         if not _in_place(graph, node, sites, made.layers, left) and not pays_for_a_pass(graph, node):
             left[index] = "its input would be quantised or unpacked in a pass that costs more than INT8 saves"
@@ -49,7 +49,7 @@ def _in_place(
 ) -> bool:
     """Whether an INT8 layer wrote the channels that a product multiplies, and nothing was folded into them."""
     name = next((n for n in moving(graph, node)), "")
-    weight = next((graph.tensors[n].shape for n in node.inputs[:2] if graph.tensors[n].kind in FIXED), None) or ()
+    weight = next((graph.tensors[n].shape for n in node.inputs[:2] if graph.tensors[n].is_fixed), None) or ()
     for one in graph.relatives(name) if name else ():
         producer = graph.tensors[one].producer
         writer = writers.get(one, producer)

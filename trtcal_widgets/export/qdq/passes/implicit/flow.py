@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from trtcal_widgets.export.qdq.placement import Site
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
 
-FIXED = frozenset({TensorKind.CONSTANT, TensorKind.WEIGHT})
 _EPILOGUE = frozenset({"BatchNormalization", "Clip", "Dropout", "Identity", "LeakyRelu", "Relu"})
 _SCALES = frozenset({"Add", "Div", "Mul", "Sub"})
 
@@ -21,7 +19,7 @@ _SCALES = frozenset({"Add", "Div", "Mul", "Sub"})
 def in_kernel(graph: ModelGraph, node: NodeInfo) -> bool:
     """Whether TensorRT computes a node in the kernel of the convolution in front: batch normalisation in pieces too."""
     if node.op_type in _SCALES:
-        return sum(graph.tensors[name].kind not in FIXED for name in node.inputs) == 1
+        return sum(not graph.tensors[name].is_fixed for name in node.inputs) == 1
     return node.op_type in _EPILOGUE
 
 
@@ -29,13 +27,13 @@ def is_one_number(graph: ModelGraph, node: NodeInfo) -> bool:
     """Whether a node adds or scales by one number: pointwise work, where a number a channel is part of the layer."""
     if node.op_type not in _SCALES:
         return False
-    shapes = [graph.tensors[name].shape for name in node.inputs if graph.tensors[name].kind in FIXED]
+    shapes = [graph.tensors[name].shape for name in node.inputs if graph.tensors[name].is_fixed]
     return bool(shapes) and all(shape is not None and all(size == 1 for size in shape) for shape in shapes)
 
 
 def moving(graph: ModelGraph, node: NodeInfo) -> list[str]:
     """Return the tensors that a node reads and that are no constants."""
-    return [name for name in node.inputs if name and graph.tensors[name].kind not in FIXED]
+    return [name for name in node.inputs if name and not graph.tensors[name].is_fixed]
 
 
 def last_of_kernel(

@@ -27,7 +27,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.export.qdq.passes.implicit.depthwise import is_depthwise
-from trtcal_widgets.export.qdq.passes.implicit.flow import FIXED, int8_readers, is_read, last_of_kernel, moving
+from trtcal_widgets.export.qdq.passes.implicit.flow import int8_readers, is_read, last_of_kernel, moving
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _is_pointwise(graph: ModelGraph, node: NodeInfo) -> bool:
         node.op_type in _POINTWISE
         and is_default_domain(node.domain)
         and graph.tensors[node.outputs[0]].is_float
-        and graph.tensors[node.outputs[0]].kind not in FIXED
+        and not graph.tensors[node.outputs[0]].is_fixed
     )
 
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.export.qdq.passes.implicit.flow import FIXED
-
 if TYPE_CHECKING:
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
 
@@ -42,7 +40,7 @@ def multiplications(graph: ModelGraph, node: NodeInfo) -> int:
 
 
 def _weight(graph: ModelGraph, node: NodeInfo) -> tuple[object, ...]:
-    return next((graph.tensors[n].shape for n in node.inputs[:2] if n and graph.tensors[n].kind in FIXED), None) or ()
+    return next((graph.tensors[n].shape for n in node.inputs[:2] if n and graph.tensors[n].is_fixed), None) or ()
 
 
 def _known(shape: tuple[object, ...]) -> list[int]:
