@@ -136,10 +136,16 @@ def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
         yield from attribute.tensors
         if attribute.HasField("sparse_tensor"):
             yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+    for subgraph in subgraphs(node):
+        yield from iter_tensors(subgraph)
+
+
+def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
+    """Yield the graphs that a node holds: the branches of an If, the body of a Loop."""
+    for attribute in node.attribute:
         if attribute.HasField("g"):
-            yield from iter_tensors(attribute.g)
-        for subgraph in attribute.graphs:
-            yield from iter_tensors(subgraph)
+            yield attribute.g
+        yield from attribute.graphs
 
 
 def external_locations(path: Path) -> Iterator[Path]:

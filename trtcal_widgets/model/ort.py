@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import MissingDependencyError, ModelError
+from trtcal_widgets.model.files import subgraphs
 from trtcal_widgets.model.kinds import is_tensorrt_plugin
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def without_node_names(model: bytes) -> bytes:
         graph = waiting.pop()
         for node in graph.node:
             node.name = ""
-            for attribute in node.attribute:
-                waiting.extend([*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs])
+            waiting.extend(subgraphs(node))
     return bytes(proto.SerializeToString())
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.model.data_shapes import NO_ARRAYS
+from trtcal_widgets.model.structure import read_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import ModelProto
 
 _BOUNDARY_OPS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 """Cheap nodes that are repeated in the part instead of becoming inputs of it."""
@@ -33,26 +34,6 @@ class PartialModel:
     proto: ModelProto
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-
-
-def read_names(node: NodeProto) -> Iterator[str]:
-    """Yield the names that a node reads, those that its subgraphs take from outside included."""
-    for name in node.input:
-        if name:
-            yield name
-    for attribute in node.attribute:
-        graphs = [attribute.g] if attribute.HasField("g") else []
-        for graph in [*graphs, *attribute.graphs]:
-            yield from _captured(graph)
-
-
-def _captured(graph: GraphProto) -> Iterator[str]:
-    own = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer}
-    for node in graph.node:
-        for name in read_names(node):
-            if name not in own:
-                yield name
-        own.update(node.output)
 
 
 def downstream_part(

@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from trtcal_widgets.errors import ModelError
+from trtcal_widgets.model.files import subgraphs
 from trtcal_widgets.model.graph import NodeInfo, TensorInfo, TensorKind
 from trtcal_widgets.model.inference import UNKNOWN
 from trtcal_widgets.model.kinds import constant_kinds, is_default_domain, passes_values
@@ -40,7 +41,7 @@ def read_structure(proto: ModelProto, path: str, types: Mapping[str, TensorType]
     stored = [t.name for t in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
     held = frozenset(stored)
     inputs = [info.name for info in graph.input if info.name not in held]  # old files list both
-    reads = [_reads(node) for node in graph.node]
+    reads = [read_names(node) for node in graph.node]
     order = _topological_order(graph, reads, {*inputs, *held}, path)
     protos = [graph.node[i] for i in order]
     reads = [reads[i] for i in order]
@@ -107,19 +108,12 @@ def _passes(node: NodeInfo, proto: NodeProto) -> bool:
     return passes_values(node.op_type, node.domain, texts)
 
 
-def _reads(node: NodeProto) -> tuple[str, ...]:
+def read_names(node: NodeProto) -> tuple[str, ...]:
     """Return what a node reads, each name once: its inputs, and outer tensors that its subgraphs use."""
     names = dict.fromkeys(name for name in node.input if name)
-    for subgraph in _subgraphs(node):
+    for subgraph in subgraphs(node):
         names.update(dict.fromkeys(_captured(subgraph)))
     return tuple(names)
-
-
-def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def _captured(graph: GraphProto) -> Iterator[str]:
@@ -129,7 +123,7 @@ def _captured(graph: GraphProto) -> Iterator[str]:
     own.update(sparse.values.name for sparse in graph.sparse_initializer)
     own.update(name for node in graph.node for name in node.output)
     for node in graph.node:
-        yield from (name for name in _reads(node) if name not in own)
+        yield from (name for name in read_names(node) if name not in own)
     yield from (info.name for info in graph.output if info.name not in own)
 
 
@@ -206,7 +200,7 @@ def _constant_names(nodes: Sequence[NodeProto], reads: Sequence[Sequence[str]], 
 def _is_random(node: NodeProto) -> bool:
     return node.op_type in _RANDOM_OPS or any(
         _is_random(inner) or not is_default_domain(inner.domain)
-        for subgraph in _subgraphs(node)
+        for subgraph in subgraphs(node)
         for inner in subgraph.node
     )
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from trtcal_widgets.model.inference import UNKNOWN, TensorType, infer_types, skeleton
-from trtcal_widgets.model.partial import PartialModel, assemble, read_names
+from trtcal_widgets.model.partial import PartialModel, assemble
+from trtcal_widgets.model.structure import read_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -20,6 +20,7 @@ from trtcal_widgets.export.qdq.passes.select import select
 from trtcal_widgets.export.qdq.passes.used_rows import note_used_rows
 from trtcal_widgets.export.qdq.report import LeftNode
 from trtcal_widgets.export.qdq.scales import ScaleSource, shared_amax
+from trtcal_widgets.model.files import subgraphs
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def foreign_nodes(graph: ModelGraph, proto: ModelProto) -> tuple[LeftNode, ...]:
         if not is_default_domain(node.domain)
     ]
     inner = {
-        node.output[0]: sum(len(a.g.node) for a in node.attribute if a.HasField("g"))
+        node.output[0]: sum(len(one.node) for one in subgraphs(node))
         for node in proto.graph.node
-        if node.output and any(a.HasField("g") for a in node.attribute)
+        if node.output and any(subgraphs(node))
     }
     for output, count in inner.items():
         node = graph.nodes[graph.tensors[output].producer]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.export.qdq.formats import INT8
-from trtcal_widgets.model.files import iter_tensors
+from trtcal_widgets.model.files import iter_tensors, subgraphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,9 +93,8 @@ def _all_names(graph: GraphProto) -> Iterator[str]:
         yield node.name
         yield from node.input
         yield from node.output
-        for attribute in node.attribute:
-            for subgraph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _all_names(subgraph)
+        for subgraph in subgraphs(node):
+            yield from _all_names(subgraph)
 
 
 class _ZeroPoints:

@@ -13,6 +13,7 @@ from trtcal_widgets.errors import ExportError, ModelError
 from trtcal_widgets.export.qdq.old_operators import hide_old, write_out
 from trtcal_widgets.export.qdq.same import compare_models
 from trtcal_widgets.model.constants import ConstantReader
+from trtcal_widgets.model.files import subgraphs
 from trtcal_widgets.model.inference import skeleton
 from trtcal_widgets.model.kinds import is_default_domain
 
@@ -175,8 +176,6 @@ def _signature(schema: OpSchema) -> object:
 
 def _inner_nodes(graph: GraphProto) -> Iterator[NodeProto]:
     for node in graph.node:
-        for attribute in node.attribute:
-            subgraphs = [attribute.g] if attribute.HasField("g") else []
-            for subgraph in (*subgraphs, *attribute.graphs):
-                yield from subgraph.node
-                yield from _inner_nodes(subgraph)
+        for subgraph in subgraphs(node):
+            yield from subgraph.node
+            yield from _inner_nodes(subgraph)
