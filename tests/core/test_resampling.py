@@ -95,12 +95,49 @@ def test_the_range_of_another_first_batch_is_exact_and_its_pick_close(kind):
     assert np.median(np.abs(np.log(ratios))) < 0.05
 
 
-@pytest.mark.parametrize("method", ["minmax", "percentile:99.9", "mse"])
-def test_other_methods_are_searched_one_by_one(method):
-    parts = counted(batches_of(np.random.default_rng(6), n=3))
-    draws, rows = all_draws(3)
-    picks, _ = Resampling(parts, in_order=True).picks(draws, Method.parse(method), one_pass=False)
-    assert picks.tolist() == [threshold(combine([parts[b] for b in row]), method) for row in rows]
+METHODS = ["minmax", "percentile:99.9", "percentile:100", "percentile:20", "mse", "legacy", "legacy:0.99,0.4"]
+
+
+def one_by_one(parts, row, start_of, *, one_pass):
+    """Merge a draw as the session does: in order where one pass starts from the recorded range, else over another."""
+    merged = [parts[b] for b in row]
+    if not one_pass:
+        return combine(merged)
+    start = next((h.amax for h in merged if h.amax > 0), 0.0)
+    return replay(merged) if start in (0.0, start_of) else rebinned(combine(merged), start)
+
+
+@pytest.mark.parametrize("one_pass", [False, True])
+@pytest.mark.parametrize("kind", ["gaussian", "relu", "lattice", "tail", "few", "special"])
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_picks_what_it_picks_one_by_one(method, kind, one_pass):
+    rng = np.random.default_rng(6)
+    values = batches_of(
+        rng, "gaussian" if kind in ("few", "special") else kind, n=4, size=12 if kind == "few" else 3000
+    )
+    if kind == "special":
+        values[0] = np.clip(values[0], -1, 1)
+        values[1][:3] = np.inf
+        values[2][:50] = np.nan
+        values[3][:] = 0
+    parts = counted(values)
+    draws, rows = all_draws(4)
+    picks, ranges = Resampling(parts, in_order=True).picks(draws, Method.parse(method), one_pass=one_pass)
+    merged = [one_by_one(parts, row, parts[0].base, one_pass=one_pass) for row in rows]
+    assert picks.tolist() == [threshold(h, method) for h in merged]
+    assert ranges.tolist() == [h.range if h.amax else 0.0 for h in merged]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mse_leaves_no_candidate_that_is_best(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_t(1 + seed % 4, (6, 400 * (1 + seed))) * np.exp(rng.standard_normal((6, 1)))
+    values[rng.random(values.shape) < rng.random()] = 0
+    parts = counted(values.astype(np.float32))
+    draws, rows = all_draws(6)
+    some = rng.permutation(len(rows))[:80]
+    picks, _ = Resampling(parts, in_order=False).picks(draws[some], Method("mse"), one_pass=False)
+    assert picks.tolist() == [threshold(combine([parts[b] for b in rows[k]]), "mse") for k in some]
 
 
 @pytest.mark.parametrize("one_pass", [False, True])

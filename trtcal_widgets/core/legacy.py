@@ -34,8 +34,17 @@ def tail_line(counts: NDArray[np.int64], cutoff: float, limit: float) -> Line | 
     it comes to 0 between 0 and ``limit``, twice the largest |x| (or the largest float32), in
     bins; a rising one too.
     """
+    return _line(_heights(counts), cutoff, limit)
+
+
+def _heights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return y of every bin, of one histogram or of many."""
     y = (np.log(counts + 1.0).astype(np.float32) - _LN_2).astype(np.float64)
-    y[0] = -np.inf
+    y[..., 0] = -np.inf
+    return np.asarray(y, np.float64)
+
+
+def _line(y: NDArray[np.float64], cutoff: float, limit: float) -> Line | None:
     top = int(np.argmax(y))
     if not y[top] > 0:
         return None
@@ -61,3 +70,24 @@ def quantile_bin(counts: NDArray[np.int64], quantile: float) -> int:
     """
     beyond = np.flatnonzero(np.cumsum(counts / float(counts.sum())) > quantile)
     return int(beyond[0]) if beyond.size else N_BINS - 1
+
+
+def legacy_places(
+    counts: NDArray[np.int64], quantile: float, cutoff: float, limits: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return :func:`quantile_bin` of each row of counts, and where its :func:`tail_line` ends: nan where there is none.
+
+    ``counts``: shape (rows, 2048), each with a value; ``limits``: shape (rows,).
+    """
+    shares = np.cumsum(counts / counts.sum(axis=1, dtype=np.float64)[:, None], axis=1) > quantile
+    bins = np.where(shares.any(axis=1), shares.argmax(axis=1), N_BINS - 1)
+    ends = np.full(len(counts), np.nan)
+    y = _heights(counts)
+    top = y.argmax(axis=1)
+    highest = np.take_along_axis(y, top[:, None], 1)
+    behind = np.arange(N_BINS) >= top[:, None]
+    several = (behind & (y > 0) & (y >= cutoff * highest)).sum(axis=1) > 1
+    for row in np.flatnonzero(several):
+        line = _line(y[row], cutoff, float(limits[row]))
+        ends[row] = np.nan if line is None else line.end
+    return bins, ends

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
 from trtcal_widgets.core.kernels.counting import SMALLEST_RANGE
-from trtcal_widgets.core.kernels.resampling import draw_picks, fold, rebin
+from trtcal_widgets.core.kernels.resampling import draw_counts, entropy_of_draws, fold, quantiles, rebin
+from trtcal_widgets.core.kernels.squares import least_noise
+from trtcal_widgets.core.legacy import legacy_places
 from trtcal_widgets.core.searching import room
 from trtcal_widgets.core.thresholds import Method, threshold
 from trtcal_widgets.errors import UsageError
@@ -26,6 +28,23 @@ _MOST_FOLDED = 512
 """Rows of 2,048 counts, 16 KB each, that are kept so that draws are sums of them."""
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+_MSE = Method("mse")
+
+
+class _Drawn(NamedTuple):
+    """What draws come to, a row for each: counts, shape (draws, 2048), R, the largest finite |x|, numbers of values.
+
+    Counts are left at 0 where there is no value but zeros.
+    """
+
+    counts: NDArray[np.int64]
+    ranges: NDArray[np.float64]
+    amax: NDArray[np.float64]
+    zeros: NDArray[np.int64]
+    finite: NDArray[np.int64]
+    nans: NDArray[np.int64]
 
 
 class Resampling:
@@ -52,7 +71,7 @@ class Resampling:
         self._in_order = in_order
         self._base = next(iter(bases), 0.0)
         self._counts = np.stack([h.counts for h in histograms])
-        numbers = [(h.doublings, h.edge, h.infs, h.zeros) for h in histograms]
+        numbers = [(h.doublings, h.edge, h.infs, h.zeros, h.n_finite, h.nans) for h in histograms]
         self._numbers = [np.ascontiguousarray(column, np.int64) for column in zip(*numbers, strict=True)]
         self.amax = np.array([h.amax for h in histograms], np.float64)
         """Largest finite |x| of each batch, float64, shape (batches,); 0 where there is no range."""
@@ -83,7 +102,7 @@ class Resampling:
         draws
             int64, shape (draws, k): batches in their order, none twice, each row ended by -1 where it has fewer than k.
         method
-            Which threshold. All but entropy and minmax are searched one by one.
+            Which threshold.
         one_pass
             Whether the range starts from the first batch of a draw, as TensorRT's does.
 
@@ -92,19 +111,29 @@ class Resampling:
         tuple
             amax (float32 values) and R, float64, shape (draws,); 0 where a draw has no value but zeros.
         """
-        if method.kind == "entropy":
-            return self._entropy(draws, one_pass=one_pass)
+        draws = np.ascontiguousarray(draws, np.int64)
         if method.kind == "minmax":
             return self._minmax(draws, one_pass=one_pass)
-        histograms = [self._merged([int(b) for b in draw if b >= 0], one_pass=one_pass) for draw in draws]
-        amax = [threshold(h, method) for h in histograms]
-        return np.array(amax, np.float64), np.array([h.range for h in histograms], np.float64)
+        drawn = self._drawn(draws, one_pass=one_pass)
+        if method.kind == "mse":
+            return self._mse(draws, drawn, one_pass=one_pass), drawn.ranges
+        of_drawn = {"entropy": _entropy, "percentile": _percentile, "legacy": _legacy}[method.kind]
+        return of_drawn(drawn, method), drawn.ranges
 
-    def _entropy(self, draws: NDArray[np.int64], *, one_pass: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        ranges, found = np.zeros(len(draws)), np.zeros(len(draws), np.int64)
-        draws = np.ascontiguousarray(draws, np.int64)
-        doublings, edges, infs, zeros = self._numbers
-        draw_picks(
+    def _mse(self, draws: NDArray[np.int64], drawn: _Drawn, *, one_pass: bool) -> NDArray[np.float64]:
+        found = np.empty(len(draws), np.int64)
+        least_noise(drawn.counts, drawn.zeros, drawn.amax, drawn.ranges, found)
+        amax = _float32(np.minimum(_amax_of_picks(np.maximum(found, 0), drawn.ranges), drawn.amax))
+        for row in np.flatnonzero(found < 0):  # the values themselves may be known
+            parts = [int(b) for b in draws[row] if b >= 0]
+            amax[row] = threshold(self._merged(parts, one_pass=one_pass), _MSE)
+        return amax
+
+    def _drawn(self, draws: NDArray[np.int64], *, one_pass: bool) -> _Drawn:
+        """Return what the draws come to."""
+        ranges, counts = np.zeros(len(draws)), np.zeros((len(draws), N_BINS), np.int64)
+        doublings, edges, infs, zeros = self._numbers[:4]
+        draw_counts(
             self._counts,
             self._folded,
             doublings,
@@ -116,14 +145,11 @@ class Resampling:
             draws,
             one_pass,
             self._in_order,
-            room(),
             ranges,
-            found,
+            counts,
         )
-        with np.errstate(over="ignore"):
-            widths = (ranges / N_BINS).astype(np.float32)
-            amax = (found + np.float64(0.5)).astype(np.float32) * widths
-        return np.minimum(amax.astype(np.float64), _FLOAT32_MAX), ranges
+        sums = (np.where(draws >= 0, column[draws], 0).sum(axis=1) for column in self._numbers[3:])
+        return _Drawn(counts, ranges, np.where(draws >= 0, self.amax[draws], 0.0).max(axis=1), *sums)
 
     def _minmax(self, draws: NDArray[np.int64], *, one_pass: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Take the largest of the batches' maxima; the range follows from them as well."""
@@ -148,6 +174,46 @@ class Resampling:
             return replay(parts)
         merged = combine(parts)
         return rebinned(merged, start) if one_pass and start > 0 else merged
+
+
+def _float32(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values.astype(np.float32).astype(np.float64)
+
+
+def _amax_of_picks(picks: NDArray[np.int64], ranges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the thresholds of candidates, each step rounded as TensorRT does; 0 without a range."""
+    with np.errstate(over="ignore"):
+        amax = (picks + np.float64(0.5)).astype(np.float32) * (ranges / N_BINS).astype(np.float32)
+    return np.minimum(amax.astype(np.float64), _FLOAT32_MAX)
+
+
+def _entropy(drawn: _Drawn, _method: Method) -> NDArray[np.float64]:
+    found = np.empty(len(drawn.counts), np.int64)
+    entropy_of_draws(drawn.counts, drawn.ranges, room(), found)
+    return _amax_of_picks(found, drawn.ranges)
+
+
+def _percentile(drawn: _Drawn, method: Method) -> NDArray[np.float64]:
+    if method.share >= 1.0:
+        return _float32(drawn.amax)
+    places = np.empty(len(drawn.counts))
+    quantiles(drawn.counts, np.asarray(method.share * drawn.finite, np.float64), places)
+    return _float32(np.minimum(places * drawn.ranges / N_BINS, drawn.amax))
+
+
+def _legacy(drawn: _Drawn, method: Method) -> NDArray[np.float64]:
+    counts = drawn.counts
+    counts[:, 0] += drawn.nans
+    amax = np.zeros(len(counts))
+    widths = drawn.ranges / N_BINS
+    rows = np.flatnonzero(drawn.amax > 0)
+    limits = np.minimum(2.0 * drawn.amax[rows], _FLOAT32_MAX) / widths[rows]
+    bins, ends = legacy_places(counts[rows], *method.legacy, limits)
+    with np.errstate(over="ignore"):
+        edges = (bins + 1).astype(np.float32) * widths[rows].astype(np.float32)
+        lines = ends * drawn.ranges[rows] / N_BINS
+    amax[rows] = np.minimum(np.where(np.isnan(ends), edges.astype(np.float64), lines), _FLOAT32_MAX)
+    return _float32(amax)
 
 
 def rebinned(histogram: Histogram, base: float) -> Histogram:

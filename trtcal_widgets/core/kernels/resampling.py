@@ -1,4 +1,4 @@
-"""Entropy picks of many draws of a tensor's batches in one call, compiled by numba; no GIL is held."""
+"""Counts of many draws of a tensor's batches in one call, and picks of many, compiled by numba; no GIL is held."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _first_range(amax: NDArray[np.float64], draw: NDArray[np.int64]) -> tuple[fl
 
 
 @compiled(error_model="numpy")
-def draw_picks(
+def draw_counts(
     counts: NDArray[np.int64],
     folded: NDArray[np.int64],
     doublings: NDArray[np.int64],
@@ -152,27 +152,24 @@ def draw_picks(
     draws: NDArray[np.int64],
     one_pass: bool,
     recorded_in_order: bool,
-    room: Scratch,
     ranges: NDArray[np.float64],
-    picks: NDArray[np.int64],
+    found: NDArray[np.int64],
 ) -> None:
-    """Write the range R and the entropy search's candidate of each draw of batches.
+    """Write the range R and the counts of each draw of batches.
 
     ``counts`` (batches, 2048), ``doublings``, ``edges``, ``infs``, ``zeros``, ``amax`` (batches,): the recorded
     histograms, which started from ``base``; ``folded``: see :func:`merge_draw`. ``draws`` (draws, batches): each ended
     by -1. ``one_pass``: whether the range starts from each draw's first batch, and the recorded counts are moved to
     those bins; ``recorded_in_order``: whether the recorded ones are TensorRT's where the range starts from ``base``. R
-    is 0 where there is no value but 0.
+    is 0 where there is no value but 0, and the counts are then left as they are. ``found``: shape (draws, 2048).
     """
     total = np.empty(N_BINS, np.int64)
-    moved = np.empty(N_BINS, np.int64)
     everything = np.empty(N_BINS, np.int64)
     of_all = -1
-    guess = 0.0
     for d in range(draws.shape[0]):
         draw = draws[d]
         start, largest = _first_range(amax, draw)
-        ranges[d], picks[d] = 0.0, N_BINS
+        ranges[d] = 0.0
         if largest == 0.0:
             continue
         same = not one_pass or start == 0.0 or (recorded_in_order and start == base)
@@ -188,20 +185,49 @@ def draw_picks(
                 of_all = grown
         reach = base * 2.0**grown
         ranges[d] = reach
-        found = total
-        if not same:
-            while start < largest:
-                start *= 2.0
-            ranges[d] = start
-            nothing = 0
-            for k in range(draw.size):
-                if draw[k] < 0:
-                    break
-                nothing += int(zeros[draw[k]])
-            rebin(total, nothing, largest / reach * N_BINS, start / reach, moved)
-            found = moved
+        if same:
+            found[d, :] = total
+            continue
+        while start < largest:
+            start *= 2.0
+        ranges[d] = start
+        nothing = 0
+        for k in range(draw.size):
+            if draw[k] < 0:
+                break
+            nothing += int(zeros[draw[k]])
+        rebin(total, nothing, largest / reach * N_BINS, start / reach, found[d])
+
+
+@compiled(error_model="numpy")
+def entropy_of_draws(
+    counts: NDArray[np.int64], ranges: NDArray[np.float64], room: Scratch, picks: NDArray[np.int64]
+) -> None:
+    """Write the entropy search's candidate for each row of counts, each search beginning at the pick of the last."""
+    guess = 0.0
+    for d in range(ranges.size):
+        picks[d] = N_BINS
+        if ranges[d] == 0.0:
+            continue
         hint = N_BINS
         if guess > 0.0:
             hint = min(max(int(guess / ranges[d] * N_BINS), 128), N_BINS)
-        picks[d] = entropy_pick(found, hint, room, False)
+        picks[d] = entropy_pick(counts[d], hint, room, False)
         guess = (picks[d] + 0.5) * ranges[d] / N_BINS
+
+
+@compiled(error_model="numpy")
+def quantiles(counts: NDArray[np.int64], wanted: NDArray[np.float64], places: NDArray[np.float64]) -> None:
+    """Write where the running sum of each row's counts comes to a number, in bins, linear within the bin.
+
+    ``wanted``: shape (rows,), at most the sum of the row.
+    """
+    for d in range(wanted.size):
+        below = 0
+        places[d] = N_BINS
+        for j in range(N_BINS):
+            if below + counts[d, j] >= wanted[d]:
+                inside = (wanted[d] - below) / counts[d, j] if counts[d, j] else 0.0
+                places[d] = j + inside
+                break
+            below += counts[d, j]
