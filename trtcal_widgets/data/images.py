@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trtcal_widgets.common.arguments import one_of, to_path, whole_number
+from trtcal_widgets.common.memory import check_room
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import input_name
 from trtcal_widgets.data.files import ImageReport, Step, find_files, shuffled
@@ -201,11 +202,16 @@ class ImageFolder:
         DataError
             If an image cannot be read (it is named), or the sizes differ and no ``size`` was given.
         """
+        self._check_room(min(stop, self.n_items()) - start)
         images = self._settle(start, stop)
         pixels: list[NDArray[Any]] = []
         for path in self._paths[start:stop]:
             image = images.pop(path, None)
-            pixels.append(self._pixels(self._decoded(path) if image is None else image, []))
+            image = self._decoded(path) if image is None else image
+            try:
+                pixels.append(self._pixels(image, []))
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from error
             if pixels[-1].shape != pixels[0].shape:
                 raise DataError(_sizes_differ(self._paths[start], pixels[0], path, pixels[-1]))
         if not pixels:
@@ -225,6 +231,7 @@ class ImageFolder:
         DataError
             If there is no such image or it cannot be read.
         """
+        self._check_room(1)
         self._settle(index + 1, index + 1)
         if not 0 <= index < len(self._paths):
             raise DataError(f"{self.describe()}: there is no image {index}")
@@ -301,6 +308,14 @@ class ImageFolder:
         if pixels.dtype != np.uint8:  # 16-bit grey: bicubic and lanczos overshoot, which uint8 clips by itself
             pixels = pixels.clip(0, 255).repeat(1 if self._color == "gray" else 3, axis=-1)
         return pixels
+
+    def _check_room(self, n: int) -> None:
+        """Refuse sizes of which no batch fits into memory, before the system ends the process."""
+        if self._geometry is not None:
+            height, width = self._geometry.size
+            n_bytes = n * height * width * (3 + (1 if self._color == "gray" else 3) * self._normalise.dtype.itemsize)
+            what = f"{n} image{'' if n == 1 else 's'} of size={height}x{width}"
+            check_room(n_bytes, what, DataError, "take a smaller size or batch_size")
 
     def _fed(self, pixels: NDArray[Any]) -> NDArray[Any]:
         return self._normalise.apply(pixels[..., ::-1] if self._color == "BGR" else pixels, self._layout)

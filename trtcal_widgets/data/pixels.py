@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from trtcal_widgets.common.arguments import number, one_of, whole_number
+from trtcal_widgets.common.memory import check_room
 from trtcal_widgets.errors import DataError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class Geometry:
         if (image.height, image.width) == size:
             return image
         steps.append(("resized", f"{size_text(image)} to {height}x{width}, {self.interpolation}"))
+        what = f"an image of {size_text(image)}, scaled to {height}x{width},"
+        check_room(3 * height * width, what, DataError, "take a smaller size, or leave the image out")
         resampling = getattr(pillow().Resampling, self.interpolation.upper())
         return image.resize((width, height), resampling)
 
@@ -274,7 +277,7 @@ class Normalisation:
             return np.ascontiguousarray(fed.transpose(0, 3, 1, 2)) if layout == "NCHW" else fed
         # 256 values per channel, computed once each: exact, and faster than arithmetic on every pixel
         n, height, width, channels = pixels.shape
-        tables = self._formula(np.repeat(np.arange(256)[:, None], channels, axis=1)).T.copy()
+        tables = self.tables(channels)
         shape = (n, channels, height, width) if layout == "NCHW" else pixels.shape
         fed = np.empty(shape, self.dtype)
         planes = fed if layout == "NCHW" else fed.transpose(0, 3, 1, 2)
@@ -282,6 +285,10 @@ class Normalisation:
             # any mode but "raise" writes into the plane without a buffer; a byte is always a good index
             np.take(tables[channel], pixels[sample, ..., channel], out=planes[sample, channel], mode="clip")
         return fed
+
+    def tables(self, channels: int) -> NDArray[Any]:
+        """Return what each of the 256 values of a pixel becomes, [channels, 256]."""
+        return self._formula(np.repeat(np.arange(256)[:, None], channels, axis=1)).T.copy()
 
     def describe(self) -> str:
         """Return the arithmetic for people: ``(pixel / 255 - (0.485, …)) / (0.229, …)``."""
@@ -298,12 +305,13 @@ class Normalisation:
     def _formula(self, pixels: NDArray[Any]) -> NDArray[Any]:
         divisor = _whole_divisor(self.scale)
         values = pixels.astype(np.float64)
-        values = values / divisor if divisor else values * self.scale
-        if self.mean:
-            values -= np.asarray(self.mean)
-        if self.std:
-            values /= np.asarray(self.std)
-        return values.astype(self.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # it is checked once
+            values = values / divisor if divisor else values * self.scale
+            if self.mean:
+                values -= np.asarray(self.mean)
+            if self.std:
+                values /= np.asarray(self.std)
+            return values.astype(self.dtype)
 
 
 def normalisation(scale: float, mean: PerChannel, std: PerChannel, dtype: DTypeLike, *, channels: int) -> Normalisation:
@@ -329,7 +337,12 @@ def normalisation(scale: float, mean: PerChannel, std: PerChannel, dtype: DTypeL
             f"dtype={kind} holds whole pixels of 0 to 255 or nothing: use it with scale=1, without mean and std, "
             "as uint8 or wider; or leave dtype at float32"
         )
-    return Normalisation(float(scale), means, stds, kind)
+    made = Normalisation(float(scale), means, stds, kind)
+    if not np.isfinite(made.tables(channels)).all():
+        raise UsageError(
+            f"{made.describe()} makes numbers of pixels that {kind} cannot hold: check scale, mean and std"
+        )
+    return made
 
 
 def _per_channel(what: str, given: PerChannel, channels: int) -> tuple[float, ...]:

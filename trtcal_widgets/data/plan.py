@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trtcal_widgets.common.arguments import one_of
+from trtcal_widgets.common.memory import check_room
 from trtcal_widgets.data.base import Batch
 from trtcal_widgets.data.convert import common_length
 from trtcal_widgets.data.samples import SampleAxis, count_samples
@@ -280,6 +281,9 @@ class BatchPlan:
     def _filled(self, feeds: Mapping[str, NDArray[Any]], found: int, size: int) -> Mapping[str, NDArray[Any]]:
         if found >= size or self.last != "pad":
             return feeds
+        what = f"a batch of {size} samples (last='pad' repeats {found} to fill it)"
+        one = sum(array.nbytes for array in feeds.values()) // found
+        check_room(one * size, what, DataError, "lower batch_size")
         try:
             repeated = np.arange(size) % found
             axes = self._axes or dict.fromkeys(feeds, 0)
@@ -287,10 +291,7 @@ class BatchPlan:
                 name: np.take(array, repeated, axes[name]) if name in axes else array for name, array in feeds.items()
             }
         except (MemoryError, ValueError):  # numpy: ValueError where the size cannot even be counted in bytes
-            raise DataError(
-                f"a batch of {size} samples (last='pad' repeats {found} to fill it) does not fit in memory: lower "
-                "batch_size"
-            ) from None
+            raise DataError(f"{what} does not fit in memory: lower batch_size") from None
 
     def _size(self) -> int:
         assert self._batch_size is not None

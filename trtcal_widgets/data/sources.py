@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.common.arguments import is_folder, to_path
 from trtcal_widgets.data.around import NamedSources, halved
 from trtcal_widgets.data.array_files import ArrayFolder, has_batch_axis, holds_samples
 from trtcal_widgets.data.arrays import ArrayBatches
@@ -56,7 +56,13 @@ def as_source(data: Any, **options: Any) -> Source:
         if options:
             raise UsageError(f"{_keywords(options)}: set this on the {type(data).__name__} itself")
         return data
-    return _made(_maker_of_path(Path(data)) if isinstance(data, (str, os.PathLike)) else _maker(data), data, options)
+    is_path = isinstance(data, (str, os.PathLike))
+    return _made(_maker_of_path(_path(data)) if is_path else _maker(data), data, options)
+
+
+def _path(data: Any) -> Path:
+    """Return the path of data: an empty text is none, and not the folder that one is in."""
+    return to_path(data, "calibration data", DataError)
 
 
 def _made(make: Callable[..., Source], data: Any, options: Mapping[str, Any]) -> Source:
@@ -155,7 +161,7 @@ def source_for_model(data: Any, graph: ModelGraph, *, input_name: str | None = N
         options["name"] = _input(graph, input_name).name
     if not isinstance(data, (str, os.PathLike)):
         return as_source(data, **options)
-    make = _maker_of_path(Path(data))  # looks through a folder, which takes its time where it holds a million files
+    make = _maker_of_path(_path(data))  # looks through a folder, which takes its time where it holds a million files
     fed = _image_input(graph, input_name) if make in (ImageFolder, ArrayFolder) else None
     if make is ImageFolder and fed is not None:
         options = _image_options(fed, options.get("layout")) | options
