@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The arguments without the program's name; ``sys.argv`` where they are not given.
     """
+    _open_missing_streams()
     _make_output_lenient()
     parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:  # the shell asks what could be typed next, and this answers and ends
@@ -92,35 +93,55 @@ def _guarded(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("stopped by Ctrl-C")
         return INTERRUPTED
-    except TrtcalError as error:
-        if arguments.debug:
-            raise
-        typed = [value for value in vars(arguments).values() if isinstance(value, str)]
-        complain(in_options(str(error), arguments.options, typed))
-        return FAILED
-    except OSError as error:  # the disk that the output goes to is full, say
-        if arguments.debug:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        if not error.filename:
-            _give_up_stdout()
-        complain(f"{where}{error.strerror or error}. Free some space, or check the path and its permissions.")
-        return FAILED
     except Exception as error:
         if arguments.debug:
             raise
-        complain(
-            f"unexpected {type(error).__name__}: {error}\n"
-            "This is a fault in trtcal. Run it again with --debug and report the traceback."
-        )
+        complain(_said_of(error, arguments))
         return FAILED
     return code
+
+
+def _said_of(error: Exception, arguments: argparse.Namespace) -> str:
+    """Return what is said of an error that ended a command."""
+    if isinstance(error, TrtcalError):
+        typed = [value for value in vars(arguments).values() if isinstance(value, str)]
+        return in_options(str(error), arguments.options, typed)
+    if isinstance(error, OSError):  # the disk that the output goes to is full, say
+        where = f"{error.filename}: " if error.filename else ""
+        if not error.filename:
+            _give_up_stdout()
+        return f"{where}{error.strerror or error}. Free some space, or check the path and its permissions."
+    if isinstance(error, MemoryError):
+        return (
+            f"there is not enough memory for this ({error or 'nothing more is known'}): take smaller batches or images "
+            "(--batch-size, --size), or close other programs"
+        )
+    return (
+        f"unexpected {type(error).__name__}: {error}\n"
+        "This is a fault in trtcal. Run it again with --debug and report the traceback."
+    )
 
 
 def _give_up_stdout() -> None:
     """Send what is left in stdout's buffer nowhere: Python would try again at its end, and exit with 120."""
     with contextlib.suppress(OSError, ValueError):  # stdout has no descriptor in a test or an embedding
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_missing_streams() -> None:
+    """Send nowhere what would go to a stream that was closed (``>&-``, some daemons): the work is done all the same.
+
+    No file that is opened later may get the number of one of the three, to which libraries print.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+
+
+_STDERR = 2
 
 
 def _make_output_lenient() -> None:

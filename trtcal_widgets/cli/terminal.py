@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import json
 import shutil
@@ -46,7 +47,8 @@ def note(*texts: str) -> None:
 
 def complain(message: str) -> None:
     """Print an error to stderr, wrapped at the terminal's width where there is one."""
-    note(_wrapped(f"trtcal: {message}"))
+    with contextlib.suppress(OSError):  # nobody is there to read it, or its disk is full: the exit code says it
+        note(_wrapped(f"trtcal: {message}"))
 
 
 def _wrapped(text: str) -> str:
