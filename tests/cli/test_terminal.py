@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.support.graphs import node, save, value
+from tests.support.graphs import const, node, save, value
+from trtcal_widgets import CalibrationCache
 from trtcal_widgets.cli import terminal
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
@@ -56,3 +59,23 @@ def test_errors_are_wrapped_where_there_is_a_terminal(monkeypatch):
     assert len(lines) > 3
     assert all(len(line) <= 60 for line in lines[:-1])
     assert lines[-1].endswith("x" * 100)
+
+
+def test_very_long_names_are_cut_in_reports_and_errors(trtcal, tmp_path, monkeypatch):
+    """64 kB without a space are 800 lines of a terminal."""
+    monkeypatch.chdir(tmp_path)
+    name = "n" * 65_536
+    weights = [const("w", np.ones((4, 3, 3, 3))), const("w2", np.ones((2, 4, 1, 1)))]
+    nodes = [node("Conv", ["x", "w"], [name]), node("Conv", [name, "w2"], ["o"])]
+    save("m.onnx", nodes, [value("x", ["N", 3, 8, 8])], [value("o", None)], weights)
+    Path("m.cache").write_text(f"TRT-8601-EntropyCalibration2\nx: 3d000000\n{name}: 3d000000\no: 3d000000\n")
+    for argv in (
+        ("convert", "m.cache", "--to", "qdq", "--model", "m.onnx", "-o", "q.onnx"),
+        ("port", "m.onnx", "m.onnx", "m.cache", "-o", "p.cache"),
+        ("show", "m.cache"),
+        ("show", name),
+    ):
+        done = trtcal(*argv)
+        assert done.code == (2 if argv[1] == name else 0), done.err
+        assert max(map(len, (done.out + done.err).split("\n"))) < 1000
+    assert name in CalibrationCache.read("p.cache").scales

@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import difflib
 import json
+import re
 import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trtcal_widgets.common.words import printable, printable_lines
+from trtcal_widgets.common.words import printable, printable_lines, shorten_middle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +49,15 @@ def note(*texts: str) -> None:
 def complain(message: str) -> None:
     """Print an error to stderr, wrapped at the terminal's width where there is one."""
     with contextlib.suppress(OSError):  # nobody is there to read it, or its disk is full: the exit code says it
-        note(_wrapped(f"trtcal: {message}"))
+        note(_wrapped(f"trtcal: {_LONG_WORD.sub(_cut, message)}"))
+
+
+_LONG_WORD = re.compile(r"\S{600,}")
+"""A name that a model or a file made up; paths are shorter than 4,096 characters and mostly far shorter."""
+
+
+def _cut(found: re.Match[str]) -> str:
+    return shorten_middle(printable(found[0]), 400)
 
 
 def _wrapped(text: str) -> str:

@@ -66,6 +66,15 @@ def printable(name: str) -> str:
     return "".join(_visible(character) for character in name)
 
 
+_LONGEST_NAME = 200
+"""Characters of a name in a report or table: what is longer is cut in its middle."""
+
+
+def shown_name(name: str) -> str:
+    """Return a name as it stands in lines of text: printable, and cut in its middle where it is very long."""
+    return shorten_middle(printable(name), _LONGEST_NAME)
+
+
 def _visible(character: str) -> str:
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
         return ascii(character)[1:-1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import shown_name
 from trtcal_widgets.export.port.weights import Identity, is_near, is_scaled, is_shifted, same_bias, same_weights
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def contradicted(old: Side, new: Side, found: Mapping[str, tuple[str, str]]) -> 
         plain = any(one.layer is None for one in others)
         if not moved or (not plain and _agree([*moved, *others])):
             continue
-        shown, first = printable(tensor.name), printable(moved[0].step.outputs[0])
+        shown, first = shown_name(tensor.name), shown_name(moved[0].step.outputs[0])
         against = next((one for one in others), moved[-1])
         what = "shift" if moved[0].kind == "shifted" else "scaling"
         why = (
             f"the layer of {first!r} has taken up a {what} of the input {shown!r}, and what makes "
-            f"{printable(against.step.outputs[0])!r} reads it otherwise: what follows from {shown!r} is not the same"
+            f"{shown_name(against.step.outputs[0])!r} reads it otherwise: what follows from {shown!r} is not the same"
         )
         yield from ((name, why) for name in prepared)
         yield from ((name, why) for one in readings for name in one.step.outputs)

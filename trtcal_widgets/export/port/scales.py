@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
-from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.common.words import count_of, shown_name
 from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.export.port.check import contradictions
 from trtcal_widgets.export.port.graph import Side
@@ -111,7 +111,7 @@ class PortReport(Shown):
     def _lines(self) -> Iterator[str]:
         total = len({row.old for row in self.ported}) + len(self.not_ported)
         yield (
-            f"{printable(self.old_model)} -> {printable(self.new_model)}: "
+            f"{shown_name(self.old_model)} -> {shown_name(self.new_model)}: "
             f"{total - len(self.not_ported)} of {total} rows carried over to {len(self.ported)} tensors"
         )
         for how, count in self.counts.items():
@@ -120,13 +120,13 @@ class PortReport(Shown):
             yield f"\n{HOW[how]}:"
             for row in self.ported:
                 if row.how == how:
-                    yield f"  {printable(row.old)} -> {printable(row.new)}"
+                    yield f"  {shown_name(row.old)} -> {shown_name(row.new)}"
         if self.not_ported:
             yield f"\nnot carried over ({len(self.not_ported)}):"
-            yield from (f"  {printable(row.name)}: {row.message}" for row in self.not_ported)
+            yield from (f"  {shown_name(row.name)}: {row.message}" for row in self.not_ported)
         if self.without:
-            yield f"\ntensors of {printable(self.new_model)} without a row ({len(self.without)}):"
-            yield from (f"  {printable(name)}" for name in self.without)
+            yield f"\ntensors of {shown_name(self.new_model)} without a row ({len(self.without)}):"
+            yield from (f"  {shown_name(name)}" for name in self.without)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +229,7 @@ def _other_values(
         if cause:
             wrong.update((name, cause) for name in step.outputs if name not in wrong)
     why = "it follows from {}, a layer with the same weights and another bias in the new model"
-    told = {name: said.get(cause) or why.format(printable(cause)) for name, cause in wrong.items()}
+    told = {name: said.get(cause) or why.format(shown_name(cause)) for name, cause in wrong.items()}
     return {name: (found.get(name, ("", ""))[0], reason) for name, reason in told.items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, shown_name, significant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,7 +194,7 @@ class QdqReport(Shown):
         return f"{', '.join(parts[:2])}; {parts[2]}; {len(self.unused)} rows unused; {len(self.missing)} scales missing"
 
     def _lines(self) -> Iterator[str]:
-        yield f"{printable(self.model)}: {self.summary()}"
+        yield f"{shown_name(self.model)}: {self.summary()}"
         yield f"placement: {self.placement}"
         if self.format != "int8":
             yield f"format: {self.format}"
@@ -204,13 +204,13 @@ class QdqReport(Shown):
         yield from self.notes
         for title, tensors in (("quantised activations", self.activations), ("quantised weights", self.weights)):
             yield from _section(title, [_tensor_line(tensor) for tensor in tensors])
-        yield from _section("rows that were not used", [f"{printable(r.name)}: {r.message}" for r in self.unused])
+        yield from _section("rows that were not used", [f"{shown_name(r.name)}: {r.message}" for r in self.unused])
         yield from _section(
-            "tensors that needed a scale and had none", [f"{printable(m.name)}: {m.message}" for m in self.missing]
+            "tensors that needed a scale and had none", [f"{shown_name(m.name)}: {m.message}" for m in self.missing]
         )
         for title, nodes in (("kept by the plan", self.kept), ("left in higher precision", self.left)):
-            yield from _section(title, [f"{printable(n.name)} ({printable(n.op_type)}): {n.message}" for n in nodes])
-        yield from _section("quantised before, left as they were", [printable(n) for n in self.already_quantized])
+            yield from _section(title, [f"{shown_name(n.name)} ({shown_name(n.op_type)}): {n.message}" for n in nodes])
+        yield from _section("quantised before, left as they were", [shown_name(n) for n in self.already_quantized])
 
 
 def _section(title: str, lines: list[str]) -> Iterator[str]:
@@ -224,9 +224,11 @@ def _tensor_line(tensor: QuantizedTensor) -> str:
     scale = f"scale {significant(tensor.scale, 5)}"
     if tensor.axis >= 0:
         scale = f"{count_of(tensor.channels, 'scale')} along axis {tensor.axis}, up to {significant(tensor.scale, 5)}"
-    readers = ", ".join(printable(name) for name in tensor.consumers[:4]) + (", …" if len(tensor.consumers) > 4 else "")
+    readers = ", ".join(shown_name(name) for name in tensor.consumers[:4]) + (
+        ", …" if len(tensor.consumers) > 4 else ""
+    )
     source = f" ({tensor.source})" if tensor.source else ""
-    return f"{printable(tensor.name)}: {scale}{source} -> {readers}"
+    return f"{shown_name(tensor.name)}: {scale}{source} -> {readers}"
 
 
 def _plain(value: Any) -> Any:
