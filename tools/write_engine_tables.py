@@ -1,9 +1,9 @@
 """Write the tables about engines in docs/qdq.md and docs/debugging.md from benchmarks/results.
 
-    python tools/write_engine_tables.py [--collect FOLDER]
+    python tools/write_engine_tables.py [--collect FOLDER] [--layers FOLDER GPU …]
 
 ``--collect`` first reads what ``benchmarks/placements.py`` wrote into a folder on a machine with a GPU and keeps what
-the tables need, in ``benchmarks/results/placements.json`` and ``simulated.json``.
+the tables need, in ``benchmarks/results/placements.json`` and ``simulated.json``; ``--layers``: see ``engine_layers``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tools.engine_layers import collect_layers, layers_table  # noqa: E402
 from tools.trt_run.models import TITLES, model_path  # noqa: E402
 from trtcal_widgets.model.engine.inspector import read_inspector  # noqa: E402
 from trtcal_widgets.model.engine.precisions import LayerPrecisions  # noqa: E402
@@ -251,12 +252,18 @@ def main() -> None:
     """Collect where asked, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--collect", type=Path, metavar="FOLDER", help="what benchmarks/placements.py wrote")
+    parser.add_argument("--layers", nargs="+", metavar="FOLDER GPU", help="folders, and the GPU that each is from")
     given = parser.parse_args()
+    if given.layers:
+        folders = [(Path(folder), gpu) for folder, gpu in zip(given.layers[::2], given.layers[1::2], strict=True)]
+        text = json.dumps(collect_layers(folders), indent=None, separators=(",", ":")).replace("],[", "],\n[")
+        (RESULTS / "layers.json").write_text(text + "\n", encoding="utf-8")
     if given.collect:
         for name, collect in (("placements", collect_placements), ("simulated", collect_simulated)):
             (RESULTS / f"{name}.json").write_text(json.dumps(collect(given.collect), indent=1) + "\n", encoding="utf-8")
     for name, page, table in (
         ("placements", "qdq.md", placements_table),
+        ("layers", "qdq.md", layers_table),
         ("simulated", "debugging.md", simulated_table),
     ):
         path = RESULTS / f"{name}.json"

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tools import write_engine_tables
+from tests.support.inspected import FP32, INT8, inspector_text
+from tests.support.minilm import minilm_model
+from tests.support.models import ocr_model
+from tools import engine_layers, write_engine_tables
+from trtcal_widgets import sample
+from trtcal_widgets.model.load import load_graph
 
 ROOT = Path(write_engine_tables.__file__).resolve().parents[1]
 
@@ -25,6 +30,37 @@ def test_the_page_has_the_table_of_the_results(name, page, table):
     shown = (ROOT / "docs" / page).read_text("utf-8")
     wanted = f"<!-- results: {name} -->\n" + "\n".join(table(results)) + "\n<!-- end -->"
     assert wanted in shown, "run python tools/write_engine_tables.py"
+
+
+@pytest.mark.models
+def test_the_page_names_the_layers_that_differ_and_what_the_rules_place_now():
+    for name in ("cls", "rec", "det"):
+        ocr_model(name)  # skips where they cannot be fetched
+    minilm_model()
+    test_the_page_has_the_table_of_the_results("layers", "qdq.md", engine_layers.layers_table)
+
+
+def test_layers_of_an_engine_that_read_int8_and_those_of_one_engine_alone():
+    graph = load_graph(sample.model_path())
+    implicit = inspector_text([
+        ("Reformatting CopyNode for Input Tensor 0 to conv1", "Reformat", {"data": FP32}, {"data'": INT8}),
+        ("conv1", "CaskConvolution", {"data'": INT8}, {"conv1": INT8}),
+        ("pool1", "CaskPooling", {"conv1": INT8}, {"pool1": FP32}),
+        ("ip1 + relu1", "CaskConvolution", {"flatten": FP32}, {"relu1": FP32}),
+    ])  # fmt: skip
+    explicit = inspector_text([
+        ("conv1", "CaskConvolution", {"data": FP32}, {"conv1": FP32}),
+        ("ip1 + relu1", "CaskConvolution", {"flatten": INT8}, {"relu1": FP32}),
+    ])  # fmt: skip
+    there, here = (engine_layers.int8_layers(text, graph) for text in (implicit, explicit))
+    assert (there, here) == ([["conv1"], ["pool1"]], [["ip1", "relu1"]])
+    kinds = {"implicit": {"gpu": "A", "layers": there}, "rules": {"gpu": "B", "layers": here}}
+    text = "\n".join(engine_layers.layers_table({"lenet": kinds}))
+    assert "| LeNet | 2 (A) | 1 (B) | 0 | 2 | 1 | 1 | 1 |" in text
+    # By the rules conv2 alone has a pair, which TensorRT moves in front of the pool.
+    assert "with pairs by the rules as they are now (1): `pool1`." in text
+    assert "still without pairs (1): `conv1`." in text
+    assert "explicit engine alone, without pairs now (1): `ip1`." in text
 
 
 def test_a_missed_goal_names_the_nodes_that_are_slower():
