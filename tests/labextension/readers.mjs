@@ -43,8 +43,9 @@ const operations = {
   session: ({ path, source }) => readers.readSession(readers.memorySource(bytes(path)), source),
   onnx: async ({ path, source }) => {
     const model = await readers.readOnnx(readers.memorySource(bytes(path)), source);
-    return { ...model, initializers: [...model.initializers.values()], values: [...model.values.values()] };
+    return { ...model, initializers: [...model.initializers.values()], constants: [...model.constants.values()], values: [...model.values.values()] };
   },
+  stored: async ({ path }) => readers.storedText(await readers.readOnnx(readers.memorySource(bytes(path)), path)),
   /** How much of a file is read to show it. */
   cost: async ({ path, kind }) => {
     const whole = readers.memorySource(bytes(path));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx
 import pytest
@@ -10,11 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.labextension.reader import RefusedError
 from trtcal_widgets import sample
 
-DTYPES = {
-    TensorProto.FLOAT: "float32", TensorProto.INT64: "int64", TensorProto.FLOAT16: "float16",
-    TensorProto.BFLOAT16: "bfloat16", TensorProto.INT8: "int8", TensorProto.BOOL: "bool",
-    TensorProto.INT32: "int32", TensorProto.UINT8: "uint8", TensorProto.DOUBLE: "float64",
-}  # fmt: skip
+
+def dtype(number):
+    names = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.UNDEFINED: ""}
+    return names.get(number, TensorProto.DataType.Name(number).lower())
 
 
 def value(info):
@@ -22,11 +23,71 @@ def value(info):
     shape = None
     if tensor.HasField("shape"):
         shape = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim]
-    return {"name": info.name, "dtype": DTYPES.get(tensor.elem_type, ""), "shape": shape}
+    return {"name": info.name, "dtype": dtype(tensor.elem_type), "shape": shape}
+
+
+def described(tensor, name=None):
+    """What is said of a stored tensor; of a sparse one the shape of the whole, and how many values are not zero."""
+    if isinstance(tensor, onnx.SparseTensorProto):
+        return {**described(tensor.values, name), "shape": list(tensor.dims)}
+    location = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
+    return {
+        "name": tensor.name if name is None else name, "dtype": dtype(tensor.data_type), "shape": list(tensor.dims),
+        "values": math.prod(tensor.dims), "file": location if tensor.data_location == TensorProto.EXTERNAL else None,
+    }  # fmt: skip
+
+
+def held(node):
+    """What the attributes of a node hold, not what is in their graphs."""
+    found = []
+    for a in node.attribute:
+        found += [described(t) for t in (*([a.t] if a.HasField("t") else []), *a.tensors)]
+        found += [
+            described(t) for t in (*([a.sparse_tensor] if a.HasField("sparse_tensor") else []), *a.sparse_tensors)
+        ]
+        if node.op_type == "Constant" and node.domain == "":
+            lists = [("float32", a.floats), ("int64", a.ints), ("string", a.strings)]
+            found += [
+                {"name": "", "dtype": kind, "shape": [len(v)], "values": len(v), "file": None} for kind, v in lists if v
+            ]
+            singles = [("float32", "f"), ("int64", "i"), ("string", "s")]
+            found += [
+                {"name": "", "dtype": kind, "shape": [], "values": 1, "file": None}
+                for kind, field in singles
+                if a.HasField(field)
+            ]
+    return found
+
+
+def graphs_in(node):
+    return [g for a in node.attribute for g in (*([a.g] if a.HasField("g") else []), *a.graphs)]
+
+
+def inside(nodes):
+    """Stored tensors and the number of layers within these layers."""
+    tensors, count = [], 0
+    for node in nodes:
+        for graph in graphs_in(node):
+            more, layers = inside(graph.node)
+            tensors += [described(t) for t in (*graph.initializer, *graph.sparse_initializer)]
+            tensors += [t for inner in graph.node for t in held(inner)] + more
+            count += layers + len(graph.node)
+    return tensors, count
+
+
+def by_text(tensors):
+    return sorted(tensors, key=str)
 
 
 def expected(model):
     graph = model.graph
+    constants = {n.output[0]: held(n)[0] for n in graph.node if n.op_type == "Constant" and n.domain == ""}
+    inner, layers = inside(graph.node)
+    inner += [t for n in graph.node if n.op_type != "Constant" or n.domain for t in held(n)]
+    for function in model.functions:
+        more, deeper = inside(function.node)
+        inner += [t for n in function.node for t in held(n)] + more
+        layers += len(function.node) + deeper
     stored = {t.name for t in graph.initializer}
     return {
         "irVersion": model.ir_version,
@@ -42,16 +103,18 @@ def expected(model):
             }
             for n in graph.node
         ],
-        "initializers": [
-            {"name": t.name, "dtype": DTYPES[t.data_type], "shape": list(t.dims)} for t in graph.initializer
-        ],
+        "initializers": by_text([described(t) for t in (*graph.initializer, *graph.sparse_initializer)]),
+        "constants": by_text([{**tensor, "name": name} for name, tensor in constants.items()]),
+        "inner": by_text(inner),
+        "innerNodes": layers,
         "values": [value(v) for v in graph.value_info],
-        "external": any(t.data_location == TensorProto.EXTERNAL for t in graph.initializer),
     }  # fmt: skip
 
 
 def check(readers, path):
     found = readers.ask("onnx", path=str(path), source="x")
+    for kind in ("initializers", "constants", "inner"):
+        found[kind] = by_text(found[kind])
     assert found == expected(onnx.load(path, load_external_data=False))
 
 
@@ -93,7 +156,88 @@ def test_external_weights(readers, tmp_path):
     path = tmp_path / "external.onnx"
     onnx.save(odd_model(), path, save_as_external_data=True, size_threshold=100)
     check(readers, path)
-    assert readers.ask("onnx", path=str(path), source="x")["external"] is True
+    text = readers.ask("stored", path=str(path))
+    files = {t["file"] for t in readers.ask("onnx", path=str(path), source="x")["initializers"]} - {None}
+    assert files
+    assert text.startswith("600,003 values in 2 tensors: 600,000 float32, 3 int64; 1 of them in ")
+    assert text.endswith(f"{files.pop()} beside the model")
+
+
+def constant(output, **value):
+    return helper.make_node("Constant", [], [output], **value)
+
+
+def sparse(name):
+    values = numpy_helper.from_array(np.array([1.5, 2.5, 3.5], np.float32), name)
+    return helper.make_sparse_tensor(values, numpy_helper.from_array(np.array([0, 5, 11])), [3, 4])
+
+
+def model_without_initializers():
+    """Weights everywhere but where most models have them."""
+    weight = numpy_helper.from_array(np.ones((64, 64), np.float32), "ignored")
+    rare = [
+        TensorProto(data_type=number, dims=[2, 3])
+        for number in sorted(set(TensorProto.DataType.values()) - {0, TensorProto.STRING})
+    ]
+    deep = helper.make_graph([constant("d", value=weight)], "deep", [], [], [numpy_helper.from_array(np.ones(5), "i")])
+    body = helper.make_graph(
+        [helper.make_node("If", ["c"], ["o"], then_branch=deep, else_branch=deep)], "body", [], [],
+        sparse_initializer=[sparse("s")],
+    )  # fmt: skip
+    nodes = [
+        constant("w", value=weight),
+        constant("sparse", sparse_value=sparse("")),
+        constant("f", value_float=0.5),
+        constant("fs", value_floats=[0.5, 1.5, 2.5]),
+        constant("i", value_int=-3),
+        constant("is", value_ints=[-1, 2**40, 3, 4]),
+        constant("s", value_string="text"),
+        constant("ss", value_strings=["a", "b"]),
+        helper.make_node("MatMul", ["x", "w"], ["y"], name="fc"),
+        helper.make_node("If", ["c"], ["z"], then_branch=body, else_branch=deep),
+        helper.make_node("MyOp", ["y"], ["q"], domain="com.me", table=weight, both=[weight, weight], ints=[1, 2]),
+        *(constant(f"rare{i}", value=tensor) for i, tensor in enumerate(rare)),
+    ]
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 64]) for name in "xy"]
+    function = helper.make_function(
+        "com.me", "Fn", ["a"], ["b"],
+        [constant("k", value=weight), helper.make_node("MatMul", ["a", "k"], ["b"])], [helper.make_opsetid("", 17)],
+    )  # fmt: skip
+    graph = helper.make_graph(nodes, "g", info[:1], info[1:], sparse_initializer=[sparse("top")])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.me", 1)]
+    return helper.make_model(graph, functions=[function], opset_imports=opsets)
+
+
+def test_weights_wherever_they_are(readers, tmp_path):
+    path = tmp_path / "constants.onnx"
+    model = model_without_initializers()
+    onnx.save(model, path)
+    check(readers, path)
+    found = readers.ask("onnx", path=str(path), source="x")
+    assert {t["name"]: t["values"] for t in found["constants"]}["w"] == 64 * 64
+    everything = [*found["initializers"], *found["constants"], *found["inner"]]
+    total = sum(t["values"] for t in everything)
+    text = readers.ask("stored", path=str(path))
+    assert text.startswith(f"{total:,} values in {len(everything)} tensors (")
+    assert f"{len(found['constants'])} in Constant nodes, {len(found['inner'])} inside of layers): " in text
+    for rare in ("float8e4m3fn", "int4", "complex128", "bfloat16"):
+        assert f"6 {rare}" in text
+
+
+def test_a_model_that_stores_nothing(readers, tmp_path):
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", info[:1], info[1:])
+    onnx.save(helper.make_model(graph), tmp_path / "relu.onnx")
+    assert readers.ask("stored", path=str(tmp_path / "relu.onnx")) == "none"
+
+
+def test_a_constant_of_any_size_is_stepped_over(readers, tmp_path):
+    path = tmp_path / "large.onnx"
+    nodes = [constant(f"w{i}", value=numpy_helper.from_array(np.ones((1024, 1024), np.float32))) for i in range(16)]
+    info = [helper.make_tensor_value_info("w0", TensorProto.FLOAT, [1024, 1024])]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], info)), path)
+    check(readers, path)
+    assert readers.ask("cost", path=str(path), kind="onnx")["read"] < 3e6
 
 
 @pytest.mark.parametrize("cut", [1, 10, 100, 2_000_000, 2_400_000])

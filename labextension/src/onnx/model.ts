@@ -1,15 +1,8 @@
 /** The layers of an ONNX file, by a walk over its protobuf that steps over the weights without reading them. */
 
 import { blockwise, type ByteSource } from '../bytes';
-
-export class OnnxError extends Error {}
-
-export interface OnnxTensor {
-  name: string;
-  dtype: string;
-  /** Null where it is not known. */
-  shape: (number | string)[] | null;
-}
+import { BYTES, bytes, fields, fieldsOf, OnnxError, text, VARINT, varintsIn, type Field } from './protobuf';
+import { dtypeOf, readSparse, readStored, type OnnxTensor, type StoredTensor } from './tensors';
 
 export interface OnnxNode {
   name: string;
@@ -28,117 +21,17 @@ export interface OnnxModel {
   inputs: OnnxTensor[];
   outputs: OnnxTensor[];
   nodes: OnnxNode[];
-  /** Stored weights and constants, by name. */
-  initializers: Map<string, OnnxTensor>;
+  /** Stored weights, by name. */
+  initializers: Map<string, StoredTensor>;
+  /** What Constant nodes hold, by the name of their output. */
+  constants: Map<string, StoredTensor>;
+  /** What is stored elsewhere: in the graphs of If, Loop and Scan, in functions, and in other attributes. */
+  inner: StoredTensor[];
+  /** Layers in the graphs of If, Loop and Scan, and in functions. */
+  innerNodes: number;
   /** Types of tensors between the layers, where the file has them. */
   values: Map<string, OnnxTensor>;
-  external: boolean;
 }
-
-/** Element types by number, as onnx.proto3 has them. */
-const DTYPES: Record<number, string> = {
-  1: 'float32',
-  2: 'uint8',
-  3: 'int8',
-  4: 'uint16',
-  5: 'int16',
-  6: 'int32',
-  7: 'int64',
-  8: 'string',
-  9: 'bool',
-  10: 'float16',
-  11: 'float64',
-  12: 'uint32',
-  13: 'uint64',
-  14: 'complex64',
-  15: 'complex128',
-  16: 'bfloat16',
-  17: 'float8e4m3fn',
-  18: 'float8e4m3fnuz',
-  19: 'float8e5m2',
-  20: 'float8e5m2fnuz',
-  21: 'uint4',
-  22: 'int4',
-  23: 'float4e2m1',
-  24: 'float8e8m0'
-};
-
-const dtypeOf = (n: number): string => DTYPES[n] ?? `type ${n}`;
-
-/** One field of a message: a number, or the place of its bytes. */
-interface Field {
-  number: number;
-  wire: number;
-  value: number;
-  start: number;
-  end: number;
-}
-
-const VARINT = 0;
-const FIXED64 = 1;
-const BYTES = 2;
-const FIXED32 = 5;
-const LONGEST_KEY = 20;
-const LARGEST_MESSAGE = 1 << 28;
-
-/** Walk over the fields of the message in [at, end). */
-async function* fieldsOf(source: ByteSource, at: number, end: number): AsyncGenerator<Field> {
-  while (at < end) {
-    const head = await source.read(at, Math.min(at + LONGEST_KEY, end));
-    const field = fieldAt(head, 0, end - at);
-    yield { ...field, start: field.start + at, end: field.end + at };
-    at += field.end;
-  }
-}
-
-/** Fields of a small message that is in memory. */
-function* fields(data: Uint8Array): Generator<Field> {
-  for (let at = 0; at < data.length; ) {
-    const field = fieldAt(data, at, data.length);
-    yield field;
-    at = field.end;
-  }
-}
-
-function fieldAt(data: Uint8Array, at: number, limit: number): Field {
-  const [key, afterKey] = varint(data, at);
-  const wire = key % 8;
-  const field = { number: Math.floor(key / 8), wire, value: 0, start: afterKey, end: afterKey };
-  if (wire === VARINT) {
-    [field.value, field.end] = varint(data, afterKey);
-  } else if (wire === BYTES) {
-    const [length, start] = varint(data, afterKey);
-    field.start = start;
-    field.end = start + length;
-  } else if (wire === FIXED64 || wire === FIXED32) {
-    field.end = afterKey + (wire === FIXED64 ? 8 : 4);
-  } else {
-    throw new OnnxError('a part of it is no protobuf');
-  }
-  if (field.number === 0 || field.end > limit) {
-    throw new OnnxError(field.number === 0 ? 'a part of it is no protobuf' : 'it ends too early');
-  }
-  return field;
-}
-
-/** A base-128 number and the place after it. Negative ones (64-bit two's complement) come back negative. */
-function varint(data: Uint8Array, at: number): [number, number] {
-  let value = 0n;
-  for (let shift = 0n; shift < 70n; shift += 7n) {
-    const byte = data[at];
-    if (byte === undefined) {
-      throw new OnnxError('it ends too early');
-    }
-    at += 1;
-    value |= BigInt(byte & 127) << shift;
-    if (byte < 128) {
-      return [Number(BigInt.asIntN(64, value)), at];
-    }
-  }
-  throw new OnnxError('a part of it is no protobuf');
-}
-
-const text = (data: Uint8Array): string => new TextDecoder('utf-8', { fatal: true }).decode(data);
 
 /** Read the layers of a model; throws an OnnxError that says what to do. */
 export async function readOnnx(file: ByteSource, name: string): Promise<OnnxModel> {
@@ -151,8 +44,10 @@ export async function readOnnx(file: ByteSource, name: string): Promise<OnnxMode
     outputs: [],
     nodes: [],
     initializers: new Map(),
-    values: new Map(),
-    external: false
+    constants: new Map(),
+    inner: [],
+    innerNodes: 0,
+    values: new Map()
   };
   try {
     const found = await readModel(blockwise(file), model);
@@ -185,17 +80,12 @@ async function readModel(source: ByteSource, model: OnnxModel): Promise<boolean>
       found = true;
     } else if (field.number === 8 && field.wire === BYTES) {
       model.opsets.push(readOpset(await bytes(source, field)));
+    } else if (field.number === 25 && field.wire === BYTES) {
+      await readInner(source, field, 7, model);
     }
   }
   model.producer = `${model.producer} ${version}`.trim();
   return found;
-}
-
-async function bytes(source: ByteSource, { start, end }: Field): Promise<Uint8Array> {
-  if (end - start > LARGEST_MESSAGE) {
-    throw new OnnxError('a part of it is too large to be looked at here');
-  }
-  return source.read(start, end);
 }
 
 function readOpset(data: Uint8Array): { domain: string; version: number } {
@@ -216,15 +106,20 @@ async function readGraph(source: ByteSource, graph: Field, model: OnnxModel): Pr
       continue;
     }
     switch (field.number) {
-      case 1:
-        model.nodes.push(readNode(await bytes(source, field)));
+      case 1: {
+        const { node, held } = await readNode(source, field, model);
+        model.nodes.push(node);
+        keepConstant(node, held, model);
         break;
+      }
       case 2:
         model.graphName = text(await bytes(source, field));
         break;
-      case 5:
-        await readInitializer(source, field, model);
+      case 5: {
+        const tensor = await readStored(source, field);
+        model.initializers.set(tensor.name, tensor);
         break;
+      }
       case 11:
         model.inputs.push(readValue(await bytes(source, field)));
         break;
@@ -236,65 +131,108 @@ async function readGraph(source: ByteSource, graph: Field, model: OnnxModel): Pr
         model.values.set(value.name, value);
         break;
       }
-      case 15:
-        await readSparse(source, field, model);
+      case 15: {
+        const tensor = await readSparse(source, field);
+        model.initializers.set(tensor.name, tensor);
         break;
+      }
     }
   }
 }
 
-function readNode(data: Uint8Array): OnnxNode {
-  const node: OnnxNode = { name: '', opType: '', domain: '', inputs: [], outputs: [] };
-  for (const field of fields(data)) {
-    if (field.wire !== BYTES || field.number > 7 || field.number > 4 && field.number !== 7) {
+/** A graph in an attribute, or a function: its stored tensors are counted, its layers are not listed. */
+async function readInner(source: ByteSource, graph: Field, nodes: number, model: OnnxModel): Promise<void> {
+  const isGraph = nodes === 1;
+  for await (const field of fieldsOf(source, graph.start, graph.end)) {
+    if (field.wire !== BYTES) {
       continue;
     }
-    const value = text(data.subarray(field.start, field.end));
+    if (field.number === nodes) {
+      model.inner.push(...(await readNode(source, field, model)).held);
+      model.innerNodes += 1;
+    } else if (isGraph && field.number === 5) {
+      model.inner.push(await readStored(source, field));
+    } else if (isGraph && field.number === 15) {
+      model.inner.push(await readSparse(source, field));
+    }
+  }
+}
+
+/** A layer, and the tensors that its attributes hold. */
+async function readNode(
+  source: ByteSource,
+  place: Field,
+  model: OnnxModel
+): Promise<{ node: OnnxNode; held: StoredTensor[] }> {
+  const node: OnnxNode = { name: '', opType: '', domain: '', inputs: [], outputs: [] };
+  const held: StoredTensor[] = [];
+  const attributes: Field[] = [];
+  for await (const field of fieldsOf(source, place.start, place.end)) {
+    if (field.wire !== BYTES) {
+      continue;
+    }
     if (field.number === 1) {
-      node.inputs.push(value);
+      node.inputs.push(text(await bytes(source, field)));
     } else if (field.number === 2) {
-      node.outputs.push(value);
+      node.outputs.push(text(await bytes(source, field)));
     } else if (field.number === 3) {
-      node.name = value;
+      node.name = text(await bytes(source, field));
     } else if (field.number === 4) {
-      node.opType = value;
-    } else {
-      node.domain = value;
+      node.opType = text(await bytes(source, field));
+    } else if (field.number === 5) {
+      attributes.push(field);
+    } else if (field.number === 7) {
+      node.domain = text(await bytes(source, field));
     }
   }
-  return node;
+  const isConstant = node.opType === 'Constant' && (node.domain === '' || node.domain === 'ai.onnx');
+  for (const attribute of attributes) {
+    held.push(...(await readAttribute(source, attribute, isConstant, model)));
+  }
+  return { node, held };
 }
 
-/** Name, type and shape of a stored tensor; its values are stepped over. */
-async function readInitializer(source: ByteSource, tensor: Field, model: OnnxModel): Promise<void> {
-  const shape: number[] = [];
-  const found: OnnxTensor = { name: '', dtype: '', shape };
-  for await (const field of fieldsOf(source, tensor.start, tensor.end)) {
-    if (field.number === 1 && field.wire === VARINT) {
-      shape.push(field.value);
-    } else if (field.number === 1 && field.wire === BYTES) {
-      const data = await bytes(source, field);
-      for (let at = 0; at < data.length; ) {
-        const [size, next] = varint(data, at);
-        shape.push(size);
-        at = next;
-      }
-    } else if (field.number === 2 && field.wire === VARINT) {
-      found.dtype = dtypeOf(field.value);
-    } else if (field.number === 8 && field.wire === BYTES) {
-      found.name = text(await bytes(source, field));
-    } else if (field.number === 14 && field.wire === VARINT) {
-      model.external ||= field.value === 1;
+/** Numbers of AttributeProto: lists of numbers and texts, and how many bytes each takes where they are packed. */
+const LISTS: Record<number, [dtype: string, packed: number]> = { 7: ['float32', 4], 8: ['int64', 0], 9: ['string', 0] };
+const SINGLES: Record<number, string> = { 2: 'float32', 3: 'int64', 4: 'string' };
+
+/** The tensors that an attribute holds; of a Constant node numbers and lists of them too. */
+async function readAttribute(
+  source: ByteSource,
+  attribute: Field,
+  isConstant: boolean,
+  model: OnnxModel
+): Promise<StoredTensor[]> {
+  const held: StoredTensor[] = [];
+  const listed = new Map<string, number>();
+  for await (const field of fieldsOf(source, attribute.start, attribute.end)) {
+    if (field.wire === BYTES && (field.number === 5 || field.number === 10)) {
+      held.push(await readStored(source, field));
+    } else if (field.wire === BYTES && (field.number === 22 || field.number === 23)) {
+      held.push(await readSparse(source, field));
+    } else if (field.wire === BYTES && (field.number === 6 || field.number === 11)) {
+      await readInner(source, field, 1, model);
+    } else if (isConstant && field.number in LISTS) {
+      const [dtype, packed] = LISTS[field.number];
+      const isPacked = field.wire === BYTES && dtype !== 'string';
+      const values = !isPacked ? 1 : packed ? (field.end - field.start) / packed : varintsIn(await bytes(source, field)).length;
+      listed.set(dtype, (listed.get(dtype) ?? 0) + Math.floor(values));
+    } else if (isConstant && field.number in SINGLES) {
+      held.push({ name: '', dtype: SINGLES[field.number], shape: [], values: 1, file: null });
     }
   }
-  model.initializers.set(found.name, found);
+  for (const [dtype, values] of listed) {
+    held.push({ name: '', dtype, shape: [values], values, file: null });
+  }
+  return held;
 }
 
-async function readSparse(source: ByteSource, sparse: Field, model: OnnxModel): Promise<void> {
-  for await (const field of fieldsOf(source, sparse.start, sparse.end)) {
-    if (field.number === 1 && field.wire === BYTES) {
-      await readInitializer(source, field, model);
-    }
+/** What a Constant node holds has the name of its output; what other layers hold is theirs alone. */
+function keepConstant({ opType, domain, outputs }: OnnxNode, held: StoredTensor[], model: OnnxModel): void {
+  if (opType === 'Constant' && (domain === '' || domain === 'ai.onnx') && outputs[0] && held.length) {
+    model.constants.set(outputs[0], { ...held[0], name: outputs[0] });
+  } else {
+    model.inner.push(...held);
   }
 }
 

@@ -2,7 +2,9 @@
 
 import type { RowGroup } from '../facts';
 import { printable } from '../formats/text';
-import type { OnnxModel, OnnxNode, OnnxTensor } from '../onnx/model';
+import type { OnnxModel, OnnxNode } from '../onnx/model';
+import { storedText, valuesIn } from '../onnx/stored';
+import type { OnnxTensor, StoredTensor } from '../onnx/tensors';
 import { count, countOf, fileSize } from '../words';
 import { h } from './dom';
 import { TablePanel } from './panel';
@@ -30,11 +32,10 @@ export class OnnxView {
 
 function headOf(name: string, size: number, model: OnnxModel): HTMLElement {
   const opsets = model.opsets.map(({ domain, version }) => `${domain || 'ai.onnx'} ${version}`).join(', ');
-  const stored = [...model.initializers.values()].map(parameters).reduce((sum, n) => sum + n, 0);
   const facts: [string, string][] = [
     ['Inputs', model.inputs.map(tensorText).join('; ') || 'none'],
     ['Outputs', model.outputs.map(tensorText).join('; ') || 'none'],
-    ['Weights', `${count(stored)} numbers in ${countOf(model.initializers.size, 'tensor')}${model.external ? ', in files of their own beside the model' : ''}`],
+    ['Weights', storedText(model)],
     ['Opset', `${opsets || 'not given'}, IR version ${model.irVersion}`],
     ['Made by', model.producer || 'not said']
   ];
@@ -45,7 +46,7 @@ function headOf(name: string, size: number, model: OnnxModel): HTMLElement {
       'div',
       { class: 'trtcal-title' },
       h('strong', { text: printable(name), title: name }),
-      h('span', { class: 'trtcal-faint', text: `ONNX model · ${countOf(model.nodes.length, 'layer')} · ${fileSize(size)}` })
+      h('span', { class: 'trtcal-faint', text: `ONNX model · ${layersText(model)} · ${fileSize(size)}` })
     ),
     h(
       'dl',
@@ -55,9 +56,13 @@ function headOf(name: string, size: number, model: OnnxModel): HTMLElement {
   );
 }
 
+const layersText = ({ nodes, innerNodes }: OnnxModel): string =>
+  countOf(nodes.length, 'layer') + (innerNodes ? ` and ${count(innerNodes)} inside of layers` : '');
+
 function rowsOf(model: OnnxModel): Rows {
   const types = new Map<string, OnnxTensor>([
     ...model.initializers,
+    ...model.constants,
     ...model.values,
     ...[...model.inputs, ...model.outputs].map((tensor): [string, OnnxTensor] => [tensor.name, tensor])
   ]);
@@ -65,18 +70,18 @@ function rowsOf(model: OnnxModel): Rows {
   const names = nodes.map((node, row) => printable(node.name || `${node.opType}_${row}`));
   const ops = nodes.map(({ domain, opType }) => printable(domain && domain !== 'ai.onnx' ? `${domain}.${opType}` : opType));
   const first = nodes.map(({ outputs }) => types.get(outputs[0] ?? ''));
-  const weights = nodes.map(node => weightsOf(node, model).reduce((sum, tensor) => sum + parameters(tensor), 0));
+  const weights = nodes.map(node => valuesIn(weightsOf(node, model)));
   return {
     size: nodes.length,
     noun: ['layer', 'layers'],
     label: 'Layers of the model',
     columns: [
-      { key: 'file', label: '#', kind: 'place', title: 'Place in the file', cell: row => String(row + 1) },
+      { key: 'file', spare: true, label: '#', kind: 'place', title: 'Place in the file', cell: row => String(row + 1) },
       { key: 'op', label: 'operator', kind: 'text', title: 'Operator', sort: row => ops[row].toLowerCase(), cell: row => ops[row] },
       { key: 'name', label: 'layer', kind: 'name', title: 'Name of the layer', sort: row => names[row].toLowerCase(), cell: row => names[row] },
-      { key: 'output', label: 'output', kind: 'name', title: 'What it makes: the name of the row in a calibration cache', sort: row => (nodes[row].outputs[0] ?? '').toLowerCase(), cell: row => printable(nodes[row].outputs[0] ?? '') },
+      { key: 'output', spare: true, label: 'output', kind: 'name', title: 'What it makes: the name of the row in a calibration cache', sort: row => (nodes[row].outputs[0] ?? '').toLowerCase(), cell: row => printable(nodes[row].outputs[0] ?? '') },
       { key: 'shape', label: 'shape', kind: 'text', title: 'Shape of the output, where the file has it', sort: row => typeText(first[row]), cell: row => typeText(first[row]) },
-      { key: 'weights', label: 'weights', kind: 'number', title: 'Stored numbers that it reads', sort: row => weights[row], largestFirst: true, cell: row => (weights[row] ? count(weights[row]) : '') }
+      { key: 'weights', label: 'weights', kind: 'number', title: 'Stored values that it reads or holds', sort: row => weights[row], largestFirst: true, cell: row => (weights[row] ? count(weights[row]) : '') }
     ],
     groups: groupsOf(ops),
     severity: () => undefined,
@@ -109,11 +114,11 @@ function groupsOf(ops: string[]): RowGroup[] {
     .map(([op, list]) => ({ key: `op-${op}`, label: op, severity: 'info', text: '', rows: list }));
 }
 
-const weightsOf = (node: OnnxNode, model: OnnxModel): OnnxTensor[] =>
-  node.inputs.map(name => model.initializers.get(name)).filter((tensor): tensor is OnnxTensor => tensor !== undefined);
-
-const parameters = ({ shape }: OnnxTensor): number =>
-  (shape ?? []).reduce((product: number, size) => product * (typeof size === 'number' ? size : 1), 1);
+/** What a layer reads that is stored; of a Constant node what it holds. */
+const weightsOf = ({ inputs, outputs }: OnnxNode, { initializers, constants }: OnnxModel): StoredTensor[] =>
+  [...inputs.map(name => initializers.get(name) ?? constants.get(name)), ...outputs.map(name => constants.get(name))].filter(
+    (tensor): tensor is StoredTensor => tensor !== undefined
+  );
 
 const shapeText = (shape: OnnxTensor['shape']): string => (shape ? `[${shape.join(',')}]` : '[?]');
 

@@ -13,6 +13,8 @@ export interface ColumnSpec {
   sort?: (row: number) => number | string;
   /** Whether the largest come first when it is clicked. */
   largestFirst?: boolean;
+  /** Whether it is left out where the table has no room for all: what it shows is in the details of the row too. */
+  spare?: boolean;
   cell: (row: number) => string;
 }
 

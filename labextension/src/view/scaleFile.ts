@@ -199,6 +199,7 @@ function rowsOf(facts: Facts): Rows {
   const columns: ColumnSpec[] = [
     {
       key: 'file',
+      spare: true,
       label: '#',
       kind: 'place',
       title: 'Row of the file, counted without its header',
@@ -216,6 +217,7 @@ function rowsOf(facts: Facts): Rows {
     },
     {
       key: 'scale',
+      spare: theirs !== null,
       label: letter('scale'),
       kind: 'number',
       title: 'Size of one INT8 step, amax / 127',
@@ -225,6 +227,7 @@ function rowsOf(facts: Facts): Rows {
     },
     {
       key: 'hex',
+      spare: theirs !== null,
       label: letter('hex'),
       kind: 'mono',
       title: 'Scale as TensorRT writes it: the bit pattern of a float32',
@@ -245,6 +248,7 @@ function rowsOf(facts: Facts): Rows {
       },
       {
         key: 'other-hex',
+        spare: true,
         label: 'B hex',
         kind: 'mono',
         title: 'Scale in the second file',

@@ -95,6 +95,7 @@ function rowsOf(s: SessionSummary): Rows {
     title,
     sort: row => tensors[row][key],
     largestFirst: true,
+    spare: key !== 'amax',
     cell: row => typeset(tensors[row][key], 4)
   });
   return {
@@ -102,10 +103,10 @@ function rowsOf(s: SessionSummary): Rows {
     noun: ['tensor', 'tensors'],
     label: 'Tensors of the session',
     columns: [
-      { key: 'graph', label: '#', kind: 'place', title: 'Place in the graph', cell: row => String(row + 1) },
+      { key: 'graph', spare: true, label: '#', kind: 'place', title: 'Place in the graph', cell: row => String(row + 1) },
       { key: 'name', label: 'tensor', kind: 'name', title: 'Name of the tensor', sort: row => folded[row], cell: row => shown[row] },
       { key: 'op', label: 'made by', kind: 'text', title: 'Layer that makes it', sort: row => madeBy(tensors[row]), cell: row => printable(madeBy(tensors[row])) },
-      { key: 'shape', label: 'shape', kind: 'text', title: 'Shape', sort: row => tensors[row].shape, cell: row => printable(tensors[row].shape) },
+      { key: 'shape', spare: true, label: 'shape', kind: 'text', title: 'Shape', sort: row => tensors[row].shape, cell: row => printable(tensors[row].shape) },
       number('minimum', 'min', 'Smallest value in the counted batches'),
       number('maximum', 'max', 'Largest value in the counted batches'),
       number('amax', 'max |x|', 'Largest magnitude in the counted batches: the minmax threshold'),

@@ -3,7 +3,9 @@
 import { h, nameNode } from './dom';
 import type { ColumnSpec, Rows } from './rows';
 
-export const ROW_HEIGHT = 24;
+const LINE = 24;
+/** In narrow panes a row has two lines: the name above its numbers. */
+const TWO_LINES = 44;
 const BEYOND = 8;
 
 export interface TableEvents {
@@ -20,6 +22,8 @@ export class Table {
   private readonly resize: ResizeObserver;
   private shown: number[] = [];
   private selected = -1;
+  private isNarrow = false;
+  private sorted: [key: string, descending: boolean] = ['', false];
 
   constructor(
     private readonly rows: Rows,
@@ -40,10 +44,10 @@ export class Table {
       h('div', { role: 'rowgroup', class: 'trtcal-head-group' }, this.heads),
       this.body
     );
-    this.node.style.setProperty('--trtcal-columns', rows.columns.map(width).join(' '));
+    this.lay();
     this.body.addEventListener('scroll', () => this.draw());
     this.body.addEventListener('keydown', event => this.keydown(event));
-    this.resize = new ResizeObserver(() => this.draw());
+    this.resize = new ResizeObserver(() => this.fit());
     this.resize.observe(this.body);
   }
 
@@ -54,9 +58,10 @@ export class Table {
   /** Show these rows, in this order. */
   show(rows: number[], sort: string, descending: boolean): void {
     this.shown = rows;
+    this.sorted = [sort, descending];
     this.node.setAttribute('aria-rowcount', String(rows.length + 1));
     this.empty.hidden = rows.length > 0;
-    this.heads.replaceChildren(...this.rows.columns.map(column => this.head(column, sort, descending)));
+    this.showHeads();
     const at = rows.indexOf(this.selected);
     if (at < 0) {
       this.body.scrollTop = 0;
@@ -64,6 +69,52 @@ export class Table {
       this.reveal(at);
     }
     this.draw();
+  }
+
+  private get columns(): ColumnSpec[] {
+    return this.isNarrow ? this.rows.columns.filter(column => !column.spare) : this.rows.columns;
+  }
+
+  /** What a row is called: the first line in narrow panes. */
+  private get heading(): ColumnSpec | undefined {
+    return this.rows.columns.find(({ kind }) => kind === 'name');
+  }
+
+  private get height(): number {
+    return this.isNarrow ? TWO_LINES : LINE;
+  }
+
+  private showHeads(): void {
+    const focused = (document.activeElement as HTMLElement | null)?.dataset.testid;
+    this.heads.replaceChildren(...this.columns.map(column => this.head(column, ...this.sorted)));
+    if (focused?.startsWith('trtcal-sort-')) {
+      this.heads.querySelector<HTMLElement>(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
+    }
+  }
+
+  /** One line for a row where all columns have room, else two; the first row in view stays there. */
+  private fit(): void {
+    const isNarrow = this.node.clientWidth > 0 && this.node.clientWidth < roomFor(this.rows.columns);
+    if (isNarrow !== this.isNarrow) {
+      const top = this.body.scrollTop / this.height;
+      this.isNarrow = isNarrow;
+      this.lay();
+      this.showHeads();
+      this.draw();
+      this.body.scrollTop = top * this.height;
+    }
+    this.draw();
+  }
+
+  /** Give the grid its columns; in narrow panes the name has a line of its own and the others share the second one. */
+  private lay(): void {
+    const { columns } = this;
+    const tracks = this.isNarrow
+      ? columns.slice(1).map(() => 'minmax(0, 1fr)')
+      : columns.map(({ kind }) => WIDTHS[kind][0]);
+    this.node.classList.toggle('trtcal-narrow', this.isNarrow);
+    this.node.style.setProperty('--trtcal-columns', tracks.join(' '));
+    this.node.style.setProperty('--trtcal-row-height', `${this.height}px`);
   }
 
   /** What stands there where no row does. */
@@ -83,7 +134,7 @@ export class Table {
   private head(column: ColumnSpec, sort: string, descending: boolean): HTMLElement {
     const active = column.key === sort;
     const cell = h('span', {
-      class: `trtcal-cell trtcal-${column.kind}`,
+      class: this.cellClass(column),
       role: 'columnheader',
       'aria-sort': active ? (descending ? 'descending' : 'ascending') : 'none'
     });
@@ -100,17 +151,22 @@ export class Table {
     return cell;
   }
 
+  private cellClass(column: ColumnSpec): string {
+    const heading = this.isNarrow && column === this.heading ? ' trtcal-heading' : '';
+    return `trtcal-cell trtcal-${column.kind}${heading}`;
+  }
+
   private reveal(at: number): void {
-    const top = at * ROW_HEIGHT;
-    const bottom = top + ROW_HEIGHT - this.body.clientHeight;
+    const top = at * this.height;
+    const bottom = top + this.height - this.body.clientHeight;
     this.body.scrollTop = Math.max(bottom, Math.min(top, this.body.scrollTop));
   }
 
   private draw(): void {
-    const from = Math.max(0, Math.floor(this.body.scrollTop / ROW_HEIGHT) - BEYOND);
-    const inView = Math.ceil((this.body.scrollTop + this.body.clientHeight) / ROW_HEIGHT);
+    const from = Math.max(0, Math.floor(this.body.scrollTop / this.height) - BEYOND);
+    const inView = Math.ceil((this.body.scrollTop + this.body.clientHeight) / this.height);
     const to = Math.min(this.shown.length, inView + BEYOND);
-    this.spacer.style.height = `${this.shown.length * ROW_HEIGHT}px`;
+    this.spacer.style.height = `${this.shown.length * this.height}px`;
     this.spacer.replaceChildren(...this.shown.slice(from, to).map((row, i) => this.row(row, from + i)));
     const selected = this.spacer.querySelector('[aria-selected=true]');
     this.body.setAttribute('aria-activedescendant', selected?.id ?? '');
@@ -127,13 +183,13 @@ export class Table {
       'data-kind': this.rows.severity(row),
       on: { click: () => this.events.onSelect(row) }
     });
-    node.style.top = `${at * ROW_HEIGHT}px`;
+    node.style.top = `${at * this.height}px`;
     node.append(
-      ...this.rows.columns.map(column => {
+      ...this.columns.map(column => {
         const text = column.cell(row);
-        const cell = h('span', { class: `trtcal-cell trtcal-${column.kind}`, role: 'gridcell' });
+        const cell = h('span', { class: this.cellClass(column), role: 'gridcell' });
         cell.append(column.kind === 'name' ? nameNode(text) : text);
-        if (column.kind === 'text') {
+        if (column.kind !== 'name') {
           cell.title = text;
         }
         return cell;
@@ -146,7 +202,7 @@ export class Table {
   private static made = 0;
 
   private keydown(event: KeyboardEvent): void {
-    const page = Math.max(1, Math.floor(this.body.clientHeight / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(this.body.clientHeight / this.height) - 1);
     const last = this.shown.length - 1;
     const at = this.shown.indexOf(this.selected);
     const to: Record<string, number> = {
@@ -166,12 +222,15 @@ export class Table {
   }
 }
 
-const WIDTHS: Record<ColumnSpec['kind'], string> = {
-  place: '64px',
-  name: 'minmax(160px, 3fr)',
-  text: 'minmax(96px, 1.2fr)',
-  number: '96px',
-  mono: '84px'
+/** Tracks of a grid, and the least room that they take in pixels. */
+const WIDTHS: Record<ColumnSpec['kind'], [track: string, least: number]> = {
+  place: ['64px', 64],
+  name: ['minmax(160px, 3fr)', 160],
+  text: ['minmax(96px, 1.2fr)', 96],
+  number: ['96px', 96],
+  mono: ['84px', 84]
 };
 
-const width = ({ kind }: ColumnSpec): string => WIDTHS[kind];
+const PADDING = 40;
+
+const roomFor = (columns: ColumnSpec[]): number => columns.reduce((sum, { kind }) => sum + WIDTHS[kind][1], PADDING);
