@@ -12,12 +12,13 @@ import { Widget } from '@lumino/widgets';
 import { readScaleFile } from './formats/reading';
 import { printable, startsWith } from './formats/text';
 import { looksLikeScaleFile } from './filetypes';
-import { openBytes, readBytes } from './files';
+import { lastModified, openBytes, readBytes } from './files';
 import { relativePath } from './notebooks';
 import { readOnnx } from './onnx/model';
 import { readSession } from './session/session';
 import { h } from './view/dom';
 import { OnnxView } from './view/onnx';
+import type { PanelState } from './view/panel';
 import { ScaleFileView, type NamedFile } from './view/scaleFile';
 import { SessionView } from './view/session';
 import { fileSize } from './words';
@@ -33,8 +34,13 @@ export interface Services {
   themes: IThemeManager | null;
 }
 
+/** How often a file that is looked at is asked after, in milliseconds: the server tells nobody that one was written. */
+const WATCH = 3000;
+
 interface View {
   node: HTMLElement;
+  state?: PanelState;
+  restore?: (state: PanelState) => void;
   focus: () => void;
   dispose: () => void;
 }
@@ -83,6 +89,12 @@ export abstract class FileContent extends Widget {
   protected view: View | null = null;
   private generation = 0;
   private focusWanted = false;
+  /** When what is shown was written; null before it is known. */
+  private written: string | null = null;
+  private state: PanelState | null = null;
+  private readonly gone = h('div', { class: 'trtcal-gone', role: 'status', 'data-testid': 'trtcal-gone' });
+  private readonly shown = h('div', { class: 'trtcal-shown' });
+  private readonly watch = setInterval(() => void this.lookAgain(), WATCH);
 
   constructor(
     protected readonly context: DocumentRegistry.Context,
@@ -91,12 +103,16 @@ export abstract class FileContent extends Widget {
     super();
     this.addClass('trtcal-root');
     this.node.tabIndex = -1;
-    this.node.append(h('div', { class: 'trtcal-reading', role: 'status', text: 'Reading the file…' }));
+    this.gone.hidden = true;
+    this.shown.append(h('div', { class: 'trtcal-reading', role: 'status', text: 'Reading the file…' }));
+    this.node.append(this.gone, this.shown);
     void context.ready.then(() => this.load());
     context.fileChanged.connect(this.load, this);
+    context.pathChanged.connect(this.load, this);
   }
 
   dispose(): void {
+    clearInterval(this.watch);
     this.view?.dispose();
     super.dispose();
   }
@@ -112,6 +128,11 @@ export abstract class FileContent extends Widget {
     }
     const generation = (this.generation += 1);
     try {
+      const written = await lastModified(this.services.contents, this.context.path);
+      if (generation === this.generation) {
+        this.written = written;
+        this.gone.hidden = true;
+      }
       const view = await this.makeView();
       if (generation === this.generation && !this.isDisposed) {
         this.show_(view);
@@ -122,6 +143,28 @@ export abstract class FileContent extends Widget {
       if (generation === this.generation && !this.isDisposed) {
         this.show_(this.refusal(error instanceof Error ? error.message : String(error)));
       }
+    }
+  }
+
+  /** Whoever looks at a file sees what it holds now: it is read again when it was written, and said to be gone. */
+  private async lookAgain(): Promise<void> {
+    if (!this.context.isReady || !this.isVisible || document.hidden) {
+      return;
+    }
+    const { generation } = this;
+    let written: string | null;
+    try {
+      written = await lastModified(this.services.contents, this.context.path);
+    } catch {
+      return; // the server does not answer: JupyterLab says so itself
+    }
+    if (generation !== this.generation || this.isDisposed) {
+      return;
+    }
+    this.gone.textContent = `${printable(this.filename)} was deleted, moved or renamed: shown is what was read last.`;
+    this.gone.hidden = written !== null || this.written === null;
+    if (written !== null && written !== this.written) {
+      await this.load();
     }
   }
 
@@ -138,10 +181,15 @@ export abstract class FileContent extends Widget {
   }
 
   protected show_(view: View): void {
+    const hadFocus = this.node.contains(document.activeElement);
+    this.state = this.view?.state ?? this.state;
     this.view?.dispose();
     this.view = view;
-    this.node.replaceChildren(view.node);
-    if (this.focusWanted || this.node === document.activeElement) {
+    this.shown.replaceChildren(view.node);
+    if (this.state) {
+      view.restore?.(this.state);
+    }
+    if (this.focusWanted || hadFocus) {
       this.focusWanted = false;
       view.focus();
     }

@@ -15,6 +15,33 @@ export async function readBytes(contents: Contents.IManager, path: string): Prom
   return data;
 }
 
+/** What the server says of a file, without its content; a file that is not there is said to be that. */
+export async function describe(contents: Contents.IManager, path: string): Promise<Contents.IModel> {
+  try {
+    return await contents.get(path, { content: false });
+  } catch (error) {
+    if (isMissing(error)) {
+      throw new Error(`${contents.localPath(path)}: there is no such file: it was deleted, moved or renamed.`);
+    }
+    throw error;
+  }
+}
+
+/** When a file was last written; null where it is not there any more. */
+export async function lastModified(contents: Contents.IManager, path: string): Promise<string | null> {
+  try {
+    return (await contents.get(path, { content: false })).last_modified;
+  } catch (error) {
+    if (isMissing(error)) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof ServerConnection.ResponseError && error.response.status === 404;
+
 /** A file whose parts are asked for when they are wanted; the whole of it where the server gives no parts. */
 export async function openBytes(
   contents: Contents.IManager,
@@ -22,7 +49,7 @@ export async function openBytes(
   settings: ServerConnection.ISettings,
   largestWhole: number
 ): Promise<ByteSource> {
-  const { size } = await contents.get(path, { content: false });
+  const { size } = await describe(contents, path);
   if (typeof size === 'number' && size > 0) {
     try {
       const url = await contents.getDownloadUrl(path);

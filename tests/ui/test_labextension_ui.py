@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import urllib.request
@@ -274,6 +275,45 @@ def test_two_files_and_a_notebook_of_them(served, page, artefacts):
     expect(lab.by("trtcal-title-b")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [300, 370, 400, 560, 900])
+def test_narrow_panes(served, page, artefacts, width):
+    """Nothing scrolls sideways, names and numbers of every kind of file can be read, and the head stays above them."""
+    from playwright.sync_api import expect
+
+    lab = Lab(page, served[0], f"narrow-{width}")
+    for name in ("big.cache", "mnist.trtcal", "lenet.onnx"):
+        lab.open(name)
+        page.set_viewport_size({"width": 1280, "height": 800})
+        beside = 1280 - lab.by("trtcal-table").evaluate("table => table.clientWidth")
+        page.set_viewport_size({"width": width + beside, "height": 800})
+        page.wait_for_function(
+            "width => [...document.querySelectorAll('.trtcal-table')].some(table => table.clientWidth === width)",
+            arg=width,
+        )
+        row = lab.by("trtcal-row").nth(5)
+        expect(row).to_be_visible()
+        narrow = lab.by("trtcal-table").evaluate("table => table.classList.contains('trtcal-narrow')")
+        assert narrow == (
+            width < 540 if name == "big.cache" else width < 700 if name == "mnist.trtcal" else width < 600
+        )
+        cut = page.locator(".trtcal-root >> visible=true").evaluate(
+            """root => [...root.querySelectorAll('.trtcal-number, .trtcal-mono, dd, .trtcal-head')]
+                .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
+        )
+        assert cut == []
+        for box in ("trtcal-root", "trtcal-table", "trtcal-body"):
+            overflow = page.locator(f".{box} >> visible=true").evaluate("box => box.scrollWidth - box.clientWidth")
+            assert overflow <= 0, box
+        heights = page.locator(".trtcal-body >> visible=true").evaluate("body => body.clientHeight")
+        assert heights >= 120
+    lab.open("big.cache")
+    lab.by("trtcal-row").nth(5).click()
+    name = page.locator(".trtcal-row[aria-selected=true] >> visible=true").locator(".trtcal-name")
+    expect(name.locator(".trtcal-name-tail")).to_have_text("/Conv_output_0")
+    assert name.locator(".trtcal-name-head").evaluate("node => node.clientWidth") > 40
+    page.screenshot(path=artefacts / f"labextension-narrow-{width}.png")
+
+
 def test_a_file_that_changes_and_names_that_attack(served, page):
     from playwright.sync_api import expect
 
@@ -287,6 +327,23 @@ def test_a_file_that_changes_and_names_that_attack(served, page):
     page.locator("[data-jp-item-name=reload] >> visible=true").click()
     expect(lab.by("trtcal-row")).to_have_count(2)
     assert lab.names()[0] == "after"
+
+    # whoever looks at a file need not ask: what was searched and chosen stays
+    lab.by("trtcal-search").fill("a*")
+    lab.by("trtcal-row").filter(has_text="and more").click()
+    path.write_text("TRT-8601-EntropyCalibration2\nlater: 3f800000\nand more: 1\nalso: 1\n")
+    os.utime(path, (2e9, 2e9))  # a clock that stands still for a second must not decide
+    expect(lab.by("trtcal-count")).to_have_text("2 of 3 rows")
+    expect(page.locator(".trtcal-row[aria-selected=true] >> visible=true")).to_contain_text("and more")
+
+    # and of one that is gone it is said, with what was read last
+    path.rename(root / "moved.cache")
+    expect(lab.by("trtcal-gone")).to_contain_text("changing.cache was deleted, moved or renamed")
+    expect(lab.by("trtcal-row")).to_have_count(2)
+    page.locator("[data-jp-item-name=reload] >> visible=true").click()
+    expect(lab.by("trtcal-refusal")).to_contain_text("changing.cache: there is no such file")
+    (root / "moved.cache").rename(path)
+    expect(lab.by("trtcal-row")).to_have_count(2)
 
     lab.open(f"{EVIL[:13]}.cache")
     expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(f"{EVIL[:13]}.cache")

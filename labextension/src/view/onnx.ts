@@ -7,7 +7,7 @@ import { storedText, valuesIn } from '../onnx/stored';
 import type { OnnxTensor, StoredTensor } from '../onnx/tensors';
 import { count, countOf, fileSize } from '../words';
 import { h } from './dom';
-import { TablePanel } from './panel';
+import { TablePanel, type PanelState } from './panel';
 import type { Rows } from './rows';
 
 const MOST_CHIPS = 12;
@@ -19,6 +19,14 @@ export class OnnxView {
   constructor(name: string, size: number, model: OnnxModel) {
     this.panel = new TablePanel(rowsOf(model));
     this.node = h('div', { class: 'trtcal-view', 'data-testid': 'trtcal-onnx' }, headOf(name, size, model), this.panel.node);
+  }
+
+  get state(): PanelState {
+    return this.panel.state;
+  }
+
+  restore(state: PanelState): void {
+    this.panel.restore(state);
   }
 
   focus(): void {
@@ -86,6 +94,7 @@ function rowsOf(model: OnnxModel): Rows {
     groups: groupsOf(ops),
     severity: () => undefined,
     searched: row => [names[row], ops[row], ...nodes[row].outputs.map(printable)],
+    find: name => names.indexOf(name),
     detail: row => ({
       name: names[row],
       numbers: [['operator', ops[row]], ['weights', count(weights[row])]],

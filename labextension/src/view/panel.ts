@@ -12,8 +12,15 @@ export interface Picture {
   dispose: () => void;
 }
 
+/** What was searched, sorted and chosen: it stays when the file is read again. */
+export interface PanelState {
+  arrangement: Arrangement;
+  chosen: string | null;
+}
+
 export class TablePanel {
   readonly node: HTMLElement;
+  private chosen = -1;
   private readonly table: Table;
   private readonly chips: HTMLElement;
   private readonly groupText: HTMLElement;
@@ -74,7 +81,27 @@ export class TablePanel {
     this.table.body.focus({ preventScroll: true });
   }
 
+  get state(): PanelState {
+    return { arrangement: this.arrangement, chosen: this.chosen < 0 ? null : this.rows.detail(this.chosen).name };
+  }
+
+  restore({ arrangement, chosen }: PanelState): void {
+    const { group, sort } = arrangement;
+    const knows = <T extends { key: string }>(all: T[], key: string): boolean => all.some(one => one.key === key);
+    this.search.value = arrangement.search;
+    this.change({
+      ...arrangement,
+      group: knows(this.rows.groups, group) ? group : ALL,
+      sort: knows(this.rows.columns, sort) ? sort : this.rows.columns[0].key
+    });
+    const row = chosen === null ? -1 : this.rows.find(chosen);
+    if (row >= 0) {
+      this.select(row);
+    }
+  }
+
   select(row: number): void {
+    this.chosen = row;
     this.table.select(row);
     this.picture?.select(row);
     this.showDetails(row);
@@ -86,8 +113,9 @@ export class TablePanel {
     const shown = arrange(this.rows, this.arrangement);
     this.table.show(shown, sort, descending);
     const { error } = matcher(this.arrangement.search);
-    this.table.sayEmpty(error ? `Not a regular expression: ${error}` : 'Nothing fits the search and the filter.');
     const total = this.rows.size;
+    const empty = total ? 'Nothing fits the search and the filter.' : `There are no ${this.rows.noun[1]}.`;
+    this.table.sayEmpty(error ? `Not a regular expression: ${error}` : empty);
     const noun = this.rows.noun[total === 1 ? 0 : 1];
     this.shownCount.textContent =
       shown.length === total ? `${count(total)} ${noun}` : `${count(shown.length)} of ${count(total)} ${noun}`;
@@ -124,7 +152,10 @@ export class TablePanel {
   private showDetails(row: number): void {
     if (row < 0) {
       this.details.replaceChildren(
-        h('span', { class: 'trtcal-faint', text: `Choose a ${this.rows.noun[0]} to see its exact numbers.` })
+        h('span', {
+          class: 'trtcal-faint',
+          text: this.rows.size ? `Choose a ${this.rows.noun[0]} to see its exact numbers.` : ''
+        })
       );
       return;
     }

@@ -37,6 +37,8 @@ export interface Rows {
   /** Names that a search looks through. */
   searched: (row: number) => string[];
   detail: (row: number) => RowDetail;
+  /** The row of this name, as the details have it; -1 where there is none. */
+  find: (name: string) => number;
 }
 
 export const ALL = 'all';

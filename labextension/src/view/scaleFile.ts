@@ -9,7 +9,7 @@ import { FormatError, printable, pythonFloat } from '../formats/text';
 import { ratioOf, readFacts, type Facts } from '../facts';
 import { count, countOf, significant, typeset } from '../words';
 import { h } from './dom';
-import { TablePanel } from './panel';
+import { TablePanel, type PanelState } from './panel';
 import { RangesPicture, type Series } from './ranges';
 import type { ColumnSpec, Rows } from './rows';
 
@@ -47,6 +47,14 @@ export class ScaleFileView {
       headOf(a, b, facts, onEndComparison),
       this.panel.node
     );
+  }
+
+  get state(): PanelState {
+    return this.panel.state;
+  }
+
+  restore(state: PanelState): void {
+    this.panel.restore(state);
   }
 
   focus(): void {
@@ -274,6 +282,7 @@ function rowsOf(facts: Facts): Rows {
     groups: facts.groups,
     severity: row => facts.severities.get(row),
     searched: row => [shown[row]],
+    find: name => shown.indexOf(name),
     detail: row => ({ name: shown[row], numbers: numbersOf(facts, row), notes: (facts.notes.get(row) ?? []).map(printable) })
   };
 }

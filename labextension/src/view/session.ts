@@ -5,7 +5,7 @@ import type { RowGroup } from '../facts';
 import type { SessionSummary, TensorSummary } from '../session/session';
 import { count, countOf, significant, typeset } from '../words';
 import { h } from './dom';
-import { TablePanel } from './panel';
+import { TablePanel, type PanelState } from './panel';
 import { RangesPicture } from './ranges';
 import type { ColumnSpec, Rows } from './rows';
 
@@ -29,6 +29,14 @@ export class SessionView {
     if (selected >= 0) {
       this.panel.select(selected);
     }
+  }
+
+  get state(): PanelState {
+    return this.panel.state;
+  }
+
+  restore(state: PanelState): void {
+    this.panel.restore(state);
   }
 
   focus(): void {
@@ -115,6 +123,7 @@ function rowsOf(s: SessionSummary): Rows {
     groups: groupsOf(tensors),
     severity: row => (tensors[row].nans || tensors[row].infs ? 'error' : tensors[row].amax === 0 ? 'warning' : undefined),
     searched: row => [shown[row]],
+    find: name => shown.indexOf(name),
     detail: row => {
       const tensor = tensors[row];
       return { name: shown[row], numbers: numbersOf(tensor, s), notes: notesOf(tensor), picture: batchBars(tensor, s) };

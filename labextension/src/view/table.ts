@@ -30,7 +30,12 @@ export class Table {
     private readonly events: TableEvents
   ) {
     this.heads = h('div', { class: 'trtcal-row trtcal-heads', role: 'row' });
-    this.spacer = h('div', { class: 'trtcal-spacer', role: 'presentation' });
+    // By its place and not by a row's own listener: rows are made anew while the table scrolls or is laid out.
+    this.spacer = h('div', {
+      class: 'trtcal-spacer',
+      role: 'presentation',
+      on: { click: (event: MouseEvent) => this.clicked(event) }
+    });
     this.empty = h('div', { class: 'trtcal-empty', 'data-testid': 'trtcal-empty' });
     this.body = h(
       'div',
@@ -151,6 +156,13 @@ export class Table {
     return cell;
   }
 
+  private clicked(event: MouseEvent): void {
+    const row = this.shown[Math.floor((event.clientY - this.spacer.getBoundingClientRect().top) / this.height)];
+    if (row !== undefined) {
+      this.events.onSelect(row);
+    }
+  }
+
   private cellClass(column: ColumnSpec): string {
     const heading = this.isNarrow && column === this.heading ? ' trtcal-heading' : '';
     return `trtcal-cell trtcal-${column.kind}${heading}`;
@@ -180,8 +192,7 @@ export class Table {
       'aria-rowindex': String(at + 2),
       'aria-selected': String(row === this.selected),
       'data-testid': 'trtcal-row',
-      'data-kind': this.rows.severity(row),
-      on: { click: () => this.events.onSelect(row) }
+      'data-kind': this.rows.severity(row)
     });
     node.style.top = `${at * this.height}px`;
     node.append(
