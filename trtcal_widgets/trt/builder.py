@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.version import __version__
@@ -36,12 +36,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from trtcal_widgets.gpu.driver import DeviceInfo, MemInfo
+    from trtcal_widgets.gpu.driver import MemInfo
+    from trtcal_widgets.gpu.memory import DeviceMemory
     from trtcal_widgets.model.graph import ModelGraph
     from trtcal_widgets.trt.calibration.guard import Guard
     from trtcal_widgets.trt.log import LogBook
     from trtcal_widgets.trt.options import PlanLike
     from trtcal_widgets.trt.versions import Features
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ class Build:
         guard = used.guard
         self.report(Progress("Build"))
         self.control.raise_if_cancelled()
-        free = _free_memory()
+        free = _of_memory(lambda memory: memory.mem_info())
         timings = None if self.request.timing_cache is None else use_timing_cache(config, self.request.timing_cache)
         raise_if_monitor_failed = _nothing
         with interrupts_kept() as raise_if_interrupted:
@@ -231,7 +234,7 @@ class Build:
         )
 
     def _provenance(self, used: ScalesUsed) -> Mapping[str, Any]:
-        graph, device = self.request.graph, _device()
+        graph, device = self.request.graph, _of_memory(lambda memory: memory.device)
         scales = dict(used.facts)
         if used.guard is not None:
             scales["batches"] = used.guard.served
@@ -260,18 +263,10 @@ def _nothing() -> None:
     """Nothing can have failed."""
 
 
-def _device() -> DeviceInfo | None:
-    """Return the GPU, where this package can ask it."""
+def _of_memory(ask: Callable[[DeviceMemory], _T]) -> _T | None:
+    """Return what the GPU's memory says, where this package can ask it."""
     try:
         with open_memory() as memory:
-            return memory.device
-    except (MissingDependencyError, DeviceError):
-        return None
-
-
-def _free_memory() -> MemInfo | None:
-    try:
-        with open_memory() as memory:
-            return memory.mem_info()
+            return ask(memory)
     except (MissingDependencyError, DeviceError):
         return None

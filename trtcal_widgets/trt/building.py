@@ -13,7 +13,7 @@ from trtcal_widgets.trt.builder import Build, Request
 from trtcal_widgets.trt.calibration.scales import Scales
 from trtcal_widgets.trt.control import BuildControl, Progress, check_listeners
 from trtcal_widgets.trt.log import capture
-from trtcal_widgets.trt.options import check_plan, resolve
+from trtcal_widgets.trt.options import Settings, check_plan, resolve
 from trtcal_widgets.trt.versions import Features, features, load_tensorrt
 
 if TYPE_CHECKING:
@@ -137,11 +137,9 @@ def build(
     one_of(constraints, ("obey", "prefer"), "constraints")
     check_listeners(progress, log, control)
     scales = Scales(calibrator, cache, session, _amax(plan, amax), stale)
-    settings = resolve(
-        has, graph, int8=int8, fp16=fp16, tf32=tf32, scales_from=scales.given, plan=plan,
-        strongly_typed=strongly_typed, obey=constraints == "obey", before_fusion=before_fusion, dla=dla,
-        gpu_fallback=gpu_fallback, workspace=workspace, level=level,
-    )  # fmt: skip
+    obey = constraints == "obey"
+    asked = Settings(int8, fp16, tf32, False, obey, before_fusion, dla, gpu_fallback, workspace, level)
+    settings = resolve(has, graph, asked, scales_from=scales.given, plan=plan, strongly_typed=strongly_typed)
     times = None if timing_cache is None else to_path(timing_cache, "a timing cache")
     request = Request(path, graph, settings, scales, plan, profiles, _debug(debug, has), timing_cache=times)
     with capture(trt, log, verbose=verbose) as (logger, book):

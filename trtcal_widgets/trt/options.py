@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trtcal_widgets.common.words import did_you_mean, some_of
@@ -68,46 +68,38 @@ def has_qdq(graph: ModelGraph) -> bool:
 def resolve(
     has: Features,
     graph: ModelGraph,
+    asked: Settings,
     *,
-    int8: bool,
-    fp16: bool,
-    tf32: bool,
     scales_from: str,
     plan: PlanLike | None,
     strongly_typed: bool | None,
-    obey: bool,
-    before_fusion: bool,
-    dla: int | None,
-    gpu_fallback: bool,
-    workspace: int | None,
-    level: int | None,
 ) -> Settings:
     """Check what is asked for, and fill in what was left open.
 
     ``has``: what this TensorRT has. ``graph``: the model. ``scales_from``: ``"calibrator"``, ``"cache"``,
-    ``"session"``, ``"amax"``, or empty where no scales were given. ``int8``, ``fp16``, ``tf32``, ``plan``,
-    ``strongly_typed``, ``obey``, ``before_fusion``, ``dla``, ``gpu_fallback``, ``workspace``, ``level``: as for
-    :func:`trtcal_widgets.trt.build`. Raises UsageError if it cannot be done, or cannot be meant; says what to do
-    instead.
+    ``"session"``, ``"amax"``, or empty where no scales were given. ``plan``, ``strongly_typed``: as for
+    :func:`trtcal_widgets.trt.build`; the latter counts, not the settings'. Raises UsageError if it cannot be done, or
+    cannot be meant; says what to do instead.
     """
-    _check_numbers(dla, workspace, level)
+    fp16 = asked.fp16
+    _check_numbers(asked.dla, asked.workspace, asked.level)
     qdq = has_qdq(graph)
     if not has.calibrators:
         _refuse_implicit(has, graph, scales_from, plan, fp16=fp16)
         if strongly_typed is False:
             raise UsageError(f"TensorRT {has.version} has strongly typed networks only: leave strongly_typed out")
-    if scales_from and not int8:
+    if scales_from and not asked.int8:
         raise UsageError(f"{scales_from}= gives INT8 scales, and int8=False asks for none of them: leave one out")
     if scales_from and qdq:
         raise UsageError(
             f"{graph.name} has its own scales (QuantizeLinear nodes), with which TensorRT uses no others: leave "
             f"{scales_from}= out, or build the model without Q/DQ"
         )
-    if int8 and not qdq and not scales_from:
+    if asked.int8 and not qdq and not scales_from:
         raise UsageError(_no_scales(has, graph))
     strong = _strongly_typed(has, graph, asked=strongly_typed, weak=_weak_reason(fp16, scales_from, plan), qdq=qdq)
     half = fp16 or (plan is not None and bool(plan.keep) and plan.precision == "fp16")
-    return Settings(int8, half, tf32, strong, obey, before_fusion, dla, gpu_fallback, workspace, level)
+    return replace(asked, fp16=half, strongly_typed=strong)
 
 
 def _check_numbers(dla: int | None, workspace: int | None, level: int | None) -> None:

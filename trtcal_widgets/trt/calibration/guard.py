@@ -13,7 +13,7 @@ import ctypes
 import operator
 import types
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from trtcal_widgets.trt.calibration.caches import CacheReport
+
+_T = TypeVar("_T")
 
 
 class Work(Protocol):
@@ -114,48 +116,41 @@ class Guard:
 
     def get_batch_size(self) -> int:
         """Return the samples per batch (TensorRT calls this)."""
-        try:
-            return operator.index(self.work.batch_size())
-        except BaseException as error:  # noqa: BLE001 - TensorRT's binding would swallow it; raise_if_failed raises it
-            self.fail(error)
-            return 1
+        return self._ask(lambda: operator.index(self.work.batch_size()), 1)
 
     def get_batch(self, names: Sequence[str]) -> list[int] | None:
         """Return one device address per name, or None when there is no more data (TensorRT calls this)."""
-        if self._failure is not None:
+        if self.failed:
             return None
-        try:
-            if self.before_batch is not None:
-                self.before_batch(self.served)
-            addresses = _addresses(self.work.next_batch(names), names)
-        except BaseException as error:  # noqa: BLE001 - as above
-            self.fail(error)
-            return None
+        addresses = self._ask(lambda: self._next(names), None)
         self.served += addresses is not None
         return addresses
 
+    def _next(self, names: Sequence[str]) -> list[int] | None:
+        if self.before_batch is not None:
+            self.before_batch(self.served)
+        return _addresses(self.work.next_batch(names), names)
+
     def read_calibration_cache(self) -> bytes | None:
         """Return a cache for TensorRT to use instead of calibrating, or None (TensorRT calls this)."""
-        if self._failure is not None:
-            return None
-        try:
-            return _cache_bytes(self.work.read_cache())
-        except BaseException as error:  # noqa: BLE001 - as above
-            self.fail(error)
-            return None
+        return None if self.failed else self._ask(lambda: _cache_bytes(self.work.read_cache()), None)
 
     def write_calibration_cache(self, cache: Any) -> None:
         """Take the cache that TensorRT made (TensorRT calls this). Refused after a failure: it is made of a part."""
-        if self._failure is not None:
-            return
+        if not self.failed:
+            self._ask(lambda: self._keep(bytes(cache)), None)  # the buffer is TensorRT's and gone after this call
+
+    def _keep(self, made: bytes) -> None:
+        self.work.write_cache(made)
+        self._made = made
+
+    def _ask(self, call: Callable[[], _T], otherwise: _T) -> _T:
+        """Return what a call gives; what it raises is kept, since TensorRT's binding would swallow it."""
         try:
-            # The buffer is TensorRT's own memory and is gone after this call: bytes() copies it.
-            data = bytes(cache)
-            self.work.write_cache(data)
-        except BaseException as error:  # noqa: BLE001 - as above
+            return call()
+        except BaseException as error:  # noqa: BLE001 - raise_if_failed raises it
             self.fail(error)
-        else:
-            self._made = data
+            return otherwise
 
 
 class LegacyGuard(Guard):
@@ -163,18 +158,11 @@ class LegacyGuard(Guard):
 
     def get_quantile(self) -> float:
         """Return the quantile of |x| that becomes amax (TensorRT calls this)."""
-        return self._number(self.work.quantile, otherwise=1.0)
+        return self._ask(lambda: float(self.work.quantile()), 1.0)
 
     def get_regression_cutoff(self) -> float:
         """Return the regression cutoff (TensorRT calls this)."""
-        return self._number(self.work.regression_cutoff, otherwise=1.0)
-
-    def _number(self, ask: Any, otherwise: float) -> float:
-        try:
-            return float(ask())
-        except BaseException as error:  # noqa: BLE001 - as above
-            self.fail(error)
-            return otherwise
+        return self._ask(lambda: float(self.work.regression_cutoff()), 1.0)
 
     def read_histogram_cache(self, _length: int) -> None:
         """Return None (TensorRT calls this).
@@ -185,12 +173,8 @@ class LegacyGuard(Guard):
 
     def write_histogram_cache(self, pointer: Any, length: int) -> None:
         """Take the histograms that TensorRT made (TensorRT calls this)."""
-        if self._failure is not None:
-            return
-        try:
-            self.work.write_histogram(_copy_out(pointer, length))
-        except BaseException as error:  # noqa: BLE001 - as above
-            self.fail(error)
+        if not self.failed:
+            self._ask(lambda: self.work.write_histogram(_copy_out(pointer, length)), None)
 
 
 def guarded(trt: Any, base: type, work: Work) -> Any:
