@@ -77,7 +77,7 @@ class OutOfDeviceMemoryError(DeviceError, MemoryError):
         is not known.
     """
 
-    def __init__(self, message: str, *, requested: int, free: int, total: int) -> None:
+    def __init__(self, message: str, *, requested: int = 0, free: int = 0, total: int = 0) -> None:
         super().__init__(message)
         self.requested = requested
         self.free = free

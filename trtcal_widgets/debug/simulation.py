@@ -20,7 +20,6 @@ from trtcal_widgets.debug.results import ComparisonResult, LayerResult, TensorDe
 from trtcal_widgets.debug.runs import Control, PairSums, add_batch
 from trtcal_widgets.debug.scoring import PlanScorer
 from trtcal_widgets.errors import ModelError
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
 
 if TYPE_CHECKING:
@@ -95,8 +94,7 @@ class QdqSimulation(RunnableModels):
             If a batch cannot be read, run or judged.
         """
         control = control or Control()
-        activations = (t.name for t in self.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION)
-        compared = list(names if names is not None else activations)
+        compared = list(names if names is not None else self.graph.activations)
         asked = list(dict.fromkeys([*compared, *self.asked]))
         fp32 = self.fp32(asked)
         int8 = self.tapped(self.proto(self.plan), asked, self.words)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.closing import Closing
 from trtcal_widgets.core.counting import starting_ranges
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.gpu.arrays import borrow
@@ -36,8 +37,6 @@ from trtcal_widgets.gpu.plan import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from typing_extensions import Self
 
     from trtcal_widgets.core.histogram import Histogram
 
@@ -98,7 +97,7 @@ def _memory_of(device: int) -> DeviceMemory:
     return open_memory(device=device)
 
 
-class GpuHistograms:
+class GpuHistograms(Closing):
     """The histograms of many tensors, kept on the device.
 
     Everything runs on one stream, in order; only :meth:`fetch` waits for it. Arrays that are added must stay as they
@@ -238,12 +237,6 @@ class GpuHistograms:
         self._buffers.clear()
         self._plans.clear()
         self._forget_pending()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def _check_open(self) -> None:
         if self._closed:

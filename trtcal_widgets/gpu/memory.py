@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.closing import Closing
 from trtcal_widgets.errors import DeviceError, OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.gpu.choice import open_driver
 from trtcal_widgets.gpu.driver import (
@@ -174,7 +175,7 @@ def checked_memory(memory: DeviceMemory | None) -> DeviceMemory | None:
     raise UsageError(f"memory= is what open_memory() returns, or None, not {kind_of(memory)}")
 
 
-class DeviceMemory:
+class DeviceMemory(Closing):
     """The memory of one device: allocation, copies, streams, and the context they need. Made by :func:`open_memory`.
 
     Everything that it handed out is freed by :meth:`close`, by leaving the ``with`` block, or when the object dies.
@@ -324,12 +325,6 @@ class DeviceMemory:
         """Free everything that was allocated here; a second call does nothing."""
         self._named.clear()
         self._finalizer()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def _allocated(self, nbytes: int, allocate: Callable[[int], _T]) -> _T:
         """Allocate; a zero-sized request gets one byte, because CUDA refuses none."""

@@ -267,6 +267,11 @@ class ModelGraph:
         return tuple(t.name for t in self.tensors.values() if t.is_float)
 
     @cached_property
+    def activations(self) -> tuple[str, ...]:
+        """Names of the float tensors that nodes compute from the inputs."""
+        return tuple(t.name for t in self.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION)
+
+    @cached_property
     def calibrated(self) -> tuple[str, ...]:
         """Names of the tensors that TensorRT gives a cache row: float, and not a weight."""
         return tuple(t.name for t in self.tensors.values() if t.is_float and t.kind is not TensorKind.WEIGHT)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from trtcal_widgets.core.streams import NO_FAMILIES, Family
 from trtcal_widgets.errors import DataError, ModelError, OutOfDeviceMemoryError
 from trtcal_widgets.model.derived import derived_tensors
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.ort import CPU, SILENT, failure, open_session, provider_name
 from trtcal_widgets.model.tap import as_float32_names, unrounded, with_outputs
 from trtcal_widgets.runners.cutting import CutModel
@@ -66,9 +65,7 @@ class OnnxRuntimeTap:
         self._threads = threads
         self._optimization = optimization
         self._session: Any = None
-        self._activations = [
-            t.name for t in model.graph.tensors.values() if t.is_float and t.kind is TensorKind.ACTIVATION
-        ]
+        self._activations = model.graph.activations
         self._aliases = as_float32_names(model.graph, self._activations)
 
     @property
@@ -208,10 +205,7 @@ class OnnxRuntimeTap:
 
     def _full(self, what: str) -> OutOfDeviceMemoryError:
         return OutOfDeviceMemoryError(
-            f"{self._model.graph.name} does not fit into the GPU's memory with {what}; use a smaller batch_size",
-            requested=0,
-            free=0,
-            total=0,
+            f"{self._model.graph.name} does not fit into the GPU's memory with {what}; use a smaller batch_size"
         )
 
     def _explain(self, error: Exception, shapes: str) -> NoReturn:

@@ -237,10 +237,7 @@ def _fill(
     n_samples: int = 0,
     samples: Sequence[SavedSamples] | None = None,
 ) -> None:
-    with archive.open(f"{stem}.npy") as file:
-        records = np.lib.format.read_array(file, allow_pickle=False)
-    if records.dtype != RECORD:
-        raise SessionError(f"the saved {stem} have another layout: the file is damaged")
+    records = _array(archive, f"{stem}.npy", RECORD)
     with archive.open(f"{stem}.bin") as file:
         store.restore(records, file, bases, n_samples, samples)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trtcal_widgets.common.arguments import number, one_of, whole_number
+from trtcal_widgets.common.closing import Closing
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve
 from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.formats.installed import default_version
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.core.quantizer import Cost
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     _Progress = Callable[[RunStatus], None]
 
 
-class CalibrationSession:
+class CalibrationSession(Closing):
     """A model, its calibration data, what was recorded so far and what the user chose.
 
     Every change of the user's intent goes through :meth:`update`, which makes a new frozen :attr:`state` and tells the
@@ -387,12 +387,6 @@ class CalibrationSession:
         """Free the model. What was recorded can still be looked at, changed and exported; a step opens it again."""
         if self.recorder is not None:
             self.recorder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         n, of = self.state.position, self.status.n_batches or "?"

@@ -228,7 +228,6 @@ class Build:
         return OutOfDeviceMemoryError(
             f"out of device memory while TensorRT built {name}. {advice(self.request.graph, size, free)}. "
             f"TensorRT says: {reason}",
-            requested=0,
             free=free.free if free else 0,
             total=free.total if free else 0,
         )

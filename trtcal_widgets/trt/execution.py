@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.arguments import whole_number
+from trtcal_widgets.common.closing import Closing
 from trtcal_widgets.common.words import count_of
 from trtcal_widgets.errors import DataError, EngineError, OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
     from trtcal_widgets.trt.log import LogLine
 
@@ -49,7 +49,7 @@ class Latency:
     batch_size: int
 
 
-class Execution:
+class Execution(Closing):
     """Runs an engine. A context manager; it may be used from any thread, one at a time.
 
     Parameters
@@ -136,7 +136,6 @@ class Execution:
             f"out of device memory while TensorRT made room to run the engine; {info.free >> 20:,} MiB of "
             f"{info.total >> 20:,} are free. Free what other programs and notebooks hold there (nvidia-smi lists "
             f"them), or build the engine for smaller batches. TensorRT says: {self.book.last_errors()}",
-            requested=0,
             free=info.free,
             total=info.total,
         )
@@ -302,12 +301,6 @@ class Execution:
                 self._runtime = None
             self._staging.free()
         self._open.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def make_listener(trt: Any, receive: Callable[[DeviceTensor, int], object]) -> tuple[Any, Callable[[], None]]:

@@ -12,7 +12,6 @@ from trtcal_widgets.errors import UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
 from trtcal_widgets.gpu.memory import checked_memory, open_memory
 from trtcal_widgets.model.folding import constant_values
-from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.builder import Request
@@ -143,10 +142,6 @@ class TensorRTRunner:
             self._execution.close()
         self._histograms = self._execution = None
 
-    def _activations(self) -> tuple[str, ...]:
-        tensors = self.graph.tensors.values()
-        return tuple(t.name for t in tensors if t.is_float and t.kind is TensorKind.ACTIVATION)
-
     def _ready(self, feeds: Mapping[str, NDArray[np.generic]]) -> Execution:
         """Return the engine, built anew if it was not built for these shapes."""
         if self._execution is None or not self._fits(feeds):
@@ -190,12 +185,12 @@ class TensorRTRunner:
             level=self._level,
         )
         request = Request(
-            Path(self._model.path), self.graph, settings, profiles=open_inputs or None, outputs=self._activations()
+            Path(self._model.path), self.graph, settings, profiles=open_inputs or None, outputs=self.graph.activations
         )
         engine = build_network(self._trt, request, log=self._log)
         execution = Execution(engine, memory=self._device(), log=self._log)
         there = set(execution.outputs)
-        self.missing = tuple(name for name in self._activations() if name not in there)
+        self.missing = tuple(name for name in self.graph.activations if name not in there)
         return execution
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
@@ -208,7 +203,7 @@ class TensorRTRunner:
         checked = check_feeds(self.graph, feeds)
         execution = self._ready(checked)
         found = {tensor.name: tensor for tensor in execution.run_on_device(checked)}
-        wanted = (*(tensor.name for tensor in self.graph.inputs), *self._activations())
+        wanted = (*(tensor.name for tensor in self.graph.inputs), *self.graph.activations)
         return execution, [found[name] for name in wanted if name in found and found[name].dtype in _COUNTED]
 
     def infer(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, NDArray[np.generic]]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from trtcal_widgets import errors
 from trtcal_widgets.data.plan import BatchPlan, NoSuchBatchError
-from trtcal_widgets.errors import OutOfDeviceMemoryError, SessionError, TrtcalError
+from trtcal_widgets.errors import SessionError, TrtcalError
 from trtcal_widgets.session.keeping.sample_facts import facts_of
 from trtcal_widgets.session.store import Packed, pack
 
@@ -96,8 +96,6 @@ class Outcome(NamedTuple):
 
 def _error(name: str, text: str) -> TrtcalError:
     kind = getattr(errors, name, SessionError)
-    if kind is OutOfDeviceMemoryError:
-        return OutOfDeviceMemoryError(text, requested=0, free=0, total=0)
     made = kind(text)
     return made if isinstance(made, TrtcalError) else SessionError(text)
 

@@ -15,13 +15,12 @@ import types
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from trtcal_widgets.common.closing import Closing
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from typing_extensions import Self
 
     from trtcal_widgets.trt.calibration.caches import CacheReport
 
@@ -60,7 +59,7 @@ class Work(Protocol):
         """What is to be said about the cache that is used; None where there is none."""
 
 
-class Guard:
+class Guard(Closing):
     """The Python half of a calibrator; the other half is one of TensorRT's classes (see :func:`guarded`)."""
 
     work: Work
@@ -107,12 +106,6 @@ class Guard:
     def close(self) -> None:
         """Free device memory. ``with calibrator:`` does it too."""
         self.work.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def get_batch_size(self) -> int:
         """Return the samples per batch (TensorRT calls this)."""

@@ -162,7 +162,7 @@ def _check_names(amax: Mapping[str, float], network: Any) -> None:
 
 
 def _facts(given: str, guard: Guard, scales: Scales) -> dict[str, Any]:
-    facts: dict[str, Any] = {"from": given, "class": type(guard).__mro__[2].__name__}
+    facts: dict[str, Any] = {"from": given, "class": type(guard).__bases__[1].__name__}
     if isinstance(guard.work, DataFeed):
         facts["algorithm"] = ALGORITHMS[guard.work.cache.algorithm]
         if guard.work.plan is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from trtcal_widgets.common.closing import Closing
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.engine.precisions import LayerPrecisions
 from trtcal_widgets.runners.feeds import check_feeds
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
     from trtcal_widgets.formats.cache import CalibrationCache
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
@@ -73,7 +73,7 @@ def _is_dynamic(tensor: TensorInfo) -> bool:
     return tensor.shape is None or not all(isinstance(dim, int) for dim in tensor.shape)
 
 
-class EngineDevice:
+class EngineDevice(Closing):
     """TensorRT on this machine's GPU. A context manager.
 
     Parameters
@@ -161,12 +161,6 @@ class EngineDevice:
     def close(self) -> None:
         """Free the device; a second call does nothing."""
         self._open.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def _nothing() -> None:
