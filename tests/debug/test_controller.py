@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from tests.support.rescaled import write_rescaled
+from tests.support.rescaled import write_rescaled_session
 from trtcal_widgets import CalibrationSession, Evaluation, sample
 from trtcal_widgets.debug import Int8Simulation
 from trtcal_widgets.debug.controller import AccuracyDebugging
@@ -19,10 +19,7 @@ from trtcal_widgets.model.plan import PrecisionPlan
 def saved(tmp_path_factory):
     """A calibrated session of the rescaled LeNet in a file, and its model: INT8 really hurts it."""
     folder = tmp_path_factory.mktemp("rescaled")
-    write_rescaled(folder / "rescaled.onnx")
-    with CalibrationSession(folder / "rescaled.onnx", sample.calibration_images(), batch_size=50) as session:
-        session.run()
-        session.save(folder / "session.trtcal")
+    write_rescaled_session(folder)
     return folder
 
 

@@ -8,25 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trtcal_widgets import CalibrationSession, sample
+from trtcal_widgets import sample
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.debug import Control, Evaluation, Int8Simulation, PlanSearch, Score, scale_candidates
 from trtcal_widgets.debug.goal import goal_of, reaches, value_text
 from trtcal_widgets.debug.results import LayerResult
 from trtcal_widgets.errors import CancelledError, SessionError, UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
-
-
-@pytest.fixture(scope="module")
-def session():
-    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as session:
-        session.run()
-    return session
-
-
-@pytest.fixture(scope="module")
-def evaluation():
-    return Evaluation(sample.test_images(), batch_size=100, max_batches=3)
 
 
 @pytest.fixture(scope="module")

@@ -18,20 +18,8 @@ from trtcal_widgets.export.qdq import build_qdq
 
 
 @pytest.fixture(scope="module")
-def session():
-    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as session:
-        session.run()
-    return session
-
-
-@pytest.fixture(scope="module")
 def scales(session):
     return dict(session.to_cache().scales)
-
-
-@pytest.fixture(scope="module")
-def evaluation():
-    return Evaluation(sample.test_images(), batch_size=100, max_batches=3)
 
 
 @pytest.fixture

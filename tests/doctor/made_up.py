@@ -7,8 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from trtcal_widgets.core.counting import amax_of
-from trtcal_widgets.core.histogram import Histogram
+from tests.support.made_up import MadeUp
 from trtcal_widgets.data import ArrayBatches
 from trtcal_widgets.model.graph import ModelGraph, NodeInfo, TensorInfo, TensorKind
 from trtcal_widgets.session import CalibrationSession
@@ -24,37 +23,19 @@ def graph_of(names, groups=(), sha256="0" * 64):
     return ModelGraph("made-up.onnx", sha256, 17, MappingProxyType(tensors), nodes, groups)
 
 
-class DrawnRunner:
+class DrawnRunner(MadeUp):
     """Makes tensor ``name`` of batch k with ``makers[name](rng of the batch and name, the batch's feed)``."""
-
-    name = "made up"
 
     def __init__(self, makers, *, groups=(), seed=0, sha256="0" * 64):
         self.makers = makers
         self.graph = graph_of(list(makers), groups, sha256)
         self.seed = seed
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def constants(self):
-        return iter(())
-
     def infer(self, feeds):
         (feed,) = feeds.values()
         for k, (name, make) in enumerate(self.makers.items()):
             rng = np.random.default_rng([self.seed, int(feed.ravel()[0]), k])
             yield name, np.asarray(make(rng, feed), np.float32)
-
-    def histograms(self, feeds, bases):
-        for name, array in self.infer(feeds):
-            yield name, Histogram.of(array, bases.get(name) or None)
-
-    def ranges(self, feeds):
-        return ((name, amax_of(array)) for name, array in self.infer(feeds))
 
 
 def drawn_session(makers, batches=16, per_batch=2, *, run=True, **options):

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from trtcal_widgets import sample
+from trtcal_widgets import CalibrationSession, sample
 
 
 def write_rescaled(path, spread: float = 3000.0) -> None:
@@ -22,3 +22,11 @@ def write_rescaled(path, spread: float = 3000.0) -> None:
         scaled = numpy_helper.to_array(weights[name]) * factor
         weights[name].CopyFrom(numpy_helper.from_array(scaled.astype(np.float32), name))
     onnx.save(model, path)
+
+
+def write_rescaled_session(folder) -> None:
+    """Write the model, which INT8 really hurts, as rescaled.onnx, and a calibrated session of it."""
+    write_rescaled(folder / "rescaled.onnx")
+    with CalibrationSession(folder / "rescaled.onnx", sample.calibration_images(), batch_size=50) as session:
+        session.run()
+        session.save(folder / "session.trtcal")

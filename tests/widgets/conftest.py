@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.widgets.reports import made_up_report
 from tests.widgets.synthetic import synthetic_session
 from trtcal_widgets.widgets.explorer import CalibrationExplorer
 from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
@@ -21,6 +22,19 @@ def make_explorer():
     for explorer, session in made:
         explorer.close()
         session.close()
+
+
+@pytest.fixture
+def examining(monkeypatch):
+    """Examinations that are made up; what they were asked for."""
+    asked = []
+
+    def examine(session, **options):
+        asked.append(options)
+        return made_up_report(session, **options)
+
+    monkeypatch.setattr("trtcal_widgets.widgets.data.widget.examine", examine)
+    return asked
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from trtcal_widgets.core.counting import amax_of
-from trtcal_widgets.core.histogram import Histogram
+from tests.support.made_up import MadeUp
 from trtcal_widgets.data import ArrayBatches
 from trtcal_widgets.model.graph import ModelGraph, NodeInfo, TensorInfo, TensorKind
 from trtcal_widgets.session import CalibrationSession
@@ -35,25 +34,14 @@ def chain_graph(names: list[str], *, groups: tuple[tuple[str, ...], ...] = ()) -
     return ModelGraph("chain.onnx", "0" * 64, 17, MappingProxyType(tensors), nodes, groups)
 
 
-class MadeUpRunner:
+class MadeUpRunner(MadeUp):
     """Gives tensor k normal values of its own spread; ``special`` replaces those of some tensors."""
-
-    name = "made up"
 
     def __init__(self, graph: ModelGraph, special: dict[str, np.ndarray] | None = None, size: int = 400) -> None:
         self.graph = graph
         self._special = special or {}
         self._size = size
         self._batch = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def constants(self):
-        return iter(())
 
     def infer(self, feeds):
         rng = np.random.default_rng(self._batch)
@@ -62,13 +50,6 @@ class MadeUpRunner:
         for k, name in enumerate(self.graph.float_tensors):
             spread = np.float32(10.0 ** ((k * 37 % 100) / 25 - 2))
             yield name, self._special.get(name, np.maximum(values, 0) * spread if k % 5 == 1 else values * spread)
-
-    def histograms(self, feeds, bases):
-        for name, array in self.infer(feeds):
-            yield name, Histogram.of(array, bases.get(name))
-
-    def ranges(self, feeds):
-        return ((name, amax_of(array)) for name, array in self.infer(feeds))
 
 
 def synthetic_session(

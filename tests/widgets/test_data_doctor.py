@@ -44,19 +44,6 @@ def make(session):
         doctor.close()
 
 
-@pytest.fixture
-def examining(monkeypatch):
-    """Examinations that are made up; what they were asked for."""
-    asked = []
-
-    def examine(session, **options):
-        asked.append(options)
-        return made_up_report(session, **options)
-
-    monkeypatch.setattr("trtcal_widgets.widgets.data.widget.examine", examine)
-    return asked
-
-
 def test_the_verdict_is_three_lines(make):
     lines = make().views.shell.state["lines"]
     assert [line["kind"] for line in lines] == ["bad", "bad", "bad"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.recorded_device import RecordedDevice
-from tests.support.rescaled import write_rescaled
+from tests.support.rescaled import write_rescaled_session
 from tests.widgets.front_end import HeldExecutor
 from trtcal_widgets import AccuracyDebugger, CalibrationExplorer, CalibrationSession, Evaluation, sample
 from trtcal_widgets.core.comparison import TensorComparison
@@ -30,10 +30,7 @@ from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rescaled")
-    write_rescaled(folder / "rescaled.onnx")
-    with CalibrationSession(folder / "rescaled.onnx", sample.calibration_images(), batch_size=50) as session:
-        session.run()
-        session.save(folder / "session.trtcal")
+    write_rescaled_session(folder)
     return folder
 
 

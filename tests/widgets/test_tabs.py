@@ -5,20 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.widgets.front_end import send
-from tests.widgets.reports import made_up_report
 from trtcal_widgets import DataDoctor
 
-
-@pytest.fixture(autouse=True)
-def examining(monkeypatch):
-    asked = []
-
-    def examine(session, **options):
-        asked.append(options)
-        return made_up_report(session, **options)
-
-    monkeypatch.setattr("trtcal_widgets.widgets.data.widget.examine", examine)
-    return asked
+pytestmark = pytest.mark.usefixtures("examining")
 
 
 def is_away(page):
