@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tests.export.test_port_evidence import calibrated
 from tests.support.graphs import const, node, save, value
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.port import port_scales
+from trtcal_widgets.export.qdq import build_qdq
 
 RNG = np.random.default_rng(5)
 V = (RNG.standard_normal((5, 3, 3, 3)) * 0.3).astype(np.float32)
@@ -108,3 +111,38 @@ def test_a_reader_that_sees_no_mean_may_stay_as_it_is(tmp_path):
     assert {"a", "r", "o", "d", "s", "p"} <= set(scales)
     for name, scale in scales.items():
         assert scale == pytest.approx(wanted[name], rel=0.02)
+
+
+def chain(path, weights, bias, function="Relu", **attributes):
+    """A layer, a function and two layers more, whose weights are always the same."""
+    nodes = [node("Conv", ["images", "w", "b"], ["a"]), node(function, ["a"], ["r"], **attributes)]
+    nodes += [node("Conv", ["r", "w2"], ["c"]), node("Relu", ["c"], ["d"]), node("Conv", ["d", "w3"], ["o"])]
+    stored = [const("w", weights), const("b", bias), const("w2", W2), const("w3", W3[:, :4])]
+    return save(path, nodes, [value("images", ["N", 3, 8, 8])], [value("o", None)], stored)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("function", ["Sigmoid", "LeakyRelu", "HardSwish"])
+def test_another_function_carries_nothing_behind_it(tmp_path, function, force):
+    one, other = chain(tmp_path / "one.onnx", W, B), chain(tmp_path / "other.onnx", W, B, function)
+    for old, new in ((one, other), (other, one)):
+        with pytest.raises(ExportError, match="made by another function") if not force else nullcontext():
+            result = port_scales(old, new, calibrated(old, feeds(PIXELS)), force=force)
+            assert set(result.table.scales) == {"images", "a"}
+            assert "made by another function" in result.report.to_text()
+
+
+@pytest.mark.parametrize("factor", [-1.0, 4.0])
+def test_weights_times_a_factor_with_another_bias_are_another_layer(tmp_path, factor):
+    one, other = chain(tmp_path / "one.onnx", W, B), chain(tmp_path / "other.onnx", factor * W, factor * B)
+    for old, new in ((one, other), (other, one)):
+        with pytest.raises(ExportError, match="times a factor and another bias"):
+            port_scales(old, new, calibrated(old, feeds(PIXELS)))
+
+
+def test_a_model_with_pairs_takes_no_cache_and_it_is_said(tmp_path):
+    path = chain(tmp_path / "one.onnx", W, B)
+    cache = calibrated(path, feeds(PIXELS))
+    build_qdq(path, cache).write(tmp_path / "q.onnx")
+    with pytest.raises(ExportError, match="is quantised already"):
+        port_scales(path, tmp_path / "q.onnx", cache)

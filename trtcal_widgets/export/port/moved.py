@@ -45,6 +45,10 @@ def contradicted(old: Side, new: Side, found: Mapping[str, tuple[str, str]]) -> 
         moved = [one for one in readings if one.kind in ("shifted", "scaled")]
         others = [one for one in readings if one.kind not in ("shifted", "scaled", "unknown")]
         plain = any(one.layer is None for one in others)
+        changed = next((one for one in others if one.kind == "changed"), None)
+        if changed is not None:
+            yield from _follows(changed, old)
+            continue
         if not moved or (not plain and _agree([*moved, *others])):
             continue
         shown, first = shown_name(tensor.name), shown_name(moved[0].step.outputs[0])
@@ -56,6 +60,36 @@ def contradicted(old: Side, new: Side, found: Mapping[str, tuple[str, str]]) -> 
         )
         yield from ((name, why) for name in prepared)
         yield from ((name, why) for one in readings for name in one.step.outputs)
+
+
+def _follows(changed: _Reading, old: Side) -> Iterator[tuple[str, str]]:
+    """Yield the result of a layer whose weights are those of an old one, scaled, and whose bias is not."""
+    made = shown_name(changed.step.outputs[0])
+    why = (
+        f"the layer of {made!r} has the weights of {old.model.graph.name} times a factor and another bias, which no "
+        "scale and mean of the input explain"
+    )
+    yield from ((name, why) for name in changed.step.outputs)
+
+
+def other_functions(old: Side, new: Side, found: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the tensors that another activation function makes of the same tensor in the new model, and why."""
+    makers = {step.outputs[0]: step for step in old.steps if step.op in _FUNCTIONS}
+    for step in new.steps:
+        like = makers.get(found.get(step.outputs[0], ("", ""))[0])
+        if step.op not in _FUNCTIONS or like is None or (step.op, step.key) == (like.op, like.key):
+            continue
+        what = f"{like.op} in one and {step.op} in the other" if like.op != step.op else f"{step.op} of another kind"
+        yield step.outputs[0], f"{shown_name(step.outputs[0])!r} is made by another function: {what}"
+
+
+_FUNCTIONS = frozenset(
+    {
+        "Abs", "Celu", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Relu",
+        "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu",
+    }
+)  # fmt: skip
+"""Functions of one tensor, none of which an exporter writes as another one."""
 
 
 def _prepared(new: Side, name: str, restored: set[str]) -> list[str]:
@@ -93,8 +127,15 @@ def _of_layer(old: Side, step: Step) -> _Reading:
             if is_shifted(*pair) or _is_undetermined(*pair):
                 best = _Reading(step, pair, "shifted")
         elif is_scaled(*pair) and best.kind == "unknown":
-            best = _Reading(step, pair, "scaled")
+            best = _Reading(step, pair, "scaled" if _is_shift_at_most(*pair) else "changed")
     return best
+
+
+def _is_shift_at_most(one: Identity, other: Identity) -> bool:
+    """Whether a scale, and a mean that is subtracted before it, explain the bias of a layer with scaled weights."""
+    responses, moved = other.responses.astype(np.float64), (other.bias - one.bias).astype(np.float64)
+    mean = np.linalg.lstsq(responses, moved, rcond=None)[0]
+    return is_near(responses @ mean, moved, float(np.abs([one.bias, other.bias]).max(initial=0.0)))
 
 
 def _is_undetermined(one: Identity, other: Identity) -> bool:

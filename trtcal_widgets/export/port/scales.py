@@ -20,14 +20,14 @@ from trtcal_widgets.errors import ExportError, UsageError
 from trtcal_widgets.export.port.check import contradictions
 from trtcal_widgets.export.port.graph import Side
 from trtcal_widgets.export.port.match import HOW, match_tensors, other_biases
-from trtcal_widgets.export.port.moved import contradicted
+from trtcal_widgets.export.port.moved import contradicted, other_functions
 from trtcal_widgets.export.qdq.rows import LEAST_MATCH, match_rows
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import CONSTANT_ROWS_FROM, constant_row, row_of
 from trtcal_widgets.formats.reading import ScaleTable, convert
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.load import OnnxModel, load_model
-from trtcal_widgets.model.rows import constants_of
+from trtcal_widgets.model.rows import constants_of, explicit_note
 from trtcal_widgets.runners.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def port_scales(
     not_ported = tuple(NotPorted(name, why) for name, why in lost.items())
     without = match_rows({row.new: row.scale for row in ported}, new.graph).missing
     report = PortReport(old.graph.name, new.graph.name, ported, not_ported, without)
-    _check_share(report, table, old, force=force)
+    _check_share(report, table, (old, new), force=force)
     return PortResult(_table(table, ported, report), report, Inputs.of((old.path, new.path)))
 
 
@@ -222,7 +222,7 @@ def _other_values(
     for step, name, amount in other_biases(old, new, found):
         if amount > _OTHER * table.scales.get(name, 0.0) * 127.0:
             wrong[step.outputs[0]] = step.outputs[0]
-    said = dict(contradicted(old, new, found))
+    said = {**dict(other_functions(old, new, found)), **dict(contradicted(old, new, found))}
     wrong.update((name, name) for name in said)
     for step in new.steps:
         cause = next((wrong[name] for name in step.inputs if name in wrong), "")
@@ -304,15 +304,18 @@ def _lost(table: CalibrationCache | ScaleTable, taken: set[str], old: OnnxModel)
             yield name, f"{_NOT_FOUND}: it may be folded into a layer there"
 
 
-def _check_share(report: PortReport, table: CalibrationCache | ScaleTable, old: OnnxModel, *, force: bool) -> None:
-    real = [name for name in table.scales if name in old.graph.tensors]
+def _check_share(
+    report: PortReport, table: CalibrationCache | ScaleTable, models: tuple[OnnxModel, OnnxModel], *, force: bool
+) -> None:
+    real = [name for name in table.scales if name in models[0].graph.tensors]
     taken = {row.old for row in report.ported if row.how != "name"}
     if force or len(taken) >= LEAST_MATCH * len(real):
         return
+    explicit = "".join(f"{note} " for model in models if (note := explicit_note(model.graph)))
     raise ExportError(
         f"only {len(taken)} of {len(real)} rows could be carried over from {report.old_model} to {report.new_model} by "
         f"weights and structure, {100 * len(taken) / max(len(real), 1):.0f} %: are they exports of the same model with "
-        f"the same weights? {_most_said(report)}force=True (--force) writes what was found"
+        f"the same weights? {_most_said(report)}{explicit}force=True (--force) writes what was found"
     )
 
 
