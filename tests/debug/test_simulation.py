@@ -160,3 +160,14 @@ def test_every_quantised_layer_of_the_detector_has_results():
     assert outputs <= set(found.tensors)
     assert len(simulation.layers) > 60
     assert all(found.tensors[name].comparison.n > 0 for name in outputs)
+
+
+def test_labels_are_judged_by_the_first_output_of_the_file(tmp_path, scales):
+    """Features that come out beside the scores were taken for them, because they are computed first."""
+    proto = onnx.load(sample.model_path())
+    (prob,) = proto.graph.output
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("relu1", onnx.TensorProto.FLOAT, ["batch", 500]))
+    assert proto.graph.output[0] == prob
+    onnx.save(proto, tmp_path / "two.onnx")
+    labelled = Evaluation(sample.test_images(), batch_size=100, max_batches=1, labels=sample.test_images().labels)
+    assert Int8Simulation(tmp_path / "two.onnx", scales).reference_score(labelled).top1 > 0.9

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.export.helpers import session
 from tests.support.rtx import need_rtx
 from trtcal_widgets.common import files as files_module
+from trtcal_widgets.debug import Fp8Simulation, Int8Simulation
 from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.qdq import PLACEMENTS, build_qdq
 from trtcal_widgets.export.qdq.formats import FORMATS
@@ -150,3 +151,20 @@ def test_the_builder_takes_it(tmp_path, kind, placement, dtype):
     assert report.ok, report.to_text()
     assert {one.runs_in for one in report.verdicts} == {kind}
     assert len(report.verdicts) == 3
+
+
+@every_format
+@every_placement
+@every_type
+def test_the_written_model_computes_what_the_simulation_computes(tmp_path, kind, placement, dtype):
+    """To the last bit: what the debugger says of a model is said of the file that is written."""
+    result = built(tmp_path, kind, placement, dtype, external=True)
+    (path, *_) = result.write(tmp_path / "q.onnx")
+    feeds = {"x": np.random.default_rng(2).normal(size=(2, 16, 6, 5)).astype(TYPES[dtype][1])}
+    simulation = {"int8": Int8Simulation, "fp8": Fp8Simulation}[kind](
+        tmp_path / "model.onnx", {**scales(), "x_quantized": 0.05}, placement=placement
+    )
+    simulated = simulation.tapped(simulation.proto(simulation.plan), ["y"], simulation.words).run(feeds)
+    (written,) = session(path).run(["y"], feeds)
+    np.testing.assert_array_equal(simulated["y"], written)
+    assert np.unique(written).size > 4

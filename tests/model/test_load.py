@@ -310,3 +310,19 @@ def test_no_two_nodes_have_one_name(tmp_path):
     assert found[0] == "Relu_0#0"
     assert found[4] == "twice#4#"
     assert found == [one.name for one in load_graph(path).nodes]
+
+
+def test_outputs_are_in_the_files_order_however_early_they_are_computed(tmp_path):
+    """``return logits, features``: the first one is the result, the features are only computed before it."""
+    nodes = [node("Relu", ["x"], ["features"]), node("Neg", ["features"], ["logits"])]
+    path = save(tmp_path / "m.onnx", nodes, [value("x")], [value("logits"), value("features"), value("x")])
+    graph = load_graph(path)
+    assert [tensor.name for tensor in graph.outputs] == ["logits", "features", "x"]
+    assert list(graph.tensors) == ["x", "features", "logits"]
+    facts = graph.to_json()
+    assert [tensor.name for tensor in ModelGraph.from_json(facts).outputs] == ["logits", "features", "x"]
+    del facts["outputs"]  # as an older version saved them
+    assert {tensor.name for tensor in ModelGraph.from_json(facts).outputs} == {"logits", "features", "x"}
+    facts["outputs"] = [3]
+    with pytest.raises(ModelError, match="outputs are no list of names"):
+        ModelGraph.from_json(facts)

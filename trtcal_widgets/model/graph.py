@@ -109,6 +109,7 @@ def check_facts(data: Any) -> None:
     demand(type(data.get("opset")) is int, "its opset is no number")
     demand(isinstance(data.get("metadata"), Mapping), "its metadata are no object")
     demand(all(map(isinstance, data["metadata"].values(), repeat(str))), "its metadata hold other things than texts")
+    demand(texts(data.get("outputs", [])), "its outputs are no list of names")
     nodes, tensors = data.get("nodes"), data.get("tensors")
     demand(isinstance(nodes, list) and isinstance(tensors, list), "nodes or tensors are no list")
     for node in nodes:
@@ -239,6 +240,8 @@ class ModelGraph:
         same form: where one has no row in a cache, that of another fits it.
     trt8
         The rows that TensorRT 8.6 writes; none in facts that an older version saved.
+    output_names
+        The outputs in the file's order; none in facts that an older version saved.
     """
 
     name: str
@@ -250,6 +253,7 @@ class ModelGraph:
     passing: tuple[tuple[str, ...], ...] = ()
     trt8: NetworkRows = NetworkRows()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    output_names: tuple[str, ...] = ()
 
     @cached_property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -258,8 +262,9 @@ class ModelGraph:
 
     @cached_property
     def outputs(self) -> tuple[TensorInfo, ...]:
-        """Graph outputs."""
-        return tuple(t for t in self.tensors.values() if t.is_output)
+        """Graph outputs, in the file's order: the first one is what people take for the result."""
+        found = {t.name: t for t in self.tensors.values() if t.is_output}
+        return tuple(found[name] for name in dict.fromkeys([*self.output_names, *found]) if name in found)
 
     @cached_property
     def float_tensors(self) -> tuple[str, ...]:
@@ -324,6 +329,7 @@ class ModelGraph:
             "groups": [list(group) for group in self.groups],
             "passing": [list(group) for group in self.passing],
             "trt8": self.trt8.to_json(),
+            "outputs": list(self.output_names),
             "nodes": [[n.name, n.op_type, n.domain, list(n.inputs), list(n.outputs)] for n in self.nodes],
             "tensors": [
                 [
@@ -380,4 +386,5 @@ class ModelGraph:
             trt8=trt8,
             nodes=nodes,
             tensors=MappingProxyType(tensors),
+            output_names=tuple(data.get("outputs", ())),
         )

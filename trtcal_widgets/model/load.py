@@ -111,5 +111,6 @@ def _model(path: Path, proto: ModelProto, sha256: str) -> OnnxModel:
         passing=join(structure.nodes, structure.tensors, structure.passing),
         trt8=trt8,
         metadata=MappingProxyType(metadata),
+        output_names=tuple(info.name for info in proto.graph.output),
     )
     return OnnxModel(path, proto, graph, inner)
