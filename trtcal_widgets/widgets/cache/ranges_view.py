@@ -68,7 +68,6 @@ class CacheRanges(FigureView):
         layout = {
             "showlegend": True,
             "margin": {"l": 58, "r": 12, "t": 26, "b": 38},
-            "hovermode": "closest",
             "legend": {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0},
             "xaxis": {"title": {"text": "row, in the order of the file"}, "range": list(self._window)},
             "yaxis": {"title": {"text": "±amax"}, "type": "log", "range": [self._low, self._high], "dtick": dtick},

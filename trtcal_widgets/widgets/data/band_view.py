@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.palette import DRAWS, DRAWS_FILL, THEMES
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, words_inside
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, range_of, words_inside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +64,8 @@ class BandView(FigureView):
         room = max(0.04 * (last - 1), 0.3)
         layout.xaxis.range = [1 - room, last + room]
         layout.xaxis.tickvals = found.two_pass.sizes.tolist()
-        layout.yaxis.range = _range(found)
+        drawn = (found.two_pass.quantiles, found.one_pass.quantiles, found.order.picks, [found.amax])
+        layout.yaxis.range = range_of(*drawn, room=0.08)
 
     def recolor(self, theme: Theme) -> None:
         """Colour everything anew."""
@@ -75,24 +76,11 @@ class BandView(FigureView):
             middle.line.color = middle.marker.color = DRAWS[way][theme]
         data[_ORDERS].marker.color = DRAWS["one-pass"][theme]
         data[_NOW].line.color = THEMES[theme].text
-        self.figure.layout.annotations[0].font.color = THEMES[theme].faint
 
 
 def _ring(band: Band, low: int, high: int) -> NDArray[np.float32]:
     """Return y of the outline between two quantiles: up along the one, back along the other."""
     return np.concatenate([band.quantiles[:, high], band.quantiles[::-1, low]]).astype(np.float32)
-
-
-def _range(found: Settling) -> list[float]:
-    """Return the ends of the axis, so that all that is drawn is in view."""
-    drawn = [found.two_pass.quantiles.ravel(), found.one_pass.quantiles.ravel(), found.order.picks, [found.amax]]
-    values = np.concatenate([np.asarray(part, np.float64) for part in drawn])
-    values = values[np.isfinite(values)]
-    if not values.size or values.max() <= 0:
-        return [0.0, 1.0]
-    low, high = float(values.min()), float(values.max())
-    room = max(0.08 * (high - low), 0.02 * high)
-    return [max(0.0, low - room), high + room]
 
 
 def _traces() -> list[dict[str, Any]]:
@@ -122,7 +110,6 @@ def _traces() -> list[dict[str, Any]]:
 def _layout() -> dict[str, Any]:
     return {
         "margin": {"l": 62, "r": 12, "t": 30, "b": 36},
-        "hovermode": "closest",
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "xaxis": {"title": {"text": "batches in the draw", "standoff": 3}, "showgrid": False},

@@ -153,7 +153,6 @@ class FrontView(FigureView):
         front.marker.color = front.line.color = INT8[theme]
         chosen.marker.color = PLAN[theme]
         self.figure.layout.shapes[0].line.color = THEMES[theme].line
-        self.figure.layout.legend.font.color = THEMES[theme].text
 
 
 def _traces() -> list[dict[str, Any]]:
@@ -171,7 +170,6 @@ def _traces() -> list[dict[str, Any]]:
 def _layout() -> dict[str, Any]:
     return {
         "margin": {"l": 64, "r": 12, "t": 34, "b": 42, "autoexpand": False},
-        "hovermode": "closest",
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "xaxis": {"title": {"standoff": 4}},

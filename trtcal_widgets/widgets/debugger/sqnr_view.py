@@ -104,8 +104,6 @@ class SqnrView(FigureView):
         layout.shapes[0].fillcolor = colors.selected
         for shape in layout.shapes[1:]:
             shape.line.color = colors.line
-        layout.annotations[0].font.color = colors.faint
-        layout.legend.font.color = colors.text
 
 
 def _short(label: str) -> str:
@@ -140,7 +138,6 @@ def _layout() -> dict[str, Any]:
     return {
         # Room for a legend of two lines, which then moves nothing where the notebook is narrow.
         "margin": {"l": 58, "r": 10, "t": 48, "b": 36, "autoexpand": False},
-        "hovermode": "closest",
         "hoverdistance": 30,
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},

@@ -97,15 +97,12 @@ class TensorView(FigureView):
 
     def recolor(self, theme: Theme) -> None:
         """Colour everything anew."""
-        colors, layout, data = THEMES[theme], self.figure.layout, self.figure.data
+        colors, data = THEMES[theme], self.figure.data
         data[_FP32].fillcolor, data[_FP32].line.color = colors.histogram, colors.histogram_line
         data[_INT8].fillcolor, data[_INT8].line.color = INT8_FILL[theme], INT8[theme]
         data[_ERROR].fillcolor, data[_ERROR].line.color = ERROR_FILL[theme], ERROR[theme]
         data[_DIAGONAL].line.color, data[_PAIRS].marker.color = colors.line, INT8[theme]
         data[_AMAX].line.color = data[_CLIP].line.color = style_of(MINE).color(theme)
-        layout.legend.font.color = colors.text
-        for note in layout.annotations:
-            note.font.color = colors.faint
 
 
 def _fill(trace: Any, histogram: Histogram) -> None:
@@ -149,7 +146,6 @@ def _layout() -> dict[str, Any]:
 
     return {
         "margin": {"l": 56, "r": 8, "t": 28, "b": 38},
-        "hovermode": "closest",
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "xaxis": x(0, "|x|"),

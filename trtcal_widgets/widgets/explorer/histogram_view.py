@@ -231,7 +231,6 @@ class HistogramView(FigureView):
         self.figure.data[_OVER].line.color = colors.text
         shade = self.figure.data[_SHADE]
         shade.fillcolor = colors.clipped
-        self.figure.layout.annotations[_SLOTS].font.color = colors.faint
         if self._detail is not None:
             self._draw_marks(self._detail)
             self._draw_curve(self._detail)
@@ -344,7 +343,6 @@ def _layout() -> dict[str, Any]:
     empty = {**note, "xref": "x domain", "x": 0.5, "y": 0.5, "yanchor": "middle", "font": {"size": 13}}
     return {
         "margin": {"l": 58, "r": 14, "t": 58, "b": 36},
-        "hovermode": "closest",
         "hoverdistance": 12,
         "xaxis": {"range": [0, 1], "anchor": "y2", "title": {"text": "|x|", "standoff": 4}, "showgrid": False},
         "yaxis": {"type": "log", "range": [-0.3, 1], "domain": [0.36, 1],

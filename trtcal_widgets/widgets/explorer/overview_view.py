@@ -132,7 +132,6 @@ class OverviewView(FigureView):
             self.figure.data[k].marker.color = style_of("mine").color(theme)
             self.figure.data[k].marker.line.color = colors.hover
         self.figure.layout.shapes[0].fillcolor = colors.selected
-        self.figure.layout.annotations[0].font.color = colors.faint
 
 
 def _dashes(values: NDArray[np.float32]) -> NDArray[np.float32]:

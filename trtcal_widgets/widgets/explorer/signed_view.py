@@ -68,7 +68,6 @@ class SignedView(FigureView):
         histogram.fillcolor, histogram.line.color = colors.histogram, colors.histogram_line
         for k in (_LOW, _HIGH):
             self.figure.data[k].line.color = style_of("mine").color(theme)
-        self.figure.layout.annotations[0].font.color = colors.faint
 
 
 def _ends(signed: SignedCounts, amax: float) -> tuple[float, float]:
@@ -91,7 +90,6 @@ def _traces() -> list[dict[str, Any]]:
 def _layout() -> dict[str, Any]:
     return {
         "margin": {"l": 58, "r": 10, "t": 6, "b": 34},
-        "hovermode": "closest",
         "xaxis": {"title": {"text": "x", "standoff": 2}, "showgrid": False, "range": [-1, 1], "showticklabels": False},
         "yaxis": {"type": "log", "range": [-0.3, 1], "title": {"text": "counts (log)", "standoff": 4}, "dtick": 2,
                   "exponentformat": "SI", "showticklabels": False},

@@ -9,7 +9,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import style_of
 from trtcal_widgets.core.thresholds import Method
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, words_inside
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, range_of, words_inside
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -43,7 +43,7 @@ class TraceView(FigureView):
             last = max([n_batches or 1, *trace.positions.tolist(), 1])
             self.figure.layout.xaxis.range = [0.5 if last < 40 else 0, last + (0.5 if last < 40 else last * 0.01)]
             self.figure.layout.xaxis.dtick = 1 if last <= 12 else None
-            self.figure.layout.yaxis.range = _range(trace)
+            self.figure.layout.yaxis.range = range_of(*trace.amax.values(), room=0.12)
             empty = trace.positions.size == 0
             self.figure.layout.annotations[0].visible = empty
             self.figure.layout.annotations[0].text = "<br>".join(wrap(note or "nothing to draw yet", _NARROW))
@@ -64,20 +64,9 @@ class TraceView(FigureView):
             line.line.color = line.marker.color = style.color(self.theme)
             line.line.dash, line.marker.symbol = style.dash, style.marker
 
-    def recolor(self, theme: Theme) -> None:
+    def recolor(self, theme: Theme) -> None:  # noqa: ARG002 - it is self.theme by now
         """Colour everything anew."""
-        self.figure.layout.annotations[0].font.color = "#8a929c" if theme == "dark" else "#656d76"
         self._draw()
-
-
-def _range(trace: Trace) -> list[float]:
-    values = np.concatenate([np.zeros(0), *trace.amax.values()])
-    values = values[np.isfinite(values)]
-    if not values.size or values.max() <= 0:
-        return [0.0, 1.0]
-    low, high = float(values.min()), float(values.max())
-    room = max(0.12 * (high - low), 0.02 * high)
-    return [max(0.0, low - room), high + room]
 
 
 def _traces() -> list[dict[str, Any]]:
@@ -89,7 +78,6 @@ def _traces() -> list[dict[str, Any]]:
 def _layout() -> dict[str, Any]:
     return {
         "margin": {"l": 58, "r": 10, "t": 26, "b": 34},
-        "hovermode": "closest",
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "xaxis": {"title": {"text": "batches counted", "standoff": 2}, "showgrid": False, "rangemode": "tozero"},

@@ -94,7 +94,6 @@ class WeightsView(FigureView):
         fed.color, fed.line.color = colors.histogram, colors.histogram_line
         starved.color = starved.line.color = style_of("minmax").color(theme)
         self.figure.layout.shapes[0].fillcolor = colors.clipped
-        self.figure.layout.annotations[0].font.color = colors.faint
 
 
 def _traces() -> list[dict[str, Any]]:
@@ -112,7 +111,6 @@ def _layout() -> dict[str, Any]:
             "line": {"width": 0}, "layer": "below"}  # fmt: skip
     return {
         "margin": {"l": 58, "r": 10, "t": 6, "b": 34},
-        "hovermode": "closest",
         "barmode": "overlay",
         "xaxis": {"title": {"text": "output channel", "standoff": 2}, "showgrid": False, "range": [0, 1],
                   "tickangle": 0},

@@ -46,6 +46,7 @@ def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: 
         "template": _template(frozenset(trace["type"] for trace in traces)),
         "height": height,
         "autosize": True,
+        "hovermode": "closest",
         "showlegend": False,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -201,7 +202,9 @@ class FigureView:
             layout.font.color = colors.text
             layout.hoverlabel.bgcolor = colors.hover
             layout.hoverlabel.bordercolor = colors.line
-            layout.hoverlabel.font.color = colors.text
+            layout.hoverlabel.font.color = layout.legend.font.color = colors.text
+            for note in layout.annotations:
+                note.font.color = colors.faint
             for axis in (layout[name] for name in layout.to_plotly_json() if name[1:5] == "axis"):
                 axis.gridcolor = colors.grid
                 axis.linecolor = axis.tickcolor = colors.line
@@ -210,6 +213,17 @@ class FigureView:
 
     def recolor(self, theme: Theme) -> None:
         """Colour the traces; called within :meth:`filling`."""
+
+
+def range_of(*parts: Any, room: float) -> list[float]:
+    """Return the ends of an axis of thresholds on which all finite values have some room, as a share of their span."""
+    values = np.concatenate([np.zeros(0), *(np.asarray(part, np.float64).ravel() for part in parts)])
+    values = values[np.isfinite(values)]
+    if not values.size or values.max() <= 0:
+        return [0.0, 1.0]
+    low, high = float(values.min()), float(values.max())
+    around = max(room * (high - low), 0.02 * high)
+    return [max(0.0, low - around), high + around]
 
 
 def set_ends(axis: Any, low: float, high: float, *, log: bool = False) -> None:
