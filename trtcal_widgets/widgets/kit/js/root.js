@@ -49,11 +49,23 @@ export function whenAttached(el, callback) {
   return () => observer.disconnect();
 }
 
+const NO_SHORTCUTS = "data-lm-suppress-shortcuts";
+
+/**
+ * Keep JupyterLab's keys off what has the focus: it looks for a key's meaning from there outwards, and its own in a
+ * notebook (x cuts the cell) mean whatever has the focus, which it reaches before the root.
+ */
+function keepShortcutsOff(root) {
+  const onFocus = ({ target }) => target.setAttribute(NO_SHORTCUTS, "true");
+  root.addEventListener("focusin", onFocus);
+  return () => root.removeEventListener("focusin", onFocus);
+}
+
 /** Say what the root is, to a screen reader, to JupyterLab and to tests. */
 function nameRoot(root, label, testid) {
   root.setAttribute("role", "region");
   root.setAttribute("aria-label", label);
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  root.setAttribute(NO_SHORTCUTS, "true");
   root.dataset.testid = testid;
 }
 
@@ -116,6 +128,6 @@ function keepFocus(root) {
 export function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
-  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepFocus(root), passResize(root)];
+  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepShortcutsOff(root), keepFocus(root), passResize(root)];
   return () => cleanups.forEach((clean) => clean());
 }

@@ -260,10 +260,16 @@ function whenAttached(el, callback) {
   observer.observe(document.body, { childList: true, subtree: true });
   return () => observer.disconnect();
 }
+var NO_SHORTCUTS = "data-lm-suppress-shortcuts";
+function keepShortcutsOff(root) {
+  const onFocus = ({ target }) => target.setAttribute(NO_SHORTCUTS, "true");
+  root.addEventListener("focusin", onFocus);
+  return () => root.removeEventListener("focusin", onFocus);
+}
 function nameRoot(root, label, testid) {
   root.setAttribute("role", "region");
   root.setAttribute("aria-label", label);
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  root.setAttribute(NO_SHORTCUTS, "true");
   root.dataset.testid = testid;
 }
 function followTheme(root, model) {
@@ -317,7 +323,7 @@ function keepFocus(root) {
 function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
-  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepFocus(root), passResize(root)];
+  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepShortcutsOff(root), keepFocus(root), passResize(root)];
   return () => cleanups.forEach((clean) => clean());
 }
 
