@@ -26,7 +26,7 @@ def browser():
     path = need(chromium_path(), "a system Chromium")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=20_000)  # two files run at a time
+    expect.set_options(timeout=60_000)  # two tests run at a time
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
+
+from tests.ui.lab import answered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +66,16 @@ class ExplorerPage:
         mouse.up()
         return places["unit"]
 
+    def double_click(self, x: float, y: float) -> None:
+        """Click twice, a tenth of a second apart in the events' own time, however long the page takes to hear them."""
+        session = self.page.context.new_cdp_session(self.page)
+        event = {"x": x, "y": y, "button": "left", "timestamp": time.time()}
+        for click in (1, 2):
+            for kind, buttons in (("mousePressed", 1), ("mouseReleased", 0)):
+                event |= {"type": kind, "buttons": buttons, "clickCount": click, "timestamp": event["timestamp"] + 0.05}
+                session.send("Input.dispatchMouseEvent", event)
+        session.detach()
+
     def wait_method(self, value: str) -> None:
         """Wait until the chosen tensor's method is this one: ``mine``, or empty for that of all tensors."""
         self.page.wait_for_function(
@@ -71,13 +84,13 @@ class ExplorerPage:
 
     def drop_is_one_update(self, to: float, log: Path) -> None:
         """Drag the line to a value: the kernel hears of one choice, to the pixel, and what it says is drawn."""
-        n = len(read_log(log))
+        n = len(self.noted(log))
         pixel = self.drag_line(to)
         self.wait_method("mine")
         dropped = float(self.page.get_by_test_id("tc-amax").input_value())
         self.line_at(dropped)
         self.settle()
-        heard = read_log(log)[n:]
+        heard = self.noted(log)[n:]
         assert [line["changed"] for line in heard] == [["choices"]], "a drop is exactly one update"
         assert heard[0]["amax"] == dropped
         assert abs(dropped - to) <= 1.5 * pixel
@@ -93,7 +106,12 @@ class ExplorerPage:
         """Click a batch away: the only one that is left out."""
         self.press(f"tc-batch-{batch}")
         self.page.wait_for_selector(f"[data-testid=tc-batch-{batch}][data-state=out]")
-        assert read_log(log)[-1]["excluded"] == [batch]
+        assert self.noted(log)[-1]["excluded"] == [batch]
+
+    def noted(self, log: Path) -> list[dict]:
+        """What the kernel has written down once it has done what the page asked of it: a line per change."""
+        answered(self.page)
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def line_at(self, value: float) -> None:
         """Wait until the line is drawn at a value."""
@@ -105,7 +123,8 @@ class ExplorerPage:
         )
 
     def settle(self) -> None:
-        """Wait until two looks find the same text, and plots of the same size in the same place."""
+        """Wait until the kernel has no more to say, and two looks find the same text and plots in the same place."""
+        answered(self.page)
         self.page.wait_for_function(
             """() => {
               const plots = [...document.querySelectorAll('.js-plotly-plot')].map((p) => {
@@ -118,8 +137,3 @@ class ExplorerPage:
             }""",
             polling=150,
         )
-
-
-def read_log(path: Path) -> list[dict]:
-    """What the kernel wrote down: one line per change of the session."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import trtcal_widgets
@@ -41,10 +42,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def jupyterlab(root: Path, home: Path, *, extension: bool = True):
+def jupyterlab(root: Path, home: Path, *, extension: bool = True, kernels: Path | None = None):
     """Run JupyterLab over ``root`` with a home of its own; yields its address.
 
     The extension is the one that lies in the package, whether it is installed beside this JupyterLab or not.
+    ``kernels`` is a folder of kernels that are found before those that are installed.
     """
     port = _free_port()
     extensions = home / "labextensions"
@@ -64,6 +66,7 @@ def jupyterlab(root: Path, home: Path, *, extension: bool = True):
         "HOME": str(home),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_PATH": str(kernels or ""),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(home / "user-settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
@@ -124,18 +127,124 @@ def await_file(page, path: Path, seconds: float = 60) -> None:
         page.wait_for_timeout(20)
 
 
+class Desk:
+    """A page of JupyterLab in which one test after the other works, as long as each leaves it in order.
+
+    A page takes seconds to load, a notebook in it tenths of one. Where a test failed or left the page for another
+    address, or where it cannot be put in order, the next one has a new page.
+    """
+
+    def __init__(self, browser, url: str) -> None:
+        self.url = url
+        self._context = browser.new_context(viewport=VIEWPORT)
+        self._context.set_default_timeout(60_000)  # two tests run at a time
+        # anywidget gives a model two seconds to load: how long a busy machine takes is nothing to assert.
+        self._context.add_init_script(
+            "const after = AbortSignal.timeout; AbortSignal.timeout = (ms) => after.call(AbortSignal, 60 * ms);"
+        )
+        self._page = None
+
+    def page(self):
+        """Return the page, in order."""
+        if self._page is None:
+            self._page = self._context.new_page()
+            self._page.goto(f"{self.url}/lab/workspaces/desk?reset")
+            await_lab(self._page)
+            self._page.evaluate(_KEEP_ORDER)
+        return self._page
+
+    def leave(self, *, in_order: bool) -> None:
+        """End the kernels, and put the page in order or away."""
+        end_kernels(self.url)
+        page, self._page = self._page, None
+        if in_order and page is not None and not page.is_closed():
+            page.set_viewport_size(VIEWPORT)
+            page.mouse.move(0, 0)
+            if within(page, 60, _PUT_IN_ORDER):
+                self._page = page
+        for other in self._context.pages:
+            if other is not self._page:
+                other.close()
+
+
+VIEWPORT = {"width": 1280, "height": 1400}
+_KEEP_ORDER = """() => {
+  const { shell } = window.jupyterapp;
+  window.__desk = { sizes: shell._hsplitPanel.relativeSizes(), left: shell.leftCollapsed };
+}"""
+_PUT_IN_ORDER = """async () => {
+  const app = window.jupyterapp, desk = window.__desk, open = [...app.shell.widgets('main')];
+  if (!desk || document.querySelector('.jp-Dialog, .lm-Menu')) return false;
+  // Editors of other files have more to do when they are closed, and may fail at it later.
+  if (open.some((widget) => !widget.sessionContext && !widget.id.startsWith('launcher'))) return false;
+  open.forEach((widget) => widget.dispose());
+  if (document.body.dataset.jpThemeLight !== 'true')
+    await app.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' });
+  if (app.shell.leftCollapsed !== desk.left) app.shell.expandLeft();
+  app.shell._hsplitPanel.setRelativeSizes(desk.sizes);
+  return document.body.dataset.jpThemeLight === 'true';
+}"""
+
+
+def await_lab(page) -> None:
+    """Wait until JupyterLab is there."""
+    page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)", timeout=120_000)
+    page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=90_000)
+
+
+def end_kernels(url: str) -> None:
+    """End every kernel of a server."""
+    with urllib.request.urlopen(f"{url}/api/kernels") as answer:  # noqa: S310 - our own server
+        kernels = json.load(answer)
+    for kernel in kernels:
+        request = urllib.request.Request(f"{url}/api/kernels/{kernel['id']}", method="DELETE")  # noqa: S310
+        with suppress(urllib.error.HTTPError), urllib.request.urlopen(request):  # noqa: S310 - it may have ended
+            pass
+
+
+def within(page, seconds: float, script: str, argument: object = None):
+    """Return what a function in the page gives in the end; Playwright would wait for its promise for ever."""
+    late = f"new Promise((_, fail) => setTimeout(() => fail(new Error('not within {seconds} s')), {1000 * seconds}))"
+    return page.evaluate(f"(argument) => Promise.race([({script})(argument), {late}])", argument)
+
+
+def command(page, name: str, arguments: dict | None = None) -> None:
+    """Run a command of JupyterLab to its end; ``expose_app_in_browser`` lets the page reach it."""
+    script = "([name, values]) => window.jupyterapp.commands.execute(name, values).then(() => {})"
+    within(page, 120, script, [name, arguments or {}])
+
+
+def answered(page) -> None:
+    """Wait until the kernel has done all that the page asked of it so far, and the page has heard what it said.
+
+    Messages are kept in order: when the kernel answers one that is sent now, those before it are done.
+    """
+    within(page, 120, _ANSWERED)
+
+
+_ANSWERED = """async () => {
+  await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestKernelInfo();
+}"""
+
+
 class NotebookPage:
     """A notebook in JupyterLab in a browser page."""
 
     def __init__(self, page, url: str, name: str, *, theme: str = "light") -> None:
-        self.page = page
-        # A workspace of its own, and as if new: JupyterLab would open the notebooks of the test before as well, and
-        # give the file browser the share of the window that it had in the narrowest one.
-        page.goto(f"{url}/lab/workspaces/{Path(name).stem}/tree/{name}?reset")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=90_000)
+        self.page, self.url, self.name = page, url, name
+        if not page.url.startswith(f"{url}/"):
+            page.goto(f"{url}/lab?reset")
+            await_lab(page)
         if theme == "dark":
             self.set_theme("dark")
+        within(page, 60, _OPEN, name)
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+
+    def open_again(self) -> None:
+        """Load the whole page anew, with the notebook in a workspace of its own."""
+        self.page.goto(f"{self.url}/lab/workspaces/again/tree/{self.name}?reset")
+        await_lab(self.page)
+        self.page.wait_for_selector(".jp-Notebook .jp-CodeCell")
 
     def set_theme(self, theme: str) -> None:
         name = "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"
@@ -144,9 +253,8 @@ class NotebookPage:
         self.page.wait_for_selector(f"body[data-jp-theme-light={wanted}]", state="attached", timeout=30_000)
 
     def command(self, name: str, arguments: dict | None = None) -> None:
-        """Run a command of JupyterLab, which ``expose_app_in_browser`` lets the page reach."""
-        # The promise is not waited for: "run all" keeps it until the last cell has run.
-        self.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a); }", [name, arguments or {}])
+        """Run a command of JupyterLab to its end."""
+        command(self.page, name, arguments)
 
     def save(self) -> None:
         """Save the notebook and wait until it is no longer marked as changed."""
@@ -154,22 +262,21 @@ class NotebookPage:
         self.page.wait_for_selector(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current:not(.jp-mod-dirty)")
 
     def run_all(self) -> None:
-        """Run all cells and wait until each has a prompt number: an idle kernel says nothing about that."""
-        cells = self.page.locator(".jp-Notebook .jp-CodeCell")
-        count = cells.count()
-        # Asked to run before it has a kernel, JupyterLab asks which one: wait until the status bar names it.
-        self.page.wait_for_function(
-            "() => /\\| Idle/.test(document.querySelector('#jp-main-statusbar')?.textContent ?? '')", timeout=60_000
-        )
-        self.command("runmenu:run-all")
-        deadline = time.monotonic() + 180
-        again = time.monotonic() + 8
-        while time.monotonic() < deadline:
-            prompts = self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").all_text_contents()
-            if len(prompts) >= count and all(any(c.isdigit() for c in p) for p in prompts):
-                return
-            if time.monotonic() > again and all(not p.strip(" []:") for p in prompts):
-                self.command("runmenu:run-all")
-                again = time.monotonic() + 8
-            self.page.wait_for_timeout(100)
-        raise TimeoutError(f"the cells did not run: {prompts}")
+        """Run all cells, to the end of the last."""
+        assert within(self.page, 240, _RUN_ALL) == "", "the cells ran"
+
+
+_OPEN = """async (path) => {
+  const panel = await window.jupyterapp.commands.execute('docmanager:open', { path, factory: 'Notebook' });
+  await panel.context.ready;
+}"""
+# Asked to run before it has a kernel, JupyterLab asks which one.
+_RUN_ALL = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  await panel.sessionContext.session.kernel.info;
+  if (await window.jupyterapp.commands.execute('notebook:run-all-cells')) return '';
+  const outputs = panel.content.widgets.flatMap((cell) => cell.model.outputs?.toJSON() ?? []);
+  return outputs.filter((o) => o.output_type === 'error').map((o) => o.traceback.join('\\n')).join('\\n') || 'not run';
+}"""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.lab import NotebookPage, write_notebook
-from tests.ui.tidy import assert_tidy
+from tests.ui.tidy import assert_tidy, settle
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 
@@ -73,7 +73,7 @@ def drawn(page):
 def test_a_user_reads_the_verdict_and_leaves_a_mark_out(lab, page, artefacts, theme):
     open_page(lab, page, f"data-{theme}", REAL, theme)
     wait_text(page, "tc-data-status", "scales examined")
-    assert page.locator("[data-testid=tc-data-verdict] li").count() == 3
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=tc-data-verdict] li').length === 3")
     page.wait_for_function("() => document.querySelectorAll('[data-testid=tc-data] .main-svg').length >= 2")
     page.screenshot(path=artefacts / f"data-doctor-{theme}.png")
 
@@ -93,7 +93,9 @@ def test_a_user_reads_the_verdict_and_leaves_a_mark_out(lab, page, artefacts, th
     wait_text(page, "tc-data-status", "scales examined")
 
     # the mouse: what is under it, and a click
+    settle(page, "tc-data")
     box = page.get_by_test_id("tc-data-strip").bounding_box()
+    assert page.get_by_test_id("tc-data-sample-name").inner_text() == "sample 1"
     page.mouse.move(box["x"] + 80, box["y"] + 60)
     page.wait_for_selector("[data-testid=tc-data-hover]", state="visible")
     page.mouse.click(box["x"] + 80, box["y"] + 60)
@@ -123,6 +125,7 @@ def test_what_a_warning_names_is_a_click_away(lab, page, artefacts):
     culprit.locator(".tc-data-link").click()
     page.get_by_test_id("tc-data-ask").first.click()
     wait_text(page, "tc-data-without", "without it ")
+    settle(page, "tc-data")
     words = culprit.locator(".tc-data-culprit-words > div")
     assert not any(words.evaluate_all("all => all.map(e => e.scrollWidth > e.clientWidth + 1)"))
     page.screenshot(path=artefacts / "data-doctor-warnings.png")
@@ -131,6 +134,7 @@ def test_what_a_warning_names_is_a_click_away(lab, page, artefacts):
 def test_three_thousand_tensors(lab, page, artefacts):
     open_page(lab, page, "data-many", MANY)
     wait_text(page, "tc-data-count", "3,000")
+    settle(page, "tc-data")
     assert page.evaluate("document.querySelectorAll('[data-testid=tc-data-row]').length") < 60
     assert page.evaluate("window.hacked") is None
     wait_text(page, "tc-data-only-unsettled", "1,000")
@@ -139,16 +143,22 @@ def test_three_thousand_tensors(lab, page, artefacts):
     page.get_by_test_id("tc-data-sort-order").click()
     page.get_by_test_id("tc-data").focus()
     page.keyboard.press("/")
+    page.wait_for_function("() => document.activeElement.dataset.testid === 'tc-data-search'")
     page.keyboard.type("stage7/")
-    wait_text(page, "tc-data-count", " of 3,000")
+    # Of the 50 tensors of that stage, those that are not settled.
+    page.wait_for_function(
+        "() => /^1[67] of 3,000/.test(document.querySelector('[data-testid=tc-data-count]').textContent)"
+    )
     page.keyboard.press("Enter")
     wait_text(page, "tc-note-data-band", "stage7/")
     # moving over the strip asks the kernel for nothing but pictures, and draws once per frame
+    settle(page, "tc-data")
     before = drawn(page)
     box = page.get_by_test_id("tc-data-strip").bounding_box()
     for x in range(60, 180, 4):
         page.mouse.move(box["x"] + x, box["y"] + 60)
     page.wait_for_function("(n) => Number(document.querySelector('[data-drawn]').dataset.drawn) > n", arg=before)
+    settle(page, "tc-data")
     assert drawn(page) - before <= 31
     page.screenshot(path=artefacts / "data-doctor-3000.png")
 

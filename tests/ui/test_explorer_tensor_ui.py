@@ -35,10 +35,10 @@ class TensorPage(ExplorerPage):
 
     def plot(self, title: str, fits: str, arg=None) -> dict:
         """Wait until a plot, by the title of its axis, is as it should be, and return what is drawn."""
-        self.page.wait_for_function(
-            f"([title, arg]) => {{ const now = ({_PLOT})(title); return now && ({fits}); }}", arg=[title, arg]
+        found = self.page.wait_for_function(
+            f"([title, arg]) => {{ const now = ({_PLOT})(title); return now && ({fits}) && now; }}", arg=[title, arg]
         )
-        return self.page.evaluate(_PLOT, title)
+        return found.json_value()
 
     def bring(self, title: str) -> None:
         """Scroll a plot into the window, where it is drawn."""
@@ -63,6 +63,8 @@ def open_tensor(lab, page):
 
 
 def test_a_held_histogram_is_laid_over_the_next_tensor_and_let_go(open_tensor, artefacts):
+    from playwright.sync_api import expect
+
     explorer = open_tensor("held")
     page = explorer.page
     hold, over = page.get_by_test_id("tc-hold"), page.get_by_test_id("tc-over")
@@ -71,10 +73,12 @@ def test_a_held_histogram_is_laid_over_the_next_tensor_and_let_go(open_tensor, a
     hold.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-testid=tc-hold][aria-pressed=true]")
+    explorer.settle()
     assert over.is_hidden(), "nothing lies over the tensor itself"
     explorer.select("conv2")
     over.wait_for()
-    assert over.inner_text().strip() == "conv1"
+    explorer.wait_text("tc-over", "conv1")
+    explorer.settle()
     both = explorer.plot(HISTOGRAM, "now.traces.at(-1).visible === true && now.drawn >= 2")
     # The axis has room for both.
     assert both["x"][1] >= alone["x"][1] * 0.99
@@ -88,12 +92,15 @@ def test_a_held_histogram_is_laid_over_the_next_tensor_and_let_go(open_tensor, a
     # What is held stays where batches come, and goes when it is pressed.
     explorer.press("tc-forward")
     explorer.wait_text("tc-progress", "batch 4 of 4")
+    explorer.settle()
     assert over.is_visible()
     over.click()
     over.wait_for(state="hidden")
     explorer.plot(HISTOGRAM, "now.traces.at(-1).visible !== true")
     explorer.select("conv1")
-    assert hold.get_attribute("aria-pressed") == "false"
+    expect(hold).to_have_attribute("aria-pressed", "false")
+    explorer.settle()
+    expect(hold).to_have_attribute("aria-pressed", "false")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -101,10 +108,10 @@ def test_weights_by_channel_and_values_with_their_sign(open_tensor, artefacts, t
     explorer = open_tensor(f"weights-{theme}", theme)
     page = explorer.page
     explorer.bring(WEIGHTS)
-    drawn = explorer.plot(WEIGHTS, "now.bars >= 20")
+    explorer.settle()
+    drawn = explorer.plot(WEIGHTS, "now.bars >= 20 && now.words.length === 0")
     assert sorted(at for trace in drawn["traces"] for at in trace["at"]) == list(range(20))
-    assert "conv1 (Conv) · 20 channels" in explorer.text("tc-note-weights")
-    assert drawn["words"] == []
+    explorer.wait_text("tc-note-weights", "conv1 (Conv) · 20 channels")
 
     empty = explorer.plot(SIGNED, "now.words.length === 1")
     assert "press “count”" in empty["words"][0]
@@ -126,8 +133,7 @@ def test_weights_by_channel_and_values_with_their_sign(open_tensor, artefacts, t
 
     # No layer with weights makes the images that are fed.
     explorer.select("data")
-    fed = explorer.plot(WEIGHTS, "now.words.length === 1")
-    assert fed["bars"] == 0
+    fed = explorer.plot(WEIGHTS, "now.words.length === 1 && now.bars === 0")
     assert "no layer with weights makes this tensor" in fed["words"][0]
     explorer.plot(SIGNED, "now.words.length === 1")
     explorer.press("tc-act-signed")
@@ -140,6 +146,7 @@ def test_a_user_in_a_hurry_is_told_what_cannot_be(open_tensor):
     page = explorer.page
     page.get_by_test_id("tc-play").dblclick()
     explorer.wait_text("tc-message", "Finished")
+    explorer.settle()
     amax = page.get_by_test_id("tc-amax")
     before = amax.input_value()
     for typed, words in (("<b>1</b>", "'<b>1</b>' is not a number"), ("-3", "greater than 0"), ("1e999", "not inf")):

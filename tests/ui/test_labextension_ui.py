@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from tests.ui.lab import NotebookPage, jupyterlab
+from tests.ui.lab import NotebookPage, await_lab, command, jupyterlab
 from trtcal_widgets import CalibrationCache, CalibrationSession, sample
 from trtcal_widgets.formats.reading import convert
 
@@ -59,22 +59,24 @@ def write_digits(folder):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    root = tmp_path_factory.mktemp("files")
+def served(lab):
+    """The folder of the files, and JupyterLab's address."""
+    root = lab[1] / "files"
+    root.mkdir()
     write_files(root)
     write_digits(root / "digits")
-    with jupyterlab(root, tmp_path_factory.mktemp("home")) as url:
-        yield url, root
+    return lab[0], root
 
 
 class Lab:
     """JupyterLab in a page, seen as its user does."""
 
-    def __init__(self, page, url: str, workspace: str) -> None:
+    def __init__(self, page, url: str, folder: str = "files") -> None:
         self.page, self.url = page, url
-        page.goto(f"{url}/lab/workspaces/{workspace}")
-        page.wait_for_selector(".jp-DirListing-item", timeout=90_000)
-        page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=90_000)
+        if folder:
+            command(page, "filebrowser:open-path", {"path": folder})
+            page.locator(".jp-BreadCrumbs-item", has_text=folder.rsplit("/", 1)[-1]).wait_for()
+        page.wait_for_selector(".jp-DirListing-item")
 
     def item(self, name: str):
         return self.page.locator(".jp-FileBrowser .jp-DirListing-item").filter(
@@ -94,19 +96,23 @@ class Lab:
 
     def menu_labels(self, name: str) -> list[str]:
         self.item(name).click(button="right")
+        self.page.locator(".lm-Menu-itemLabel", has_text="Open With").wait_for()
         labels = self.page.locator(".lm-Menu-itemLabel >> visible=true").all_text_contents()
         self.page.keyboard.press("Escape")
+        self.page.locator(".lm-Menu").wait_for(state="detached")
         return labels
 
     def by(self, testid: str):
         return self.page.locator(f"[data-testid={testid}] >> visible=true")
 
     def theme(self, name: str) -> None:
-        self.page.evaluate(
-            "theme => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }", f"JupyterLab {name}"
-        )
+        command(self.page, "apputils:change-theme", {"theme": f"JupyterLab {name}"})
         wanted = "true" if name == "Light" else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light={wanted}]", state="attached")
+
+    def first_row(self):
+        """The name at the top."""
+        return self.page.locator(".trtcal-row[style*='top: 0px'] .trtcal-cell.trtcal-name >> visible=true").first
 
     def names(self) -> list[str]:
         """Names of the rows on screen, from the top."""
@@ -119,27 +125,29 @@ class Lab:
         with urllib.request.urlopen(f"{self.url}/api/kernels") as answer:  # noqa: S310 - our own server
             return json.load(answer)
 
-    def has_color(self, rgb: tuple[int, int, int]) -> bool:
-        """Whether the picture of the ranges has a pixel of this colour."""
-        return (
-            self.by("trtcal-ranges")
-            .locator("canvas")
-            .first.evaluate(
-                """(canvas, [r, g, b]) => {
-                const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    def wait_colors(self, there: tuple[int, int, int], gone: tuple[int, int, int]) -> None:
+        """Wait until the picture of the ranges has a pixel of the one colour and none of the other."""
+        self.page.wait_for_function(
+            """(colors) => {
+              const canvas = [...document.querySelectorAll('[data-testid=trtcal-ranges] canvas')]
+                .find((node) => node.getClientRects().length);
+              if (!canvas || canvas.width <= 300) return false;
+              const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+              const has = ([r, g, b]) => {
                 for (let i = 0; i < data.length; i += 4)
-                    if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
+                  if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
                 return false;
+              };
+              return has(colors[0]) && !has(colors[1]);
             }""",
-                list(rgb),
-            )
+            arg=[there, gone],
         )
 
 
 def test_a_double_click_opens_each_kind_without_a_kernel(served, page, artefacts):
     from playwright.sync_api import expect
 
-    lab = Lab(page, served[0], "kinds")
+    lab = Lab(page, served[0])
     before = len(lab.kernels())
     for name, what, rows in [
         ("mnist.cache", "TensorRT calibration cache · EntropyCalibration2 · TensorRT 8.6.1", "data"),
@@ -152,7 +160,7 @@ def test_a_double_click_opens_each_kind_without_a_kernel(served, page, artefacts
         lab.open(name)
         expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(what)
         expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(name)
-        assert lab.names()[0] == rows
+        expect(lab.first_row()).to_have_text(rows)
     lab.by("trtcal-row").nth(1).click()
     page.screenshot(path=artefacts / "labextension-onnx-light.png")
     lab.open("mnist.trtcal")
@@ -176,13 +184,13 @@ def test_a_double_click_opens_each_kind_without_a_kernel(served, page, artefacts
 def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
     from playwright.sync_api import expect
 
-    lab = Lab(page, served[0], f"big-{theme}")
+    lab = Lab(page, served[0])
     lab.theme(theme)
     lab.open("big.cache")
     expect(lab.by("trtcal-count")).to_have_text(f"{ROWS:,} rows")
 
     # names are text, invisible characters are written out
-    assert lab.names()[0] == EVIL
+    expect(lab.first_row()).to_have_text(EVIL)
     assert lab.names()[4] == r"a\u202eb\x1b: c"
     assert page.evaluate("window.hacked") is None
     assert page.locator(".trtcal-root img").count() == 0
@@ -223,9 +231,8 @@ def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
 
     # the picture follows theme and choice
     dark = theme == "Dark"
-    page.wait_for_function("() => document.querySelector('.trtcal-canvas').width > 300")
-    assert lab.has_color((86, 180, 233) if dark else (0, 114, 178))
-    assert not lab.has_color((0, 114, 178) if dark else (86, 180, 233))
+    in_light, in_dark = (0, 114, 178), (86, 180, 233)
+    lab.wait_colors(*((in_dark, in_light) if dark else (in_light, in_dark)))
     lab.by("trtcal-row").nth(1).click()
     page.screenshot(path=artefacts / f"labextension-cache-{theme.lower()}.png")
 
@@ -236,15 +243,14 @@ def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
         "wanted => getComputedStyle(document.querySelector('.trtcal-root')).getPropertyValue('--trtcal-a') === wanted",
         arg="#0072b2" if dark else "#56b4e9",
     )
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert lab.has_color((0, 114, 178) if dark else (86, 180, 233))
+    lab.wait_colors(*((in_light, in_dark) if dark else (in_dark, in_light)))
 
 
 def test_two_files_and_a_notebook_of_them(served, page, artefacts):
     from playwright.sync_api import expect
 
     url, root = served
-    lab = Lab(page, url, "compare")
+    lab = Lab(page, url)
     lab.open("big.cache")
     page.locator(".jp-Toolbar-item >> visible=true").get_by_text("Compare with…").click()
     dialog = page.locator(".jp-Open-Dialog")
@@ -320,13 +326,13 @@ def test_a_file_that_changes_and_names_that_attack(served, page):
     url, root = served
     path = root / "changing.cache"
     path.write_text("TRT-8601-EntropyCalibration2\nbefore: 3f800000\n")
-    lab = Lab(page, url, "changing")
+    lab = Lab(page, url)
     lab.open("changing.cache")
     expect(lab.by("trtcal-row")).to_contain_text("before")
     path.write_text("TRT-8601-EntropyCalibration2\nafter: 3f800000\nand more: 0\n")
     page.locator("[data-jp-item-name=reload] >> visible=true").click()
     expect(lab.by("trtcal-row")).to_have_count(2)
-    assert lab.names()[0] == "after"
+    expect(lab.first_row()).to_have_text("after")
 
     # whoever looks at a file need not ask: what was searched and chosen stays
     lab.by("trtcal-search").fill("a*")
@@ -360,7 +366,7 @@ def test_a_viewer_writes_nothing(served, page):
     for name in ("mnist.cache", "lenet.onnx", "mnist.trtcal"):
         shutil.copy(root / name, folder / name)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    lab = Lab(page, url, "untouched/tree/untouched")
+    lab = Lab(page, url, "files/untouched")
     for name in before:
         lab.open(name)
         expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(name)
@@ -376,7 +382,7 @@ def test_a_viewer_writes_nothing(served, page):
 def test_plain_text_stays_plain_text(served, page):
     from playwright.sync_api import expect
 
-    lab = Lab(page, served[0], "plain")
+    lab = Lab(page, served[0])
     lab.menu("CalibrationTable", "Open With", "Editor")
     expect(page.locator(".jp-FileEditor >> visible=true")).to_contain_text("data: 3c008912")
     assert "Calibrate for TensorRT…" not in lab.menu_labels("mnist.cache")
@@ -388,7 +394,7 @@ def test_calibrating_a_model_from_its_menu(served, page):
     from playwright.sync_api import expect
 
     url, root = served
-    lab = Lab(page, url, "calibrate")
+    lab = Lab(page, url)
     lab.menu("lenet.onnx", "Calibrate for TensorRT…")
     page.locator(".jp-Open-Dialog .jp-DirListing-item", has_text="digits").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
@@ -415,7 +421,7 @@ def test_calibrating_a_model_from_its_menu(served, page):
 def test_launcher_and_palette(served, page):
     from playwright.sync_api import expect
 
-    lab = Lab(page, served[0], "launcher")
+    lab = Lab(page, served[0])
     page.locator(".jp-LauncherCard", has_text="Calibrate a model for TensorRT").click()
     dialog = page.locator(".jp-Open-Dialog")
     expect(dialog.locator(".jp-DirListing-item", has_text="lenet.onnx")).to_be_visible()
@@ -440,7 +446,9 @@ def test_without_the_extension(tmp_path, browser):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        lab = Lab(page, url, "without")
+        page.goto(f"{url}/lab")
+        await_lab(page)
+        lab = Lab(page, url, "")
         assert page.evaluate("() => window.jupyterapp.commands.hasCommand('trtcal:calibrate')") is False
         lab.open("CalibrationTable")
         expect(page.locator(".jp-FileEditor >> visible=true")).to_contain_text("data: 3c008912")

@@ -42,9 +42,8 @@ def _kept(path, notebook, *, unlike=()):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pictures_where_no_kernel_is_and_widgets_where_one_is(lab, browser, artefacts, theme):
-    page = browser.new_page(viewport={"width": 1280, "height": 5200})
-    page.set_default_timeout(60_000)
+def test_pictures_where_no_kernel_is_and_widgets_where_one_is(lab, page, artefacts, theme):
+    page.set_viewport_size({"width": 1280, "height": 5200})
     name = f"saved-{theme}"
     write_notebook(lab[1] / f"{name}.ipynb", CELLS)
     notebook = NotebookPage(page, lab[0], f"{name}.ipynb", theme=theme)
@@ -65,7 +64,7 @@ def test_pictures_where_no_kernel_is_and_widgets_where_one_is(lab, browser, arte
     notebook.save()
     notebook.command("kernelmenu:shutdown")
     page.wait_for_function("() => /No Kernel|Unknown/.test(document.querySelector('#jp-main-statusbar').textContent)")
-    page.goto(page.url.replace("/workspaces/", "/workspaces/later-"))
+    notebook.open_again()
     page.wait_for_function(f"() => ({SEEN})().pictures === 3")
     # JupyterLab gives each widget two seconds before it says that there is none.
     page.wait_for_function(
@@ -77,4 +76,3 @@ def test_pictures_where_no_kernel_is_and_widgets_where_one_is(lab, browser, arte
     assert "not found" not in seen["text"]
     assert "Loading" not in seen["text"]
     assert seen["text"].count("Run the cell to use it") == 3
-    page.close()

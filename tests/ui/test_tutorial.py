@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.ui.explorer_page import ExplorerPage, read_log
+from tests.ui.explorer_page import ExplorerPage
 from tests.ui.lab import NotebookPage
 from trtcal_widgets import CalibrationCache
 
@@ -52,7 +52,7 @@ def test_the_tutorial_is_run_and_its_explorer_used(tutorial, artefacts):
     explorer.press("tc-forward")
     explorer.wait_text("tc-progress", "batch 2 of 10")
     explorer.select("conv1")
-    before = read_log(log)[-1]["amax"]
+    before = explorer.noted(log)[-1]["amax"]
 
     explorer.drop_is_one_update(2.4, log)
     page.screenshot(path=artefacts / "tutorial-dragged.png")
@@ -67,5 +67,5 @@ def test_the_tutorial_is_run_and_its_explorer_used(tutorial, artefacts):
     explorer.press("tc-export-write")
     explorer.wait_text("tc-export-result", "Replaced")
     cache = CalibrationCache.read(written)
-    assert cache.amax["conv1"] == pytest.approx(read_log(log)[-1]["amax"], rel=1e-6)
+    assert cache.amax["conv1"] == pytest.approx(explorer.noted(log)[-1]["amax"], rel=1e-6)
     assert cache.amax["conv1"] != old

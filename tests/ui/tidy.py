@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.ui.lab import answered
+
 _UNTIDY = r"""(testid) => {
   const root = document.querySelector(`[data-testid=${testid}]`), edge = root.getBoundingClientRect();
   const aside = '.js-plotly-plot, option, svg, .tc-help-body, details:not([open]) > :not(summary), canvas';
@@ -52,21 +54,28 @@ _UNTIDY = r"""(testid) => {
 }"""
 
 
+def settle(page, testid: str) -> None:
+    """Wait until the kernel has nothing more to say, and two looks find every part of a screen in its place."""
+    answered(page)
+    page.wait_for_function(
+        """(testid) => {
+          const root = document.querySelector(`[data-testid=${testid}]`);
+          const places = [...root.querySelectorAll('*')].map((e) => e.getBoundingClientRect());
+          const seen = JSON.stringify([places, root.textContent, scrollY]);
+          const same = window.__tidy === seen; window.__tidy = seen; return same;
+        }""",
+        arg=testid,
+        polling=150,
+    )
+
+
 def assert_tidy(page, testid: str, widths: tuple[int, ...], shots=None) -> None:
     """Look at a screen in browser windows of these widths; 150 % of zoom is a window of two thirds of the width."""
     height = page.viewport_size["height"]
     for width in widths:
         page.set_viewport_size({"width": width, "height": height})
         # Plotly follows the width one frame later; then nothing moves any more.
-        page.wait_for_function(
-            """(testid) => {
-              const root = document.querySelector(`[data-testid=${testid}]`);
-              const seen = JSON.stringify([...root.querySelectorAll('*')].map((e) => e.getBoundingClientRect()));
-              const same = window.__tidy === seen; window.__tidy = seen; return same;
-            }""",
-            arg=testid,
-            polling=200,
-        )
+        settle(page, testid)
         if shots is not None:
             page.screenshot(path=shots / f"{testid}-{width}.png")
         assert page.evaluate(_UNTIDY, testid) == [], width
