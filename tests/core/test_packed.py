@@ -85,6 +85,23 @@ def test_one_batch_more_is_added_to_what_is_there_and_changes_nothing_that_was_g
     store.close()
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+def test_going_back_batch_by_batch_does_not_begin_anew_each_time(in_order):
+    rng = np.random.default_rng(4)
+    store, names = kept([[rng.standard_normal(50).astype(np.float32) * 2**k for k in range(5)] for _ in range(36)])
+    totals = Totals(store, in_order=in_order)
+    totals.take(names, range(36))
+    read = []
+    batch = store.batch
+    store.batch = lambda i, rows: read.append(i) or batch(i, rows)
+    for n in range(35, 12, -1):
+        same(totals.take(names, range(n))["t3"], one_by_one(store, "t3", range(n), in_order=in_order))
+    assert len(read) < 6 * 23  # 540 if each time all of them were added
+    without = [*range(8), *range(9, 13)]
+    same(totals.take(names, without)["t3"], one_by_one(store, "t3", without, in_order=in_order))
+    store.close()
+
+
 def test_sums_stay_exact_over_many_batches_of_every_magnitude():
     """The exact sum of such numbers takes more floats than there is room for at first."""
     exponents = np.random.default_rng(0).permutation(60) * 4 - 116

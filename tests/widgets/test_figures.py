@@ -60,3 +60,13 @@ def test_what_plotly_reports_of_our_own_changes_is_an_echo():
     view.draw(5)
     assert echoes == [True]
     assert not view.rendering
+
+
+def test_a_change_is_sent_without_a_copy_of_the_whole_figure():
+    view = Lines()
+    before = view.figure._widget_data  # what the browser gets of a whole figure
+    view.draw(50)
+    assert view.figure._widget_data is before
+    assert view.figure.get_state("_widget_layout")["_widget_layout"]["xaxis"]["range"] == [0, 50]
+    assert list(view.figure.get_state({"_widget_data", "caption"})["_widget_data"][0]["x"]) == list(range(50))
+    assert view.figure._widget_data is not before

@@ -9,10 +9,10 @@ import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS, Histogram, combine, replay
 from trtcal_widgets.core.kernels.counting import SMALLEST_RANGE
-from trtcal_widgets.core.kernels.resampling import draw_counts, entropy_of_draws, fold, quantiles, rebin
+from trtcal_widgets.core.kernels.resampling import draw_counts, entropy_of_draws, fold, rebin
 from trtcal_widgets.core.kernels.squares import least_noise
 from trtcal_widgets.core.legacy import legacy_places
-from trtcal_widgets.core.searching import room
+from trtcal_widgets.core.searching import quantile_places, room
 from trtcal_widgets.core.thresholds import Method, threshold
 from trtcal_widgets.errors import UsageError
 
@@ -196,8 +196,7 @@ def _entropy(drawn: _Drawn, _method: Method) -> NDArray[np.float64]:
 def _percentile(drawn: _Drawn, method: Method) -> NDArray[np.float64]:
     if method.share >= 1.0:
         return _float32(drawn.amax)
-    places = np.empty(len(drawn.counts))
-    quantiles(drawn.counts, np.asarray(method.share * drawn.finite, np.float64), places)
+    places = quantile_places(drawn.counts, np.asarray(method.share * drawn.finite, np.float64))
     return _float32(np.minimum(places * drawn.ranges / N_BINS, drawn.amax))
 
 

@@ -1,4 +1,4 @@
-"""The entropy search over one histogram or many."""
+"""The entropy search over one histogram or many, and quantiles of many."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS
 from trtcal_widgets.core.kernels import searching as _searching
+from trtcal_widgets.core.kernels.resampling import quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,13 @@ def entropy_objective(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], i
     picks, objective = np.empty(1, np.int64), np.empty((1, _N_CANDIDATES))
     _searching.entropy_picks(_writable(counts[np.newaxis]), np.array([N_BINS], np.int64), room(), picks, objective)
     return objective[0], int(picks[0])
+
+
+def quantile_places(counts: NDArray[np.int64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where the running sum of each row of counts, shape (n, 2048), comes to ``wanted``, in bins; shape (n,)."""
+    places = np.empty(len(counts))
+    quantiles(counts, wanted, places)
+    return places
 
 
 def _writable(counts: NDArray[np.int64]) -> NDArray[np.int64]:

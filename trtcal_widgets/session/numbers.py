@@ -19,7 +19,7 @@ from trtcal_widgets.core.histogram import Histogram, combine, replay
 from trtcal_widgets.core.quantizer import Cost, NoiseModel, costs
 from trtcal_widgets.core.thresholds import Method, ThresholdCurve, is_infinite_in_tensorrt, threshold, threshold_curve
 from trtcal_widgets.model.graph import TensorKind
-from trtcal_widgets.session.keeping.searching import entropy_thresholds
+from trtcal_widgets.session.keeping.searching import entropy_thresholds, percentiles
 from trtcal_widgets.session.keeping.totals import Totals
 from trtcal_widgets.session.rows import build_row
 from trtcal_widgets.session.state import Choice, SessionState, TensorRow, Trace
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 _ENTROPY = Method("entropy")
 
-_COMPARED = (_ENTROPY, Method("minmax"), Method("percentile", 99.99))
+_PERCENTILE = Method("percentile", 99.99)
+
+_COMPARED = (_ENTROPY, Method("minmax"), _PERCENTILE)
 """Methods whose disagreement is shown: those that are cheap for every tensor after every batch."""
 
 _TRACE_POINTS = 48
@@ -353,6 +355,10 @@ class View:
         picks = entropy_thresholds([self.histogram(name) for name in unknown], like)
         for name, amax in zip(unknown, picks, strict=True):
             self._of(name).amax[_ENTROPY] = amax
+        shares = [name for name in leaders if _PERCENTILE not in self._of(name).amax]
+        found = percentiles([self.histogram(name) for name in shares], _PERCENTILE.share)
+        for name, amax in zip(shares, found, strict=True):
+            self._of(name).amax[_PERCENTILE] = amax
         chosen = [self.amax(self._graph.group_of(name)[0], self.intent(name, state)) for name in names]
         for name, cost in zip(names, costs([self.histogram(name) for name in names], chosen), strict=True):
             self._of(name).cost[cost.amax] = cost

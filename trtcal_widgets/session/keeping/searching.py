@@ -1,4 +1,4 @@
-"""Entropy thresholds of many tensors at once, each search beginning where the last one of the tensor ended."""
+"""Thresholds of many tensors at once; an entropy search begins where the last one of the tensor ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trtcal_widgets.core.histogram import N_BINS
-from trtcal_widgets.core.searching import entropy_picks
+from trtcal_widgets.core.searching import entropy_picks, quantile_places
 from trtcal_widgets.core.thresholds import FIRST_CANDIDATE, entropy_amax
 
 if TYPE_CHECKING:
@@ -32,3 +32,15 @@ def _candidate(histogram: Histogram, amax: float) -> int:
     if not (amax > 0.0 and histogram.range > 0.0):
         return N_BINS
     return min(max(int(min(amax / histogram.range, 1.0) * N_BINS), FIRST_CANDIDATE), N_BINS)
+
+
+def percentiles(histograms: Sequence[Histogram], share: float) -> list[float]:
+    """Return the |x| that ``share`` of the values of each histogram do not exceed, as a percentile is picked."""
+    if not histograms:
+        return []
+    wanted = np.array([share * h.n_finite for h in histograms])
+    places = quantile_places(np.stack([h.counts for h in histograms]), wanted)
+    ranges, largest = (np.array(column) for column in zip(*((h.range, h.amax) for h in histograms), strict=True))
+    amax = np.where(wanted > 0, np.minimum(places * ranges / N_BINS, largest), largest)
+    found: list[float] = amax.astype(np.float32).tolist()
+    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.packed import Merging
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 _TOGETHER = 128
 """Tensors that one thread merges in one go: their counts stay in the second-level cache."""
+
+
+class _Kept(NamedTuple):
+    """Sums over the first batches of some: who leaves out one of the last goes on from there."""
+
+    batches: list[int]
+    groups: list[Merging]
 
 
 class Totals:
@@ -34,6 +42,7 @@ class Totals:
         self._lock = threading.Lock()
         self._batches: list[int] = []
         self._groups: list[Merging] = []
+        self._kept = _Kept([], [])
 
     def missing(self, batches: Sequence[int]) -> int | None:
         """Return how many batches would be added to what is there; None where that is of other batches."""
@@ -64,23 +73,43 @@ class Totals:
     def _clear(self) -> None:
         self._batches = []
         self._groups = []
+        self._kept = _Kept([], [])
 
     def _bring_to(self, batches: list[int]) -> bool:
         """Add the batches that are not there yet; False where they cannot be added."""
-        known = len(self._batches)
+        known, keep = len(self._batches), 0
         if not known or self._batches != batches[:known]:
-            self._clear()
-            known, n = 0, len(self._store.index)
-            sizes = [min(_TOGETHER, n - start) for start in range(0, n, _TOGETHER)]
-            self._groups = [Merging(size, in_order=self._in_order) for size in sizes]
+            known = self._start_before(batches)
+            keep = max(len(batches) - max(math.isqrt(len(batches)), 2), 0)
         new = batches[known:]
         self._batches = batches
+        kept: list[Merging | None] = [None] * len(self._groups)
 
         def add(group: int) -> bool:
             rows = slice(group * _TOGETHER, (group + 1) * _TOGETHER)
-            return all(self._groups[group].add(*self._store.batch(i, rows)) for i in new)
+            for n, i in enumerate(new, known):
+                if n == keep > known:
+                    kept[group] = self._groups[group].copy()
+                if not self._groups[group].add(*self._store.batch(i, rows)):
+                    return False
+            return True
 
         if not new:
             return True
         with ThreadPoolExecutor(max(1, min(len(self._groups), available_cores()))) as pool:
-            return all(list(pool.map(add, range(len(self._groups)))))
+            added = all(list(pool.map(add, range(len(self._groups)))))
+        if added and keep > known:
+            self._kept = _Kept(batches[:keep], [group for group in kept if group is not None])
+        return added
+
+    def _start_before(self, batches: list[int]) -> int:
+        """Go back to what is kept, where that is of the first of these batches, or start anew; return of how many."""
+        known = len(self._kept.batches)
+        if known and self._kept.batches == batches[:known]:
+            self._groups = [group.copy() for group in self._kept.groups]
+            return known
+        self._clear()
+        n = len(self._store.index)
+        sizes = [min(_TOGETHER, n - start) for start in range(0, n, _TOGETHER)]
+        self._groups = [Merging(size, in_order=self._in_order) for size in sizes]
+        return 0

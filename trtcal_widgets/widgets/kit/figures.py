@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
+_WHOLE = frozenset({"_widget_layout", "_widget_data"})
+"""What holds a whole figure. A change is sent by itself: a copy of thousands of values for each would take long."""
+
+
 def new_figure(traces: list[dict[str, Any]], layout: dict[str, Any], *, height: int, static: bool = False) -> Any:
     """Return a FigureWidget without Plotly's own decoration, ``height`` pixels high and as wide as the page.
 
@@ -126,7 +130,9 @@ def _figure_class() -> Any:
 
         def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
             with self.one_thread:
-                if getattr(self, "_layout_obj", None) is not None:
+                asked = None if key is None else {key} if isinstance(key, str) else set(key)
+                whole = asked is None or not asked.isdisjoint(_WHOLE)
+                if whole and getattr(self, "_layout_obj", None) is not None:
                     values = self._trait_values
                     values["_widget_layout"] = deepcopy(self._layout_obj._props)  # noqa: SLF001 - see above
                     values["_widget_data"] = deepcopy(self._data)
