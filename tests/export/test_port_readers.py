@@ -10,8 +10,10 @@ import pytest
 from tests.export.test_port_bias import CENTRED, MEAN, PIXELS, SHIFT, W2, B, W
 from tests.export.test_port_evidence import calibrated
 from tests.support.graphs import const, node, save, value
+from trtcal_widgets import CalibrationCache
 from trtcal_widgets.errors import ExportError
-from trtcal_widgets.export.port import port_scales
+from trtcal_widgets.export.port import match, port_scales
+from trtcal_widgets.export.port.weights import same_weights
 from trtcal_widgets.export.qdq import build_qdq
 
 RNG = np.random.default_rng(5)
@@ -146,3 +148,27 @@ def test_a_model_with_pairs_takes_no_cache_and_it_is_said(tmp_path):
     build_qdq(path, cache).write(tmp_path / "q.onnx")
     with pytest.raises(ExportError, match="is quantised already"):
         port_scales(path, tmp_path / "q.onnx", cache)
+
+
+def test_thousands_of_layers_are_compared_with_few_others_each(tmp_path, monkeypatch):
+    """Each with each, a thousand layers of other weights took three quarters of a minute."""
+    compared = []
+    monkeypatch.setattr(match, "same_weights", lambda a, b: compared.append(0) or same_weights(a, b))
+    n = 300
+    paths = []
+    for i in range(2):
+        rng, nodes, stored, reads = np.random.default_rng(i), [], [], "images"
+        for k in range(n):
+            stored.append(const(f"w{k}", rng.standard_normal((4, 3 if k == 0 else 4, 1, 1))))
+            nodes += [node("Conv", [reads, f"w{k}"], [f"c{k}"]), node("Relu", [f"c{k}"], [f"r{k}"])]
+            reads = f"r{k}"
+        paths.append(
+            save(tmp_path / f"{i}.onnx", nodes, [value("images", ["N", 3, 2, 2])], [value(reads, None)], stored)
+        )
+    cache = CalibrationCache.build({"images": 0.1, **{f"c{k}": 0.1 for k in range(n)}})
+    with pytest.raises(ExportError, match="only 0 of"):
+        port_scales(*paths, cache)
+    assert len(compared) < n * n / 4
+    compared.clear()
+    assert len(port_scales(paths[0], paths[0], cache).table.scales) == n + 1
+    assert len(compared) < 3 * n

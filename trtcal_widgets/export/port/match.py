@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.export.port.likeness import LayersByWeights
 from trtcal_widgets.export.port.reading import first_values, has_numbers
 from trtcal_widgets.export.port.weights import is_scaled, is_shifted, same_bias, same_weights
 
@@ -48,6 +49,7 @@ class _Matcher:
         """New tensor -> (old tensor, how)."""
         self.used: set[str] = set()
         self.new_inputs = {tensor.name for tensor in new.model.graph.inputs}
+        self._said: dict[tuple[str, str], set[str]] = {}
 
     def add(self, old: str, new: str, how: str) -> bool:
         if new in self.found:
@@ -101,11 +103,21 @@ class _Matcher:
 
     def _verdicts(self, old: str, new: str) -> set[str]:
         """Return, of each step that reads the new one first, what is said of it by the one that is most like it."""
-        theirs = list(first_values(self.old, old))
+        if (old, new) in self._said:
+            return self._said[old, new]
+        theirs: dict[tuple[str, str, str], list[Step]] = {}
+        alike: set[tuple[str, str, str, tuple[str, ...]]] = set()
+        for step, way in first_values(self.old, old):
+            theirs.setdefault((way, step.op, step.key), []).append(step)
+            alike.add((way, step.op, step.key, step.constants))
         found = set()
         for step, way in first_values(self.new, new):
-            said = {_verdict(one, step) for one, there in theirs if there == way}
+            if (way, step.op, step.key, step.constants) in alike:
+                found.add("alike")  # nothing is more alike
+                continue
+            said = {_verdict(one, step) for one in theirs.get((way, step.op, step.key), ())}
             found.add(next((verdict for verdict in _LIKENESS if verdict in said), "other"))
+        self._said[old, new] = found
         return found
 
     def exact(self) -> bool:
@@ -124,10 +136,11 @@ class _Matcher:
         """Match layers whose weights no other layer has."""
         olds = [step for step in self.old.steps if step.weights is not None and step.outputs[0] not in self.used]
         news = [step for step in self.new.steps if step.weights is not None and step.outputs[0] not in self.found]
+        by_weights, ours = LayersByWeights(olds), LayersByWeights(news)
         changed = False
         for step in news:
-            alike = [one for one in olds if _same_layer(one, step)]
-            if len(alike) == 1 and sum(_same_layer(alike[0], other) for other in news) == 1:
+            alike = [one for one in by_weights.near(step) if _same_layer(one, step)]
+            if len(alike) == 1 and sum(_same_layer(alike[0], other) for other in ours.near(alike[0])) == 1:
                 changed |= self._steps(alike[0], step, "weights")
         return changed
 
@@ -138,10 +151,11 @@ class _Matcher:
         """
         olds = [step for step in self.old.steps if step.weights is not None and step.outputs[0] not in self.used]
         news = [step for step in self.new.steps if step.weights is not None and step.outputs[0] not in self.found]
+        by_weights, ours = LayersByWeights(olds), LayersByWeights(news)
         changed = False
         for step in news:
-            alike = [one for one in olds if _is_shifted_layer(one, step)]
-            if len(alike) != 1 or sum(_is_shifted_layer(alike[0], other) for other in news) != 1:
+            alike = [one for one in by_weights.near(step) if _is_shifted_layer(one, step)]
+            if len(alike) != 1 or sum(_is_shifted_layer(alike[0], other) for other in ours.near(alike[0])) != 1:
                 continue
             if step.inputs[0] in self.new.prepared or alike[0].inputs[0] in self.old.prepared:
                 changed |= self.add(alike[0].outputs[0], step.outputs[0], "shifted")

@@ -15,7 +15,7 @@ from trtcal_widgets.common.words import shown_name
 from trtcal_widgets.export.port.weights import Identity, is_near, is_scaled, is_shifted, same_bias, same_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from trtcal_widgets.export.port.graph import Side, Step
 
@@ -36,12 +36,16 @@ def contradicted(old: Side, new: Side, found: Mapping[str, tuple[str, str]]) -> 
     ``found``: new tensor -> (old tensor, how), as they are matched.
     """
     inputs = {tensor.name for tensor in old.model.graph.inputs}
+    theirs: dict[tuple[str, str], list[Step]] = {}
+    for step in old.steps:
+        if step.weights is not None and step.inputs[0] in old.prepared:
+            theirs.setdefault((step.op, step.key), []).append(step)
     restored = {name for name, (partner, _) in found.items() if partner in inputs}
     for tensor in new.model.graph.inputs:
         if tensor.name in restored:
             continue
         prepared = _prepared(new, tensor.name, restored)
-        readings = [one for name in prepared for one in _readings(old, new, name)]
+        readings = [one for name in prepared for one in _readings(theirs, new, name)]
         moved = [one for one in readings if one.kind in ("shifted", "scaled")]
         others = [one for one in readings if one.kind not in ("shifted", "scaled", "unknown")]
         plain = any(one.layer is None for one in others)
@@ -105,20 +109,20 @@ def _prepared(new: Side, name: str, restored: set[str]) -> list[str]:
 _SHAPES = ("Shape", "Size")
 
 
-def _readings(old: Side, new: Side, name: str) -> Iterator[_Reading]:
+def _readings(theirs: Mapping[tuple[str, str], list[Step]], new: Side, name: str) -> Iterator[_Reading]:
     """Yield what reads a tensor, but for steps that only prepare it on."""
     for step in new.readers.get(name, ()):
         if step.weights is not None:
-            yield _of_layer(old, step)
+            yield _of_layer(theirs.get((step.op, step.key), ()), step)
         elif step.op not in _SHAPES and not new.prepared.issuperset(step.outputs):
             yield _Reading(step, None, "plain")
 
 
-def _of_layer(old: Side, step: Step) -> _Reading:
+def _of_layer(theirs: Iterable[Step], step: Step) -> _Reading:
     """Compare a layer with the layers of the old model that read what is prepared of an input."""
     best = _Reading(step, None, "unknown")
-    for one in old.steps:
-        if one.weights is None or step.weights is None or one.key != step.key or one.inputs[0] not in old.prepared:
+    for one in theirs:
+        if one.weights is None or step.weights is None:
             continue
         pair = one.weights, step.weights
         if same_weights(*pair):

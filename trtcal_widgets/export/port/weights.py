@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from trtcal_widgets.model.kinds import is_default_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 _TOLERANCE = 2e-3
 """Folding in another order, or in half precision, moves fingerprints by less than this share of the largest."""
 
+
+_SETTLED = 8 * _TOLERANCE
+"""Share of a number by which two that are to be proportional may differ at most: the fit moves both a little."""
 
 _MOST_PREPARED = 16
 """Channels of an image at most: preprocessing moves such inputs, each channel by its own mean."""
@@ -100,6 +104,26 @@ class Identity:
     bias: NDArray[np.float32]
     size: float
     responses: NDArray[np.float32]
+
+    @cached_property
+    def head(self) -> float:
+        """The first number of the fingerprint: where it differs by much, so do the weights."""
+        return float(self.fingerprint.flat[0]) if self.fingerprint.size else 0.0
+
+    @cached_property
+    def peak(self) -> float:
+        """The largest |number| of the fingerprint."""
+        return float(np.abs(self.fingerprint).max(initial=0.0))
+
+    @cached_property
+    def direction(self) -> tuple[int, int, int, float]:
+        """Column of the largest response, its row and the next one, and how large that one is against it."""
+        sizes = np.abs(self.responses)
+        if sizes.shape[0] < 2 or not sizes.max() > 0:
+            return 0, 0, 0, 1.0
+        row, column = (int(i) for i in np.unravel_index(int(sizes.argmax()), sizes.shape))
+        second = (row + 1) % sizes.shape[0]
+        return column, row, second, float(self.responses[second, column] / self.responses[row, column])
 
 
 def layer_weights(model: OnnxModel, node: NodeInfo, attributes: dict[str, Any], read: Reader) -> Weights | None:
@@ -204,7 +228,15 @@ def same_weights(one: Identity, other: Identity) -> bool:
         return False
     if one.digest == other.digest:
         return True
-    return is_near(one.fingerprint, other.fingerprint, float(np.abs([one.fingerprint, other.fingerprint]).max()))
+    size = max(one.peak, other.peak)
+    if abs(one.head - other.head) > _TOLERANCE * size:  # the same test on one number, which settles most
+        return False
+    return is_near(one.fingerprint, other.fingerprint, size)
+
+
+def widest(identities: Iterable[Identity]) -> float:
+    """Return by how much :attr:`Identity.head` may differ between any of these that have the same weights."""
+    return _TOLERANCE * max((one.peak for one in identities), default=0.0)
 
 
 def same_bias(one: Identity, other: Identity) -> bool:
@@ -232,6 +264,11 @@ def is_shifted(one: Identity, other: Identity) -> bool:
 def is_scaled(one: Identity, other: Identity) -> bool:
     """Whether the weights differ by a factor for each input channel, as where a scale of the input is folded in."""
     if one.op != other.op or one.shape != other.shape or one.responses.shape[0] < 2:
+        return False
+    column, row, second, ratio = other.direction
+    first = float(one.responses[row, column])
+    # Columns are multiples of each other: on the largest number and one beside it, which settles most.
+    if abs(float(one.responses[second, column]) - ratio * first) > _SETTLED * abs(first):
         return False
     a, b = one.responses.astype(np.float64), other.responses.astype(np.float64)
     with np.errstate(all="ignore"):
