@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import onnx
 import pytest
 
 from tests.support.rtx import need_rtx
 from trtcal_widgets import sample
-from trtcal_widgets.cli import main
+from trtcal_widgets.cli import main, progress
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.trt.control import Progress
 
 SCALES = {"data": 0.008, "pool1": 0.015, "flatten": 0.03, "relu1": 0.017}
 
@@ -48,6 +50,23 @@ def test_a_model_that_is_refused_ends_with_1(lenet, capsys, tmp_path):
     out = capsys.readouterr().out
     assert "data_QuantizeLinear (QuantizeLinear)" in out
     assert "->" in out
+
+
+def test_a_long_build_says_how_long_it_has_been_at_it(capsys, monkeypatch):
+    """After two seconds, four, eight, …; a quick one says nothing."""
+    seconds = [0.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    with progress.show_build("a\x1bb.onnx") as show:
+        for second in range(60):
+            seconds[0] = second + 0.5
+            show(Progress("Building engine", "", 4, 6))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.rpartition(", ")[2].split()[0] for line in lines] == ["2", "4", "8", "16", "32"]
+    assert lines[0].endswith("b.onnx: building engine, step 5 of 6, 2 s so far (Ctrl-C stops)")
+    assert "\x1b" not in lines[0]
+    with progress.show_build("a.onnx") as show:
+        show(Progress("Parse"))
+    assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shape", ["data", "data=1xax28", "=1x2", "other=1x1x28x28"])

@@ -159,6 +159,12 @@ class _WorkLines:
         """Nothing to put away."""
 
 
+def _phase(progress: Progress) -> str:
+    """Return ``"building engine, step 2 of 6"``, as far as the builder says it."""
+    step = f", step {min(progress.done + 1, progress.total)} of {progress.total}" if progress.total > 1 else ""
+    return printable(progress.phase.lower()) + step
+
+
 class _BuildBar:
     """One line that is written over: TensorRT does not know how long it will take."""
 
@@ -172,8 +178,7 @@ class _BuildBar:
         )
 
     def show(self, progress: Progress) -> None:
-        phase = progress.phase[:40].lower()
-        self._bar.set_description_str(f"{self._name}: {phase}", refresh=False)
+        self._bar.set_description_str(f"{self._name}: {_phase(progress)}", refresh=False)
         self._bar.update(0)
         if self._bar.format_dict["elapsed"] > _QUIET_S:
             self._bar.refresh()
@@ -193,7 +198,7 @@ class _BuildLines:
         if seconds < self._next:
             return
         self._next *= 2
-        note(f"{self._name}: {printable(progress.phase.lower())}, {seconds:.0f} s so far (Ctrl-C stops)")
+        note(f"{self._name}: {_phase(progress)}, {seconds:.0f} s so far (Ctrl-C stops)")
 
     def close(self) -> None:
         """Nothing to put away."""

@@ -125,8 +125,9 @@ class _Way:
         self.at = Progress("Parse")
 
     def heard(self, progress: Progress) -> None:
-        """Take what the builder says of itself, in whichever thread."""
-        self.at = progress
+        """Take what the builder says of itself, in whichever thread; parts of a phase are too quick to be read."""
+        if not progress.parent:
+            self.at = progress
 
     def waiting(self) -> None:
         """Pass it on, in the thread that waits."""
