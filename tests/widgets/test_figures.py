@@ -70,3 +70,18 @@ def test_a_change_is_sent_without_a_copy_of_the_whole_figure():
     assert view.figure.get_state("_widget_layout")["_widget_layout"]["xaxis"]["range"] == [0, 50]
     assert list(view.figure.get_state({"_widget_data", "caption"})["_widget_data"][0]["x"]) == list(range(50))
     assert view.figure._widget_data is not before
+
+
+def test_a_first_plot_does_not_wait_for_nbformat_which_plotly_has_when_it_uses_it(run_python):
+    program = """
+import sys
+from trtcal_widgets.widgets.kit.figures import new_figure
+new_figure([{"type": "scatter", "x": [0], "y": [0]}], {"xaxis": {}, "yaxis": {}}, height=100)
+assert not {"nbformat", "jsonschema"} & set(sys.modules)
+import plotly.graph_objects as go
+import plotly.io as pio
+assert "application/vnd.plotly.v1+json" in pio.renderers["plotly_mimetype"].to_mimebundle(go.Figure().to_dict())
+pio.show(go.Figure(), renderer="plotly_mimetype")
+print(sys.modules["nbformat"].__version__)
+"""
+    assert run_python(program).splitlines()[-1][0].isdigit()

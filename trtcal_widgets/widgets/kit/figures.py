@@ -6,10 +6,14 @@ Plotly is imported when the first plot is made. Sizes are fixed by the layout; w
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,9 +83,36 @@ _DRAWN = (
 """What of the layout of Plotly's template reaches a plot with two axes. Sizes and colours of the whole are our own."""
 
 
+class _WhenUsed(ModuleType):
+    """A module that is imported when something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            raise AttributeError(f"{self.__name__} is not imported yet")
+        return getattr(import_module(self.__name__), name)
+
+
+@cache
+def _load_plotly() -> None:
+    """Import Plotly, and give it nbformat for when it uses it.
+
+    It asks for nbformat at once, for figures that are no widgets. With that comes jsonschema and, where JupyterLab is
+    installed, a grammar of web addresses that takes longer to be compiled than all the rest to be loaded.
+    """
+    later = _WhenUsed("nbformat")
+    if "nbformat" not in sys.modules and find_spec("nbformat") is not None:
+        sys.modules["nbformat"] = later
+    try:
+        import_module("plotly.io")
+    finally:
+        if sys.modules.get("nbformat") is later:
+            del sys.modules["nbformat"]
+
+
 @cache
 def _template(kinds: frozenset[str]) -> dict[str, Any]:
     """Return Plotly's own template without what other kinds of plots have: a tenth of it, and three copies a figure."""
+    _load_plotly()
     import plotly.io as pio
 
     whole = pio.templates["plotly"].to_plotly_json()
@@ -95,8 +126,10 @@ def _figure_class() -> Any:
     from copy import deepcopy
 
     import ipywidgets
-    import plotly.graph_objects as go
     import traitlets
+
+    _load_plotly()
+    import plotly.graph_objects as go
 
     class Figure(go.FigureWidget):  # type: ignore[misc] # plotly has no types
         """A FigureWidget that shares Plotly's script with the others, and whose state is up to date when it is read.
