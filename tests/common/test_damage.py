@@ -31,8 +31,8 @@ from trtcal_widgets.model.engine.precisions import as_precisions
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.trt.builder import use_timing_cache
 from trtcal_widgets.trt.engine import Engine
-from trtcal_widgets.trt.measuring.timing_cache import use_timing_cache
 from trtcal_widgets.widgets.kit.file_form import checked_path
 
 _HANGS = 10

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trtcal_widgets.common.files import write_atomic
+from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import (
     DeviceError,
@@ -26,7 +27,6 @@ from trtcal_widgets.trt.calibration.scales import Scales, ScalesUsed, attach, ba
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
 from trtcal_widgets.trt.engine import FORMAT, Engine
 from trtcal_widgets.trt.log import out_of_memory
-from trtcal_widgets.trt.measuring.timing_cache import use_timing_cache
 from trtcal_widgets.trt.network import create_builder, mark_debug, mark_outputs, parse
 from trtcal_widgets.trt.options import Settings, apply_plan, configure
 from trtcal_widgets.trt.profiles import add_profiles, dynamic_inputs, resolve_profiles, set_calibration_profile
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from trtcal_widgets.trt.versions import Features
 
 _T = TypeVar("_T")
+_LARGEST_TIMES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -269,3 +270,17 @@ def _of_memory(ask: Callable[[DeviceMemory], _T]) -> _T | None:
             return ask(memory)
     except (MissingDependencyError, DeviceError):
         return None
+
+
+def use_timing_cache(config: Any, path: Path) -> Any:
+    """Let a builder configuration use a file's times of kernels on this GPU; return TensorRT's cache, which grows.
+
+    One that this TensorRT or GPU does not take (it logs why) is made anew.
+    """
+    there = is_folder(path, UsageError) is not None
+    data = read_whole(path, error=UsageError, what="the timing cache", limit=_LARGEST_TIMES) if there else b""
+    timings = config.create_timing_cache(data)
+    if timings is None or not config.set_timing_cache(timings, False):
+        timings = config.create_timing_cache(b"")
+        config.set_timing_cache(timings, False)
+    return timings

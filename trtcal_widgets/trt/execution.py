@@ -21,7 +21,6 @@ from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture, out_of_memory
-from trtcal_widgets.trt.measuring.profiler import make_profiler
 from trtcal_widgets.trt.network import start_failed
 from trtcal_widgets.trt.versions import load_tensorrt
 
@@ -373,3 +372,16 @@ def watching(
             context.unfused_tensors_debug_state = False
         else:
             context.set_all_tensors_debug_state(False)
+
+
+def make_profiler(trt: Any, times: dict[str, list[float]]) -> Any:
+    """Make TensorRT's ``IProfiler``, which adds to ``times``."""
+
+    class Profiler(trt.IProfiler):  # type: ignore[misc]  # tensorrt is Any
+        def __init__(self) -> None:
+            trt.IProfiler.__init__(self)
+
+        def report_layer_time(self, layer_name: str, ms: float) -> None:
+            times.setdefault(str(layer_name), []).append(float(ms))
+
+    return Profiler()
