@@ -537,3 +537,18 @@ def test_the_32_bit_counters_are_emptied_in_time(monkeypatch):
     # Together the sets of counters never held more than the limit, and none was lost.
     assert max(emptied) <= 5000
     assert len([n for n in emptied if n]) >= 20_001 // 5000
+
+
+@pytest.mark.parametrize("doublings", [0, 1, 3])
+def test_values_beyond_an_edge_are_counted_alike_over_every_range(doublings):
+    """A single sample's range is shorter than that of all: the same threshold must cut off the same values."""
+    values = np.random.default_rng(doublings).laplace(size=4000).astype(np.float32)
+    values[:3] = [np.inf, -np.inf, np.nan]
+    largest = float(np.abs(values[3:]).max())
+    own, width = Histogram.of(values, largest), largest * 2**doublings / N_BINS
+    for edge in (1, 5, N_BINS // 16, N_BINS):
+        assert own.n_beyond(edge * float(np.float32(width))) == 2 + int(
+            (np.floor(np.abs(values[3:]) * bin_factor(largest)).clip(0, N_BINS - 1) >= edge << doublings).sum()
+        )
+    assert Histogram.of([0.0, np.inf]).n_beyond(1.0) == 1
+    assert Histogram.empty().n_beyond(1.0) == 0

@@ -229,6 +229,14 @@ class Histogram:
         """Root mean square of the finite values; 0 where there is none."""
         return math.sqrt(self.sum_squares / self.n_finite) if self.n_finite else 0.0
 
+    def n_beyond(self, amax: float) -> int:
+        """Return how many values lie beyond a threshold, to the bin in which it is; infinite ones are beyond any.
+
+        ``amax``: in the tensor's unit, 0 or more.
+        """
+        first = math.ceil(amax / self.bin_width) if self.range else N_BINS
+        return int(self.counts[first:].sum()) + self.infs - self.clamped
+
     def rounded(self) -> Histogram:
         """Return the same histogram with each sum rounded to one float, as files keep it."""
         if len(self.sum_parts) <= 1 and len(self.square_parts) <= 1:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.core.histogram import N_BINS
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,16 +24,10 @@ def features(parts: Sequence[Sequence[Histogram]], whole: Sequence[Histogram]) -
         below = np.cumsum(all_.counts) / max(all_.counts.sum(), 1)
         for level in _LEVELS:
             edge = int(np.searchsorted(below, level)) + 1
-            beyond = np.array([_beyond(h, edge, all_.doublings) for h in histograms])
+            beyond = np.array([h.n_beyond(edge * all_.bin_width) / max(h.n_finite, 1) for h in histograms])
             if beyond.mean() > 0:
                 columns.append(np.minimum(beyond / beyond.mean(), 1e3))
     return np.stack(columns, axis=1) if columns else np.ones((len(parts[0]) if parts else 0, 1))
-
-
-def _beyond(histogram: Histogram, edge: int, doublings: int) -> float:
-    """Return the share of the values from a bin on; the bin is one of a range that has doubled ``doublings`` times."""
-    own = min(edge << (doublings - histogram.doublings), N_BINS) if doublings >= histogram.doublings else edge
-    return float(histogram.counts[own:].sum()) / max(histogram.n_finite, 1)
 
 
 def herded(table: NDArray[np.float64]) -> list[int]:

@@ -173,8 +173,8 @@ class Samples:
         own = self._own(name, sample)
         if own is not None:
             limit = self._view.amax(self._parts.graph.group_of(name)[0], self._view.intent(name, self._state))
-            beyond = _beyond(own, limit)
-            total = _beyond(self._view.histogram(name), limit)
+            beyond = own.n_beyond(limit)
+            total = self._view.histogram(name).n_beyond(limit)
             share = 0.0 if sample in self.left_out or not total else beyond / total
         return Blame(sample, self.label(sample), amax, sample in self.left_out, beyond, share)
 
@@ -337,11 +337,3 @@ def _in_range(sample: Any, n: int) -> int:
     if not 0 <= number < n:
         raise UsageError(f"sample {number} is not recorded; there are {n}, counted from 0")
     return number
-
-
-def _beyond(histogram: Histogram, amax: float) -> int:
-    """Return how many values lie beyond a threshold, to the bin in which it is."""
-    if not histogram.range:
-        return 0
-    first = int(np.ceil(amax / histogram.bin_width))
-    return int(histogram.counts[first:].sum()) + histogram.pos_infs + histogram.neg_infs - histogram.clamped
