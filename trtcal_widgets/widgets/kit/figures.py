@@ -103,7 +103,7 @@ def _load_plotly() -> None:
     if "nbformat" not in sys.modules and find_spec("nbformat") is not None:
         sys.modules["nbformat"] = later
     try:
-        import_module("plotly.io")
+        import_module("plotly.basewidget")
     finally:
         if sys.modules.get("nbformat") is later:
             del sys.modules["nbformat"]
