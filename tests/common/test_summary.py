@@ -50,7 +50,9 @@ def quantized():
 def checked(*, refused):
     problems = (CheckProblem("parse", HOSTILE, "Conv", HOSTILE, HOSTILE),) if refused else ()
     layers = () if refused else tuple(LayerVerdict(n, n, "int8", "fp32", n, n, ()) for n in MANY)
-    return CheckReport(HOSTILE, "TensorRT 10", "SM89", {}, not refused, not refused, 1.0, problems, layers)
+    return CheckReport(
+        HOSTILE, "TensorRT 10", "SM89", {}, not refused, not refused, 1.0, problems=problems, verdicts=layers
+    )
 
 
 def examined():
