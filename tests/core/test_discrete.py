@@ -83,6 +83,38 @@ def test_the_pick_is_nearly_the_best_threshold_there_is_or_marked(kind, grown):
     assert found <= 1.1 * best + 1e-12 * h.amax**2, (found / best, curve.amax, h.amax)
 
 
+def tried_everywhere(h, n_values):
+    """The same search without leaving out any threshold: 32 in each bin where there are few values."""
+    model, width = NoiseModel(h), h.bin_width
+
+    def error(amax):
+        return model.noise(amax)[:, 1:].sum(axis=1)
+
+    steps = max(1, min(32, 2**20 // (n_values * 2048)))
+    middles = (np.arange(128, 2049) + 0.5) * width
+    best = min(middles[error(middles).argmin()], h.amax)
+    places = np.arange(128 * steps, 2049 * steps) / steps
+    for closer in (1 / steps, 1 / (32 * steps), 0.0):
+        tried = np.append(np.minimum(places * width, h.amax), [best, h.amax]).astype(np.float32).astype(np.float64)
+        found = error(tried)
+        order = np.argsort(found, kind="stable")[:16]
+        best = tried[found == found.min()].max()
+        places = (tried[order][:, None] / width + np.linspace(-closer, closer, 65)).reshape(-1)
+        places = places[places >= 128]
+    return best
+
+
+@pytest.mark.parametrize("grown", [1.0, 0.97, 0.55, 0.3, 1.9, 20.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_thresholds_that_are_left_out_would_not_have_been_picked(kind, grown):
+    """``grown`` above 1: the range is longer than any value, up to where all candidates are above it."""
+    data = KINDS[kind].reshape(-1).astype(np.float32)
+    h = Histogram.of(data, base=float(np.float32(np.abs(data).max() * grown)))
+    known = discrete_values(h)
+    if known is not None:
+        assert threshold_curve(h, "mse").amax == tried_everywhere(h, len(known.values))
+
+
 CERTAIN = set(KINDS) - {"powers of two", "seven strange values", "strange values, most of them zero"}
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from trtcal_widgets.core.histogram import Histogram
 
-__all__ = ["Discrete", "alone_share", "discrete_values"]
-
 _TIGHT = 1e-6
 """Values are float32: a sum of squares follows from them to a tenth of this."""
 
@@ -32,8 +30,17 @@ _SEEN = 1e-5
 _ENDLESS = 1e300
 """A threshold from which on everything is rounded to 0."""
 
-_AT_A_TIME = 256 * 1024
-"""Pairs of a threshold and a value that are looked at in one go."""
+_AT_A_TIME = 16 * 1024
+"""Pairs of a threshold and a value that are looked at in one go: they stay in the second-level cache."""
+
+_SUMMED_IN_ORDER = 8
+"""NumPy adds fewer numbers than these one after the other, along whichever axis."""
+
+_LOOKED_AROUND = 16
+"""Thresholds around which a search looks closer."""
+
+_MOST_TRIED = 1 << 20
+"""Thresholds between bins, times values, that are tried at most at first."""
 
 _CHANCE = 4e-3
 """How often a sum comes out right by chance where values are known to a bin only."""
@@ -71,7 +78,8 @@ def discrete_values(h: Histogram) -> Discrete | None:
         return None
     counts = mass[bins]
     width = h.range / N_BINS
-    for values in (_few(h, bins, counts), _multiples(h, bins, counts)):
+    for find in (_few, _multiples):
+        values = find(h, bins, counts)
         if values is not None and np.array_equal(np.minimum((values / width).astype(np.int64), N_BINS - 1), bins):
             return Discrete(values, counts)
     return None
@@ -141,15 +149,82 @@ def exact_noise(found: Discrete, amax: NDArray[np.float64]) -> NDArray[np.float6
     ``amax``: thresholds, shape (k,), in the tensor's unit; 0 clips everything.
     """
     result = np.empty((amax.size, 3))
+    axis = 0 if len(found.values) < _SUMMED_IN_ORDER else 1
+    values, counts = (x[:, None] if axis == 0 else x for x in found)
     many = max(1, _AT_A_TIME // max(len(found.values), 1))
     for start in range(0, amax.size, many):
-        limit = np.minimum(amax[start : start + many, None], _ENDLESS)
-        step = limit / 127.0
-        with np.errstate(all="ignore"):  # a step of 0 clips everything, to 0
-            level = np.minimum(np.rint(found.values / step), 127.0) * step
-        errors = found.counts * (found.values - level) ** 2
-        beyond = found.values > limit
-        result[start : start + many, 0] = (found.counts * beyond).sum(axis=1)
-        result[start : start + many, 1] = np.where(beyond, errors, 0.0).sum(axis=1)
-        result[start : start + many, 2] = np.where(beyond, 0.0, errors).sum(axis=1)
+        limit = np.minimum(amax[start : start + many], _ENDLESS)
+        limit = limit if axis == 0 else limit[:, None]
+        errors, beyond = _squared_errors(values, counts, limit), values > limit
+        clipped = errors * beyond
+        result[start : start + many, 0] = (counts * beyond).sum(axis=axis)
+        result[start : start + many, 1] = clipped.sum(axis=axis)
+        result[start : start + many, 2] = np.subtract(errors, clipped, out=errors).sum(axis=axis)
     return result
+
+
+def _squared_errors(
+    values: NDArray[np.float64], counts: NDArray[np.float64], limit: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the squared errors of values times their counts, of any shapes that go together; no limit is endless."""
+    step = limit / 127.0
+    with np.errstate(all="ignore"):  # a step of 0 clips everything, to 0
+        errors = values / step
+        np.minimum(np.rint(errors, out=errors), 127.0, out=errors)
+        errors *= step
+    np.square(np.subtract(values, errors, out=errors), out=errors)
+    errors *= counts
+    return errors
+
+
+def best_between(found: Discrete, h: Histogram, candidates: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
+    """Return the threshold with the least error of many beside the candidates, looking ever closer at the best.
+
+    ``candidates``: thresholds in the middle of each bin from some bin on, and one behind the last bin, shape (k,);
+    ``noise``: their :func:`exact_noise` per value, shape (k, 3). No threshold is above the largest value.
+    """
+    steps = max(1, min(32, _MOST_TRIED // (len(found.values) * N_BINS)))
+    first = N_BINS + 1 - len(candidates)
+    amax = min(float(candidates[_total(noise).argmin()]), h.amax)
+    places = _worth_trying(found, h, noise, steps) / steps
+    for closer in (1.0 / steps, 1.0 / (32 * steps), 0.0):
+        ends = np.array([amax, h.amax], np.float32).astype(np.float64)
+        tried = np.concatenate((_thresholds_at(places, h), ends))
+        errors = _errors_at(found, h, tried)
+        order = np.argsort(errors, kind="stable")[:_LOOKED_AROUND]
+        amax = float(tried[errors == errors[order[0]]].max())
+        places = (tried[order][:, None] / h.bin_width + np.linspace(-closer, closer, 65)).reshape(-1)
+        places = places[places >= first]
+    return amax
+
+
+def _worth_trying(found: Discrete, h: Histogram, noise: NDArray[np.float64], steps: int) -> NDArray[np.intp]:
+    """Return the places, in parts of a bin, but for those that cannot be among the best few.
+
+    The lower a threshold is, the more is clipped: none that is below a candidate is among the best few where this
+    candidate clips more than some few cost. Above the largest value all are that value, and so a few are enough.
+    """
+    first = N_BINS + 1 - len(noise)
+    few = np.argpartition(_total(noise), _LOOKED_AROUND)[:_LOOKED_AROUND] + first
+    limit = _errors_at(found, h, _thresholds_at((few * steps + steps // 2) / steps, h)).max()
+    n_worse = int((noise[:, 1] > limit).sum())
+    start = (first + n_worse - 1) * steps + steps // 2 if n_worse else first * steps
+    end = int(h.amax / h.bin_width * steps) + 2 + _LOOKED_AROUND
+    return np.arange(start, min(end, (N_BINS + 1) * steps))
+
+
+def _thresholds_at(places: NDArray[np.float64], h: Histogram) -> NDArray[np.float64]:
+    """Return the thresholds at places that are in bins, as float32 holds them; none is above the largest value."""
+    return np.minimum(places * h.bin_width, h.amax).astype(np.float32).astype(np.float64)
+
+
+def _errors_at(found: Discrete, h: Histogram, amax: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean squared error of each threshold."""
+    if len(found.values) < _SUMMED_IN_ORDER:
+        return _total(exact_noise(found, amax) / h.n_finite)
+    distinct, back = np.unique(amax, return_inverse=True)  # many are equal as float32
+    return _total(exact_noise(found, distinct) / h.n_finite)[back]
+
+
+def _total(noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(noise[:, 1] + noise[:, 2])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.core.discrete import alone_share
+from trtcal_widgets.core.discrete import alone_share, best_between
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.legacy import quantile_bin, tail_line
 from trtcal_widgets.core.quantizer import NoiseModel
@@ -30,12 +30,6 @@ FIRST_CANDIDATE = 128
 
 _MOSTLY_ALONE = 0.5
 """Share of the values in bins that stand alone from which on the MSE pick is marked where they are not known."""
-
-_LOOKED_AROUND = 16
-"""Thresholds around which MSE looks closer."""
-
-_MOST_TRIED = 1 << 20
-"""Thresholds between the candidates, times values, that are tried at most at first."""
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -332,30 +326,17 @@ def _mse(histogram: Histogram, _method: Method) -> _Computed:
     error at all, with the right one.
     """
     model = NoiseModel(histogram)
-    objective = model.noise(_candidates(histogram.bin_width))[:, 1:].sum(axis=1)
+    candidates = _candidates(histogram.bin_width)
+    noise = model.noise(candidates)
+    objective = np.asarray(noise[:, 1] + noise[:, 2])
     if histogram.n_finite == 0 or histogram.amax == 0.0:
         return _Computed(objective, N_BINS, histogram.amax)
+    if model.discrete is not None:
+        amax = best_between(model.discrete, histogram, candidates, noise)
+        return _Computed(objective, _nearest_index(amax, histogram.bin_width), amax)
     pick = int(np.argmin(objective)) + FIRST_CANDIDATE
     amax = min(_amax_of_index(pick, histogram.bin_width), histogram.amax)
-    if model.discrete is None:
-        return _Computed(objective, pick, amax, is_uncertain=alone_share(histogram) > _MOSTLY_ALONE)
-    amax = _between(model, histogram, amax, len(model.discrete.values))
-    return _Computed(objective, _nearest_index(amax, histogram.bin_width), amax)
-
-
-def _between(model: NoiseModel, histogram: Histogram, amax: float, n_values: int) -> float:
-    """Return the best threshold of those between the candidates, looking ever closer at the best; else ``amax``."""
-    steps = max(1, min(32, _MOST_TRIED // (n_values * N_BINS)))
-    places = np.arange(FIRST_CANDIDATE * steps, (N_BINS + 1) * steps) / steps
-    for closer in (1.0 / steps, 1.0 / (32 * steps), 0.0):
-        tried = np.minimum(places * histogram.bin_width, histogram.amax)
-        tried = np.append(tried, [amax, histogram.amax]).astype(np.float32).astype(np.float64)
-        noise = model.noise(tried)[:, 1:].sum(axis=1)
-        order = np.argsort(noise, kind="stable")[:_LOOKED_AROUND]
-        amax = float(tried[noise == noise[order[0]]].max())
-        places = (tried[order][:, None] / histogram.bin_width + np.linspace(-closer, closer, 65)).reshape(-1)
-        places = places[places >= FIRST_CANDIDATE]
-    return amax
+    return _Computed(objective, pick, amax, is_uncertain=alone_share(histogram) > _MOSTLY_ALONE)
 
 
 @dataclass(frozen=True)
