@@ -18,7 +18,7 @@ from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.model.explicit.pairs import read_pairs
 from trtcal_widgets.model.load import load_model
 from trtcal_widgets.trt.check import check_model
-from trtcal_widgets.trt.check.advice import node_named, problems_of_file, without_places
+from trtcal_widgets.trt.check.advice import advice_for, node_named, problems_of_file, without_places
 from trtcal_widgets.trt.check.builders import find_builder
 from trtcal_widgets.trt.control import BuildControl
 
@@ -184,6 +184,22 @@ def test_a_node_is_found_in_words_as_a_whole():
     assert node_named("Cannot compile a.ip1: no", names) == "a.ip1"
     assert node_named("ip100", names) == ""
     assert node_named("ip1_2 has no runners that implement it", names) == "ip1"
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (
+            "Assertion failed: a->getType() == nvinfer1::DataType::kHALF: input tensor A must be FP16.",
+            "is_symmetric=True",
+        ),
+        ("Cannot compile for target(s) sm89, because the model contains HW-specific datatypes: fp4_e2m1.", "SM120"),
+        ("Cannot compile for target(s) sm86, because the model contains HW-specific datatypes: fp8", "SM89"),
+    ],
+)
+def test_types_of_few_bits_have_a_way_out(words, wanted):
+    """As the builder said them of ONNX Runtime's MatMulNBits, of FP4 blocks and of FP8."""
+    assert wanted in advice_for(words)
 
 
 def test_the_builders_words_come_without_the_lines_of_its_sources():

@@ -84,7 +84,7 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
         if arguments.force:
             raise ExportError(
                 f"{printable(result.report.model)} already has explicit quantisation and no other layer that the "
-                "scales could quantise: nothing was written. TensorRT takes the model as it is."
+                "scales could quantise: nothing was written. trtcal check says whether TensorRT takes it as it is."
             )
         raise ExportError(f"{result.report.notes[0]}. Nothing was written; --force adds Q/DQ to its other layers.")
     files = result.write(output)

@@ -313,7 +313,8 @@ class QdqBuilder:
         copy.CopyFrom(self.model.proto)
         note = (
             f"{self.graph.name} already has explicit quantisation ({len(self._already)} nodes of it): nothing was "
-            "added. TensorRT takes it as it is and ignores a calibration cache"
+            "added. TensorRT takes the scales from it and ignores a calibration cache; `trtcal check` says whether it "
+            "takes the model"
         )
         report = self._report(copy, Decision(), (), (note,))
         return QdqResult(copy, self.model.path.parent, report, self._inputs)

@@ -47,6 +47,11 @@ _BY_WORDS = tuple(
             "INT8.",
         ),
         (
+            r"MatMulNBits|input tensor A must be FP16",
+            "Write the weights with DequantizeLinear (MatMulNBitsQuantizer with quant_format=QuantFormat.QDQ and "
+            "is_symmetric=True), or convert the rest of the model to FP16.",
+        ),
+        (
             r"HW-specific datatypes: fp4",
             "FP4 needs a Blackwell GPU: check for the target SM120 (--for SM120), or write INT8.",
         ),
