@@ -208,3 +208,38 @@ def test_a_short_last_batch_is_filled_and_its_padding_counts_nowhere(tmp_path, l
         assert a.outputs.noise == pytest.approx(b.outputs.noise, rel=1e-9)
     assert [layer.node for layer in layers] == [layer.node for layer in other_layers]
     assert [layer.loss for layer in layers] == pytest.approx([layer.loss for layer in other_layers], abs=1e-6)
+
+
+NARROW = {
+    "bfloat16 inside": ([("Cast", {"to": TensorProto.BFLOAT16}), ("Cast", {"to": TensorProto.FLOAT})], 17, None),
+    "bfloat16 as output": ([], 17, TensorProto.BFLOAT16),
+    "float8 inside": ([("Cast", {"to": TensorProto.FLOAT8E4M3FN}), ("Cast", {"to": TensorProto.FLOAT})], 19, None),
+}
+
+
+@pytest.mark.parametrize("kind", NARROW)
+def test_types_that_numpy_does_not_have_are_run_and_judged(tmp_path, kind):
+    casts, opset, out = NARROW[kind]
+    nodes, last = [node("MatMul", ["x", "w"], ["a"])], "a"
+    for i, (op, attributes) in enumerate(casts):
+        nodes.append(node(op, [last], [f"n{i}"], **attributes))
+        last = f"n{i}"
+    nodes += [node("Relu", [last], ["r"]), node("MatMul", ["r", "w2"], ["o"])]
+    if out:
+        nodes.append(node("Cast", ["o"], ["narrow"], to=out))
+    path = save(
+        tmp_path / "m.onnx",
+        nodes,
+        [value("x", ["N", 8])],
+        [value("narrow" if out else "o", None, out or TensorProto.FLOAT)],
+        [weights("w", 8, 6), weights("w2", 6, 3)],
+        opset=opset,
+        ir=9,
+    )
+    x = images(16, 8)
+    with CalibrationSession(path, ArrayBatches(x), batch_size=4) as session:
+        session.run()
+        AccuracyDebugging(session, Evaluation(ArrayBatches(x), batch_size=4)).run()
+    comparison = simulated(path, x).compare(Evaluation(ArrayBatches(x), batch_size=4))
+    assert 15 < comparison.tensors["o"].comparison.sqnr_db < 80
+    assert "r" in comparison.tensors

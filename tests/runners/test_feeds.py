@@ -139,3 +139,8 @@ def test_inputs_are_described():
     assert describe_input(x) == "'x' int64 of any shape"
     (x,) = graph(("x", "int64", ("n",))).inputs
     assert describe_input(x) == "'x' int64 (n,)"
+
+
+def test_a_sequence_is_not_asked_for_as_a_type_of_numpy():
+    with pytest.raises(DataError, match="takes sequence, the batch has float32; batches hold arrays"):
+        check_feeds(graph(("q", "sequence", None)), {"q": np.zeros((2, 3), np.float32)})

@@ -15,6 +15,7 @@ from trtcal_widgets.export.qdq.scales import rows_of
 from trtcal_widgets.model.data_shapes import comparable_outputs
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.plan import PrecisionPlan
+from trtcal_widgets.model.tap import as_float32_names
 from trtcal_widgets.runners.feeds import check_feeds, fitted
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class RunnableModels:
             name=f"{self.graph.name} ({what})",
             threads=self.threads,
             optimization=optimization,
+            as_float32=as_float32_names(self.graph, [name for name in names if name in self.graph.tensors]),
         )
 
     def fp32(self, names: Iterable[str]) -> TappedModel:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import weakref
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,11 +60,14 @@ class Control:
             self._progress(done, total, what)
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
 class TappedModel:
     """A model in ONNX Runtime of which chosen tensors are seen.
 
     ``optimization``: ``"off"`` for Q/DQ models: rounding is then exactly Q/DQ's, and no INT8 kernel of this CPU
-    replaces it.
+    replaces it. ``as_float32``: tensors that NumPy cannot have, with the names that their copies get.
     """
 
     def __init__(
@@ -75,15 +79,21 @@ class TappedModel:
         name: str,
         threads: int,
         optimization: str = "off",
+        as_float32: Mapping[str, str] = _NONE,
     ) -> None:
         self._names = list(names)
         self._name = name
         present = {info.name for info in proto.graph.output}
         stored = {tensor.name for tensor in proto.graph.initializer}
         self._fed = {info.name for info in proto.graph.input} - stored  # before IR 4 weights are listed as inputs too
-        extra = [n for n in self._names if n not in present and n not in self._fed]
+        self._copies = {n: copy for n, copy in as_float32.items() if n not in self._fed}
+        extra = [n for n in self._names if n not in present and n not in self._fed and n not in self._copies]
         self._session = open_session(
-            with_outputs(proto, extra), folder, name=name, threads=threads, optimization=optimization
+            with_outputs(proto, extra, as_float32=self._copies),
+            folder,
+            name=name,
+            threads=threads,
+            optimization=optimization,
         )
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -94,7 +104,8 @@ class TappedModel:
         options.log_severity_level = 4
         asked = [n for n in self._names if n not in self._fed]
         try:
-            values = self._session.run(asked, {n: feeds[n] for n in self._fed}, options) if asked else []
+            read = [self._copies.get(n, n) for n in asked]
+            values = self._session.run(read, {n: feeds[n] for n in self._fed}, options) if asked else []
         except Exception as error:
             where, why = failure(error)
             raise ModelError(f"{self._name}: {where} failed: {why}") from error

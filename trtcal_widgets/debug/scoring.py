@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.debug.runs import Control, TappedModel, TensorStore
-from trtcal_widgets.model.data_shapes import NO_ARRAYS
+from trtcal_widgets.model.data_shapes import has_numpy_type
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.model.partial import PartialModel, downstream_part
 from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
@@ -101,7 +101,7 @@ class PlanScorer:
             return self._kept
         proto = self._simulation.proto(self._simulation.plan)
         tensors = self._simulation.graph.tensors.values()
-        made = [t.name for t in tensors if t.kind is TensorKind.ACTIVATION and t.dtype not in NO_ARRAYS]
+        made = [t.name for t in tensors if t.kind is TensorKind.ACTIVATION and has_numpy_type(t.dtype)]
         wanted = list(dict.fromkeys([*made, *self._simulation.asked]))
         kept = _Kept(evaluation, proto, TensorStore(self._store_bytes))
         fp32 = self._simulation.fp32(self._simulation.asked)

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 NO_ARRAYS = frozenset({"sequence", "seq", "map", "optional", "sparse_tensor"})
 """What stands for the element type of a tensor that is none: a sequence, a map."""
 
+
+def has_numpy_type(dtype: str) -> bool:
+    """Whether ONNX Runtime hands a tensor of this element type to NumPy: not sequences, nor the narrow types."""
+    return dtype not in NO_ARRAYS and not dtype.startswith(_NARROW)
+
+
+_NARROW = ("bfloat16", "float8", "float4", "int4", "uint4", "int2", "uint2")
+
 _SHAPED_BY_DATA = frozenset({"NonMaxSuppression", "NonZero", "Unique", "Compress", "StringSplit"})
 """Operators whose number of results depends on the data; the order of what follows depends on it too."""
 

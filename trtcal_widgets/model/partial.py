@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.errors import ModelError
-from trtcal_widgets.model.data_shapes import NO_ARRAYS
+from trtcal_widgets.model.data_shapes import has_numpy_type
 from trtcal_widgets.model.structure import read_names
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def downstream_part(
     outputs = tuple(name for name in wanted if name in dirty)
     if not outputs:
         return None
-    whole = frozenset(name for name, dtype in dtypes.items() if dtype in NO_ARRAYS)
+    whole = frozenset(name for name, dtype in dtypes.items() if not has_numpy_type(dtype))
     kept, boundary = _needed(changed, reached, outputs, whole)
     return assemble(changed, kept, boundary, outputs, dtypes)
 

@@ -11,6 +11,7 @@ import numpy as np
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.errors import DataError
+from trtcal_widgets.model.data_shapes import NO_ARRAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,6 +142,11 @@ def _check_dtype(tensor: TensorInfo, array: NDArray[np.generic]) -> NDArray[np.g
 
 
 def _how_to_cast(got: np.dtype[np.generic], wanted: str) -> str:
+    if wanted in NO_ARRAYS:
+        return (
+            "batches hold arrays, of which no sequence or map is made: cut the model off behind it, so that its "
+            "elements are inputs"
+        )
     if got.kind == "O":
         return "its samples may differ in shape: stack them to one array of numbers first"
     if wanted == "bfloat16":
