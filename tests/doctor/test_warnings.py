@@ -83,6 +83,29 @@ def test_one_wild_image_is_named(mnist):
         assert examine(session, resamples=20).warnings == ()
 
 
+@pytest.mark.parametrize(("wild", "range_mode"), [(130, "two-pass"), (3, "tensorrt")])
+def test_a_range_that_what_is_left_out_has_set_is_said(mnist, wild, range_mode):
+    """Two passes keep the range of all batches, one pass that of the first: thresholds are not those of other data."""
+    images = mnist.copy()
+    images[wild] *= 40
+    with CalibrationSession(sample.model_path(), images, batch_size=20, range_mode=range_mode) as session:
+        session.run()
+        assert "stretched-range" not in warnings_of(session)
+        for leave_out in (lambda: session.exclude(wild // 20), lambda: session.samples.leave_out(wild)):
+            leave_out()
+            found = warnings_of(session)["stretched-range"]
+            assert set(found.tensors) <= set(session.calibrated)
+            assert "conv1" in found.tensors
+            worst = session.histogram(found.tensors[0])
+            assert worst.range > 4 * worst.amax
+            assert "record them anew" in found.mend
+            session.undo()
+    with CalibrationSession(sample.model_path(), np.delete(images, wild, 0), batch_size=20) as session:
+        session.run()
+        session.exclude(2)
+        assert "stretched-range" not in warnings_of(session)
+
+
 def test_an_input_that_is_one_number():
     with recorded(np.full((80, 1, 28, 28), 0.5, np.float32)) as session:
         found = warnings_of(session)

@@ -194,7 +194,7 @@ class Samples:
         """Return tensor -> (threshold now, threshold without the sample), for every tensor that is calibrated.
 
         Its batch is run again without it where that was not done yet. In one pass the range that histograms start
-        from stays the one that was recorded, also where the sample is in the first batch.
+        from stays the one that was recorded, also where the sample is in the first batch; in two passes that of all.
         """
         number = self.find(sample)
         with_it, without_it = self.left_out - {number}, self.left_out | {number}

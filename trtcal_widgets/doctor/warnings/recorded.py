@@ -26,6 +26,9 @@ _WILD = 2.0
 _WILD_SHARE = 0.2
 """In what share of the scales."""
 
+_STRETCHED = 4.0
+"""How many times the largest |x| that is counted a range may reach; alone, a recording's reaches less than twice."""
+
 _PER_BATCH = 10
 """Scales per batch or sample from which on one that sets no maximum is worth a word; chance leaves many so of fewer."""
 
@@ -69,6 +72,33 @@ def wild_batches(facts: Facts) -> Iterator[DataWarning]:
                 batches=(batch,),
                 tensors=tuple(facts.scales[int(i)] for i in worst),
             )
+
+
+def stretched_ranges(facts: Facts) -> Iterator[DataWarning]:
+    """Find ranges that only what is left out by now has set: the bins stay as wide as it made them."""
+    state = facts.session.state
+    if not state.samples_out and not any(batch in state.excluded for batch in range(state.position)):
+        return
+    histograms = {name: facts.session.histogram(name) for name in facts.scales}
+    times = {name: h.range / h.amax for name, h in histograms.items() if h.amax > 0}
+    worst = sorted((name for name in times if times[name] > _STRETCHED), key=lambda name: -times[name])
+    if worst:
+        h = histograms[worst[0]]
+        yield DataWarning(
+            kind="stretched-range",
+            severity="warning",
+            sure="certain",
+            what=(
+                f"What is left out still sets the range of {count_of(len(worst), 'scale')}: with bins that wide their "
+                "thresholds are not those of a recording without it."
+            ),
+            evidence=(
+                f"In {printable(worst[0])} the range reaches {significant(h.range)}, the values that are counted "
+                f"{significant(h.amax)}; entropy and MSE find no threshold below {significant(h.range / 16)}."
+            ),
+            mend="Take it out of the data and record them anew: ranges are found while batches are recorded.",
+            tensors=tuple(worst),
+        )
 
 
 def idle_batches(facts: Facts) -> Iterator[DataWarning]:
@@ -261,7 +291,7 @@ def _saturated(facts: Facts) -> tuple[str, float] | None:
     return None
 
 
-CHECKS = (constant_inputs, wrong_scale, wild_batches, repeated_batches, idle_batches, idle_samples)
+CHECKS = (constant_inputs, wrong_scale, wild_batches, stretched_ranges, repeated_batches, idle_batches, idle_samples)
 
 
 def from_recordings(facts: Facts) -> Sequence[DataWarning]:
