@@ -47,7 +47,7 @@ def test_every_operator_of_8_6_with_the_scales_that_it_wrote(part):
     assert not refused
 
 
-@pytest.mark.parametrize("opset", range(13, 23))
+@pytest.mark.parametrize("opset", range(13, 26))
 def test_lenet_in_every_opset_from_13(opset, tmp_path):
     proto = onnx.version_converter.convert_version(onnx.load(sample.model_path()), opset)
     onnx.save(proto, tmp_path / "lenet.onnx")
