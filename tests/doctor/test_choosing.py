@@ -9,6 +9,7 @@ from tests.doctor.made_up import DrawnRunner
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.doctor import small_set
+from trtcal_widgets.doctor.samples import Samples
 from trtcal_widgets.errors import CancelledError, SessionError, UsageError
 
 
@@ -97,6 +98,40 @@ def test_a_list_of_files_is_read_back_as_a_source(tmp_path, images):
     assert [path.name for path in again.paths] == [f"{k:03}.png" for k in found.samples]
     assert found.of == 30
     assert not set(found.samples) & set(range(10, 20))
+
+
+def test_a_sample_that_is_left_out_is_not_chosen(images):
+    """Chosen by its large values, it would come back into every build from the list."""
+    images = images[:60].copy()
+    images[[31, 52]] *= 6
+    with CalibrationSession(sample.model_path(), images, batch_size=10, method="minmax") as session:
+        session.run()
+        assert {31, 52} & set(small_set(session, loss_db=0.01, random=0).samples)
+        session.samples.leave_out(31, 52)
+        found = small_set(session, count=30, random=2)
+    assert found.of == 58
+    assert not {31, 52} & set(found.samples)
+
+
+def test_what_the_session_counted_by_itself_is_not_run_again(images):
+    with CalibrationSession(sample.model_path(), images[:12], batch_size=4) as session:
+        session.run()
+        whole = small_set(session, count=4, random=0)
+        session.samples.count(3, 7)
+        names = [name for name in session.calibrated if session.histogram(name).amax > 0]
+        bases = {name: session.histogram(name).base for name in names}
+        found, run = Samples(session), []
+        histograms = found.runner.histograms
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(found.runner, "histograms", lambda *a: run.append(1) or histograms(*a))
+            parts = found.record(names, bases, lambda _: None)
+        assert len(run) == 10
+        alone = Samples(session)
+        alone._numbers = [None] * len(alone)
+        for own, again in zip(parts, alone.record(names, bases, lambda _: None), strict=True):
+            assert [h.n_finite for h in own] == [h.n_finite for h in again]
+            assert [h.amax for h in own] == pytest.approx([h.amax for h in again], rel=1e-5)
+        assert small_set(session, count=4, random=0).samples == whole.samples
 
 
 def test_data_that_are_no_files_give_no_list(session, tmp_path):

@@ -111,7 +111,8 @@ def small_set(
 ) -> SmallSet:
     """Choose the fewest samples whose thresholds lose no more than ``loss_db``, or the best ``count`` of them.
 
-    Every sample is run alone once, over the session's ranges, so that the thresholds of any subset are known. Rows of
+    Every sample is run alone once, over the session's ranges, so that the thresholds of any subset are known; those
+    that the session has counted by themselves are not run again, those that are left out are not chosen. Rows of
     samples are then cut at the same length: one that takes each time the sample that brings the tails of all tensors
     nearest to those of all samples (Welling, *Herding dynamical weights to learn*, 2009), one that takes those first
     that set the largest values, and random ones. The best beginnings are run as sessions of their own, and the one that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Samples:
-    """The samples of a session's counted batches, by their place in the data.
+    """The counted samples of a session, by their place in the data: none that is left out.
 
     Raises SessionError where the session has no model or no data.
     """
@@ -43,12 +44,17 @@ class Samples:
         self.runner: Runner = session.runner
         self.batches = tuple(b for b in range(state.position) if b not in state.excluded)
         self.places: list[int] = []
+        self._recorded = session.samples
+        self._numbers: list[int | None] = []
         self._where: list[tuple[int, int]] = []
         self._read: Batch | None = None
         for b in self.batches:
-            batch = self._batch(b)
-            self._where += [(b, k) for k in range(batch.n_samples)]
-            self.places += [batch.first_sample + k for k in range(batch.n_samples)]
+            batch, own = self._batch(b), self._recorded.members(b)
+            known = len(own) == batch.n_samples  # of files of older versions it is not known which ones they are
+            counted = [k for k in range(batch.n_samples) if not known or own[k] not in self._recorded.left_out]
+            self._where += [(b, k) for k in counted]
+            self.places += [batch.first_sample + k for k in counted]
+            self._numbers += [own[k] if known else None for k in counted]
 
     def __len__(self) -> int:
         """Return how many samples there are."""
@@ -78,30 +84,46 @@ class Samples:
     def record(
         self, names: Sequence[str], bases: Mapping[str, float], done: Callable[[int], None]
     ) -> list[list[Histogram]]:
-        """Run every sample alone; return for each tensor its histogram in each sample, over the given ranges.
+        """Return for each tensor its histogram in each sample, over the given ranges: those of the session.
 
-        A model of a fixed batch size is fed the sample as often as that: all counts are as many times as large.
+        Samples that the session did not count by themselves are run alone. A model of a fixed batch size is fed each
+        sample as often as that: all counts are as many times as large.
         """
         store = BatchStore(names)
         try:
             with np.errstate(all="ignore"):
                 for k in range(len(self)):
-                    found = self.runner.histograms(self._filled(self.feeds(k)), bases)
+                    found = self._counted(names, k) or self.runner.histograms(self._filled(self.feeds(k)), bases)
                     store.append((name, h.rounded()) for name, h in found)
                     done(k + 1)
             return [[store.get(k, name) or Histogram.empty() for k in range(len(self))] for name in names]
         finally:
             store.close()
 
+    def _counted(self, names: Sequence[str], k: int) -> list[tuple[str, Histogram]]:
+        """Return what the session has of a sample by itself; nothing where it lacks a tensor."""
+        number = self._numbers[k]
+        if number is None or self._repeats > 1:  # counts of all samples are equally many times as large
+            return []
+        found = [(name, self._recorded.histogram(name, number)) for name in names]
+        known = [(name, h) for name, h in found if h is not None]
+        return known if len(known) == len(found) else []
+
+    @cached_property
+    def _repeats(self) -> int:
+        """How often a sample is fed at once: the model's batch size where that is fixed."""
+        return next(
+            (
+                info.shape[0]
+                for info in self.runner.graph.tensors.values()
+                if info.producer < 0 and info.kind.value == "input" and info.shape and isinstance(info.shape[0], int)
+            ),
+            1,
+        )
+
     def _filled(self, feeds: Feeds) -> Feeds:
-        graph = self.runner.graph
-        sizes = [
-            info.shape[0]
-            for info in graph.tensors.values()
-            if info.producer < 0 and info.kind.value == "input" and info.shape and isinstance(info.shape[0], int)
-        ]
-        wanted = sizes[0] if sizes else 1
-        return {n: np.repeat(a, wanted, 0) if wanted > 1 and a.ndim and len(a) == 1 else a for n, a in feeds.items()}
+        n = self._repeats
+        return {name: np.repeat(a, n, 0) if n > 1 and a.ndim and len(a) == 1 else a for name, a in feeds.items()}
 
 
 class Chosen:

@@ -170,7 +170,7 @@ class Samples:
 
     def _blamed(self, name: str, sample: int, amax: float) -> Blame:
         beyond = share = None
-        own = self._own(name, sample)
+        own = self.histogram(name, sample)
         if own is not None:
             limit = self._view.amax(self._parts.graph.group_of(name)[0], self._view.intent(name, self._state))
             beyond = own.n_beyond(limit)
@@ -178,9 +178,10 @@ class Samples:
             share = 0.0 if sample in self.left_out or not total else beyond / total
         return Blame(sample, self.label(sample), amax, sample in self.left_out, beyond, share)
 
-    def _own(self, name: str, sample: int) -> Histogram | None:
-        """Return a sample's own histogram, where it was counted by itself: its batch is kept without the others."""
+    def histogram(self, name: str, sample: int) -> Histogram | None:
+        """Return a tensor's histogram in one sample; None where that was not counted by itself: see :meth:`count`."""
         batch, place = self._where(sample)
+        self._known(name)
         own = self._store.samples_in(batch)
         if len(own) == 1:
             return self._store.get(batch, name)
