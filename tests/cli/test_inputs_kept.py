@@ -181,3 +181,24 @@ def test_a_file_that_came_to_the_place_of_a_read_one_later_is_not_it(here):
     os.replace("x.npy", "old.npy")  # noqa: PTH105
     cache.write("x.npy")
     cache.write("old.npy")
+
+
+def test_what_links_in_a_folder_lead_to_is_read_too(trtcal, here):
+    shutil.copy("pictures/cats/0.png", "elsewhere.png")
+    (here / "more").mkdir()
+    shutil.copy("pictures/cats/1.png", "more/9.png")
+    (here / "pictures" / "linked.png").symlink_to(here / "elsewhere.png")
+    (here / "pictures" / "dogs").symlink_to(here / "more")
+    (here / "pictures" / "again").symlink_to(here / "pictures")
+    for name in ("elsewhere.png", "more/9.png"):
+        before = (here / name).read_bytes()
+        done = trtcal("calibrate", "m.onnx", "pictures", "--batch-size", "2", "--force", "-o", name)
+        assert done.code == 2
+        assert "one of the samples in pictures" in " ".join(done.err.split())
+        assert (here / name).read_bytes() == before
+
+
+def test_an_output_that_is_named_as_a_missing_input_is_refused(trtcal, here):
+    done = trtcal("calibrate", "m.onnx", "later.npy", "-o", "./later.npy")
+    assert done.code == 2
+    assert "is a file that is read" in " ".join(done.err.split())

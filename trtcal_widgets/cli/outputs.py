@@ -52,18 +52,19 @@ def check_outputs(
     given, or those that were put together before. ``force``: replace whatever other file is there. Raises ExportError
     where a file cannot or should not be written; says what to do.
     """
-    from trtcal_widgets.runners.inputs import Inputs
+    from trtcal_widgets.runners.inputs import Inputs, place_of
 
     wanted = [(option, Path(path), kind) for option, path, kind in outputs if path is not None]
     read = inputs if isinstance(inputs, Inputs) else Inputs.of(inputs)
     if any(os.path.exists(path) for _, path, _ in wanted):  # noqa: PTH110 - also for names that no file can have
         read = read.looked_up()
+    absent = read.absent if wanted else frozenset()
     for i, (option, path, kind) in enumerate(wanted):
         _check_place(path)
         foreign = path.exists() and path.stat().st_size > 0 and not is_kind(path, kind)
         other = f", and is not {kind.what}" if foreign else ""
         read.refuse(path, f"Choose another name for {option}", other)
-        if any(_same(path, source) for source in read.paths):  # and is not there
+        if place_of(path) in absent:
             raise ExportError(f"{path} is a file that is read. Choose another name for {option}.")
         if foreign and not force:
             raise ExportError(
@@ -79,19 +80,10 @@ def _same(a: Path, b: Path) -> bool:
     try:
         return os.path.samefile(a, b)  # noqa: PTH121 - through links, hard ones too
     except (OSError, ValueError):
+        from trtcal_widgets.runners.inputs import place_of
+
         # Nothing is there yet.
-        return os.path.abspath(a) == os.path.abspath(b) or _folded(a) == _folded(b)  # noqa: PTH100
-
-
-def _folded(path: Path) -> str:
-    """Return where a file would be; in small letters where its folder takes capitals for the same."""
-    real = _real(path.absolute())
-    folder = os.path.dirname(real)  # noqa: PTH120
-    try:
-        alike = folder.swapcase() != folder and os.path.samefile(folder, folder.swapcase())  # noqa: PTH121
-    except OSError:
-        alike = False
-    return real.casefold() if alike else real
+        return os.path.abspath(a) == os.path.abspath(b) or place_of(a) == place_of(b)  # noqa: PTH100
 
 
 def _real(path: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -131,7 +131,7 @@ def find_batch_files(folder: Path) -> list[Path]:
     return [path for _, path in numbered]
 
 
-def is_batch_file(path: Path) -> bool:
+def is_batch_file(path: PurePath) -> bool:
     """Whether a file has the name of a batch file."""
     return _NAME.fullmatch(path.name) is not None
 

@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +77,7 @@ def _walk(folder: Path, pattern: str | None, *, recursive: bool) -> tuple[list[P
     return found, others
 
 
-def is_image(path: Path) -> bool:
+def is_image(path: PurePath) -> bool:
     """Whether a file's ending is that of an image which can be read here."""
     return _matches(path, None)
 
@@ -98,7 +98,7 @@ def each_file(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _matches(path: Path, pattern: str | None) -> bool:
+def _matches(path: PurePath, pattern: str | None) -> bool:
     if pattern is None:
         return path.suffix.lower() in IMAGE_SUFFIXES or (path.suffix.lower() == ".avif" and _reads_avif())
     text = path.as_posix() if "/" in pattern else path.name

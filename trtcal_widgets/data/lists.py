@@ -59,14 +59,14 @@ def read_list(path: Path) -> tuple[list[Path], dict[Path, int]]:
     return images, dict(zip(images, known, strict=True)) if known else {}
 
 
-def listed_files(path: Path) -> Iterator[Path]:
-    """Yield the files that a list names and that are there, whatever else is wrong with it."""
+def listed_files(path: Path) -> Iterator[str]:
+    """Yield where the files would be that a list may name, whatever is wrong with it."""
+    folder = str(path.parent)
     text = read_whole(path, error=DataError, what="the list of images").decode("utf-8-sig", "replace")
     for line in dict.fromkeys(text.splitlines()):
         entry = line.strip()
-        for name in (entry, *_split(entry)[:1]) if entry and not entry.startswith("#") else ():
-            if os.path.isfile(path.parent / name):  # noqa: PTH113 - False for a name that no file can have
-                yield path.parent / name
+        for name in dict.fromkeys((entry, _split(entry)[0])) if entry and not entry.startswith("#") else ():
+            yield os.path.join(folder, name)  # noqa: PTH118 - of a Path it takes five times as long
 
 
 def _split(entry: str) -> tuple[str, int | None]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.data.batch_files import is_batch_file
-from trtcal_widgets.data.files import each_file, is_image
+from trtcal_widgets.data.files import is_image
 from trtcal_widgets.data.lists import LIST_SUFFIXES, listed_files
 from trtcal_widgets.errors import DataError, ExportError, TrtcalError
 from trtcal_widgets.model.files import external_locations
@@ -51,21 +52,23 @@ class Inputs:
         """Return these, with every file that is there looked for once: for a command with several outputs."""
         return replace(self, found=self._known())
 
+    @cached_property
+    def absent(self) -> frozenset[str]:
+        """Where the files would be that are named and not there."""
+        return frozenset(place_of(path) for path in self.paths if not os.path.lexists(path))
+
     def _known(self) -> Mapping[tuple[int, int], str]:
         """Return device and number of every file that is read, and what it is."""
         if self.found is not None:
             return self.found
         found: dict[tuple[int, int], str] = {}
-        for path, what in self._each():
-            identity = _identity(path)
+        for identity, what in self._each():
             if identity:
                 found.setdefault(identity, what)
         return found
 
-    def _each(self) -> Iterator[tuple[Path, str]]:
-        for path in self.paths:
-            yield path, ""
-        yield from ((path, "") for path in self.files)
+    def _each(self) -> Iterator[tuple[tuple[int, int] | None, str]]:
+        yield from ((_identity(path), "") for path in (*self.paths, *self.files))
         for path in self.paths:
             try:
                 with damage_as(DataError, f"{path} cannot be read", ""):
@@ -98,14 +101,52 @@ def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _behind(path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the files that are read with a file or folder."""
+def place_of(path: str | os.PathLike[str]) -> str:
+    """Return where a file would be, links followed; in small letters where its folder takes capitals for the same."""
+    try:
+        real = os.path.realpath(path)
+    except (OSError, ValueError):  # a name that no file can have
+        return os.fspath(path)
+    folder = os.path.dirname(real)  # noqa: PTH120
+    return real.casefold() if _takes_capitals_alike(folder) else real
+
+
+@lru_cache(maxsize=1024)
+def _takes_capitals_alike(folder: str) -> bool:
+    try:
+        return folder.swapcase() != folder and os.path.samefile(folder, folder.swapcase())  # noqa: PTH121
+    except OSError:
+        return False
+
+
+def _behind(path: Path) -> Iterator[tuple[tuple[int, int] | None, str]]:
+    """Yield device and number of the files that are read with a file or folder, and what they are."""
     shown = printable(str(path))
     if path.is_dir():
-        for file in each_file(path):
-            if is_image(file) or file.suffix.lower() == ".npy" or is_batch_file(file):
-                yield file, f"one of the samples in {shown}"
+        what = f"one of the samples in {shown}"
+        yield from ((identity, what) for identity in _samples(str(path), set()))
     elif path.suffix.lower() in LIST_SUFFIXES:
-        yield from ((file, f"listed in {shown}") for file in listed_files(path))
+        yield from ((_identity(file), f"listed in {shown}") for file in listed_files(path))
     elif path.is_file() and path.suffix.lower() not in (".npy", ".npz"):
-        yield from ((file, f"external data of {shown}") for file in external_locations(path))
+        yield from ((_identity(file), f"external data of {shown}") for file in external_locations(path))
+
+
+def _samples(folder: str, visited: set[tuple[int, int] | None]) -> Iterator[tuple[int, int] | None]:
+    """Yield the samples of a folder: a scan tells their numbers, and only links are looked at one by one."""
+    own = _identity(folder)
+    if own is None or own in visited:
+        return
+    visited.add(own)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _samples(entry.path, visited)
+            elif _is_sample(entry.name):
+                yield _identity(entry.path) if entry.is_symlink() or os.name == "nt" else (own[0], entry.inode())
+
+
+def _is_sample(name: str) -> bool:
+    path = PurePath(name)
+    return path.suffix.lower() == ".npy" or is_image(path) or is_batch_file(path)
