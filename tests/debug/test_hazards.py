@@ -11,6 +11,7 @@ from tests.support.graphs import const, node, save, value
 from tests.support.minilm import encode, minilm_model
 from tests.support.models import ocr_model
 from trtcal_widgets import CalibrationSession, sample
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.debug.hazards import HazardLimits, by_kind, find_hazards
 from trtcal_widgets.errors import UsageError
 
@@ -75,7 +76,7 @@ def test_the_numbers_of_a_clipping_hazard_are_the_sessions(ones):
     hazard = next(h for h in find_hazards(ones) if h.severity == "severe")
     row = ones.row("conv1")
     assert f"{100 * row.clipped_fraction:.1f} %" in hazard.message
-    assert f"{row.sqnr_db:.2f} dB" in hazard.message
+    assert f"SQNR {decibels(row.sqnr_db)}." in hazard.message
     ones.choose("conv1", method="minmax")
     assert "conv1" not in {h.tensors[0] for h in find_hazards(ones) if h.kind == "clipped"}
     ones.undo()
@@ -352,7 +353,7 @@ def test_ranges_that_still_grow_are_counted(tmp_path):
         assert "last 2 of 8" in hazard.message
         assert "by 100 %, in 2 of the 2" in hazard.message
         session.exclude(7)
-        assert "by 50.0 %, in 1 of the 2" in only(find_hazards(session), "growing-ranges").message
+        assert "by 50 %, in 1 of the 2" in only(find_hazards(session), "growing-ranges").message
         session.exclude(6)
         assert "growing-ranges" not in kinds(find_hazards(session))
 

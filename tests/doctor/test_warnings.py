@@ -173,9 +173,9 @@ def test_one_folder_and_one_class_that_dominate(tmp_path):
     with CalibrationSession(sample.model_path(), images, batch_size=8) as session:
         session.run()
         found = warnings_of(session)
-    assert found["one-source"].what.startswith("95% of the samples are of the folder")
+    assert found["one-source"].what.startswith("95 % of the samples are of the folder")
     assert found["one-source"].what.endswith("day.")
-    assert found["one-class"].what == "78% of the samples are of class 0."
+    assert found["one-class"].what == "77.5 % of the samples are of class 0."
 
 
 def test_a_file_alone_gives_what_the_records_tell(mnist, tmp_path):

@@ -192,9 +192,7 @@ def with_loop(tmp_path, opset, inner):
 def test_subgraphs_are_left_as_they_are_and_listed(tmp_path):
     path = with_loop(tmp_path, 13, node("Conv", ["c", "v"], ["t"]))
     result = checked(path, {"x": 0.1, "c": 0.1})
-    assert [(n.name, n.message) for n in result.report.left] == [
-        ("choice", "the 2 nodes inside it are left as they are")
-    ]
+    assert [(n.name, n.message) for n in result.report.left] == [("choice", "2 nodes inside it stay as they are")]
     before, after = (next(n for n in p.graph.node if n.op_type == "If") for p in (onnx.load(path), result.proto))
     assert before == after
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from trtcal_widgets import sample
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.data import BatchPlan
 from trtcal_widgets.errors import DataError, SessionError, UsageError
@@ -55,7 +56,7 @@ def test_outputs_accuracy_and_time_against_a_session(machine):
     text = str(found)
     assert "150 samples in 3 batches" in text
     assert f"top-1: FP32 {found.fp32.top1:.4f}, engine {found.engine.top1:.4f}" in text
-    assert f"SQNR {sums.sqnr_db:.1f} dB" in text
+    assert f"SQNR {decibels(sums.sqnr_db)}" in text
 
 
 @pytest.mark.parametrize(

@@ -640,7 +640,7 @@ def test_a_tensor_with_two_minima_that_rounding_decides_between_says_so(explorer
     shape = dataclasses.replace(real, objective=objective, pick=228)
     monkeypatch.setattr(type(session), "curve", lambda *_: shape)
     notes = detail_state(session, histogram_plot(session, name))["notes"]
-    assert any(note.startswith("two minima, nearly equal") and "0.10%" in note for note in notes)
+    assert any(note.startswith("two minima, nearly equal") and "0.1 %" in note for note in notes)
     session.choose_all("minmax")
     notes = detail_state(session, histogram_plot(session, name))["notes"]
     assert not any(note.startswith("two minima") for note in notes)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trtcal_widgets.widgets.kit.formatting import duration, percent, plot_text, typeset
+from trtcal_widgets.common.figures import duration
+from trtcal_widgets.widgets.kit.formatting import percent, plot_text, typeset
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def share(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not a share greater than 0 and at most 1, such as 0.99{hint}")
 
 
-def decibels(text: str) -> float:
+def loss_bar(text: str) -> float:
     """Read a number of dB greater than 0: an argument's type."""
     try:
         value = float(text.strip().lower().removesuffix("db"))

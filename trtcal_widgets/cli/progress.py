@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.terminal import note
+from trtcal_widgets.common.figures import duration
 from trtcal_widgets.common.words import count_of, printable
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class _Lines:
             return
         self._next = done + (total / _LINES if total else max(1.0, done))
         name = f"{status.pass_name}: " if status.pass_name else ""
-        left = f", {status.seconds_left:.1f} s left" if status.seconds_left and done != total else ""
+        left = f", {duration(status.seconds_left)} left" if status.seconds_left and done != total else ""
         note(f"{name}batch {done:,}{f' of {total:,}' if total else ''}{left}")
 
     def close(self) -> None:
@@ -153,7 +154,7 @@ class _WorkLines:
     def show(self, done: int, total: int, what: str) -> None:  # noqa: ARG002 - called as the bar is
         if what != self._what:
             self._what = what
-            note(f"{what} ({total:,} steps)")
+            note(f"{what} ({count_of(total, 'step')})")
 
     def close(self) -> None:
         """Nothing to put away."""
@@ -198,7 +199,7 @@ class _BuildLines:
         if seconds < self._next:
             return
         self._next *= 2
-        note(f"{self._name}: {_phase(progress)}, {seconds:.0f} s so far (Ctrl-C stops)")
+        note(f"{self._name}: {_phase(progress)}, {duration(seconds)} so far (Ctrl-C stops)")
 
     def close(self) -> None:
         """Nothing to put away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.figures import decibels, percent
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
@@ -24,8 +25,8 @@ def session_table(session: CalibrationSession) -> Iterator[str]:
         Column("method", [row.method for row in rows], is_number=False),
         Column("±amax", [significant(row.amax) for row in rows]),
         Column("max |x|", [significant(row.minmax_amax) for row in rows]),
-        Column("clipped", [f"{significant(row.clipped_fraction * 100)} %" for row in rows]),
-        Column("SQNR", [f"{significant(row.sqnr_db)} dB" for row in rows]),
+        Column("clipped", [percent(row.clipped_fraction) for row in rows]),
+        Column("SQNR", [decibels(row.sqnr_db, column=True) for row in rows]),
         Column("hex", hexes),
     ]
     return table_lines([row.name for row in rows], columns)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.arrays import open_npy
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, input_name, ready
@@ -66,7 +67,7 @@ class ArrayFolder:
 
     def describe(self) -> str:
         """Return one line: folder, number of files, what each holds."""
-        return f"ArrayFolder {self._folder}, {len(self._paths)} samples of {describe_array(self._first)}"
+        return f"ArrayFolder {self._folder}, {count_of(len(self._paths), 'sample')} of {describe_array(self._first)}"
 
     def n_items(self) -> int:
         """Return the number of files."""

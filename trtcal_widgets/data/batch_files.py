@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import ready
 from trtcal_widgets.data.thumbnails import fed_thumbnails
@@ -91,7 +92,8 @@ class BatchFiles:
     def describe(self) -> str:
         """Return one line: folder, number of files and samples, shape."""
         shape = "x".join(map(str, self._files[0].images.shape[1:]))
-        return f"BatchFiles {self._folder}, {len(self._files)} files, {self.n_items()} samples {shape} (CHW)"
+        files, samples = count_of(len(self._files), "file"), count_of(self.n_items(), "sample")
+        return f"BatchFiles {self._folder}, {files}, {samples} {shape} (CHW)"
 
     def n_items(self) -> int:
         """Return the number of samples in all files."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import one_of, to_path, whole_number
 from trtcal_widgets.common.damage import check_expansion, damage_as, most_expanded
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, input_name
 from trtcal_widgets.data.pixels import PerChannel, normalisation
@@ -116,7 +117,7 @@ class IdxImages:
         """Return one line: file, count, shape and normalisation."""
         n, *rest = self._pixels.shape
         shape = "x".join(map(str, rest))
-        return f"IdxImages {self._path.name}, {n} images {shape} (HWC), fed {self._normalise.describe()}"
+        return f"IdxImages {self._path.name}, {count_of(n, 'image')} {shape} (HWC), fed {self._normalise.describe()}"
 
     def n_items(self) -> int:
         """Return the number of images."""

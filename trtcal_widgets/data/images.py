@@ -8,6 +8,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import one_of, to_path, whole_number
 from trtcal_widgets.common.memory import check_room
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import input_name
 from trtcal_widgets.data.files import ImageReport, Step, find_files, shuffled
@@ -187,7 +188,7 @@ class ImageFolder:
         left_out = f" ({len(self._skipped)} unreadable left out)" if self._skipped else ""
         size = "own size" if self._geometry is None else self._geometry.describe()
         fed = f"{self._color} {self._layout}, {self._normalise.describe()}"
-        return f"ImageFolder {self._folder}, {n} image{'' if n == 1 else 's'}{left_out}, {size}, {fed}"
+        return f"ImageFolder {self._folder}, {count_of(n, 'image')}{left_out}, {size}, {fed}"
 
     def n_items(self) -> int:
         """Return the number of images; with ``on_error="skip"`` it shrinks by each unreadable file that is met."""

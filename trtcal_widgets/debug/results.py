@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.summary import Summary
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.core.comparison import TensorComparison, histogram_kl
@@ -93,7 +94,7 @@ class ComparisonResult:
         """Return both scores and the worst tensors, as a notebook shows them."""
         score = f"{self.fp32.measure}: FP32 {significant(self.fp32.value, 4)}, INT8 {significant(self.int8.value, 4)}"
         rows = tuple(
-            (t.name, t.op_type, f"{significant(t.sqnr_db)} dB", significant(t.cosine, 5), f"±{significant(t.amax)}")
+            (t.name, t.op_type, decibels(t.sqnr_db, column=True), significant(t.cosine, 5), f"±{significant(t.amax)}")
             for t in self.worst()
         )
         lines = (f"{score}, on {count_of(self.fp32.n_samples, 'sample')}",)

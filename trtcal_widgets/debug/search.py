@@ -19,7 +19,7 @@ from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
-from trtcal_widgets.common.words import count_of
+from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.debug.goal import goal_of, loss_text, reaches, value_text
 from trtcal_widgets.debug.remembered import plain_score, score_of
 from trtcal_widgets.debug.runs import Control
@@ -97,7 +97,8 @@ class SearchResult(Shown):
         )
         kept, scales = len(self.plan.keep), len(self.plan.amax)
         lines = (
-            f"{self.fp32.measure}: {scores}; the goal of {self.goal:.4g} is {'' if self.met else 'not '}met",
+            f"{self.fp32.measure}: {scores}; the goal of {value_text(self.fp32, self.goal)} is "
+            + ("met" if self.met else "not met"),
             f"The plan keeps {count_of(kept, 'layer')} and changes {count_of(scales, 'scale')}.",
         )
         rows = tuple(
@@ -276,7 +277,7 @@ class PlanSearch:
                 if reaches(score, goal):
                     return plan, score
                 amax = centre * factor
-                label = f"amax {amax:.4g}"
+                label = f"amax {significant(amax)}"
                 plan, score = self._try(plan, score, _with_amax(plan, name, amax, label), f"{name} with {label}")
         return plan, score
 

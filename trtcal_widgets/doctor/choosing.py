@@ -10,8 +10,9 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import number, whole_number
 from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.core.resampling import Resampling
 from trtcal_widgets.doctor.rows import features, herded, widest_first
@@ -329,19 +330,17 @@ def _is_fixed(session: CalibrationSession) -> bool:
 
 def _text(size: int, of: int, lost: float, worst: str, goal: float | None, by_chance: Sequence[float]) -> str:
     found = f"{size} of {count_of(of, 'sample')}"
-    loss = (
-        f"no scale loses more than {significant(lost, 2)} dB on all data ({printable(worst)}), as running them showed"
-    )
+    loss = f"no scale loses more than {decibels(lost)} on all data ({printable(worst)}), as running them showed"
     if goal is not None and lost > goal:
-        said = f"No smaller set was found that loses no more than {significant(goal)} dB: with {found} {loss}."
+        said = f"No smaller set was found that loses no more than {decibels(goal)}: with {found} {loss}."
     else:
         said = f"{found} do: {loss}." if goal is not None else f"With {found} {loss}."
     if not by_chance:
         return said
     middle = float(np.median(by_chance))
     chance = (
-        f" Of {count_of(len(by_chance), 'random set')} of that size the middle one loses {significant(middle, 2)} dB, "
-        f"the best {significant(by_chance[0], 2)} dB."
+        f" Of {count_of(len(by_chance), 'random set')} of that size the middle one loses {decibels(middle)}, "
+        f"the best {decibels(by_chance[0])}."
     )
     if lost >= middle:
         chance += " Chance does as well here: choosing brought nothing."

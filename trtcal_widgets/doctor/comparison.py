@@ -12,6 +12,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import number, whole_number
 from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.common.figures import decibels, percent, plain
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.core.histogram import N_BINS
@@ -214,7 +215,7 @@ class DataComparison(Shown):
     def _summary(self) -> Summary:
         worst = sorted(self.tensors, key=lambda t: -t.loss_db if t.loss_db == t.loss_db else math.inf)
         rows = tuple(
-            (t.name, f"{t.amax_a:.4g}", f"{t.amax_b:.4g}", f"{t.clipped:.3%}", f"{t.loss_db:.2f} dB")
+            (t.name, significant(t.amax_a), significant(t.amax_b), percent(t.clipped), decibels(t.loss_db))
             for t in worst[:MOST_ROWS]
         )
         columns = ("tensor", "amax of the first set", "of the second", "clipped of the second", "loss")
@@ -227,16 +228,16 @@ class DataComparison(Shown):
         if not self.parted:
             return (
                 f"The first set's scales do for the second: none of {total} loses more than "
-                f"{significant(self.bar_db)} dB on it."
+                f"{decibels(self.bar_db)} on it."
             )
         worst = self.parted[0]
         if worst.amax_a < worst.amax_b:
-            how = f"{worst.clipped:.2%} of its values are clipped"
+            how = f"{percent(worst.clipped)} of its values are clipped"
         else:
-            how = f"its steps are {worst.amax_a / max(worst.amax_b, 1e-45):.2g} times as long as its own"
+            how = f"its steps are {plain(worst.amax_a / max(worst.amax_b, 1e-45), 2)} times as long as its own"
         return (
             f"The first set's scales do not do for the second: {len(self.parted)} of {total} lose more than "
-            f"{significant(self.bar_db)} dB on it, {printable(worst.name)} most ({worst.loss_db:.1f} dB: {how})."
+            f"{decibels(self.bar_db)} on it, {printable(worst.name)} most ({decibels(worst.loss_db)}: {how})."
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import SessionError
 from trtcal_widgets.session.store import BatchStore
@@ -137,7 +138,7 @@ class Chosen:
 
     def describe(self) -> str:
         """Return one line."""
-        return f"{len(self._chosen)} samples of {self._samples.plan.source.describe()}"
+        return f"{count_of(len(self._chosen), 'sample')} of {self._samples.plan.source.describe()}"
 
     def n_items(self) -> int:
         """Return how many samples there are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from trtcal_widgets.common.arguments import number, one_of
+from trtcal_widgets.common.figures import decibels, percent
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.doctor.types import Gate, Verdict
 from trtcal_widgets.errors import UsageError
@@ -48,12 +49,12 @@ def _amount(
     if not open_:
         worst = max(tensors, key=lambda t: t.off_db)
         return (
-            f"Enough data: with {data}, all {scales} have settled to within {significant(bar_db)} dB "
-            f"(the worst, {printable(worst.name)}: {worst.off_db:.2f} dB)."
+            f"Enough data: with {data}, all {scales} have settled to within {decibels(bar_db)} "
+            f"(the worst, {printable(worst.name)}: {decibels(worst.off_db)})."
         )
     head = (
-        f"Not enough data: with {data}, {len(open_)} of {scales} may be off by more than {significant(bar_db)} dB, "
-        f"{printable(open_[0].name)} by {open_[0].off_db:.1f} dB"
+        f"Not enough data: with {data}, {len(open_):,} of {scales} may be off by more than {decibels(bar_db)}, "
+        f"{printable(open_[0].name)} by {decibels(open_[0].off_db)}"
     )
     return f"{head}; {needed_text(open_)}."
 
@@ -76,13 +77,13 @@ def _order(tensors: Sequence[Settling], n_batches: int, bar_db: float) -> str:
     if not moved:
         return (
             f"The order of the batches matters little: whichever came first, TensorRT's one pass would move "
-            f"no scale by more than {significant(bar_db)} dB."
+            f"no scale by more than {decibels(bar_db)}."
         )
     worst = moved[0].order
     return (
         f"{count_of(len(moved), 'scale depends', 'scales depend')} on which batch TensorRT sees first, "
         f"{printable(moved[0].name)} most: from {significant(worst.low)} to {significant(worst.high)}, "
-        f"{worst.worst_db:.1f} dB."
+        f"{decibels(worst.worst_db)}."
     )
 
 
@@ -143,10 +144,10 @@ def _gate_text(
     elif failing:
         worst = failing[0]
         said = (
-            f"{len(failing)} of {total} may be off by more than {significant(bar_db)} dB "
-            f"({printable(worst.name)}: {worst.off_db:.1f} dB)"
+            f"{len(failing)} of {total} may be off by more than {decibels(bar_db)} "
+            f"({printable(worst.name)}: {decibels(worst.off_db)})"
         )
-        said += f"; {share:.0%} must be within it" if share < 1 else ""
+        said += f"; {percent(share)} must be within it" if share < 1 else ""
     else:
-        said = f"all {total} are within {significant(bar_db)} dB"
+        said = f"all {total} are within {decibels(bar_db)}"
     return f"{said}; {named[0].what}" if named else said

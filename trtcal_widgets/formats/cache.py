@@ -19,7 +19,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.files import read_whole, write_atomic
-from trtcal_widgets.common.words import some_of
+from trtcal_widgets.common.words import count_of, some_of
 from trtcal_widgets.errors import CacheFormatError, ExportError, UsageError
 from trtcal_widgets.formats.compare import (
     CacheDiff,
@@ -364,4 +364,4 @@ class CalibrationCache:
         return summary_of(self).markdown()
 
     def __repr__(self) -> str:
-        return f"<CalibrationCache {self.header}, {len(self.scales)} tensors, from {self.source}>"
+        return f"<CalibrationCache {self.header}, {count_of(len(self.scales), 'tensor')}, from {self.source}>"

@@ -6,8 +6,9 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.version import __version__
-from trtcal_widgets.common.words import count_of, printable, significant
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.debug.hazards.types import SEVERITIES
 from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.formats.installed import default_version
@@ -65,7 +66,7 @@ def tiles(session: CalibrationSession, hazards: Sequence[Hazard], scores: Mappin
     shown = [*_accuracy_tile(scores)]
     shown.append((f"{len(rows):,}", "tensors with a threshold"))
     if worst:
-        shown.append((f"{significant(worst[0].sqnr_db)} dB", f"lowest SQNR: {printable(worst[0].name)}"))
+        shown.append((decibels(worst[0].sqnr_db), f"lowest SQNR: {printable(worst[0].name)}"))
     shown.append(_hazard_tile(hazards))
     if session.state.choices:
         shown.append((f"{len(session.state.choices):,}", "thresholds chosen by hand"))
@@ -142,7 +143,7 @@ def _cache_facts(session: CalibrationSession) -> list[tuple[str, Html | str]]:
     if isinstance(cache, TrtcalError):
         return [("cache", f"none: {printable(str(cache))}")]
     digest = hashlib.sha256(cache.to_bytes()).hexdigest()
-    rows = f", {len(cache.scales):,} rows (for TensorRT {default_version()})"
+    rows = f", {count_of(len(cache.scales), 'row')} (for TensorRT {default_version()})"
     return [("cache", join([tag("code", cache.header), rows])), ("cache sha256", tag("code", digest))]
 
 

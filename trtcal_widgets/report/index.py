@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.report.document import document, scrolling
@@ -102,7 +103,7 @@ def _row(line: ModelLine) -> Html:
 
 
 def _tensor(row: TensorRow) -> Html:
-    shown = join([name_of(row.name), f" {significant(row.sqnr_db)}\N{NO-BREAK SPACE}dB"])
+    shown = join([name_of(row.name), f" {decibels(row.sqnr_db)}"])
     return tag("div", shown, title="; ".join(row.suspicious) or None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.figures import percent
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.debug.hazards.types import SEVERITIES, by_kind
@@ -106,7 +107,7 @@ def _card(session: CalibrationSession, row: TensorRow) -> Html:
     if not any(m.chosen for m in marks):
         marks.append(Mark(row.method, row.amax, chosen=True))
     shared = f" · shares its scale with {count_of(len(row.group) - 1, 'other')}" if len(row.group) > 1 else ""
-    zeros = f" · {significant(100 * row.zeros_fraction)} % zeros" if row.zeros_fraction > 0 else ""
+    zeros = f" · {percent(row.zeros_fraction)} zeros" if row.zeros_fraction > 0 else ""
     facts = f"{row.op_type} · {row.dtype}{row.shape_text} · {row.minimum:.3g} … {row.maximum:.3g}{zeros}{shared}"
     return tag(
         "section",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.palette import METHOD_STYLES, MINE, style_of
-from trtcal_widgets.common.words import printable, significant
+from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.core.histogram import N_BINS
 from trtcal_widgets.drawing.canvas import name_of, plain_log_ticks, text_of
 from trtcal_widgets.drawing.svg import ink, to_svg
@@ -166,7 +167,7 @@ def overview_picture(bars: Sequence[RangeBar]) -> Html:
         axes.plot(*np.reshape(mine, (-1, 2)).T, "D", color=ink(MINE), mec=ink("page"), markersize=7, clip_on=False)
         _name_tensors(axes, [bar.name for bar in bars])
 
-    label = f"Ranges of {len(bars)} tensors in graph order"
+    label = f"Ranges of {count_of(len(bars), 'tensor')} in graph order"
     return Html(to_svg(draw, 1100, 280, label=label, hover=[_bar_text(bar) for bar in bars], kind="plot overview"))
 
 
@@ -223,6 +224,6 @@ def layers_picture(points: Sequence[tuple[str, float]]) -> Html:
         dots.set_urls([str(k) for k in places])
         _name_tensors(axes, [name for name, _ in points])
 
-    hover = [f"{printable(name)}\n{significant(value)} dB" for name, value in points]
-    label = f"SQNR of {len(points)} tensors in graph order"
+    hover = [f"{printable(name)}\n{decibels(value)}" for name, value in points]
+    label = f"SQNR of {count_of(len(points), 'tensor')} in graph order"
     return Html(to_svg(draw, 1100, 220, label=label, hover=hover, kind="plot overview"))

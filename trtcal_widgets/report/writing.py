@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import path_text
 from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.results import ComparisonResult
 from trtcal_widgets.errors import ExportError, UsageError
@@ -189,5 +189,5 @@ def _parts(
     yield "facts", "What was calibrated", facts_part(session)
     if counted:
         table = tensor_table(rows, label="All tensors")
-        yield "all", "All tensors", tag("details", tag("summary", f"Show all {len(rows):,} rows"), table)
+        yield "all", "All tensors", tag("details", tag("summary", f"Show {count_of(len(rows), 'row')}"), table)
     yield "reproduce", "How to reproduce", reproduce_part(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.figures import decibels, percent, plain
 from trtcal_widgets.common.words import significant
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.session.state import Choice, TensorRow
@@ -127,9 +128,9 @@ def _misfits(kind: TensorKind, histogram: Histogram, chosen: float, cost: Cost) 
             f"({significant(histogram.amax)}): {used}"
         )
     elif cost.sqnr_db < _LITTLE_SIGNAL_DB:
-        share = 100 * 10 ** (-cost.sqnr_db / 10)
+        share = 10 ** (-cost.sqnr_db / 10)
         yield (
-            f"SQNR {significant(cost.sqnr_db)} dB: the error has {significant(share)} % of the signal's power; choose "
+            f"SQNR {decibels(cost.sqnr_db)}: the error has {percent(share)} of the signal's power; choose "
             "another threshold, or leave the layers that read it in higher precision"
         )
 
@@ -149,9 +150,9 @@ def _suspicions(
     elif histogram.n_finite and histogram.minimum == histogram.maximum and kind is not TensorKind.CONSTANT:
         yield "every value is the same"
     if disagreement > _MUCH_DISAGREEMENT:
-        yield f"the methods disagree by a factor of {disagreement:.1f}: a few large values set the range"
+        yield f"the methods disagree by a factor of {plain(disagreement)}: a few large values set the range"
     if cost.clipped_fraction > _MUCH_CLIPPED:
-        yield f"{100 * cost.clipped_fraction:.1f} % of the values are clipped"
+        yield f"{percent(cost.clipped_fraction)} of the values are clipped"
 
 
 def _values(n: int) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.summary import Summary
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.errors import MissingDependencyError
@@ -73,7 +74,7 @@ def _summary(session: CalibrationSession) -> Summary:
     rows = [row for row in calibrated_rows(session) if row.has_data] if state.position else []
     worst = sorted((row for row in rows if row.sqnr_db == row.sqnr_db), key=lambda row: row.sqnr_db)[:_WORST]
     shown = tuple(
-        (row.name, row.op_type, f"±{significant(row.amax)}", row.method, f"{significant(row.sqnr_db)} dB")
+        (row.name, row.op_type, f"±{significant(row.amax)}", row.method, decibels(row.sqnr_db, column=True))
         for row in worst
     )
     more = ""

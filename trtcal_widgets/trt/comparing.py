@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of, whole_number
+from trtcal_widgets.common.figures import decibels, milliseconds
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of
 from trtcal_widgets.core.comparison import TensorComparison
@@ -66,7 +67,7 @@ class EngineComparison(Shown):
             (
                 name,
                 "output" if name in self.outputs else "",
-                f"{self.tensors[name].sqnr_db:.1f} dB",
+                decibels(self.tensors[name].sqnr_db, column=True),
                 f"{self.tensors[name].cosine:.6f}",
             )
             for name in names[:MOST_ROWS]
@@ -82,20 +83,20 @@ class EngineComparison(Shown):
 
     def __str__(self) -> str:
         """Return the comparison in words, the worst tensors last."""
-        lines = [f"{self.engine.n_samples} samples in {self.n_batches} batches"]
+        lines = [f"{count_of(self.engine.n_samples, 'sample')} in {count_of(self.n_batches, 'batch', 'batches')}"]
         if self.engine.measure != "output cosine":
             lines.append(f"{self.engine.measure}: FP32 {self.fp32.value:.4f}, engine {self.engine.value:.4f}")
         for name in self.outputs:
             found = self.tensors[name]
-            lines.append(f"output {name!r}: SQNR {found.sqnr_db:.1f} dB, cosine {found.cosine:.6f}")
+            lines.append(f"output {name!r}: SQNR {decibels(found.sqnr_db)}, cosine {found.cosine:.6f}")
         if self.latency is not None:
             time = self.latency
             lines.append(
-                f"{time.median:.3f} ms per batch of {time.batch_size} (median of {time.runs}, copies left out)"
+                f"{milliseconds(time.median)} per batch of {time.batch_size} (median of {time.runs}, copies left out)"
             )
         inner = [name for name in self.tensors if name not in self.outputs]
         worst = sorted(inner, key=lambda name: _loss(self.tensors[name]), reverse=True)[:5]
-        lines.extend(f"{name!r}: SQNR {self.tensors[name].sqnr_db:.1f} dB" for name in worst)
+        lines.extend(f"{name!r}: SQNR {decibels(self.tensors[name].sqnr_db)}" for name in worst)
         lines.extend(f"{name!r} was not compared: {why}" for name, why in self.not_compared.items())
         return "\n".join(lines)
 

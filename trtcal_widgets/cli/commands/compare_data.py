@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.data_source import count, decibels
+from trtcal_widgets.cli.data_source import count, loss_bar
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import say, say_json
+from trtcal_widgets.common.figures import decibels, percent
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, json_number, printable, significant
 
@@ -23,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B", help="session of other data on the same model: production, another camera")
     parser.add_argument(
         "--bar",
-        type=decibels,
+        type=loss_bar,
         default=0.5,
         metavar="DB",
         help="by how many dB B's SQNR may be lower with A's thresholds than with its own; default: %(default)s",
@@ -65,10 +66,10 @@ def _lines(found: DataComparison, parting: Sequence[TensorDifference], arguments
     columns = [
         Column("A ±amax", [significant(t.amax_a) for t in shown]),
         Column("B ±amax", [significant(t.amax_b) for t in shown]),
-        Column("B clipped by A", [f"{significant(100 * t.clipped)} %" for t in shown]),
-        Column("B SQNR", [f"{significant(t.sqnr_own_db)} dB" for t in shown]),
-        Column("with A's", [f"{significant(t.sqnr_db)} dB" for t in shown]),
-        Column("loss", [f"{significant(t.loss_db)} dB" for t in shown]),
+        Column("B clipped by A", [percent(t.clipped) for t in shown]),
+        Column("B SQNR", [decibels(t.sqnr_own_db, column=True) for t in shown]),
+        Column("with A's", [decibels(t.sqnr_db, column=True) for t in shown]),
+        Column("loss", [decibels(t.loss_db) for t in shown]),
     ]
     yield from table_lines([t.name for t in shown], columns)
 

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.cli.data_source import count, decibels, share
+from trtcal_widgets.cli.data_source import count, loss_bar, share
 from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say, say_json
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, json_number, printable, significant
 
@@ -25,7 +26,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="file that calibrate --session or session.save() wrote")
     parser.add_argument(
         "--bar",
-        type=decibels,
+        type=loss_bar,
         default=0.5,
         metavar="DB",
         help="by how many dB the SQNR of a tensor may be off before the data are not enough; default: %(default)s",
@@ -108,8 +109,8 @@ def _tensor_lines(what: str, found: Sequence[Settling], report: DataReport, most
     shown = found[:most]
     columns = [
         Column("±amax", [significant(t.amax) for t in shown]),
-        Column("may be off", [f"{significant(t.off_db)} dB" for t in shown]),
-        Column("order", [f"{significant(t.order.worst_db)} dB" for t in shown]),
+        Column("may be off", [decibels(t.off_db) for t in shown]),
+        Column("order", [decibels(t.order.worst_db) for t in shown]),
         Column("samples needed", [_needed(t.needed) for t in shown]),
     ]
     yield from (f"  {line}" for line in table_lines([t.name for t in shown], columns))

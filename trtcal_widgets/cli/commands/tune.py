@@ -13,6 +13,7 @@ from trtcal_widgets.cli.outputs import JOURNAL, TUNED, Output, is_kind
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.common.figures import milliseconds, percent, plain
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable
@@ -105,7 +106,7 @@ def _write(arguments: argparse.Namespace, simulation: Int8Simulation, result: Tu
     from trtcal_widgets.debug.goal import goal_of, reaches
 
     best = result.best(arguments.target)
-    speed = f"{best.ms:.4f} ms" if result.device else f"{count_of(best.layers_in_int8, 'layer')} in INT8"
+    speed = milliseconds(best.ms) if result.device else f"{count_of(best.layers_in_int8, 'layer')} in INT8"
     met = reaches(best.score, goal_of(result.fp32, arguments.target))
     say(f"\n{'fastest that reaches the target' if met else 'most accurate'}: {best.name}, {speed}")
     if arguments.json:
@@ -117,7 +118,7 @@ def _write(arguments: argparse.Namespace, simulation: Int8Simulation, result: Tu
         if best.plan is None:
             _say_without_pairs(arguments, result, best)
     if not met:
-        note(f"trtcal: no variant reaches {arguments.target:.2%} of FP32's {result.fp32.measure}")
+        note(f"trtcal: no variant reaches {percent(arguments.target)} of FP32's {result.fp32.measure}")
         return DIFFERENT
     return OK
 
@@ -166,7 +167,7 @@ def _say_with_pairs(arguments: argparse.Namespace, result: TuneResult, best: Tun
         note("trtcal: no variant with pairs reaches the target")
         return
     near = min(good, key=lambda point: (point.cost, -point.score.value))
-    times = f", {near.ms:.4f} ms, {near.ms / best.ms:.2f} times as long" if result.device else ""
+    times = f", {milliseconds(near.ms)}, {plain(near.ms / best.ms)} times as long" if result.device else ""
     note(
         f"trtcal: with pairs, the fastest that reaches the target is {near.name}{times}; the layers that it keeps are "
         + (f"in {printable(arguments.json)}" if arguments.json else "what --json FILE writes")

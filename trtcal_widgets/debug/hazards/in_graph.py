@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.debug.hazards.facts import MOVING, named, producer, reaches_output, sources, upstream
 from trtcal_widgets.debug.hazards.types import Basis, Hazard, Severity
@@ -100,7 +101,7 @@ def _chain(facts: Facts, nodes: Sequence[NodeInfo], what: str, part: str) -> Haz
     worst = min(known, key=known.__getitem__, default="")
     lossy = bool(known) and known[worst] < facts.limits.poor_sqnr_db
     seen = (
-        f" The worst of these tensors, {named(worst)}, has {significant(known[worst])} dB SQNR in INT8."
+        f" The worst of these tensors, {named(worst)}, has {decibels(known[worst])} SQNR in INT8."
         if known
         else " Nothing is measured yet, so this is inferred from the graph."
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.figures import decibels, percent
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.debug.hazards.facts import named, producer
 from trtcal_widgets.debug.hazards.in_graph import masked_tensors
@@ -128,8 +129,8 @@ def _clipped(facts: Facts, row: TensorRow) -> Hazard:
         severity = "severe" if row.sqnr_db < limits.lost_sqnr_db else "warning"
     message = (
         f"The threshold of {named(row.name)} ({row.method}, {significant(row.amax)}) clips "
-        f"{significant(100 * row.clipped_fraction)} % of its values, which reach up to "
-        f"{significant(row.minmax_amax)}, {significant(ratio)} times as far. SQNR {significant(row.sqnr_db)} dB."
+        f"{percent(row.clipped_fraction)} of its values, which reach up to "
+        f"{significant(row.minmax_amax)}, {significant(ratio)} times as far. SQNR {decibels(row.sqnr_db)}."
     )
     mend = (
         f"Try {' or '.join(others)} for it, and compare what each costs; keep the clipping only where the accuracy "
@@ -221,7 +222,7 @@ def _growing(facts: Facts) -> Iterator[Hazard]:
     message = (
         f"In the last {n_last} of {len(counted)} counted batches the largest |x| of {len(grown)} of "
         f"{count_of(len(growth), 'tensor')} still grew by more than {100 * facts.limits.growth:g} %: "
-        f"that of {named(worst)} by {significant(100 * much)} %, in {steps} of the {n_last}. "
+        f"that of {named(worst)} by {percent(much)}, in {steps} of the {n_last}. "
         + (
             "More data would probably move the thresholds again."
             if share > facts.limits.growth_share

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.figures import milliseconds
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.debug.goal import goal_of, reaches, value_text
@@ -98,7 +99,7 @@ class TuneResult(Shown):
         rows = tuple(
             (
                 p.name,
-                "-" if math.isnan(p.ms) else f"{p.ms:.4f}",
+                milliseconds(p.ms),
                 value_text(p.score),
                 f"{p.layers_in_int8}",
                 "yes" if id(p) in on_front else "no",
@@ -148,7 +149,7 @@ class TuneResult(Shown):
         on_front = set(map(id, self.front))
         rows = sorted(self.points, key=lambda p: (p.cost, -p.score.value))
         columns = [
-            Column("ms", ["-" if math.isnan(p.ms) else f"{p.ms:.4f}" for p in rows]),
+            Column("ms", [milliseconds(p.ms) for p in rows]),
             Column(rows[0].score.measure, [value_text(p.score) for p in rows]),
             Column("SQNR, dB", [_decibels(p.score.outputs.sqnr_db) for p in rows]),
             Column("layers in INT8", [f"{p.layers_in_int8}" for p in rows]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.figures import percent
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.doctor.types import DataWarning
 
@@ -229,7 +230,7 @@ def _dominant(kind: str, who: str, share: float, most: int, of: int, more: str) 
         kind=kind,
         severity="warning",
         sure="certain",
-        what=f"{share:.0%} of the samples are of {printable(who)}.",
+        what=f"{percent(share)} of the samples are of {printable(who)}.",
         evidence=f"{most} of {of}; {more}.",
         mend="Ranges follow what is seen most: take samples in the proportions of production, or as many of each.",
     )

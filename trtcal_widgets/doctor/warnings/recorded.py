@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.figures import percent
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.doctor.types import DataWarning
 
@@ -213,7 +214,7 @@ def wrong_scale(facts: Facts) -> Iterator[DataWarning]:
             what = f"The input {printable(name)} has no value beyond {significant(h.amax)}: scaled twice?"
             mend = "Pixels that are divided by 255 twice look like this. Look at how the model was trained."
         evidence = f"Mean {significant(h.mean)}, and nothing before the first layer scales it."
-        evidence += f" {stuck[1]:.0%} of {printable(stuck[0])} are at its limit." if stuck and pixels else ""
+        evidence += f" {percent(stuck[1])} of {printable(stuck[0])} are at its limit." if stuck and pixels else ""
         yield DataWarning(
             kind="unscaled" if pixels else "scaled-twice",
             severity="warning",

@@ -112,7 +112,7 @@ class PortReport(Shown):
         total = len({row.old for row in self.ported}) + len(self.not_ported)
         yield (
             f"{shown_name(self.old_model)} -> {shown_name(self.new_model)}: "
-            f"{total - len(self.not_ported)} of {total} rows carried over to {len(self.ported)} tensors"
+            f"{total - len(self.not_ported)} of {total} rows carried over to {count_of(len(self.ported), 'tensor')}"
         )
         for how, count in self.counts.items():
             yield f"  {count:5d}  {HOW[how]}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.export.qdq.decision import Decision, Given
 from trtcal_widgets.export.qdq.formats import INT8
 from trtcal_widgets.export.qdq.passes.already import leave_quantized
@@ -87,5 +88,5 @@ def foreign_nodes(graph: ModelGraph, proto: ModelProto) -> tuple[LeftNode, ...]:
     }
     for output, count in inner.items():
         node = graph.nodes[graph.tensors[output].producer]
-        left.append(LeftNode(node.name, node.op_type, f"the {count} nodes inside it are left as they are"))
+        left.append(LeftNode(node.name, node.op_type, f"{count_of(count, 'node')} inside it stay as they are"))
     return tuple(left)

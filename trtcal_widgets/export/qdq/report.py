@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from trtcal_widgets.common.figures import percent
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, shown_name, significant
 
@@ -191,7 +192,8 @@ class QdqReport(Shown):
             count_of(len(self.weights), "weight"),
             f"{count_of(len(self.quantized_nodes), 'layer')} quantised",
         ]
-        return f"{', '.join(parts[:2])}; {parts[2]}; {len(self.unused)} rows unused; {len(self.missing)} scales missing"
+        left = f"{count_of(len(self.unused), 'row')} unused; {count_of(len(self.missing), 'scale')} missing"
+        return f"{', '.join(parts[:2])}; {parts[2]}; {left}"
 
     def _lines(self) -> Iterator[str]:
         yield f"{shown_name(self.model)}: {self.summary()}"
@@ -200,7 +202,7 @@ class QdqReport(Shown):
             yield f"format: {self.format}"
         if self.opset_after != self.opset_before:
             yield f"opset: {self.opset_before} upgraded to {self.opset_after}"
-        yield f"rows: {self.rows}, of which {self.matched} are tensors of the model ({self.match_share:.0%})"
+        yield f"rows: {self.rows}, of which {self.matched} are tensors of the model ({percent(self.match_share)})"
         yield from self.notes
         for title, tensors in (("quantised activations", self.activations), ("quantised weights", self.weights)):
             yield from _section(title, [_tensor_line(tensor) for tensor in tensors])

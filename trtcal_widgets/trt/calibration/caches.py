@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.arguments import one_of
-from trtcal_widgets.common.words import some_of
+from trtcal_widgets.common.words import count_of, some_of
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache, compare_with_names, header_fits
 from trtcal_widgets.formats.header import constant_row, quote, row_of
@@ -309,11 +309,12 @@ class DlaReport:
             lines.append(f"DLA takes caches of {DLA_ALGORITHM} only; this one is {self.algorithm}: calibrate anew")
         if self.missing:
             lines.append(
-                f"{len(self.missing)} tensors have no scale: {some_of(self.missing, 3, quote)}. Their layers leave DLA"
+                f"{count_of(len(self.missing), 'tensor has', 'tensors have')} no scale: "
+                f"{some_of(self.missing, 3, quote)}. Their layers leave DLA"
             )
         if self.unusable:
             first = [f"{quote(name)} ({why})" for name, why in list(self.unusable.items())[:3]]
-            lines.append(f"{len(self.unusable)} scales cannot be used: {', '.join(first)}")
+            lines.append(f"{count_of(len(self.unusable), 'scale')} cannot be used: {', '.join(first)}")
         if self.missing_constants:
             lines.append(
                 f"{len(self.missing_constants)} constants have no row: {some_of(self.missing_constants, 3, quote)}"

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import printable, printable_lines
+from trtcal_widgets.common.figures import duration
+from trtcal_widgets.common.words import count_of, printable, printable_lines
 from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.widgets.build.form import ALGORITHMS, FOLLOWS, MODES, BuildForm, qdq_path, targets
 from trtcal_widgets.widgets.build.job import SEVERITIES, is_over
 from trtcal_widgets.widgets.kit.file_form import is_there
-from trtcal_widgets.widgets.kit.formatting import duration
 from trtcal_widgets.widgets.kit.panels import help_text
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def _cache_words(run: BuildRun) -> str:
             run.form.mode, "not made"
         )
     where = run.form.cache.strip() or "kept in memory: panel.engine.cache"
-    return f"{where} · {len(cache.rows):,} rows · {cache.header}"
+    return f"{where} · {count_of(len(cache.rows), 'row')} · {cache.header}"
 
 
 def _size(n: int) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.figures import NO_NUMBER
 from trtcal_widgets.common.words import count_of, printable, shorten_middle, significant
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import DEFAULT_VERSION, KNOWN_ALGORITHMS, CalibrationCache, header_fits
 from trtcal_widgets.formats.installed import installed_version
 from trtcal_widgets.formats.reading import describe_format
 from trtcal_widgets.widgets.cache.facts import ALL
-from trtcal_widgets.widgets.kit.formatting import NO_NUMBER
 
 if TYPE_CHECKING:
     import numpy as np

@@ -89,7 +89,7 @@ def without_words(found: Without | str | None, leader: str, columns: Columns) ->
     if moved:
         most = max(moved, key=lambda name: abs(moved[name]))
         words += (
-            f"; {len(moved):,} of {len(changes):,} scales move by more than {_MOVES:.0%}, "
+            f"; {len(moved):,} of {len(changes):,} scales move by more than {percent(_MOVES)}, "
             f"{printable(most)} most ({moved[most]:+.1%})"
         )
     return words, "warn" if abs(here) > _MOVES else ""

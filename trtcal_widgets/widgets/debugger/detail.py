@@ -13,7 +13,7 @@ from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.quantizer import fake_quantize
 from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.widgets.debugger.summary import loss_text, value_text
-from trtcal_widgets.widgets.kit.formatting import exact, percent, plot_text, typeset
+from trtcal_widgets.widgets.kit.formatting import decibels, exact, percent, plot_text, typeset
 from trtcal_widgets.widgets.kit.network import BoxFacts, level_of, network_state
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def debug_network(debugging: AccuracyDebugging, name: str, rows: int) -> dict[st
         sqnr = measured[tensor].sqnr_db if tensor in measured else math.nan
         if math.isnan(sqnr):
             return BoxFacts()
-        text = "∞ dB" if sqnr == math.inf else f"{sqnr:.1f} dB".replace("-", "−")
+        text = "∞ dB" if sqnr == math.inf else decibels(sqnr)
         return BoxFacts(text, level_of(sqnr), f"accumulated SQNR {text}")
 
     note = "accumulated SQNR with your plan" if state.planned_tensors else "accumulated SQNR, all layers in INT8"
@@ -195,7 +195,7 @@ def _trials(debugging: AccuracyDebugging, name: str) -> list[dict[str, Any]]:
             "label": Method.parse(trial.method).label,
             "amax": f"±{typeset(trial.amax)}",
             "value": value_text(trial.score),
-            "sqnr": f"{trial.score.outputs.sqnr_db:.1f} dB" if math.isfinite(trial.score.outputs.sqnr_db) else "",
+            "sqnr": decibels(trial.score.outputs.sqnr_db) if math.isfinite(trial.score.outputs.sqnr_db) else "",
             "best": differ and _worth(trial) == best,
             "chosen": trial.amax == now,
             "title": f"{trial.method}: amax {exact(trial.amax)}, "
@@ -286,7 +286,7 @@ def _cell(key: str, label: str, unit: str, help_text: str, value: float) -> dict
     if math.isnan(value):
         text = "–"
     elif unit == "dB":
-        text = "∞" if value == math.inf else f"{value:.1f} dB".replace("-", "−")
+        text = "∞" if value == math.inf else decibels(value)
     elif unit == "%":
         text = percent(value)
     elif unit == "1":

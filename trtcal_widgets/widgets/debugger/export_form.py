@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.files import write_atomic
-from trtcal_widgets.common.words import printable, printable_lines
+from trtcal_widgets.common.words import count_of, printable, printable_lines
 from trtcal_widgets.errors import ExportError, TrtcalError
 from trtcal_widgets.widgets.kit.file_form import FileForm, path_to_write
 
@@ -133,7 +133,7 @@ def _write_cache(debugging: AccuracyDebugging, target: Path) -> str:
 
     made = cache_for_plan(debugging.state.plan, debugging.session.to_cache(), debugging.model.graph)
     made.cache.write(target)
-    return f" · {made.cache.header} · {len(made.cache.rows):,} rows"
+    return f" · {made.cache.header} · {count_of(len(made.cache.rows), 'row')}"
 
 
 def _write_report(debugging: AccuracyDebugging, target: Path) -> str:

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.figures import milliseconds
 from trtcal_widgets.common.palette import INT8, LAYER_OWN, PLAN, THEMES
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.debug.goal import goal_of, value_text
 from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
 from trtcal_widgets.widgets.kit.formatting import plot_text
@@ -103,9 +104,10 @@ def _range(values: Sequence[float]) -> list[float]:
 
 
 def _label(point: TunePoint) -> str:
-    time = "" if math.isnan(point.ms) else f"<br>{point.ms:.4f} ms"
+    time = "" if math.isnan(point.ms) else f"<br>{milliseconds(point.ms)}"
     take = "<br>click to take its plan" if point.plan is not None else ""
-    return f"{plot_text(point.name)}<br>{value_text(point.score)}{time}<br>{point.layers_in_int8} layers in INT8{take}"
+    layers = count_of(point.layers_in_int8, "layer")
+    return f"{plot_text(point.name)}<br>{value_text(point.score)}{time}<br>{layers} in INT8{take}"
 
 
 class FrontView(FigureView):

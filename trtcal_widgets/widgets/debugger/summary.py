@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.figures import NO_NUMBER, duration
 from trtcal_widgets.common.words import count_of, printable, some_of
 from trtcal_widgets.debug import goal
 from trtcal_widgets.debug.given import no_scales
 from trtcal_widgets.debug.search import TRYING
-from trtcal_widgets.widgets.kit.formatting import NO_NUMBER, duration, exact, typeset
+from trtcal_widgets.widgets.kit.formatting import decibels, exact, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,8 +119,8 @@ def _before(debugging: AccuracyDebugging) -> str:
     batches = f"{count_of(n, 'batch', 'batches')}" if n is not None else "every batch"
     return (
         f"Run takes {batches} through the model in FP32 and in INT8, compares every tensor, then puts each layer alone "
-        f"into INT8, where only what lies behind it is computed again ({len(graph.nodes):,} nodes). How long it takes "
-        "shows after the first batch; the session is not changed."
+        f"into INT8, where only what lies behind it is computed again ({count_of(len(graph.nodes), 'node')}). How long "
+        "it takes shows after the first batch; the session is not changed."
     )
 
 
@@ -172,7 +173,7 @@ def _cell(key: str, score: Score, fp32: Score, target: float) -> dict[str, str]:
     if key in ("top1", "top5"):
         text = NO_NUMBER if math.isnan(value) else f"{100 * value:.2f} %".replace("-", "−")
     elif key == "sqnr":
-        text = "∞" if value == math.inf else "–" if math.isnan(value) else f"{value:.1f} dB".replace("-", "−")
+        text = "∞" if value == math.inf else "–" if math.isnan(value) else decibels(value)
     else:
         text = "–" if math.isnan(value) else f"{value:.5f}" if key == "cosine" else typeset(value, 4)
     return {"key": key, "text": text, "kind": "", "title": f"exactly {exact(value)}"}

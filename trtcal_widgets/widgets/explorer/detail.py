@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.figures import NO_NUMBER
 from trtcal_widgets.common.palette import MINE
 from trtcal_widgets.common.words import printable, significant
 from trtcal_widgets.core.fp8 import fp8_cost
@@ -18,7 +19,7 @@ from trtcal_widgets.core.thresholds import Method
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
 from trtcal_widgets.model.graph import TensorKind
 from trtcal_widgets.widgets.explorer.state import method_options
-from trtcal_widgets.widgets.kit.formatting import NO_NUMBER, exact, percent, typeset
+from trtcal_widgets.widgets.kit.formatting import exact, percent, typeset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -178,7 +179,7 @@ def _rival(session: CalibrationSession, plot: HistogramPlot, method: Method) -> 
     rival = rival_of(session.curve(plot.name, method))
     if rival is None:
         return []
-    more = f"±{significant(rival.amax)} has a divergence only {rival.excess:.2%} above that of the pick"
+    more = f"±{significant(rival.amax)} has a divergence only {percent(rival.excess)} above that of the pick"
     return [f"two minima, nearly equal: {more}. Rounding decides which of them TensorRT takes; either is as good"]
 
 

@@ -71,14 +71,14 @@ def _described(session: CalibrationSession, form: ExportForm, n_rows: int, n_min
     header = header_text(algorithm, form.version.strip())
     yours = f" · {n_mine} yours" if n_mine else ""
     if not form.open:
-        return f"{header} · {n_rows:,} rows{yours}", ""
+        return f"{header} · {count_of(n_rows, 'row')}{yours}", ""
     cache = _cache(session, form)
     lines = cache.to_bytes().decode("utf-8", "replace").splitlines()
     more = f"\n… {len(lines) - _PREVIEW_LINES:,} more lines" if len(lines) > _PREVIEW_LINES else ""
     text = "\n".join(printable(line) for line in lines[:_PREVIEW_LINES]) + more
     missing = len(session.left_out_rows(form.version.strip()))
     lacks = f" · {missing:,} of TensorRT's rows cannot be told" if missing else ""
-    return f"{header} · {len(cache.rows):,} rows{yours}{lacks}", text
+    return f"{header} · {count_of(len(cache.rows), 'row')}{yours}{lacks}", text
 
 
 def _warned(form: ExportForm, algorithm: str, version: str, n_absurd: int) -> ExportForm:
@@ -127,4 +127,5 @@ def write_cache(session: CalibrationSession, form: ExportForm, *, replace: bool)
     target, done = path_to_write(form.path, "calibration.cache", replace=replace)
     cache = _cache(session, form)
     cache.write(target)
-    return f"{done} {target.absolute()} · {cache.header} · {len(cache.rows):,} rows · {len(cache.to_bytes()):,} bytes"
+    rows, size = count_of(len(cache.rows), "row"), count_of(len(cache.to_bytes()), "byte")
+    return f"{done} {target.absolute()} · {cache.header} · {rows} · {size}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.widgets.kit.assets import script, style
 from trtcal_widgets.widgets.kit.panels import Panel, ShellPanel, help_text
 
@@ -183,5 +184,5 @@ def show_pictures(stepper: StepperPanel, batch: int, pictures: Sequence[NDArray[
     pixels, width, height = picture_strip(pictures)
     count = min(len(pictures), MOST_PICTURES)
     stepper.pixels = pixels
-    label = f"the first {count} images of batch {batch + 1}"
+    label = f"the first {count_of(count, 'image')} of batch {batch + 1}"
     stepper.thumbs = {"width": width, "height": height, "count": count, "label": label}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import printable
+from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.widgets.explorer.detail import (
     HistogramPlot,
     Over,
@@ -136,7 +136,7 @@ def _render_rows(panel: ListPanel, parts: Parts) -> None:
 def _overview_note(parts: Parts, *, behind: bool) -> str:
     n, odd, beyond = len(parts.overview.places), parts.n_odd, parts.overview.beyond
     notes = [
-        f"{n:,} tensors",
+        count_of(n, "tensor"),
         f"{odd:,} suspicious" if odd else "",
         f"{beyond:,} off the axis" if beyond else "",
         "numbers follow …" if behind else "",

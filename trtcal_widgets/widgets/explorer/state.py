@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.words import json_number, printable
+from trtcal_widgets.common.figures import duration
+from trtcal_widgets.common.words import count_of, json_number, printable
 from trtcal_widgets.core.thresholds import METHODS, Method
 from trtcal_widgets.widgets.explorer.export_form import ExportForm
-from trtcal_widgets.widgets.kit.formatting import duration, typeset
+from trtcal_widgets.widgets.kit.formatting import typeset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +78,7 @@ def shell_state(session: CalibrationSession) -> dict[str, Any]:
     """Return the header: what is calibrated, and what can be taken back."""
     method = str(session.state.method)
     parts = [
-        f"{len(session.calibrated):,} tensors",
+        count_of(len(session.calibrated), "tensor"),
         session.source_text or "saved session",
         session.runner_name,
         "two passes" if session.range_mode == "two-pass" else "",

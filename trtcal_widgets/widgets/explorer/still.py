@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.figures import decibels, percent
 from trtcal_widgets.common.palette import MINE, style_of
 from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.drawing.canvas import accent, name_of, plain_log_ticks, set_log_range, text_of, theme_of, to_png
@@ -104,7 +105,7 @@ def _draw_histogram(
     axes.set_title(
         f"{name_of(name)}   ({text_of(session.graph.op_type(name))})\n"
         f"±{significant(amax)} chosen   scale {significant(session.scale(name))}   "
-        f"0x{hexes}   SQNR {significant(cost.sqnr_db)} dB   clipped {significant(cost.clipped_fraction * 100)} %\n"
+        f"0x{hexes}   SQNR {decibels(cost.sqnr_db)}   clipped {percent(cost.clipped_fraction)}\n"
         f"mean squared error: clipping {significant(cost.clip_noise)}   rounding {significant(cost.rounding_noise)}",
         loc="left", fontsize=9,
     )  # fmt: skip

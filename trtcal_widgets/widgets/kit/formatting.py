@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from trtcal_widgets.common import figures
+from trtcal_widgets.common.figures import NO_NUMBER
 from trtcal_widgets.common.words import printable, shorten_middle, significant
-
-NO_NUMBER = "\u2013"
-"""Stands where there is no number: a dash."""
 
 _MINUS = "\u2212"
 _CUT = 60
-_FEW_SECONDS = 10.0
 
 
 def typeset(value: float, digits: int = 3) -> str:
@@ -34,21 +32,13 @@ def exact(value: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """``0.0234 %``: three significant digits."""
-    text = typeset(100.0 * fraction)
-    return text if text == NO_NUMBER else f"{text} %"
+    """Return a share as :func:`~trtcal_widgets.common.figures.percent` does, set for a screen."""
+    return figures.percent(fraction).replace("-", _MINUS)
 
 
-def duration(seconds: float) -> str:
-    """``2.1 s``, ``45 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < _FEW_SECONDS:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def decibels(value: float) -> str:
+    """Return a ratio as :func:`~trtcal_widgets.common.figures.decibels` does, set for a column of a screen."""
+    return figures.decibels(value, column=True).replace("-", _MINUS)
 
 
 def plot_text(name: str, longest: int = _CUT) -> str:
