@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from onnx import helper
 
 from trtcal_widgets.model.inference import UNKNOWN, TensorType, infer_types, skeleton
 from trtcal_widgets.model.partial import PartialModel, assemble
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from onnx import ModelProto
+    from onnx import ModelProto, TensorProto
 
 _FLOW = frozenset({f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}) | {
     "bool", "bfloat16", "float16", "float32", "float64",
@@ -39,16 +40,23 @@ class Piece(NamedTuple):
 class Sizes:
     """How many bytes the tensors of a model have in a batch.
 
-    ``known``: tensor -> bytes. Others are taken to be as large as the largest of these.
+    ``known``: tensor -> bytes. Others are taken to be as large as the largest of these, until they are seen.
     """
 
     def __init__(self, known: Mapping[str, int]) -> None:
-        self._known = known
+        self._known = dict(known)
         self._largest = max(known.values(), default=1)
 
     def of(self, name: str) -> int:
         """Return a tensor's bytes."""
         return self._known.get(name, self._largest)
+
+    def learn(self, name: str, nbytes: int) -> bool:
+        """Take note of how large a tensor was; return whether that was not known."""
+        is_new = name not in self._known
+        if is_new:
+            self._known[name] = nbytes
+        return is_new
 
     def total(self, names: Iterable[str]) -> int:
         """Return the bytes of several tensors."""
@@ -84,6 +92,15 @@ class CutModel:
             if fixed and self.wanted.isdisjoint(node.output):
                 again.add(i)
                 constants.update(name for name in node.output if name)
+        self._stored = {tensor.name: _nbytes_stored(tensor) for tensor in graph.initializer}
+        self._stored |= {sparse.values.name: _nbytes_stored(sparse.values) for sparse in graph.sparse_initializer}
+        self._stored |= {
+            node.output[0]: sum(
+                _nbytes_stored(attribute.t) for attribute in node.attribute if attribute.name == "value"
+            )
+            for node in graph.node
+            if node.op_type == "Constant" and node.output
+        }
         needed, _ = self._upstream(self.wanted, lambda _: True)
         self._places = sorted(needed - again)
         self._made = {n: place for place, i in enumerate(self._places) for n in graph.node[i].output if n}
@@ -151,6 +168,21 @@ class CutModel:
         upto, waiting = self._made_before(sizes), self._waiting(sizes.of)
         return max((waiting[p.first] + upto[p.stop] - upto[p.first] for p in pieces), default=0)
 
+    def weights(self, piece: Piece) -> int:
+        """Return the bytes of the weights and constants that a piece reads: its session has them for itself."""
+        nodes = self._proto.graph.node
+        kept, _ = self._upstream(self._made_in(piece), self._is_made_from(piece))
+        read = {name for i in kept for name in read_names(nodes[i])}
+        return sum(self._stored.get(name, 0) for name in read)
+
+    def _made_in(self, piece: Piece) -> list[str]:
+        nodes = self._proto.graph.node
+        return [n for i in self._places[piece.first : piece.stop] for n in nodes[i].output if n]
+
+    def _is_made_from(self, piece: Piece) -> Callable[[str], bool]:
+        """Return what says whether a tensor is made in a piece, or again in each, and not before it."""
+        return lambda name: self._made.get(name, piece.first) >= piece.first
+
     def _made_before(self, sizes: Sizes) -> list[int]:
         """Return, for each place, the bytes of all that is made before it."""
         made = [0] * len(self)
@@ -178,8 +210,7 @@ class CutModel:
         """Return a piece as a model of its own, whose outputs are what is wanted of it and what later ones read."""
         made = [name for name, place in self._made.items() if piece.first <= place < piece.stop]
         outputs = [name for name in made if name in self.wanted or self.is_read_behind(name, piece)]
-        whole = [n for i in self._places[piece.first : piece.stop] for n in self._proto.graph.node[i].output if n]
-        kept, inputs = self._upstream(whole, lambda name: self._made.get(name, piece.first) >= piece.first)
+        kept, inputs = self._upstream(self._made_in(piece), self._is_made_from(piece))
         return assemble(self._proto, kept, inputs, outputs, self._dtypes)
 
 
@@ -199,6 +230,12 @@ def _move_up(proto: ModelProto, n_added: int) -> None:
     ordered = [nodes[i] for i in sorted(range(len(nodes)), key=places.__getitem__)]
     del proto.graph.node[:]
     proto.graph.node.extend(ordered)
+
+
+def _nbytes_stored(tensor: TensorProto) -> int:
+    """Return the bytes of a stored tensor on a device, wherever its values lie; of types of less than a byte a byte."""
+    itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize if tensor.data_type else 0
+    return itemsize * math.prod(tensor.dims)
 
 
 def _nbytes(found: TensorType) -> int | None:

@@ -7,6 +7,7 @@ of its own that has the weights that it reads and no others; what later pieces r
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trtcal_widgets.runners.arena import shared_arena
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """The inputs of a batch and their shapes."""
+
+_ITEMSIZES = {
+    "float": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2, "bool": 1, "int8": 1,
+    "uint8": 1,
+}  # fmt: skip
+"""Bytes of an element, by ONNX Runtime's names; all others have eight."""
 
 _OF_NUMPY = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
 
@@ -83,9 +90,12 @@ class ModelInPieces:
         self._arena = shared_arena(place[1]) if place[0] == "cuda" else None
         self._one_at_a_time = place[0] == "cuda" and self._arena is None
         self._each = _PER_SESSION if place[0] == "cuda" else 0
+        self._weighs = place[0] == "cuda"
+        self._weights: dict[Piece, int] = {}
         self._sizes: dict[Shapes, Sizes] = {}
         self._ladders: dict[Shapes, list[tuple[Piece, ...]]] = {}
         self._sessions: dict[Piece, _Opened] = {}
+        self._shapes: Shapes = ()
         self.pieces: tuple[Piece, ...] = ()
 
     def sizes(self, shapes: Shapes) -> Sizes:
@@ -103,7 +113,7 @@ class ModelInPieces:
 
         It stays as it is cut where that serves: opening sessions takes longer than running them.
         """
-        sizes = self.sizes(shapes)
+        self._shapes, sizes = shapes, self.sizes(shapes)
         if self.pieces and self._cost(self.pieces, sizes) <= room:
             return
         ways = [self._model.cut(sizes, room), *self._ladder(shapes)]
@@ -130,8 +140,17 @@ class ModelInPieces:
         return max((cost for cost in alone if cost <= has), default=None)
 
     def _cost(self, pieces: Sequence[Piece], sizes: Sizes) -> int:
-        """Return the bytes that a batch takes: the largest piece's tensors, and the sessions that are open."""
-        return self._model.largest(pieces, sizes) + self._each * (1 if self._one_at_a_time else len(pieces))
+        """Return the bytes that a batch takes: the largest piece's tensors, and the sessions that are open.
+
+        What is not in it: what operators need while they run, which comes from the arena, and what CUDA itself takes.
+        """
+        sessions = [self._each + self._weights_of(piece) for piece in pieces]
+        return self._model.largest(pieces, sizes) + (max(sessions, default=0) if self._one_at_a_time else sum(sessions))
+
+    def _weights_of(self, piece: Piece) -> int:
+        if self._weighs and piece not in self._weights:
+            self._weights[piece] = self._model.weights(piece)
+        return self._weights.get(piece, 0)
 
     def _ladder(self, shapes: Shapes) -> list[tuple[Piece, ...]]:
         """Return ways to cut the model, from one piece to the smallest ones."""
@@ -171,7 +190,16 @@ class ModelInPieces:
         for name in outputs:
             binding.bind_output(name, *(self._place if self._model.is_float(name) else ("cpu", 0)))
         self._run(session, binding, feeds)
-        return dict(zip(outputs, binding.get_outputs(), strict=True))
+        found = dict(zip(outputs, binding.get_outputs(), strict=True))
+        self._learn(found)
+        return found
+
+    def _learn(self, found: Mapping[str, Any]) -> None:
+        """Take note of sizes that no shape inference tells: the next batch is cut by them."""
+        sizes = self.sizes(self._shapes)
+        new = [name for name, value in found.items() if sizes.learn(name, _nbytes(value))]
+        if new:
+            self._ladders.pop(self._shapes, None)
 
     def _open(self, piece: Piece) -> _Opened:
         if piece not in self._sessions:
@@ -196,3 +224,9 @@ class ModelInPieces:
         self.pieces = ()
         if self._arena is not None:
             self._arena.shrink()
+
+
+def _nbytes(value: Any) -> int:
+    """Return the bytes of an array of ONNX Runtime, wherever it lies."""
+    kind = value.data_type().removeprefix("tensor(").removesuffix(")")
+    return _ITEMSIZES.get(kind, 8) * math.prod(value.shape())
