@@ -84,7 +84,7 @@ REPORTS = {
     "check": (lambda: checked(refused=False), ["builds", "FP32"]),
     "refused": (lambda: checked(refused=True), ["does not parse"]),
     "data": (examined, ["9 samples of calibration data"]),
-    "tune": (tuned, ["measured on a GPU", "1.0000"]),
+    "tune": (tuned, ["measured on a GPU", "1.000"]),
     "caches": (caches, ["0 equal, 13 changed"]),
 }
 

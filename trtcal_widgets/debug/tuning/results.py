@@ -99,7 +99,7 @@ class TuneResult(Shown):
         rows = tuple(
             (
                 p.name,
-                milliseconds(p.ms),
+                milliseconds(p.ms).removesuffix(" ms"),
                 value_text(p.score),
                 f"{p.layers_in_int8}",
                 "yes" if id(p) in on_front else "no",
@@ -149,7 +149,7 @@ class TuneResult(Shown):
         on_front = set(map(id, self.front))
         rows = sorted(self.points, key=lambda p: (p.cost, -p.score.value))
         columns = [
-            Column("ms", [milliseconds(p.ms) for p in rows]),
+            Column("ms", [milliseconds(p.ms).removesuffix(" ms") for p in rows]),
             Column(rows[0].score.measure, [value_text(p.score) for p in rows]),
             Column("SQNR, dB", [_decibels(p.score.outputs.sqnr_db) for p in rows]),
             Column("layers in INT8", [f"{p.layers_in_int8}" for p in rows]),
