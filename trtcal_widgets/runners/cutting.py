@@ -235,7 +235,7 @@ def _move_up(proto: ModelProto, n_added: int) -> None:
 def _nbytes_stored(tensor: TensorProto) -> int:
     """Return the bytes of a stored tensor on a device, wherever its values lie; of types of less than a byte a byte."""
     itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize if tensor.data_type else 0
-    return itemsize * math.prod(tensor.dims)
+    return int(itemsize * math.prod(tensor.dims))
 
 
 def _nbytes(found: TensorType) -> int | None:

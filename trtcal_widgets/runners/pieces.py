@@ -229,4 +229,4 @@ class ModelInPieces:
 def _nbytes(value: Any) -> int:
     """Return the bytes of an array of ONNX Runtime, wherever it lies."""
     kind = value.data_type().removeprefix("tensor(").removesuffix(")")
-    return _ITEMSIZES.get(kind, 8) * math.prod(value.shape())
+    return int(_ITEMSIZES.get(kind, 8) * math.prod(value.shape()))
