@@ -140,3 +140,15 @@ def test_through_a_link_both_files_go_where_it_points(tmp_path, two):
     (_, data) = one.write(tmp_path / "link.onnx")
     assert data.parent == tmp_path / "real"
     assert output(tmp_path / "real" / "q.onnx").shape == (2, 10)
+
+
+@pytest.mark.parametrize("path", [None, 3, "", b"", "a\0b"])
+def test_what_is_no_path_is_refused_in_words(path):
+    with pytest.raises(ExportError, match="the path of the file to write"):
+        build_qdq(sample.model_path(), LENET).write(path)
+
+
+def test_a_path_of_bytes_is_one(tmp_path):
+    (written,) = build_qdq(sample.model_path(), LENET).write(os.fsencode(tmp_path / "q.onnx"))
+    assert written == tmp_path / "q.onnx"
+    onnx.load(written)

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.arguments import is_folder, kind_of
+from trtcal_widgets.common.arguments import is_folder, kind_of, to_path
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
-from trtcal_widgets.errors import EngineError, UsageError
+from trtcal_widgets.errors import EngineError, ExportError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,7 @@ class Engine:
         ExportError
             If one cannot be written.
         """
+        path = to_path(path, "the engine to write", ExportError)
         beside = _beside(path)
         stamp = {"engine": {"file": Path(path).name, "sha256": self.sha256, "bytes": len(self.data)}}
         write_atomic(path, self.data)

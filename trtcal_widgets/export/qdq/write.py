@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from trtcal_widgets.common.arguments import to_path
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import ExportError, ModelError
@@ -81,8 +82,8 @@ def write_model(
     """
     import onnx
 
+    path = to_path(path, "the file to write", ExportError)
     inputs.refuse(path)
-    path = Path(path)
     external = [t for t in iter_tensors(proto.graph) if t.data_location == onnx.TensorProto.EXTERNAL]
     if not external and proto.ByteSize() <= MAX_PROTO_BYTES:
         write_atomic(path, proto.SerializeToString())
