@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -42,11 +43,9 @@ def test_every_package_with_public_names_is_in_the_reference():
 
 def test_every_screen_is_in_the_reference():
     screens = {path.parent.name for path in PACKAGE.glob("widgets/*/widget.py")}
-    homes = {
-        trtcal_widgets._HOMES[name.rpartition(".")[2]]
-        for name in documented()
-        if name.count(".") == 1 and name.rpartition(".")[2] in trtcal_widgets._HOMES
-    }
+    public = [name.rpartition(".")[2] for name in documented() if name.count(".") == 1]
+    values = [getattr(trtcal_widgets, name) for name in public if name in trtcal_widgets.__all__]
+    homes = {value.__module__ for value in values if not inspect.ismodule(value)}
     assert {f"trtcal_widgets.widgets.{screen}.widget" for screen in screens} == homes
 
 
