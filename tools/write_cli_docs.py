@@ -35,7 +35,8 @@ The same code as the notebook, without a notebook. `python -m trtcal_widgets` is
   without asking only where its content says that it is of the kind that the command writes: a calibration cache by its
   header, a session, a plan, a report and a Q/DQ model by trtcal's own mark, another table of scales where trtcal would
   have written the same bytes. Anything else is left alone unless `--force` is given. Two outputs, or an output and a
-  file that is read, are never the same file, whatever their names.
+  file that is read, are never the same file, whatever their names; the external data of a model, the samples of a
+  folder and the images of a list are read, too.
 - **Progress** goes to stderr: a bar on a terminal, a few plain lines elsewhere. Results go to stdout.
 - **Ctrl-C** stops after the batch at hand and writes no cache, because a cache of part of the data looks like a whole
   one. With `--session FILE` the batches that are done are kept.
