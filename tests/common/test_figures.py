@@ -58,7 +58,7 @@ def test_decibels(value, text, in_column):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "under 0.1 s"), (0.03, "under 0.1 s"), (0.07, "0.1 s"), (2.14, "2.1 s"), (9.97, "10 s"), (45.2, "45 s"),
+    [(0.0, "<0.1 s"), (0.03, "<0.1 s"), (0.07, "0.1 s"), (2.14, "2.1 s"), (9.97, "10 s"), (45.2, "45 s"),
      (59.7, "1 min 00 s"), (185.0, "3 min 05 s"), (3599.9, "1 h 00 min"), (7800.0, "2 h 10 min"), (math.nan, "–")],
 )  # fmt: skip
 def test_times(seconds, text):

@@ -54,11 +54,11 @@ def milliseconds(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return ``under 0.1 s``, ``2.1 s``, ``45 s``, ``3 min 05 s``, ``2 h 10 min``; a dash where it is not known."""
+    """Return ``<0.1 s``, ``2.1 s``, ``45 s``, ``3 min 05 s``, ``2 h 10 min``; a dash where it is not known."""
     if not math.isfinite(seconds):
         return NO_NUMBER
     if seconds < _FEW_SECONDS:
-        return "under 0.1 s" if seconds < _SHORT else f"{seconds:.1f} s"
+        return "<0.1 s" if seconds < _SHORT else f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
