@@ -49,7 +49,7 @@ def test_less_than_all_is_not_all_and_more_than_nothing_is_not_nothing(share):
     ("value", "text", "in_column"),
     [(0.5, "0.5 dB", "0.5 dB"), (31.24, "31.2 dB", "31.2 dB"), (30.0, "30 dB", "30.0 dB"), (9.528, "9.53 dB", "9.5 dB"),
      (9.996, "10 dB", "10.0 dB"), (-0.04, "-0.04 dB", "0.0 dB"), (0.0, "0 dB", "0.0 dB"), (-0.0, "0 dB", "0.0 dB"),
-     (0.001, "under 0.01 dB", "0.0 dB"), (-12.34, "-12.3 dB", "-12.3 dB"), (math.inf, "∞ dB", "∞ dB"),
+     (0.001, "<0.01 dB", "0.0 dB"), (-12.34, "-12.3 dB", "-12.3 dB"), (math.inf, "∞ dB", "∞ dB"),
      (-math.inf, "-∞ dB", "-∞ dB"), (math.nan, "–", "–")],
 )  # fmt: skip
 def test_decibels(value, text, in_column):

@@ -42,7 +42,7 @@ def decibels(value: float, *, column: bool = False) -> str:
     if not math.isfinite(value):
         return NO_NUMBER if math.isnan(value) else f"{_not_finite(value)} dB"
     if not column and 0 < abs(value) < 0.005:
-        return "under 0.01 dB"
+        return "<0.01 dB"
     text = f"{value:.{1 if column or abs(value) >= 9.995 else 2}f}"
     text = text if column else text.rstrip("0").rstrip(".")
     return f"{text.removeprefix('-') if float(text) == 0 else text} dB"
