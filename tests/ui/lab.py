@@ -257,9 +257,8 @@ class NotebookPage:
         command(self.page, name, arguments)
 
     def save(self) -> None:
-        """Save the notebook and wait until it is no longer marked as changed."""
+        """Save the notebook, as it is now: a picture that comes a moment later marks it as changed again."""
         self.command("docmanager:save")
-        self.page.wait_for_selector(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current:not(.jp-mod-dirty)")
 
     def run_all(self) -> None:
         """Run all cells, to the end of the last."""
