@@ -39,6 +39,9 @@ def test_more_digits_keep_larger_whole_numbers():
 def test_percent_and_duration():
     assert percent(0.000234) == "0.0234 %"
     assert percent(math.nan) == "–"
+    assert percent(1.23e-9) == f"{typeset(1.23e-7)} %" == "1.23e−7 %", (
+        "an exponent as in every other number of a screen"
+    )
     assert [duration(s) for s in (2.14, 45.2, 185, 7800)] == ["2.1 s", "45 s", "3 min 05 s", "2 h 10 min"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trtcal_widgets.common.words import some_of
 from trtcal_widgets.export.qdq.placement import WEIGHTED_OPS
 from trtcal_widgets.model.kinds import is_default_domain
 
@@ -72,5 +73,4 @@ def _by_type(graph: ModelGraph) -> dict[str, list[NodeInfo]]:
 
 
 def _named(nodes: list[NodeInfo]) -> str:
-    shown = ", ".join(f"{node.name!r} ({node.op_type})" for node in nodes[:_NAMED])
-    return shown + (f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else "")
+    return some_of([f"{node.name!r} ({node.op_type})" for node in nodes], _NAMED, str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from trtcal_widgets.common import figures
@@ -11,6 +12,7 @@ from trtcal_widgets.common.words import printable, shorten_middle, significant
 
 _MINUS = "\u2212"
 _CUT = 60
+_EXPONENT = re.compile(r"(?<=\d)e\+?(-?)0*(?=\d)")
 
 
 def typeset(value: float, digits: int = 3) -> str:
@@ -22,8 +24,11 @@ def typeset(value: float, digits: int = 3) -> str:
         return NO_NUMBER
     if math.isinf(value):
         return "∞" if value > 0 else f"{_MINUS}∞"
-    mantissa, e, power = significant(value, digits).partition("e")
-    return (f"{mantissa}e{int(power)}" if e else mantissa).replace("-", _MINUS)
+    return _set(significant(value, digits))
+
+
+def _set(text: str) -> str:
+    return _EXPONENT.sub(r"e\1", text).replace("-", _MINUS)
 
 
 def exact(value: float) -> str:
@@ -33,12 +38,12 @@ def exact(value: float) -> str:
 
 def percent(fraction: float) -> str:
     """Return a share as :func:`~trtcal_widgets.common.figures.percent` does, set for a screen."""
-    return figures.percent(fraction).replace("-", _MINUS)
+    return _set(figures.percent(fraction))
 
 
 def decibels(value: float) -> str:
     """Return a ratio as :func:`~trtcal_widgets.common.figures.decibels` does, set for a column of a screen."""
-    return figures.decibels(value, column=True).replace("-", _MINUS)
+    return _set(figures.decibels(value, column=True))
 
 
 def plot_text(name: str, longest: int = _CUT) -> str:
