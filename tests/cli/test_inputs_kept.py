@@ -147,6 +147,42 @@ def test_python_does_not_replace_them_either(here):
             cache.write("made.cache")
 
 
+class OwnSource:
+    """A source of somebody's own: ``reads`` is what it is to them."""
+
+    prebatched = False
+
+    def __init__(self, reads):
+        self.reads = reads
+
+    def describe(self):
+        return "own"
+
+    def n_items(self):
+        return 2
+
+    def load(self, start, stop):
+        return {"": np.ones((stop - start, 1, 28, 28), np.float32)}
+
+    def thumbnails(self, start, stop):
+        return []
+
+
+@pytest.mark.parametrize("reads", [7, lambda: 7, "own.bin", [3], (3,), None], ids=repr)
+def test_a_source_may_have_a_member_of_that_name_for_itself(here, reads):
+    with CalibrationSession("m.onnx", OwnSource(reads), batch_size=1) as session:
+        session.run()
+        session.to_cache().write("own.cache")
+
+
+def test_a_source_of_ones_own_names_its_files(here):
+    (here / "own.bin").write_bytes(b"samples")
+    for reads in (("own.bin",), (here / "own.bin",)):
+        with CalibrationSession("m.onnx", OwnSource(reads), batch_size=1) as session:
+            session.run()
+            check_refused(here, (session.save, session.to_cache().write), "own.bin")
+
+
 def test_models_and_caches_written_in_python_leave_their_models_alone(here):
     table = CalibrationCache.read("m.cache")
     table.write("m.cache")  # in its own place: it was edited

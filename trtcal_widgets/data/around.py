@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtcal_widgets.data.base import ONLY_INPUT, Source
+from trtcal_widgets.data.base import ONLY_INPUT, Source, files_read
 from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class NamedSources(Source):
     @property
     def reads(self) -> tuple[Path, ...]:
         """The files that the sources read."""
-        return tuple(path for source in self._sources.values() for path in getattr(source, "reads", ()))
+        return tuple(path for source in self._sources.values() for path in files_read(source))
 
     @property
     def skipped(self) -> Sequence[tuple[Path, str]]:

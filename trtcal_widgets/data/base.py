@@ -8,6 +8,7 @@ as TensorRT does. A source whose items are already batches (an iterable, a DataL
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def _length(value: Any) -> int:
 
 @runtime_checkable
 class Source(Protocol):
-    """Samples in a fixed order."""
+    """Samples in a fixed order.
+
+    One that reads files may say so with ``reads``, a tuple of their paths: what a run writes replaces none of them.
+    """
 
     prebatched: bool
     """Whether an item is a whole batch already (its first axis is the batch)."""
@@ -85,3 +89,11 @@ class Source(Protocol):
 
     def thumbnails(self, start: int, stop: int) -> Sequence[NDArray[np.uint8]]:
         """Return small pictures (height, width, 3) of the samples; empty where they are not images."""
+
+
+def files_read(source: Any) -> tuple[Path, ...]:
+    """Return the files that a source says it reads; none where its ``reads`` is something else of its own."""
+    said = getattr(source, "reads", ())
+    return (
+        tuple(map(Path, said)) if isinstance(said, tuple) and all(isinstance(one, str | Path) for one in said) else ()
+    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.words import printable
+from trtcal_widgets.data.base import files_read
 from trtcal_widgets.data.batch_files import is_batch_file
 from trtcal_widgets.data.files import is_image
 from trtcal_widgets.data.lists import LIST_SUFFIXES, listed_files
@@ -45,7 +46,7 @@ class Inputs:
     @classmethod
     def of(cls, paths: Iterable[Any], *sources: Any) -> Inputs:
         """Return the inputs of a run: whatever paths (None for what is not given), and batch sources."""
-        files = tuple(Path(path) for source in sources for path in getattr(source, "reads", ()))
+        files = tuple(path for source in sources for path in files_read(source))
         return cls(tuple(Path(path) for path in paths if path), files)
 
     def looked_up(self) -> Inputs:
