@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trtcal_widgets.common.figures import decibels, duration, milliseconds, percent, plain
+from trtcal_widgets.common.figures import AS_GIVEN, decibels, duration, milliseconds, percent, plain
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -37,6 +37,13 @@ def test_a_plain_figure_is_the_number_to_its_digits(value):
 )  # fmt: skip
 def test_percentages(share, text):
     assert percent(share) == text
+
+
+@pytest.mark.parametrize("given_as", ["0.9975", "0.9995", "0.99999", "0.95", "0.9", "0.123456"])
+def test_a_share_that_was_given_is_written_as_it_was(given_as):
+    text = percent(float(given_as), AS_GIVEN).removesuffix(" %")
+    assert float(text) == pytest.approx(100 * float(given_as), rel=1e-12)
+    assert len(text) <= len(given_as)
 
 
 @given(st.floats(0, 1))

@@ -17,6 +17,9 @@ _INFINITE = "∞"
 _FEW_SECONDS = 9.95
 _SHORT = 0.05
 
+AS_GIVEN = 8
+"""Digits of what was given: more than anybody gives."""
+
 
 def plain(value: float, digits: int = 3) -> str:
     """Return a figure without zeros behind it: ``0.5``, ``30``, ``12.5``, ``1e-07``; at most ``digits`` of it."""
@@ -26,11 +29,14 @@ def plain(value: float, digits: int = 3) -> str:
     return (mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa) + e + power
 
 
-def percent(fraction: float) -> str:
-    """Return a share of one: ``12.5 %``, ``0.0234 %``; less than all is never ``100 %``."""
+def percent(fraction: float, digits: int = 3) -> str:
+    """Return a share of one: ``12.5 %``, ``0.0234 %``; less than all is never ``100 %``.
+
+    ``digits``: at most so many of it: more for a goal that was given, which is no other one for being written.
+    """
     if not math.isfinite(fraction):
         return _not_finite(fraction)
-    text = plain(100.0 * fraction)
+    text = plain(100.0 * fraction, digits)
     return f"{'99.9' if text == '100' and fraction < 1.0 else text} %"
 
 

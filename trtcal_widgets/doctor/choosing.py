@@ -10,7 +10,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import number, whole_number
 from trtcal_widgets.common.cores import available_cores
-from trtcal_widgets.common.figures import decibels
+from trtcal_widgets.common.figures import AS_GIVEN, decibels, plain
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.core.quantizer import NoiseModel
@@ -332,7 +332,7 @@ def _text(size: int, of: int, lost: float, worst: str, goal: float | None, by_ch
     found = f"{size} of {count_of(of, 'sample')}"
     loss = f"no scale loses more than {decibels(lost)} on all data ({printable(worst)}), as running them showed"
     if goal is not None and lost > goal:
-        said = f"No smaller set was found that loses no more than {decibels(goal)}: with {found} {loss}."
+        said = f"No smaller set was found that loses no more than {plain(goal, AS_GIVEN)} dB: with {found} {loss}."
     else:
         said = f"{found} do: {loss}." if goal is not None else f"With {found} {loss}."
     if not by_chance:

@@ -12,7 +12,7 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import number, whole_number
 from trtcal_widgets.common.cores import available_cores
-from trtcal_widgets.common.figures import decibels, percent, plain
+from trtcal_widgets.common.figures import AS_GIVEN, decibels, percent, plain
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.core.histogram import N_BINS
@@ -228,7 +228,7 @@ class DataComparison(Shown):
         if not self.parted:
             return (
                 f"The first set's scales do for the second: none of {total} loses more than "
-                f"{decibels(self.bar_db)} on it."
+                f"{plain(self.bar_db, AS_GIVEN)} dB on it."
             )
         worst = self.parted[0]
         if worst.amax_a < worst.amax_b:
@@ -237,7 +237,7 @@ class DataComparison(Shown):
             how = f"its steps are {plain(worst.amax_a / max(worst.amax_b, 1e-45), 2)} times as long as its own"
         return (
             f"The first set's scales do not do for the second: {len(self.parted)} of {total} lose more than "
-            f"{decibels(self.bar_db)} on it, {printable(worst.name)} most ({decibels(worst.loss_db)}: {how})."
+            f"{plain(self.bar_db, AS_GIVEN)} dB on it, {printable(worst.name)} most ({decibels(worst.loss_db)}: {how})."
         )
 
 

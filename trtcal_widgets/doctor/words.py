@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from trtcal_widgets.common.arguments import number, one_of
-from trtcal_widgets.common.figures import decibels, percent
+from trtcal_widgets.common.figures import AS_GIVEN, decibels, percent, plain
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.doctor.types import Gate, Verdict
 from trtcal_widgets.errors import UsageError
@@ -49,12 +49,12 @@ def _amount(
     if not open_:
         worst = max(tensors, key=lambda t: t.off_db)
         return (
-            f"Enough data: with {data}, all {scales} have settled to within {decibels(bar_db)} "
+            f"Enough data: with {data}, all {scales} have settled to within {plain(bar_db, AS_GIVEN)} dB "
             f"(the worst, {printable(worst.name)}: {decibels(worst.off_db)})."
         )
     head = (
-        f"Not enough data: with {data}, {len(open_):,} of {scales} may be off by more than {decibels(bar_db)}, "
-        f"{printable(open_[0].name)} by {decibels(open_[0].off_db)}"
+        f"Not enough data: with {data}, {len(open_):,} of {scales} may be off by more than {plain(bar_db, AS_GIVEN)} "
+        f"dB, {printable(open_[0].name)} by {decibels(open_[0].off_db)}"
     )
     return f"{head}; {needed_text(open_)}."
 
@@ -77,7 +77,7 @@ def _order(tensors: Sequence[Settling], n_batches: int, bar_db: float) -> str:
     if not moved:
         return (
             f"The order of the batches matters little: whichever came first, TensorRT's one pass would move "
-            f"no scale by more than {decibels(bar_db)}."
+            f"no scale by more than {plain(bar_db, AS_GIVEN)} dB."
         )
     worst = moved[0].order
     return (
@@ -144,10 +144,10 @@ def _gate_text(
     elif failing:
         worst = failing[0]
         said = (
-            f"{len(failing)} of {total} may be off by more than {decibels(bar_db)} "
+            f"{len(failing)} of {total} may be off by more than {plain(bar_db, AS_GIVEN)} dB "
             f"({printable(worst.name)}: {decibels(worst.off_db)})"
         )
-        said += f"; {percent(share)} must be within it" if share < 1 else ""
+        said += f"; {percent(share, AS_GIVEN)} must be within it" if share < 1 else ""
     else:
-        said = f"all {total} are within {decibels(bar_db)}"
+        said = f"all {total} are within {plain(bar_db, AS_GIVEN)} dB"
     return f"{said}; {named[0].what}" if named else said

@@ -13,7 +13,7 @@ from trtcal_widgets.cli.outputs import JOURNAL, TUNED, Output, is_kind
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say
-from trtcal_widgets.common.figures import milliseconds, percent, plain
+from trtcal_widgets.common.figures import AS_GIVEN, milliseconds, percent, plain
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, printable
@@ -118,7 +118,7 @@ def _write(arguments: argparse.Namespace, simulation: Int8Simulation, result: Tu
         if best.plan is None:
             _say_without_pairs(arguments, result, best)
     if not met:
-        note(f"trtcal: no variant reaches {percent(arguments.target)} of FP32's {result.fp32.measure}")
+        note(f"trtcal: no variant reaches {percent(arguments.target, AS_GIVEN)} of FP32's {result.fp32.measure}")
         return DIFFERENT
     return OK
 
