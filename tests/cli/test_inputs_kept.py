@@ -14,6 +14,7 @@ from trtcal_widgets.errors import ExportError
 from trtcal_widgets.export.port import port_scales
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.report import write_report
+from trtcal_widgets.runners.inputs import Inputs
 
 CACHE = "TRT-8601-EntropyCalibration2\ndata: 3c008912\npool1: 3c75c28f\nflatten: 3d23d70a\nrelu1: 3c8b4396\n"
 
@@ -238,3 +239,21 @@ def test_an_output_that_is_named_as_a_missing_input_is_refused(trtcal, here):
     done = trtcal("calibrate", "m.onnx", "later.npy", "-o", "./later.npy")
     assert done.code == 2
     assert "is a file that is read" in " ".join(done.err.split())
+
+
+def test_a_folder_that_cannot_be_looked_into_hides_no_samples_beside_it(here, monkeypatch):
+    """Whatever order the disk gives: the locked one may come first."""
+    (here / "pictures" / "a-locked").mkdir()
+    (here / "pictures" / "z-locked").mkdir()
+    scan = os.scandir
+
+    def guarded(folder="."):
+        if str(folder).endswith("locked"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    inputs = Inputs.of([here / "pictures"])
+    for i in range(4):
+        with pytest.raises(ExportError, match="one of the samples in"):
+            inputs.refuse(here / "pictures" / "cats" / f"{i}.png")

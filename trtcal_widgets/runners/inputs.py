@@ -138,14 +138,17 @@ def _samples(folder: str, visited: set[tuple[int, int] | None]) -> Iterator[tupl
     if own is None or own in visited:
         return
     visited.add(own)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _samples(entry.path, visited)
-            elif _is_sample(entry.name):
-                yield _identity(entry.path) if entry.is_symlink() or os.name == "nt" else (own[0], entry.inode())
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # a folder that cannot be looked into: those beside it are looked at all the same
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _samples(entry.path, visited)
+        elif _is_sample(entry.name):
+            yield _identity(entry.path) if entry.is_symlink() or os.name == "nt" else (own[0], entry.inode())
 
 
 def _is_sample(name: str) -> bool:
