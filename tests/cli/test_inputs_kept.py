@@ -169,7 +169,7 @@ class OwnSource:
         return []
 
 
-@pytest.mark.parametrize("reads", [7, lambda: 7, "own.bin", [3], (3,), None], ids=repr)
+@pytest.mark.parametrize("reads", [7, lambda: 7, "own.bin", [3], (3,), None], ids=lambda reads: type(reads).__name__)
 def test_a_source_may_have_a_member_of_that_name_for_itself(here, reads):
     with CalibrationSession("m.onnx", OwnSource(reads), batch_size=1) as session:
         session.run()
