@@ -16,6 +16,14 @@ from trtcal_widgets.trt.building import build
 from trtcal_widgets.trt.waiting import interrupts_kept, run_aside
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """Ctrl-C is heard: a shell that runs the tests in the background has it ignored in all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def nothing():
     pass
 
@@ -63,6 +71,7 @@ def test_work_that_cannot_be_stopped_does_not_hold_the_process():
     """As TensorRT 8.6, whose build has no monitor: it would go on for minutes, and this for ever."""
     code = (
         "import os, signal, threading\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from trtcal_widgets.trt.waiting import run_aside\n"
         "def work():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
