@@ -61,8 +61,8 @@ def test_a_long_build_says_how_long_it_has_been_at_it(capsys, monkeypatch):
             seconds[0] = second + 0.5
             show(Progress("Building engine", "", 4, 6))
     lines = capsys.readouterr().err.splitlines()
-    assert [line.rpartition(", ")[2].split()[0] for line in lines] == ["2", "4", "8", "16", "32"]
-    assert lines[0].endswith("b.onnx: building engine, step 5 of 6, 2 s so far (Ctrl-C stops)")
+    assert [line.rpartition(", ")[2].split()[0] for line in lines] == ["2.5", "4.5", "8.5", "16", "32"]
+    assert lines[0].endswith("b.onnx: building engine, step 5 of 6, 2.5 s so far (Ctrl-C stops)")
     assert "\x1b" not in lines[0]
     with progress.show_build("a.onnx") as show:
         show(Progress("Parse"))

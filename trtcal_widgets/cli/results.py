@@ -8,7 +8,6 @@ from trtcal_widgets.common.figures import decibels, percent
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.formats.scales import scale_of_amax, scale_to_hex
-from trtcal_widgets.session.rows import calibrated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 def session_table(session: CalibrationSession) -> Iterator[str]:
     """Yield the lines of a table with one row per tensor that has a cache row."""
+    from trtcal_widgets.session.rows import calibrated_rows
+
     rows = calibrated_rows(session)
     hexes = [scale_to_hex(float(scale_of_amax(row.amax))) if row.amax >= 0 else "" for row in rows]
     columns = [
@@ -34,6 +35,8 @@ def session_table(session: CalibrationSession) -> Iterator[str]:
 
 def warning_lines(session: CalibrationSession, limit: int = 10) -> Iterator[str]:
     """Yield what is suspicious about tensors, at most ``limit`` of them; those with absurd scales come first."""
+    from trtcal_widgets.session.rows import calibrated_rows
+
     suspects = sorted((row for row in calibrated_rows(session) if row.suspicious), key=lambda row: not row.absurd)
     if suspects:
         yield "worth a look:"

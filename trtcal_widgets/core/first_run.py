@@ -22,6 +22,7 @@ from trtcal_widgets.core.histogram import Histogram, replay
 from trtcal_widgets.core.kernels import families
 from trtcal_widgets.core.packed import RECORD, encode, histogram_of, record_of
 from trtcal_widgets.core.quantizer import costs
+from trtcal_widgets.core.searching import quantile_places
 from trtcal_widgets.core.thresholds import Method, threshold
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _compile_half() -> None:
     merged = replay([again, longer])
     threshold(merged, Method("entropy"))
     costs([merged], [0.5])
+    quantile_places(merged.counts[np.newaxis], np.ones(1))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def entropy_objective(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], i
 def quantile_places(counts: NDArray[np.int64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return where the running sum of each row of counts, shape (n, 2048), comes to ``wanted``, in bins; shape (n,)."""
     places = np.empty(len(counts))
-    quantiles(counts, wanted, places)
+    quantiles(_writable(counts), wanted, places)
     return places
 
 

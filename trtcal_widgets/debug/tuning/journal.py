@@ -61,9 +61,8 @@ class Journal:
     def _other(self, subject: Mapping[str, Any]) -> str:
         """Say what a journal is of, where it is not of this tuning."""
         own = self._data["subject"]
-        words = {
-            "device": f"measured on {subject.get('device') or 'no GPU'}, and this is {own['device'] or 'without one'}"
-        }
+        there, here = subject.get("device") or "no GPU", own.get("device") or "without one"
+        words = {"device": f"measured on {there}, and this is {here}"}
         return "; ".join(words.get(key, f"other {key}") for key in own if subject.get(key) != own[key])
 
     def measured(self, key: str) -> Measured | None:
