@@ -59,7 +59,7 @@ def compile_kernels() -> None:
                 target=other.wait, name="trtcal-first-run", daemon=True
             ).start()  # nobody else waits for it
     with _without_collecting():
-        Counting([np.ones(1, np.float32)], [1.0]).run()
+        _compile_here()
 
 
 @contextlib.contextmanager
@@ -74,21 +74,31 @@ def _without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _compile_half() -> None:
-    """Call what a run needs besides the counting itself, in the order in which it needs it."""
+def _compile_here() -> None:
+    """Call what counts, which is needed first, and what is needed last: the other process is at the rest by then."""
+    Counting([np.ones(1, np.float32)], [1.0]).run()
+    costs([_histogram()], [0.5])
+
+
+def _histogram() -> Histogram:
+    """Return a histogram of three values."""
     counts = np.zeros(2048, np.int64)
     counts[[0, 3]] = 2, 1
-    histogram = Histogram.assemble(1.0, 0, counts, 0, (1, 0, 0, 0), (0.0, 0.5), (0.5,), (0.25,), 3)
+    return Histogram.assemble(1.0, 0, counts, 0, (1, 0, 0, 0), (0.0, 0.5), (0.5,), (0.25,), 3)
+
+
+def _compile_elsewhere() -> None:
+    """Call what else a run needs, in the order in which it needs it."""
+    histogram = _histogram()
     itemsize, block = encode(histogram.counts)
     record = np.array([record_of(histogram, itemsize, 0, len(block))], RECORD)
     again = histogram_of(record[0], block)
-    longer = Histogram.assemble(1.0, 1, counts, 0, (1, 0, 0, 0), (0.0, 1.5), (1.5,), (2.25,), 3)
+    longer = Histogram.assemble(1.0, 1, histogram.counts, 0, (1, 0, 0, 0), (0.0, 1.5), (1.5,), (2.25,), 3)
     merged = replay([again, longer])
     threshold(merged, Method("entropy"))
-    costs([merged], [0.5])
     quantile_places(merged.counts[np.newaxis], np.ones(1))
 
 
 if __name__ == "__main__":
     gc.disable()
-    _compile_half()
+    _compile_elsewhere()
