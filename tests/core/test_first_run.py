@@ -63,6 +63,20 @@ def test_a_run_that_compiles_by_itself_gives_the_same(run_python, tmp_path):
     assert same == rows
 
 
+def test_the_draws_of_the_data_doctor_compile_no_texts_either(run_python, tmp_path):
+    script = f"""{LISTEN}
+from trtcal_widgets.core.kernels import resampling
+import numpy as np
+one, two, real = np.zeros((1, 2048), np.int64), np.zeros((1, 1, 2048), np.int64), np.ones(1)
+few = np.zeros(1, np.int64)
+resampling.draw_counts(one, two, few, few, few, few, real, 1.0, few[None], False, True, real, one.copy())
+print(json.dumps(compiled))
+"""
+    names = json.loads(run_python(script, NUMBA_CACHE_DIR=str(tmp_path)))
+    assert "draw_counts" in names
+    assert not [name for name in names if "shape_context" in name or "unicode" in name]
+
+
 def test_a_cache_that_cannot_be_kept_starts_no_process(run_python):
     """Without numba's cache the other process would compile for itself alone."""
     script = """

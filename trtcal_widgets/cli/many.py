@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trtcal_widgets.cli.terminal import Parser
 from trtcal_widgets.cli.wording import options_of
 from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.collecting import uncollected
 from trtcal_widgets.common.files import read_whole
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import NoReturn
 
@@ -65,20 +64,8 @@ def read_entries(path: Path) -> list[Entry]:
     It is a list of models, or a mapping with such a list under ``models`` and options for all under ``defaults``. What
     is wrong with one model is said in its entry; UsageError if the file as a whole cannot be read.
     """
-    with _uncollected():  # it would look through a hundred thousand new objects over and over, for nothing
+    with uncollected():  # a hundred thousand new objects
         return _entries(path)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from running while much is made that is all needed."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _entries(path: Path) -> list[Entry]:

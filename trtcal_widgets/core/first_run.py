@@ -7,16 +7,16 @@ compiles on one core alone.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from trtcal_widgets.common.collecting import uncollected
 from trtcal_widgets.core.counting import Counting
 from trtcal_widgets.core.histogram import Histogram, replay
 from trtcal_widgets.core.kernels import families
@@ -24,9 +24,6 @@ from trtcal_widgets.core.packed import RECORD, encode, histogram_of, record_of
 from trtcal_widgets.core.quantizer import costs
 from trtcal_widgets.core.searching import quantile_places
 from trtcal_widgets.core.thresholds import Method, threshold
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def is_first() -> bool:
@@ -58,20 +55,8 @@ def compile_kernels() -> None:
             threading.Thread(
                 target=other.wait, name="trtcal-first-run", daemon=True
             ).start()  # nobody else waits for it
-    with _without_collecting():
+    with uncollected():  # numba keeps nearly all that it makes: a tenth of the time
         _compile_here()
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Compile without the garbage collector: it looks through all of numba over and over, a tenth of the time."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _compile_here() -> None:
@@ -100,5 +85,5 @@ def _compile_elsewhere() -> None:
 
 
 if __name__ == "__main__":
-    gc.disable()
-    _compile_elsewhere()
+    with uncollected():
+        _compile_elsewhere()

@@ -16,6 +16,13 @@ _BITS = N_BINS.bit_length() - 1
 
 
 @compiled(inner=True)
+def copy_counts(counts: NDArray[np.int64], into: NDArray[np.int64]) -> None:
+    """Copy counts; ``into[:] = counts`` would compile the text of an error for other sizes as well: 2 s."""
+    for j in range(N_BINS):
+        into[j] = counts[j]
+
+
+@compiled(inner=True)
 def _add_folded(total: NDArray[np.int64], counts: NDArray[np.int64], doublings: int, edge: int) -> None:
     """Add counts to others whose range is 2**doublings times as long.
 
@@ -55,8 +62,7 @@ def add_counts(
     """
     if own > doublings:
         shorter = total.copy()
-        for j in range(N_BINS):  # total[:] = counts would compile the text of an error for other sizes: 2 s
-            total[j] = counts[j]
+        copy_counts(counts, total)
         _add_folded(total, shorter, own - doublings, edge if lift_earlier else 0)
         return own, own_edge
     _add_folded(total, counts, doublings - own, own_edge if lift_later else 0)

@@ -130,6 +130,28 @@ def quantization_noise(
     return result
 
 
+@compiled(inner=True)
+def moments_of(counts: NDArray[np.int64], zeros: int, mass: NDArray[np.float64], moments: NDArray[np.float64]) -> bool:
+    """Write mass per bin, without the zeros in bin 0, and its prefix moments; return whether values lie side by side.
+
+    ``mass``, ``moments``: for :func:`quantization_noise`, shapes (n + 1,) and (3, n + 1); their ends stay as they are.
+    """
+    n = counts.size
+    for j in range(n):
+        mass[j] = counts[j]
+    mass[0] -= zeros
+    m0, m1, m2 = 0.0, 0.0, 0.0
+    dense = mass[0] != 0.0
+    for j in range(n):
+        left = np.float64(j)
+        m0 += mass[j]
+        m1 += mass[j] * (left + 0.5)
+        m2 += mass[j] * (left * (left + 1.0) + 1.0 / 3.0)
+        moments[0, j + 1], moments[1, j + 1], moments[2, j + 1] = m0, m1, m2
+        dense = dense or (mass[j] != 0.0 and mass[j + 1] != 0.0)
+    return bool(dense)
+
+
 @compiled()
 def noise_at(
     counts: NDArray[np.int64], zeros: NDArray[np.int64], amax: NDArray[np.float64], noise: NDArray[np.float64]
@@ -143,19 +165,8 @@ def noise_at(
     mass = np.zeros(n + 1)
     moments = np.zeros((3, n + 1))
     for i in range(amax.size):
-        for j in range(n):
-            mass[j] = counts[i, j]
-        mass[0] -= zeros[i]
-        m0, m1, m2 = 0.0, 0.0, 0.0
-        dense = mass[0] != 0.0
-        for j in range(n):
-            left = np.float64(j)
-            m0 += mass[j]
-            m1 += mass[j] * (left + 0.5)
-            m2 += mass[j] * (left * (left + 1.0) + 1.0 / 3.0)
-            moments[0, j + 1], moments[1, j + 1], moments[2, j + 1] = m0, m1, m2
-            dense = dense or (mass[j] != 0.0 and mass[j + 1] != 0.0)
-        if dense or m0 == 0.0:
+        dense = moments_of(counts[i], zeros[i], mass, moments)
+        if dense or moments[0, n] == 0.0:
             found = quantization_noise(amax[i : i + 1], mass, moments[0], moments[1], moments[2])
             for k in range(3):  # noise[i] = found[0] would compile the text of an error for other sizes: 3 s
                 noise[i, k] = found[0, k]

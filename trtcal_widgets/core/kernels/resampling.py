@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trtcal_widgets.core.kernels.adding import add_counts
+from trtcal_widgets.core.kernels.adding import add_counts, copy_counts
 from trtcal_widgets.core.kernels.compiling import compiled
 from trtcal_widgets.core.kernels.counting import N_BINS, SMALLEST_RANGE
 from trtcal_widgets.core.kernels.searching import entropy_pick
@@ -176,17 +176,17 @@ def draw_counts(
         in_order = one_pass and same
         every = draw[draw.size - 1] >= 0 and draw.size == amax.size and not in_order
         if every and of_all >= 0:  # all batches, in whatever order: merged once
-            total[:] = everything
+            copy_counts(everything, total)
             grown = of_all
         else:
             grown = merge_draw(counts, folded, doublings, edges, infs, amax, draw, in_order, total)
             if every:
-                everything[:] = total
+                copy_counts(total, everything)
                 of_all = grown
         reach = base * 2.0**grown
         ranges[d] = reach
         if same:
-            found[d, :] = total
+            copy_counts(total, found[d])
             continue
         while start < largest:
             start *= 2.0

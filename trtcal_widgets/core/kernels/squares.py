@@ -13,7 +13,7 @@ import numpy as np
 
 from trtcal_widgets.core.kernels.compiling import compiled
 from trtcal_widgets.core.kernels.counting import N_BINS
-from trtcal_widgets.core.kernels.objectives import quantization_noise
+from trtcal_widgets.core.kernels.objectives import moments_of, quantization_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,22 +99,13 @@ def _prepare(
     g: NDArray[np.float64],
 ) -> bool:
     """Write mass per bin, its prefix moments, and G's coefficients; return whether values lie side by side."""
+    dense = moments_of(counts, zeros, mass, moments)
+    below = 0.0
     for j in range(N_BINS):
-        mass[j] = counts[j]
-    mass[0] -= zeros
-    m0, m1, m2, below = 0.0, 0.0, 0.0, 0.0
-    dense = mass[0] != 0.0
-    for j in range(N_BINS):
-        left = np.float64(j)
-        half = 0.5 * mass[j]
+        left, m0, half = np.float64(j), moments[0, j], 0.5 * mass[j]
         g[j, 0], g[j, 1], g[j, 2] = below - left * (m0 - half * left), m0 - mass[j] * left, half
         below += m0 + half
-        m0 += mass[j]
-        m1 += mass[j] * (left + 0.5)
-        m2 += mass[j] * (left * (left + 1.0) + 1.0 / 3.0)
-        moments[0, j + 1], moments[1, j + 1], moments[2, j + 1] = m0, m1, m2
-        dense = dense or (mass[j] != 0.0 and mass[j + 1] != 0.0)
-    return bool(dense)
+    return dense
 
 
 @compiled(inner=True, error_model="numpy")
