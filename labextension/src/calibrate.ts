@@ -4,12 +4,14 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { FileDialog } from '@jupyterlab/filebrowser';
 import { Widget } from '@lumino/widgets';
 
-import { askForFile, folderOf, type Services } from './document';
-import { openBytes } from './files';
+import { askForFile } from './contents';
+import type { Services } from './document';
+import { folderOf, nameOf, openBytes } from './files';
 import { isOnnxName } from './filetypes';
 import { printable } from './formats/text';
 import { calibrationNotebook, relativePath, writeNotebook, type Kernel } from './notebooks';
 import { readOnnx, type OnnxModel } from './onnx/model';
+import { OnnxError } from './onnx/protobuf';
 import { h } from './view/dom';
 import { tensorText } from './view/onnx';
 
@@ -59,15 +61,18 @@ export async function calibrate(services: Services, kernel: Kernel | null, given
     data: relativePath(local(home), local(data)),
     ...answer.value
   });
-  const stem = model.split('/').pop()!.replace(/\.onnx$/i, '');
+  const stem = nameOf(model).replace(/\.onnx$/i, '');
   return writeNotebook(contents, home, `calibrate-${stem}`, cells, kernel);
 }
 
-/** The model's facts, to help with the form; null where it cannot be read (the notebook will say why). */
+/** The model's facts, to help with the form; null where the server does not give them. Throws where it is no model. */
 async function readModel({ contents, settings }: Services, path: string): Promise<OnnxModel | null> {
   try {
-    return await readOnnx(await openBytes(contents, path, settings, LARGEST_WHOLE), path);
-  } catch {
+    return await readOnnx(await openBytes(contents, path, settings, LARGEST_WHOLE), nameOf(path));
+  } catch (error) {
+    if (error instanceof OnnxError) {
+      throw error; // rather than a notebook whose first cell fails
+    }
     return null;
   }
 }
@@ -79,13 +84,14 @@ class OptionsForm extends Widget implements Dialog.IBodyWidget<Answers> {
   constructor(model: string, data: string, facts: OnnxModel | null) {
     super();
     this.addClass('trtcal-form');
-    const fixed = facts?.inputs[0]?.shape?.[0];
+    const first = facts?.inputs[0]?.shape?.[0];
+    const fixed = typeof first === 'number' && first > 0 ? first : null;
     this.batchSize = h('input', {
       type: 'number',
       min: '1',
       step: '1',
       class: 'jp-mod-styled',
-      value: typeof fixed === 'number' && fixed > 0 ? String(fixed) : '32',
+      value: String(fixed ?? 32),
       'data-testid': 'trtcal-batch-size'
     });
     this.version = h('select', { class: 'jp-mod-styled', 'data-testid': 'trtcal-target' });
@@ -95,7 +101,7 @@ class OptionsForm extends Widget implements Dialog.IBodyWidget<Answers> {
       fact('Model', model),
       ...(inputs ? [fact('Input', inputs)] : []),
       fact('Data', data || '/'),
-      field('Samples per batch', this.batchSize, typeof fixed === 'number' ? `The model takes ${fixed} at a time.` : ''),
+      field('Samples per batch', this.batchSize, fixed === null ? '' : `The model takes ${fixed} at a time.`),
       field('For', this.version, '')
     );
   }

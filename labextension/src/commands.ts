@@ -7,8 +7,10 @@ import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { calibrate } from './calibrate';
-import { askForFile, folderOf, type CalibrationContent, type Services } from './document';
-import { CALIBRATION_FACTORY, isOnnxName, LAYERS_FACTORY, looksLikeScaleFile } from './filetypes';
+import { askForFile, type CalibrationContent } from './contents';
+import type { Services } from './document';
+import { folderOf, lastModified, nameOf } from './files';
+import { CALIBRATION_FACTORY, isOnnxName, isSessionName, LAYERS_FACTORY, looksLikeScaleFile } from './filetypes';
 import { calibrationIcon, layersIcon } from './icons';
 import { sessionNotebook, viewerNotebook, writeNotebook, type Kernel } from './notebooks';
 
@@ -17,12 +19,12 @@ export const CommandIDs = {
   layers: 'trtcal:show-layers',
   view: 'trtcal:view',
   compare: 'trtcal:compare',
-  notebook: 'trtcal:open-in-notebook'
+  notebook: 'trtcal:open-in-notebook',
+  /** Not for people: opens what was open when the page was left. */
+  restore: 'trtcal:restore'
 };
 
 type Args = ReadonlyPartialJSONObject;
-
-const isSessionName = (name: string): boolean => /\.trtcal$/i.test(name);
 
 export function addCommands(
   app: JupyterFrontEnd,
@@ -38,7 +40,7 @@ export function addCommands(
       return args.path;
     }
     const paths = args.isContextMenu ? selected() : [];
-    return paths.length === 1 && fits(paths[0]) ? paths[0] : '';
+    return paths.length === 1 && fits(nameOf(paths[0])) ? paths[0] : '';
   };
   const isVisible = (args: Args, fits: (name: string) => boolean): boolean =>
     !args.isContextMenu || fileOf(args, fits) !== '';
@@ -93,6 +95,21 @@ export function addCommands(
     }
   });
 
+  // What is not there any more is forgotten without a word, by JupyterLab, which sees the failure.
+  commands.addCommand(CommandIDs.restore, {
+    execute: async ({ path: wanted, beside }) => {
+      const path = String(wanted);
+      if ((await lastModified(services.contents, path)) === null) {
+        throw new Error(`${path} was deleted, moved or renamed.`);
+      }
+      const opened = (await open(path, CALIBRATION_FACTORY)) as DocumentWidget<CalibrationContent>;
+      if (typeof beside === 'string') {
+        void opened.content.showBeside(beside);
+      }
+      return opened;
+    }
+  });
+
   const viewable = (name: string): boolean => looksLikeScaleFile(name) || isSessionName(name);
   add(CommandIDs.view, {
     label: args => (args.isPalette ? 'View a Calibration File…' : 'View as Calibration File'),
@@ -108,7 +125,7 @@ export function addCommands(
   /** Two files that are chosen in the file browser. */
   const pair = (): string[] => {
     const paths = selected();
-    return paths.length === 2 && paths.every(looksLikeScaleFile) ? paths : [];
+    return paths.length === 2 && paths.every(path => looksLikeScaleFile(nameOf(path))) ? paths : [];
   };
   add(CommandIDs.compare, {
     label: args => (args.isPalette ? 'Compare Two Calibration Files…' : 'Compare Calibration Files'),
@@ -141,6 +158,7 @@ export function addCommands(
         return undefined;
       }
       const { content, context } = widget;
+      content.demandShown();
       const name = content.filename;
       const cells = content.isSession ? sessionNotebook(name) : viewerNotebook(name, content.otherPath(folderOf(context.path)));
       const stem = name.replace(/\.[^.]*$/, '') || 'calibration';

@@ -1,31 +1,17 @@
-/** Documents without a kernel: the viewer of calibration files and sessions, and the list of a model's layers. */
+/** Documents without a kernel: what the viewers have in common. */
 
 import { showErrorMessage, type IThemeManager } from '@jupyterlab/apputils';
 import { ABCWidgetFactory, DocumentWidget, TextModelFactory, type DocumentRegistry } from '@jupyterlab/docregistry';
-import { FileDialog } from '@jupyterlab/filebrowser';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { Contents, ServerConnection } from '@jupyterlab/services';
 import { refreshIcon, ToolbarButton, type LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { readScaleFile } from './formats/reading';
-import { printable, startsWith } from './formats/text';
-import { looksLikeScaleFile } from './filetypes';
-import { lastModified, openBytes, readBytes } from './files';
-import { relativePath } from './notebooks';
-import { readOnnx } from './onnx/model';
-import { readSession } from './session/session';
+import { printable } from './formats/text';
+import { lastModified, nameOf } from './files';
 import { h } from './view/dom';
-import { OnnxView } from './view/onnx';
 import type { PanelState } from './view/panel';
-import { ScaleFileView, type NamedFile } from './view/scaleFile';
-import { SessionView } from './view/session';
-import { fileSize } from './words';
-
-/** Larger files are no calibration caches: 64 MB are a million rows. */
-const LARGEST_TEXT = 64e6;
-const LARGEST_WHOLE = 256e6;
 
 export interface Services {
   docManager: IDocumentManager;
@@ -37,7 +23,7 @@ export interface Services {
 /** How often a file that is looked at is asked after, in milliseconds: the server tells nobody that one was written. */
 const WATCH = 3000;
 
-interface View {
+export interface View {
   node: HTMLElement;
   state?: PanelState;
   restore?: (state: PanelState) => void;
@@ -89,8 +75,12 @@ export abstract class FileContent extends Widget {
   protected view: View | null = null;
   private generation = 0;
   private focusWanted = false;
-  /** When what is shown was written; null before it is known. */
-  private written: string | null = null;
+  /** When what is shown was written, by its path: the document's own file first. Null where there is none. */
+  private written = new Map<string, string | null>();
+  /** Why the file cannot be shown; "" where it is. */
+  reason = '';
+  /** What there is to say of what is shown, beside that files are gone. */
+  protected remark = '';
   private state: PanelState | null = null;
   private readonly gone = h('div', { class: 'trtcal-gone', role: 'status', 'data-testid': 'trtcal-gone' });
   private readonly shown = h('div', { class: 'trtcal-shown' });
@@ -118,7 +108,7 @@ export abstract class FileContent extends Widget {
   }
 
   get filename(): string {
-    return this.context.path.split('/').pop() ?? this.context.path;
+    return nameOf(this.context.path);
   }
 
   /** Read the file (again) and show it. */
@@ -128,44 +118,73 @@ export abstract class FileContent extends Widget {
     }
     const generation = (this.generation += 1);
     try {
-      const written = await lastModified(this.services.contents, this.context.path);
+      const written = await this.lastWritten();
       if (generation === this.generation) {
         this.written = written;
-        this.gone.hidden = true;
       }
       const view = await this.makeView();
       if (generation === this.generation && !this.isDisposed) {
+        this.reason = '';
+        this.sayGone(written);
         this.show_(view);
       } else {
         view.dispose();
       }
     } catch (error) {
       if (generation === this.generation && !this.isDisposed) {
-        this.show_(this.refusal(error instanceof Error ? error.message : String(error)));
+        this.remark = '';
+        this.sayGone(new Map());
+        this.reason = error instanceof Error ? error.message : String(error);
+        this.show_(this.refusal(this.reason));
       }
     }
   }
 
-  /** Whoever looks at a file sees what it holds now: it is read again when it was written, and said to be gone. */
+  /** Paths of files that are shown beside the document's own. */
+  protected get beside(): string[] {
+    return [];
+  }
+
+  private async lastWritten(): Promise<Map<string, string | null>> {
+    const paths = [this.context.path, ...this.beside];
+    const found = paths.map(async path => [path, await lastModified(this.services.contents, path)] as const);
+    return new Map(await Promise.all(found));
+  }
+
+  /** Whoever looks at files sees what they hold now: they are read again when one was written, and said to be gone. */
   private async lookAgain(): Promise<void> {
     if (!this.context.isReady || !this.isVisible || document.hidden) {
       return;
     }
     const { generation } = this;
-    let written: string | null;
+    let written: Map<string, string | null>;
     try {
-      written = await lastModified(this.services.contents, this.context.path);
+      written = await this.lastWritten();
     } catch {
       return; // the server does not answer: JupyterLab says so itself
     }
     if (generation !== this.generation || this.isDisposed) {
       return;
     }
-    this.gone.textContent = `${printable(this.filename)} was deleted, moved or renamed: shown is what was read last.`;
-    this.gone.hidden = written !== null || this.written === null;
-    if (written !== null && written !== this.written) {
+    this.sayGone(written);
+    if ([...written].some(([path, time]) => time !== null && time !== this.written.get(path))) {
       await this.load();
     }
+  }
+
+  /** Say which files are not there any more; where the document's own was not there when it was read, that is shown. */
+  private sayGone(written: Map<string, string | null>): void {
+    const names = [...written]
+      .filter(([path, time]) => time === null && (path !== this.context.path || this.written.get(path)))
+      .map(([path]) => printable(nameOf(path)));
+    const gone = names.length
+      ? `${names.join(' and ')} ${names.length > 1 ? 'were' : 'was'} deleted, moved or renamed: shown is what was read last.`
+      : '';
+    const text = [gone, this.remark].filter(part => part).join(' ');
+    if (this.gone.textContent !== text) {
+      this.gone.textContent = text; // said again for nothing, it would be read aloud every few seconds
+    }
+    this.gone.hidden = !text;
   }
 
   protected abstract makeView(): Promise<View>;
@@ -181,7 +200,7 @@ export abstract class FileContent extends Widget {
   }
 
   protected show_(view: View): void {
-    const hadFocus = this.node.contains(document.activeElement);
+    const focused = this.node.contains(document.activeElement) ? (document.activeElement as HTMLElement) : null;
     this.state = this.view?.state ?? this.state;
     this.view?.dispose();
     this.view = view;
@@ -189,7 +208,10 @@ export abstract class FileContent extends Widget {
     if (this.state) {
       view.restore?.(this.state);
     }
-    if (this.focusWanted || hadFocus) {
+    if (focused && focusLike(view.node, focused)) {
+      return;
+    }
+    if (this.focusWanted || focused) {
       this.focusWanted = false;
       view.focus();
     }
@@ -229,101 +251,19 @@ export abstract class FileContent extends Widget {
   }
 }
 
-/** A scale file, alone or beside another one, or a saved session: told apart by their content. */
-export class CalibrationContent extends FileContent {
-  /** Whether the file turned out to be a saved session. */
-  isSession = false;
-  private other: string | null = null;
-
-  protected async makeView(): Promise<View> {
-    const { contents, settings } = this.services;
-    const source = await openBytes(contents, this.context.path, settings, LARGEST_WHOLE);
-    this.isSession = startsWith(await source.read(0, 4), 0x50, 0x4b, 3, 4);
-    if (this.isSession) {
-      return new SessionView(this.filename, await readSession(source, this.filename), this.onTheme);
-    }
-    if (source.size > LARGEST_TEXT) {
-      throw new Error(`${this.filename}: with ${fileSize(source.size)} this is no calibration file.`);
-    }
-    const file = readScaleFile(await source.read(0, source.size), this.filename);
-    const other = await this.readOther();
-    return new ScaleFileView({ name: this.filename, file }, other, this.onTheme, () => this.compareWith(null));
+/** Put the focus where it was in what has been replaced: whoever types a search goes on typing. */
+function focusLike(node: HTMLElement, before: HTMLElement): boolean {
+  const { testid } = before.dataset;
+  const after = testid && node.querySelector<HTMLElement>(`[data-testid="${CSS.escape(testid)}"]`);
+  if (!after) {
+    return false;
   }
-
-  /** The second file, read anew; where it cannot be read, that is said and the first one is shown alone. */
-  private async readOther(): Promise<NamedFile | null> {
-    if (this.other === null) {
-      return null;
-    }
-    const name = this.other.split('/').pop() ?? this.other;
-    try {
-      return { name, file: readScaleFile(await readBytes(this.services.contents, this.other), name) };
-    } catch (error) {
-      this.other = null;
-      void showErrorMessage('The files cannot be compared', error instanceof Error ? error.message : String(error));
-      return null;
-    }
+  after.focus({ preventScroll: true });
+  if (after instanceof HTMLInputElement && before instanceof HTMLInputElement) {
+    after.setSelectionRange(before.selectionStart, before.selectionEnd);
   }
-
-  /** Show another file beside this one; null ends that. */
-  async compareWith(path: string | null): Promise<void> {
-    this.other = path;
-    await this.load();
-    this.view?.focus();
-  }
-
-  /** Path of the second file as a notebook in `folder` has to write it; null without one. */
-  otherPath(folder: string): string | null {
-    const { contents } = this.services;
-    return this.other && relativePath(contents.localPath(folder), contents.localPath(this.other));
-  }
-
-  /** Ask for the file to compare with. */
-  async askToCompare(): Promise<void> {
-    if (this.isSession) {
-      await showErrorMessage(
-        'A session cannot be compared here',
-        'Its thresholds are computed when it is opened in a notebook: write its cache there (session.to_cache()) and compare the caches.'
-      );
-      return;
-    }
-    const path = await askForFile(this.services, `Compare ${this.filename} with`, looksLikeScaleFile, this.context.path);
-    if (path !== null) {
-      await this.compareWith(path);
-    }
-  }
+  return true;
 }
-
-/** The layers of an ONNX model. */
-export class OnnxContent extends FileContent {
-  protected async makeView(): Promise<View> {
-    const { contents, settings } = this.services;
-    const source = await openBytes(contents, this.context.path, settings, LARGEST_WHOLE);
-    return new OnnxView(this.filename, source.size, await readOnnx(source, this.filename));
-  }
-}
-
-/** Ask for a file among those that `fits` lets through by their name; null where the user cancels. */
-export async function askForFile(
-  { docManager }: Services,
-  title: string,
-  fits: (name: string) => boolean,
-  near: string
-): Promise<string | null> {
-  const result = await FileDialog.getOpenFiles({
-    manager: docManager,
-    title,
-    defaultPath: folderOf(near),
-    filter: model => (model.type === 'directory' || fits(model.name) ? { score: 1 } : null)
-  });
-  const chosen = result.button.accept ? result.value?.[0] : undefined;
-  return chosen && chosen.type !== 'directory' ? chosen.path : null;
-}
-
-export const folderOf = (path: string): string => path.split('/').slice(0, -1).join('/');
-
-export type CalibrationDocument = DocumentWidget<CalibrationContent>;
-export type OnnxDocument = DocumentWidget<OnnxContent>;
 
 interface Action {
   label: string;

@@ -8,14 +8,8 @@ import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 
 import { addCommands, CommandIDs } from './commands';
-import {
-  CalibrationContent,
-  FileWidgetFactory,
-  OnnxContent,
-  UnreadModelFactory,
-  type FileContent,
-  type Services
-} from './document';
+import { CalibrationContent, OnnxContent } from './contents';
+import { FileWidgetFactory, UnreadModelFactory, type FileContent, type Services } from './document';
 import { CALIBRATION_FACTORY, CALIBRATION_TYPES, LAYERS_FACTORY, ONNX_TYPE } from './filetypes';
 import { calibrationIcon, layersIcon } from './icons';
 
@@ -43,13 +37,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const calibrations = addCalibrations(app, services);
     const layers = addLayers(app, services);
     addCommands(app, services, calibrations, browser);
-    for (const [tracker, factory] of [[calibrations, CALIBRATION_FACTORY], [layers, LAYERS_FACTORY]] as const) {
-      void restorer?.restore(tracker as WidgetTracker<DocumentWidget<FileContent>>, {
-        command: 'docmanager:open',
-        args: widget => ({ path: widget.context.path, factory }),
-        name: widget => widget.context.path
-      });
-    }
+    void restorer?.restore(calibrations, {
+      command: CommandIDs.restore,
+      args: ({ context, content }) => ({ path: context.path, beside: content.other }),
+      name: widget => widget.context.path
+    });
+    void restorer?.restore(layers, {
+      command: 'docmanager:open',
+      args: widget => ({ path: widget.context.path, factory: LAYERS_FACTORY }),
+      name: widget => widget.context.path
+    });
     const category = 'TensorRT calibration';
     for (const command of [CommandIDs.calibrate, CommandIDs.view, CommandIDs.compare, CommandIDs.layers, CommandIDs.notebook]) {
       palette?.addItem({ command, category, args: { isPalette: true } });
@@ -92,6 +89,9 @@ function addCalibrations(app: JupyterFrontEnd, services: Services): WidgetTracke
     context => new CalibrationContent(context, services)
   );
   follow(factory, tracker);
+  factory.widgetCreated.connect((_, widget) => {
+    widget.content.onOther = () => void tracker.save(widget);
+  });
   app.docRegistry.addWidgetFactory(factory);
   return tracker;
 }

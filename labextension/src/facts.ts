@@ -17,6 +17,7 @@ const ROW_ODDITIES: Record<string, string> = {
   duplicate: 'name twice',
   'non-utf8': 'name not UTF-8',
   'control-character': 'control characters',
+  'commented-out': 'begins with #',
   'odd-digits': 'unusual digits',
   spacing: 'extra spaces',
   'min-above-max': 'min above max'
@@ -60,7 +61,8 @@ const RANK: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
 
 export function readFacts(file: ScaleFile, other: ScaleFile | null = null): Facts {
   const names = file.rows.map(row => row.name);
-  const index = new Map(names.map((name, row) => [name, row]));
+  const index = new Map<string, number>();
+  names.forEach((name, row) => index.set(name, row));
   if (other) {
     for (const { name } of other.rows) {
       if (!index.has(name)) {
@@ -125,10 +127,14 @@ function addTo<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): vo
 
 /** One group per kind; its worst severity and its first message stand for it. */
 function oddityGroups(file: ScaleFile, index: Map<string, number>, notes: Map<number, string[]>): RowGroup[] {
-  const lines = new Map(file.rows.map(({ line }, row) => [line, row] as const).filter(([line]) => line > 0));
+  const oddities = file.oddities.filter(isAboutARow);
+  const lines = new Map<number, number>();
+  if (oddities.some(({ line }) => line > 0)) {
+    file.rows.forEach(({ line }, row) => lines.set(line, row));
+  }
   const found = new Map<string, [number, Oddity][]>();
-  for (const oddity of file.oddities.filter(isAboutARow)) {
-    const row = lines.get(oddity.line) ?? index.get(oddity.name)!;
+  for (const oddity of oddities) {
+    const row = (oddity.line > 0 ? lines.get(oddity.line) : undefined) ?? index.get(oddity.name)!;
     addTo(found, oddity.kind, [row, oddity]);
     addTo(notes, row, oddity.message);
   }
@@ -142,14 +148,13 @@ function oddityGroups(file: ScaleFile, index: Map<string, number>, notes: Map<nu
 
 function syntheticGroup(file: ScaleFile, index: Map<string, number>, notes: Map<number, string[]>): RowGroup[] {
   const rows: number[] = [];
-  for (const name of new Set(file.rows.map(row => row.name))) {
+  file.rows.forEach(({ name }, row) => {
     const label = syntheticLabel(name);
-    if (label) {
-      const row = index.get(name)!;
+    if (label && index.get(name) === row) {
       rows.push(row);
       addTo(notes, row, `Not a name of the model: ${label}.`);
     }
-  }
+  });
   if (!rows.length) {
     return [];
   }

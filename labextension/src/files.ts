@@ -4,6 +4,10 @@ import { ServerConnection, type Contents } from '@jupyterlab/services';
 
 import { memorySource, type ByteSource } from './bytes';
 
+export const nameOf = (path: string): string => path.split('/').pop() ?? path;
+
+export const folderOf = (path: string): string => path.split('/').slice(0, -1).join('/');
+
 /** Read a whole file, byte for byte. */
 export async function readBytes(contents: Contents.IManager, path: string): Promise<Uint8Array> {
   const model = await contents.get(path, { type: 'file', format: 'base64', content: true });

@@ -68,7 +68,7 @@ export const ONNX_TYPE: Partial<DocumentRegistry.IFileType> = {
 };
 
 /** Endings of files that may be scale files, beside those that surely are. */
-const POSSIBLE = ['txt', 'json', 'table', 'dat', 'ranges'];
+const POSSIBLE = ['txt', 'json', 'encodings', 'table', 'dat', 'ranges'];
 
 export function isScaleFileName(name: string): boolean {
   return /\.(?:cache|calib|flatbuffers)$/i.test(name) || new RegExp(TABLE).test(name) || new RegExp(RANGES).test(name);
@@ -81,3 +81,5 @@ export function looksLikeScaleFile(name: string): boolean {
 }
 
 export const isOnnxName = (name: string): boolean => /\.onnx$/i.test(name);
+
+export const isSessionName = (name: string): boolean => /\.trtcal$/i.test(name);

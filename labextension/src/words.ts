@@ -11,12 +11,25 @@ export function significant(value: number, digits = 3): string {
   if (value === 0) {
     return '0';
   }
-  const [mantissa, power] = value.toExponential(digits - 1).split('e');
+  const [mantissa, power] = toEven(n => value.toExponential(n), digits - 1).split('e');
   const exponent = Number(power);
   if (exponent < -4 || exponent >= Math.max(digits + 2, 5)) {
     return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
   }
-  return value.toFixed(Math.max(digits - 1 - exponent, 0));
+  return toEven(n => value.toFixed(n), Math.max(digits - 1 - exponent, 0));
+}
+
+/** More digits than tell apart a float that lies in the middle of two short numbers from its neighbours. */
+const ENOUGH = 30;
+
+/** A number with so many decimals. What lies in the middle of two goes to the even one, as in Python, not up. */
+function toEven(write: (decimals: number) => string, decimals: number): string {
+  const [all, power] = write(decimals + ENOUGH).split('e');
+  if (!all.endsWith(`5${'0'.repeat(ENOUGH - 1)}`)) {
+    return write(decimals);
+  }
+  const cut = all.slice(0, -ENOUGH).replace(/\.$/, '');
+  return /[02468]$/.test(cut) ? cut + (power === undefined ? '' : `e${power}`) : write(decimals);
 }
 
 /** The same, set for a screen: a real minus sign, a dash for NaN, ∞ for inf. */
@@ -44,4 +57,15 @@ export function fileSize(bytes: number): string {
     unit += 1;
   }
   return `${unit === 0 ? size : size.toPrecision(3)} ${units[unit]}`;
+}
+
+const LONGEST = 400;
+
+/** A name as it stands in a line: without its middle where it is very long, which browsers take minutes to lay out. */
+export function shortened(name: string): string {
+  if (name.length <= LONGEST) {
+    return name;
+  }
+  const [head, tail] = [name.slice(0, LONGEST / 2), name.slice(-LONGEST / 2)];
+  return `${head.replace(/[\ud800-\udbff]$/, '')}…${tail.replace(/^[\udc00-\udfff]/, '')}`;
 }

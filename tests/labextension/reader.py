@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,6 +33,10 @@ class RefusedError(Exception):
     """What a reader says about a file that it does not take."""
 
 
+WAIT = 60.0
+"""Seconds after which a reader goes round in circles: the slowest needs a tenth of that on a busy machine."""
+
+
 class Readers:
     """A running node: one request, one answer."""
 
@@ -46,6 +51,9 @@ class Readers:
         """Run one operation of readers.mjs; raises :class:`RefusedError`, and fails for any other error."""
         self._process.stdin.write(json.dumps({"op": op, **_marked(request)}) + "\n")
         self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], WAIT)[0]:
+            self._process.kill()
+            pytest.fail(f"{op} did not end")
         line = self._process.stdout.readline()
         assert line, "node ended"
         answer = _unmarked(json.loads(line))

@@ -58,6 +58,24 @@ const operations = {
     await (kind === 'onnx' ? readers.readOnnx : readers.readSession)(counted, path);
     return { requests, read };
   },
+  /** What comes out where the server is gone after so many reads: JupyterLab's own error is a kind of TypeError. */
+  lost: async ({ path, kind, after }) => {
+    const whole = readers.memorySource(bytes(path));
+    const gone = new (vm.runInContext('TypeError', sandbox))('Failed to fetch');
+    let left = after;
+    const source = { size: whole.size, read: async (start, end) => {
+      if ((left -= 1) < 0) {
+        throw gone;
+      }
+      return whole.read(start, end);
+    } };
+    try {
+      await (kind === 'onnx' ? readers.readOnnx : readers.readSession)(source, path);
+      return 'read';
+    } catch (error) {
+      return error === gone ? 'gone' : error.message;
+    }
+  },
   search: ({ wanted, names }) => {
     const { fits, error } = readers.matcher(wanted);
     return { found: names.filter(fits), bad: error !== '' };

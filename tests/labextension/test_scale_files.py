@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import struct
 from collections import defaultdict
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.formats.test_foreign import CASES, OTHERS
 from tests.support.shared import shared_path
 from trtcal_widgets.common.words import significant
 from trtcal_widgets.errors import CacheFormatError, UsageError
@@ -73,6 +75,17 @@ ODD = [
     b"040000000000000007ff8000000000000\na: 1\n",
     b"0 3feffffde7210be9 3ff0000000000000\na: 1\n",
     b"\nTRT-8601-EntropyCalibration2\na: 1\n",
+    b"\r\n" + HEAD + b"\n# mine\na: 0x3f800000\n#\n# b: 3f800000\n",
+    b" \nTRT-8XXX-Mine  \na: 1\n",
+    b"\n0 4000000000000000 3ff0000000000000\na: 1\n",
+    b"\n\n" + HEAD + b"a: 1\n",
+    b"\na: 1\n",
+    b"# mine: abe\n" + HEAD + b"a: 1\n",
+    b"\n# mine\n" + HEAD + b"a: 1\n",
+    b"# mine: 3c010a14\n",
+    b"\n#\xff\n",
+    HEAD + b"# mine\n",
+    HEAD + "# größe \xff".encode() + b"\xff: zz\na: 0X3F800000\nb: 0x\nc: 0x123456789\n",
     b"a: 3f800000\nb: 3f800000\n",
     b"a: 3e345678\nb: 3e345679\n",
     b"a\rb\rc",
@@ -94,6 +107,11 @@ ODD = [
     b'{"a\\u00e9\\ud83d\\ude00\\n": [0, 1]}',
     b'{"a": [0, 1],}',
     b'{"a": [0, 01]}',
+    b'{"CLS": "TensorsData", "smooth_quant": true, "data": {"x": {"CLS": "TensorData", "lowest": -1, "highest": 2}, '
+    b'"mean": {"CLS": "TensorData", "avg": 1, "std": 2}, "y": {"lowest": 0}}}',
+    b'{"CLS": "TensorsData", "data": {"x": {"avg": 1}}}',
+    b'{"CLS": "TensorsData", "data": {"": {"avg": 1}}}',
+    b'{"CLS": "TensorsData", "data": [1]}',
     b"{}",
     b'{"a": [' + b"1" * 400 + b", 0]}",
     b"{" + b'"a":{' * 3000 + b"}" * 3001,
@@ -101,6 +119,10 @@ ODD = [
     write_flatbuffers_table([(b"", b"1.5")]),
     write_flatbuffers_table([(b"a", b"x")]),
     write_flatbuffers_table([(b"a", b"1.5")])[:-3],
+    "a:\u0131nf\n".encode(),
+    "a:1\nb:\u0130NF\n".encode(),
+    "a nan\nb \u0131nf\n".encode(),
+    *(json.dumps(data).encode() for data in (*(case[0] for case in CASES.values()), *OTHERS)),
 ]  # fmt: skip
 
 
@@ -182,7 +204,10 @@ def test_odd_files(readers, tmp_path, number):
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    start=st.sampled_from([b"", HEAD, b"TRT-101401-MinMaxCalibration\r\n", b"03ff00000000000003feffffde7210be9\n"]),
+    start=st.sampled_from([
+        b"", HEAD, b"\n", b"\n" + HEAD, HEAD + b"# ", b"TRT-101401-MinMaxCalibration\r\n",
+        b"03ff00000000000003feffffde7210be9\n",
+    ]),
     pieces=st.lists(
         st.one_of(
             st.sampled_from([
@@ -199,6 +224,63 @@ def test_any_text(readers, tmp_path, start, pieces):
     path = tmp_path / "fuzz.cache"
     path.write_bytes(start + b"".join(pieces))
     check(readers, path)
+
+
+KEYS = st.sampled_from([
+    "a", "b", "", "é", "scale", "offset", "min", "max", "bitwidth", "bw", "dtype", "is_symmetric", "is_sym", "name",
+    "activation_encodings", "param_encodings", "configs", "values", "hash", "dominator", "policy", "bit_width",
+    "zero_point", "axis", "quant_type", "rmin", "rmax", "symmetric", "CLS", "data", "lowest", "highest", "smooth_quant",
+    "ASYMMETRICAL", "FLOATING", "DYNAMIC", "11", "True", "None", "__proto__",
+])  # fmt: skip
+VALUES = st.recursive(
+    st.sampled_from([
+        None, True, False, 0, -0.0, 1, 8, 8.0, 16, -128, 127.0, 0.01, 1e300, -3.5, math.nan, math.inf, "", "int",
+        "INT8", "float", "true", "False", "QInt8", "onnx.QInt8", "QUInt8", "11", "é\n'", "TensorsData", "numpy.array",
+    ]),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def changed(draw, value):
+    """The same JSON with something else somewhere in it."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)):
+        key = draw(st.sampled_from(sorted(value)))
+        return {**value, key: changed(draw, value[key])}
+    if isinstance(value, list) and value and draw(st.integers(0, 4)):
+        place = draw(st.integers(0, len(value) - 1))
+        return [*value[:place], changed(draw, value[place]), *value[place + 1 :]]
+    return draw(VALUES)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_json_of_any_tool(readers, tmp_path, data):
+    start = data.draw(st.sampled_from([*(case[0] for case in CASES.values()), {}]))
+    found = changed(data.draw, start) if start else data.draw(st.dictionaries(KEYS, VALUES, max_size=4))
+    path = tmp_path / "fuzz.json"
+    path.write_bytes(json.dumps(found, ensure_ascii=data.draw(st.booleans())).encode())
+    check(readers, path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a:1" + b"\t" * 400_000 + b"x\n",
+        b"a:1\nb:" + b" " * 400_000 + b"1\n",
+        b"a 1\nb\t" + "\u2003".encode() * 400_000 + b"1 x\n",
+        HEAD + b"a" + b"\r" * 400_000 + b": 1\n",
+        HEAD + b"a: 1" + b" " * 400_000 + b"\r\n",
+        b"\xe9" * 4_000_000,
+        HEAD + b"caf\xe9: 1\n" * 300_000,
+    ],
+    ids=["tabs", "spaces", "wide spaces", "returns", "at the end", "not UTF-8", "names not UTF-8"],
+)
+def test_long_runs_take_no_longer_than_their_bytes(readers, tmp_path, content):
+    path = tmp_path / "long.cache"
+    path.write_bytes(content)
+    assert readers.ask("detect", path=str(path)) == detect_format(content)
+    readers.refusal("scale", path=str(path), source="x")
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -310,7 +392,7 @@ def test_literals(readers, texts):
     assert shown == [repr(text) for text in texts]
 
 
-@given(st.lists(st.floats(), max_size=20))
+@given(st.lists(st.one_of(st.floats(), st.builds(lambda n, k: n / 2**k, st.integers(0, 2**20), st.integers(0, 20)))))
 def test_numbers(readers, values):
     shown = readers.ask("floats", values=values)
     assert [text for text, _, _ in shown] == [repr(value) for value in values]

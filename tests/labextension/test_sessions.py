@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import re
 import zipfile
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from tests.labextension.reader import RefusedError
 from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.core.thresholds import Method
+from trtcal_widgets.errors import SessionError
 from trtcal_widgets.session.persist import FORMAT_VERSION
 from trtcal_widgets.session.state import Choice
 
@@ -76,6 +79,28 @@ def test_only_the_counted_batches_count(readers, recorded, tmp_path):
     found = readers.ask("session", path=str(one), source="x")
     assert {tensor["name"]: tensor["amax"] for tensor in found["tensors"]} == expected
     assert found["position"] == 1
+
+
+@pytest.mark.parametrize("out", [(7, 8, 120), (*range(100, 150), 3), tuple(range(300, 350))])
+def test_samples_that_are_left_out_do_not_count(readers, tmp_path, out):
+    """What is left of a batch is counted, and nothing of a batch of which nothing is left."""
+    with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50, max_batches=8) as session:
+        session.run()
+        session.update(excluded=frozenset({4}))
+        session.samples.leave_out(5, 6)  # another choice, which is in the file as well
+        session.samples.choose(out)
+        session.save(tmp_path / "left.trtcal")
+        expected = {name: session.histogram(name) for name in session.calibrated}
+    found = readers.ask("session", path=str(tmp_path / "left.trtcal"), source="x")
+    for tensor in found["tensors"]:
+        histogram = expected[tensor["name"]]
+        assert (tensor["minimum"], tensor["maximum"], tensor["amax"]) == (
+            histogram.minimum, histogram.maximum, histogram.amax,
+        )  # fmt: skip
+        assert (tensor["zeros"], tensor["nans"], tensor["infs"]) == (histogram.zeros, histogram.nans, histogram.infs)
+    assert found["samplesOut"] == sorted(out)
+    whole = {batch for batch in range(8) if set(range(50 * batch, 50 * batch + 50)) <= set(out)}
+    assert found["counted"] == [batch for batch in range(8) if batch != 4 and batch not in whole]
 
 
 def test_a_session_before_its_first_batch(readers, tmp_path):
@@ -148,6 +173,59 @@ def test_sessions_with_wrong_parts_are_refused(readers, recorded, tmp_path, chan
         readers.ask("session", path=str(path), source="wrong.trtcal")
 
 
+ODD = [None, True, -1, 1.5, 2**50, math.nan, "x", "", [], [1], [[1, [2]]], {}, {"a": 1}]
+
+
+def places(value, path=()):
+    """Where something else could stand in JSON; of long lists the first and the last."""
+    yield path
+    if isinstance(value, dict):
+        for key in value:
+            yield from places(value[key], (*path, key))
+    elif isinstance(value, list):
+        for place in sorted({0, len(value) - 1}) if value else ():
+            yield from places(value[place], (*path, place))
+
+
+def replaced(value, path, other):
+    if not path:
+        return other
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = replaced(value[path[0]], path[1:], other)
+    return copied
+
+
+NOT_SHOWN = re.compile(
+    r"graph/(metadata|passing|outputs|trt8/rows|trt8/left_out|tensors/\d+/[56])|bases|weights|"
+    r"samples/\d+/(extremes|facts|names|labels)|status/(phase|recorded|seconds_left|message|pass_name|pass_done)"
+)
+
+
+def test_facts_that_no_session_has_are_refused_in_words(readers, recorded, tmp_path):
+    """Whatever stands anywhere in its facts: what the package does not open for what is shown is not shown."""
+    with zipfile.ZipFile(recorded[1]) as archive:
+        facts = json.loads(archive.read("session.json"))
+    random = np.random.default_rng(3)
+    file = tmp_path / "odd.trtcal"
+    wrong = []
+    for path in places(facts):
+        if path[:1] == ("weights",):
+            continue
+        changed = json.dumps(replaced(facts, path, ODD[random.integers(len(ODD))])).encode()
+        file.write_bytes(rewritten(recorded[1], lambda members, facts=changed: members.update({"session.json": facts})))
+        taken = True
+        try:
+            CalibrationSession.load(file).close()
+        except SessionError:
+            taken = False
+        refusal = readers.refusal("session", path=str(file), source="odd.trtcal")
+        assert refusal == "" or refusal.startswith("odd.trtcal")
+        place = "/".join(map(str, path))
+        if (taken and refusal) or not (taken or refusal or NOT_SHOWN.match(place)):
+            wrong.append((place, taken, refusal))
+    assert wrong == []
+
+
 def test_histograms_are_not_read(readers, tmp_path):
     """Only facts, extremes and tallies of a session are shown: its counts, the most of it, stay where they are."""
     with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=5) as session:
@@ -168,3 +246,13 @@ def test_a_size_that_no_honest_file_has_is_refused(readers, recorded, tmp_path):
     path.write_bytes(bytes(data))
     with pytest.raises(RefusedError, match="claims a size"):
         readers.ask("session", path=str(path), source="bomb.trtcal")
+
+
+def test_a_server_that_is_gone_is_no_damage(readers, recorded):
+    """Nobody is told to record anew what is whole."""
+    said = [readers.ask("lost", path=str(recorded[1]), kind="session", after=n) for n in range(12)]
+    assert set(said) == {"gone", "read"}
+    assert said[0] == "gone"
+    model = str(sample.model_path())
+    assert readers.ask("lost", path=model, kind="onnx", after=0) == "gone"
+    assert readers.ask("lost", path=model, kind="onnx", after=1) in ("gone", "read")

@@ -35,6 +35,10 @@ def write_files(folder):
     (folder / "doubled.cache").write_text(
         "TRT-101401-EntropyCalibration2\n" + "".join(f"{name}: {digits}\n" for name, digits in other)
     )
+    (folder / "long.cache").write_text(
+        "TRT-8601-EntropyCalibration2\n"
+        + "".join(f"{'backbone/' * 20}layer{i}/Conv_output: 3f800000\n" for i in range(1000, 1100))
+    )
     (folder / "CalibrationTable").write_text(LEGACY)
     (folder / "notes.cache").write_text("buy milk\n")
     (folder / f"{EVIL[:13]}.cache").write_text("TRT-8601-EntropyCalibration2\nx: 3f800000\n")
@@ -47,6 +51,7 @@ def write_files(folder):
     (folder / "lenet.flatbuffers").write_bytes(convert(cache, "flatbuffers"))
     shutil.copy(sample.model_path(), folder / "lenet.onnx")
     (folder / "damaged.onnx").write_bytes(b"nothing of the kind")
+    (folder / "cut.trtcal").write_bytes((folder / "mnist.trtcal").read_bytes()[100:])
 
 
 def write_digits(folder):
@@ -178,6 +183,171 @@ def test_a_double_click_opens_each_kind_without_a_kernel(served, page, artefacts
     expect(page.locator(".jp-FileEditor >> visible=true")).to_contain_text("buy milk")
     lab.open("damaged.onnx")
     expect(lab.by("trtcal-refusal")).to_contain_text("this is not an ONNX model, or it is damaged")
+    lab.open("cut.trtcal")
+    expect(lab.by("trtcal-refusal")).to_contain_text("this is not a saved session, or it is damaged")
+
+
+def test_nothing_goes_on_from_a_file_that_cannot_be_shown(served, page):
+    """Neither a comparison nor a notebook whose first cell fails: the reason is said at once."""
+    from playwright.sync_api import expect
+
+    url, root = served
+    lab = Lab(page, url)
+    lab.open("notes.cache")
+    expect(lab.by("trtcal-refusal")).to_be_visible()
+    for label in ("Compare with…", "Open in a notebook"):
+        page.locator(".jp-Toolbar-item >> visible=true").get_by_text(label).click()
+        expect(page.locator(".jp-Dialog")).to_contain_text("is not the header of a calibration cache")
+        page.locator(".jp-Dialog-footer button").click()
+        expect(page.locator(".jp-Dialog")).to_have_count(0)
+    lab.menu("damaged.onnx", "Calibrate for TensorRT…")
+    expect(page.locator(".jp-Dialog")).to_contain_text("damaged.onnx: this is not an ONNX model, or it is damaged")
+    page.locator(".jp-Dialog-footer button").click()
+    assert not list(root.glob("*notes*.ipynb")) + list(root.glob("*damaged*.ipynb"))
+
+
+def test_what_is_done_stays_when_the_file_is_written_anew(served, page):
+    """The focus and the place in a text, what is in view, and the TensorRT that was asked about."""
+    from playwright.sync_api import expect
+
+    url, root = served
+    head, path = "TRT-8601-EntropyCalibration2\n", root / "growing.cache"
+    rows = [f"layer{i}: 3f800000\n" for i in range(400)]
+    path.write_text(head + "".join(rows[:300]))
+    lab = Lab(page, url)
+    lab.open("growing.cache")
+    lab.by("trtcal-version").select_option("10.3.0")
+    lab.by("trtcal-search").click()
+    page.keyboard.type("layr")
+    page.keyboard.press("ArrowLeft")
+    path.write_text(head + "".join(rows[:350]))
+    os.utime(path, (2e9, 2e9))
+    expect(lab.by("trtcal-count")).to_have_text("0 of 350 rows")
+    page.keyboard.type("e")
+    expect(lab.by("trtcal-search")).to_have_value("layer")
+    expect(lab.by("trtcal-count")).to_have_text("350 rows")
+    expect(lab.by("trtcal-version")).to_have_value("10.3.0")
+    expect(lab.by("trtcal-verdict")).to_contain_text("it was written by TensorRT 8.6.1")
+    lab.by("trtcal-body").evaluate("body => { body.scrollTop = 24 * 200; }")
+    expect(page.get_by_text("layer200", exact=True).first).to_be_visible()
+    path.write_text(head + "".join(rows))
+    os.utime(path, (2e9 + 1, 2e9 + 1))
+    expect(lab.by("trtcal-count")).to_have_text("400 rows")
+    assert lab.by("trtcal-body").evaluate("body => body.scrollTop") == 24 * 200
+
+    # a part of the picture that is looked at closer stays; where it ends before that part, all of it is shown
+    picture = lab.by("trtcal-ranges")
+    box = picture.bounding_box()
+    for edge, button in ((0.5, page.mouse.down), (0.6, page.mouse.up)):
+        page.mouse.move(box["x"] + box["width"] * edge, box["y"] + box["height"] / 2)
+        button()
+    closer = drawn(picture)
+    path.write_text(head + "".join(rows[:399]))
+    os.utime(path, (2e9 + 2, 2e9 + 2))
+    expect(lab.by("trtcal-count")).to_have_text("399 rows")
+    assert drawn(picture) == closer
+    path.write_text(head + "".join(rows[:100]))
+    os.utime(path, (2e9 + 3, 2e9 + 3))
+    expect(lab.by("trtcal-count")).to_have_text("100 rows")
+    assert drawn(picture) != closer
+    whole = drawn(picture)
+    picture.dblclick()
+    assert drawn(picture) == whole
+    path.write_text(head + "".join(rows))
+    os.utime(path, (2e9 + 4, 2e9 + 4))
+    expect(lab.by("trtcal-count")).to_have_text("400 rows")
+
+    # a row that was chosen in a search is in view when the search ends
+    lab.by("trtcal-search").fill("layer377")
+    lab.by("trtcal-row").click()
+    lab.by("trtcal-search").fill("")
+    expect(page.locator(".trtcal-row[aria-selected=true] >> visible=true")).to_be_in_viewport()
+
+
+def drawn(picture):
+    """The picture of the ranges as it stands there some frames later."""
+    return picture.evaluate(
+        """async (node) => {
+          for (let i = 0; i < 3; i += 1) await new Promise((done) => requestAnimationFrame(done));
+          return node.querySelector('canvas').toDataURL();
+        }"""
+    )
+
+
+def test_more_rows_than_a_browser_lays_out(served, page):
+    """The last ones are there too, and what is clicked is what is seen."""
+    from playwright.sync_api import expect
+
+    url, root = served
+    n = 600_000
+    (root / "huge.cache").write_text("TRT-8601-EntropyCalibration2\n" + "".join(f"{i}: 3f800000\n" for i in range(n)))
+    lab = Lab(page, url)
+    lab.open("huge.cache")
+    expect(lab.by("trtcal-count")).to_have_text(f"{n:,} rows", timeout=120_000)
+    body = lab.by("trtcal-body")
+    body.evaluate("body => { body.scrollTop = body.scrollHeight; }")
+    last = page.locator(".trtcal-row >> visible=true").filter(has_text=re.compile(rf"^{n}{n - 1}"))
+    expect(last).to_be_in_viewport(ratio=0.9)
+    last.click()
+    expect(lab.by("trtcal-details")).to_contain_text(str(n - 1))
+    body.focus()
+    page.keyboard.press("ArrowUp")
+    expect(lab.by("trtcal-details")).to_contain_text(str(n - 2))
+    page.keyboard.press("Home")
+    expect(page.locator(".trtcal-row[aria-selected=true] >> visible=true")).to_be_in_viewport()
+    expect(lab.by("trtcal-details")).to_contain_text("0")
+    (root / "huge.cache").unlink()
+
+
+def test_names_are_copied_as_they_are_and_long_ones_are_shown_short(served, page):
+    from playwright.sync_api import expect
+
+    url, root = served
+    (root / "names.cache").write_text(
+        "TRT-8601-EntropyCalibration2\na\u202eb\x1b: c: 1\n" + "x" * 100_000 + "end: 7fc00000\n"
+    )
+    lab = Lab(page, url)
+    lab.open("names.cache")
+    # the old way to copy is what plain http leaves
+    page.evaluate(
+        """() => {
+          Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true });
+          document.addEventListener('copy', () => { window.copied = document.activeElement.value; }, { once: true });
+        }"""
+    )
+    lab.by("trtcal-row").first.click()
+    expect(lab.by("trtcal-details")).to_contain_text(r"a\u202eb\x1b: c")
+    page.get_by_role("button", name="Copy the name").click()
+    expect(lab.by("trtcal-details")).to_contain_text("Copied")
+    assert page.evaluate("() => window.copied") == "a\u202eb\x1b: c"
+    page.evaluate("() => { delete navigator.clipboard; }")
+    text = lab.by("trtcal-row").nth(1).locator(".trtcal-cell.trtcal-name").text_content()
+    assert len(text) < 500
+    assert text.endswith("xend")
+
+    # a row that is not a number is drawn at the edge, and can be pointed at there
+    box = lab.by("trtcal-ranges").bounding_box()
+    page.mouse.click(box["x"] + 62 + 0.75 * (box["width"] - 76), box["y"] + 27)
+    expect(lab.by("trtcal-details")).to_contain_text("7fc00000")
+
+
+def test_what_other_tools_write(served, page):
+    from playwright.sync_api import expect
+
+    from tests.formats.test_foreign import PPQ
+
+    url, root = served
+    (root / "resnet.v2").mkdir()
+    (root / "resnet.v2" / "ppq.encodings").write_text(json.dumps(PPQ))
+    shutil.copy(root / "CalibrationTable", root / "resnet.v2")
+    lab = Lab(page, url, "files/resnet.v2")
+    assert "View as Calibration File" in lab.menu_labels("CalibrationTable")  # for all that a folder has a dot
+    lab.menu("ppq.encodings", "View as Calibration File")
+    expect(lab.by("trtcal-count")).to_have_text("2 rows")
+    expect(lab.by("trtcal-remarks")).to_contain_text("'w' has 2 scales: one per channel. It is left out.")
+    expect(lab.by("trtcal-remarks").get_by_text("is dynamic")).to_have_count(0)
+    lab.by("trtcal-more-left-out").click()
+    expect(lab.by("trtcal-remarks").get_by_text("'dynamic' is dynamic")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
@@ -318,6 +488,21 @@ def test_narrow_panes(served, page, artefacts, width):
     assert name.locator(".trtcal-name-head").evaluate("node => node.clientWidth") > 40
     page.screenshot(path=artefacts / f"labextension-narrow-{width}.png")
 
+    # of a name that has no room its middle goes: the end, which tells it from its neighbours, can be read
+    lab.open("long.cache")
+    tail = lab.by("trtcal-row").nth(7).locator(".trtcal-name-tail")
+    ends = tail.evaluate(
+        """(tail) => {
+          const range = document.createRange(), { length } = tail.textContent;
+          range.setStart(tail.firstChild, length - 21);
+          range.setEnd(tail.firstChild, length);
+          const [text, box] = [range.getBoundingClientRect(), tail.getBoundingClientRect()];
+          return [range.toString(), text.left - box.left, box.right - text.right];
+        }"""
+    )
+    assert ends[0] == "layer1007/Conv_output"
+    assert min(ends[1:]) > -1
+
 
 def test_a_file_that_changes_and_names_that_attack(served, page):
     from playwright.sync_api import expect
@@ -353,6 +538,98 @@ def test_a_file_that_changes_and_names_that_attack(served, page):
     lab.open(f"{EVIL[:13]}.cache")
     expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(f"{EVIL[:13]}.cache")
     assert page.locator(".trtcal-root img").count() == 0
+
+
+_LAYOUT = "(await (await fetch('/lab/api/workspaces/desk')).text())"
+
+
+def test_the_second_file_of_a_comparison_is_watched_as_the_first(served, page):
+    from playwright.sync_api import expect
+
+    url, root = served
+    folder = root / "pair"
+    folder.mkdir()
+    first, second = folder / "a.cache", folder / "b.cache"
+    head = "TRT-8601-EntropyCalibration2\n"
+    first.write_text(head + "x: 3f800000\ny: 3f800000\n")
+    second.write_text(head + "x: 3f800000\ny: 40000000\n")
+    lab = Lab(page, url, "files/pair")
+    lab.item("a.cache").click()
+    lab.item("b.cache").click(modifiers=["Control"])
+    lab.menu("a.cache", "Compare Calibration Files")
+    expect(lab.by("trtcal-group-changed")).to_contain_text("1")
+
+    later = iter(range(10))
+
+    def write(path, text):
+        path.write_text(text)
+        os.utime(path, (2e9 + next(later),) * 2)  # a clock that stands still for a second must not decide
+
+    # it is written anew: what was searched and chosen stays
+    lab.by("trtcal-search").fill("y")
+    lab.by("trtcal-row").first.click()
+    write(second, head + "x: 40000000\ny: 40400000\n")
+    expect(lab.by("trtcal-group-changed")).to_contain_text("2")
+    expect(lab.by("trtcal-details")).to_contain_text("B / A 3.0")
+    expect(lab.by("trtcal-gone")).to_be_hidden()
+
+    # for a moment it is no cache, while it is written: that is said, what was read stays, no dialog comes up
+    write(second, "TRT-86")
+    expect(lab.by("trtcal-gone")).to_contain_text("b.cache, line 1")
+    expect(lab.by("trtcal-gone")).to_contain_text("was read before")
+    expect(lab.by("trtcal-details")).to_contain_text("B / A 3.0")
+    write(second, head + "y: 3f000000\n")
+    expect(lab.by("trtcal-details")).to_contain_text("B / A 0.5")
+    expect(lab.by("trtcal-gone")).to_be_hidden()
+
+    # the first one changes while the second one is gone
+    second.rename(folder / "away")
+    expect(lab.by("trtcal-gone")).to_contain_text("b.cache was deleted, moved or renamed")
+    write(first, head + "y: 3f000000\n")
+    expect(lab.by("trtcal-details")).to_contain_text("B / A 1.0")
+    expect(lab.by("trtcal-gone")).to_contain_text("b.cache was deleted, moved or renamed")
+    first.rename(folder / "away too")
+    expect(lab.by("trtcal-gone")).to_contain_text("a.cache and b.cache were deleted")
+    (folder / "away too").rename(first)
+    (folder / "away").rename(second)
+    expect(lab.by("trtcal-gone")).to_be_hidden()
+    assert page.locator(".jp-Dialog").count() == 0
+
+    # when the page is loaded again, both are there
+    page.wait_for_function(
+        "async () => (await (await fetch('/lab/api/workspaces/desk')).text()).includes('pair/b.cache')"
+    )
+    page.reload()
+    await_lab(page)
+    expect(lab.by("trtcal-title-b")).to_contain_text("b.cache")
+    expect(lab.by("trtcal-title-a")).to_contain_text("a.cache")
+
+    # what is gone by then is forgotten without a word
+    gone = folder / "gone.cache"
+    gone.write_text(head + "x: 3f800000\n")
+    command(page, "filebrowser:open-path", {"path": "files/pair"})
+    lab.open("gone.cache")
+    page.wait_for_function(f"async () => {_LAYOUT}.includes('pair/gone.cache')")
+    lab.open("a.cache")  # JupyterLab itself complains of the file in the page's address
+    gone.unlink()
+    page.reload()
+    await_lab(page)
+    page.wait_for_function(f"async () => !{_LAYOUT}.includes('pair/gone.cache')")
+    assert page.locator(".jp-Dialog").count() == 0
+    expect(lab.by("trtcal-title-b")).to_contain_text("b.cache")
+
+    # renamed in JupyterLab it is followed; replaced by a file that is no calibration file, it is read no more
+    command(page, "filebrowser:go-to-path", {"path": "files/pair"})
+    page.evaluate("() => window.jupyterapp.serviceManager.contents.rename('files/pair/b.cache', 'files/pair/c.cache')")
+    expect(lab.by("trtcal-title-b")).to_contain_text("c.cache")
+    expect(lab.by("trtcal-gone")).to_be_hidden()
+    lab.by("trtcal-end-comparison").click()
+    expect(lab.by("trtcal-title-b")).to_have_count(0)
+    lab.by("trtcal-search").fill("")
+    (folder / "c.cache").unlink()
+    write(first, head + "z: 1\n")
+    expect(lab.first_row()).to_have_text("z")
+    expect(lab.by("trtcal-gone")).to_be_hidden()
 
 
 def test_a_viewer_writes_nothing(served, page):

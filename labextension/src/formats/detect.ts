@@ -1,7 +1,7 @@
 /** Which of the known formats a file is in, by its content: file names end in anything. */
 
 import { decodeUtf8, isByteSpace, isDecimal, lineCore, rpartition, startsWith, strip } from './text';
-import { parseHeader } from './header';
+import { headerPlace, parseHeader } from './header';
 
 export type Format = 'cache' | 'legacy' | 'ranges' | 'ort' | 'json' | 'flatbuffers' | 'unknown';
 
@@ -10,7 +10,7 @@ export const DESCRIPTIONS: Record<Format, string> = {
   legacy: 'a legacy TensorRT calibration table',
   ranges: "a dynamic-range text file (<name>:<amax>, as TensorRT's sampleINT8API reads)",
   ort: 'an ONNX Runtime calibration table in text (<name> <amax>)',
-  json: 'an ONNX Runtime calibration table in JSON ({name: [min, max]})',
+  json: "a table of ranges or scales in JSON, ONNX Runtime's ({name: [min, max]}) or another tool's",
   flatbuffers: 'an ONNX Runtime calibration table in flatbuffers',
   unknown: 'no calibration file that is known here'
 };
@@ -32,27 +32,30 @@ export function detectFormat(data: Uint8Array): Format {
   if (first >= 0 && text[first] === 0x7b && text[last] === 0x7d) {
     return 'json';
   }
-  const newline = text.indexOf(0x0a);
-  const line = lineCore(decodeUtf8(newline < 0 ? text : text.subarray(0, newline)).text);
-  const header = parseHeader(line);
+  const lines = decodeUtf8(firstLines(text, 2)).text.split('\n').slice(0, 2);
+  const header = parseHeader(lineCore(lines[headerPlace(lines) - 1]));
   if (header) {
     return header.legacy ? 'legacy' : 'cache';
   }
   return detectRows(text);
 }
 
-/** Tell the two header-less text formats apart by their first rows. */
-function detectRows(text: Uint8Array): Format {
+/** The bytes of so many lines from the beginning. */
+function firstLines(text: Uint8Array, count: number): Uint8Array {
   let end = 0;
-  for (let n = 0; n < SAMPLE_ROWS * 4; n += 1) {
+  for (let n = 0; n < count; n += 1) {
     const newline = text.indexOf(0x0a, end);
     if (newline < 0) {
-      end = text.length;
-      break;
+      return text;
     }
     end = newline + 1;
   }
-  const lines = decodeUtf8(text.subarray(0, end)).text.split('\n');
+  return text.subarray(0, end);
+}
+
+/** Tell the two header-less text formats apart by their first rows. */
+function detectRows(text: Uint8Array): Format {
+  const lines = decodeUtf8(firstLines(text, SAMPLE_ROWS * 4)).text.split('\n');
   const rows = lines.map(lineCore).filter(row => row).slice(0, SAMPLE_ROWS);
   for (const [name, separator] of [['ranges', ':'], ['ort', ' ']] as const) {
     const pairs = rows.map(row => rpartition(row, separator));

@@ -1,6 +1,6 @@
 /** First line of a calibration cache, and the names that TensorRT makes up. */
 
-import { FormatError, PYTHON_SPACE, pythonRepr } from './text';
+import { FormatError, lineCore, PYTHON_SPACE, pythonRepr } from './text';
 
 export const KNOWN_ALGORITHMS = ['EntropyCalibration2', 'MinMaxCalibration', 'EntropyCalibration', 'LegacyCalibration'];
 
@@ -18,6 +18,15 @@ export interface CacheHeader {
   /** Quantile and regression cutoff of a legacy table. */
   legacy: [number, number] | null;
 }
+
+/** What a line below a cache's header begins with that is no row: TensorRT 8.6.0 takes a file that has one (run). */
+export const COMMENT = '#';
+
+/**
+ * 1-based number of the line where a cache's header belongs: the first, or below one blank line, with which TensorRT
+ * 8.6.0 takes it (run); of more blank lines nothing is known.
+ */
+export const headerPlace = (lines: string[]): number => (lineCore(lines[0]) || lines.length === 1 ? 1 : 2);
 
 /** Header of a cache from its first line, or null if the line is none. */
 export function parseHeader(text: string): CacheHeader | null {
@@ -100,7 +109,13 @@ const SYNTHETIC: [RegExp, string][] = [
   ]
 ];
 
+/** How they all begin: of a million names next to none does. */
+const MAYBE_SYNTHETIC = /^(?:\(Unnamed |ONNXTRT_|tmp_refittable_)/;
+
 /** What a name is that TensorRT made up, or "" for a name of no known pattern. */
 export function syntheticLabel(name: string): string {
+  if (!MAYBE_SYNTHETIC.test(name)) {
+    return '';
+  }
   return SYNTHETIC.find(([pattern]) => pattern.test(name))?.[1] ?? '';
 }

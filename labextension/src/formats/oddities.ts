@@ -1,8 +1,8 @@
 /** What is odd about a scale file, told in a user's words. */
 
-import { KNOWN_ALGORITHMS } from './header';
+import { COMMENT, KNOWN_ALGORITHMS } from './header';
 import type { CacheRow, NativeText } from './native';
-import { lineCore, pythonFloat, quote, type TextLines } from './text';
+import { lineCore, pythonFloat, quote, stripRight, type TextLines } from './text';
 
 export type Severity = 'info' | 'warning' | 'error';
 
@@ -73,17 +73,18 @@ export const byLine = (found: Oddity[]): Oddity[] => found.sort((a, b) => a.line
 /** Everything odd about a calibration cache, in the order of its lines. */
 export function nativeOddities(parsed: NativeText): Oddity[] {
   return byLine([
-    ...textOddities(parsed.text),
+    ...textOddities(parsed.text, parsed.headerLine),
     ...headerOddities(parsed),
     ...valueOddities(parsed.rows),
     ...nameOddities(parsed.rows, parsed.text.isUtf8),
     ...duplicates(parsed.rows),
+    ...comments(parsed),
     ...writingOddities(parsed)
   ]);
 }
 
-/** Oddities of a text file as a whole. */
-export function textOddities(text: TextLines): Oddity[] {
+/** Oddities of a text file as a whole; `headerLine` is 0 where it has no header. */
+export function textOddities(text: TextLines, headerLine = 0): Oddity[] {
   const { lines } = text;
   const found: Oddity[] = [];
   if (text.hasBom) {
@@ -132,7 +133,10 @@ export function textOddities(text: TextLines): Oddity[] {
           'blank-line',
           i + 1,
           '',
-          'A blank line stands between rows. Whether TensorRT reads the rows after it is unverified: remove it.'
+          i + 1 < headerLine
+            ? 'A blank line stands before the header. TensorRT 8.6.0 takes such a cache (run); of other releases that is ' +
+                'not known: remove the line.'
+            : 'A blank line stands between rows. Whether TensorRT reads the rows after it is unverified: remove it.'
         )
       );
     }
@@ -145,7 +149,7 @@ export function valueOddity(kind: ValueKind, line: number, name: string, subject
   return odd(kind, line, name, `${subject} of ${quote(name)} ${message}`, severity);
 }
 
-function headerOddities({ header, rows }: NativeText): Oddity[] {
+function headerOddities({ header, headerLine, rows }: NativeText): Oddity[] {
   const found: Oddity[] = [];
   if (!rows.length) {
     found.push(
@@ -162,7 +166,7 @@ function headerOddities({ header, rows }: NativeText): Oddity[] {
     found.push(
       odd(
         'unknown-algorithm',
-        1,
+        headerLine,
         '',
         `No TensorRT calibrator is called ${quote(header.algorithm)} (${KNOWN_ALGORITHMS.join(', ')} are). ` +
           'TensorRT would probably calibrate again: correct the header.'
@@ -174,7 +178,7 @@ function headerOddities({ header, rows }: NativeText): Oddity[] {
       found.push(
         odd(
           'legacy-numbers',
-          1,
+          headerLine,
           '',
           `The header's quantile ${pythonFloat(header.legacy[0])} and regression cutoff ` +
             `${pythonFloat(header.legacy[1])} should both be from 0 to 1. Check what wrote the file.`
@@ -185,7 +189,7 @@ function headerOddities({ header, rows }: NativeText): Oddity[] {
     found.push(
       odd(
         'unknown-version',
-        1,
+        headerLine,
         '',
         `${quote(header.text)} holds no TensorRT version that is known: four digits (8601 for 8.6.1) ` +
           'or six (101601 for 10.16.1). TensorRT would probably calibrate again: correct the header.'
@@ -266,6 +270,32 @@ function duplicates(rows: CacheRow[]): Oddity[] {
   return found;
 }
 
+function comments({ text, rows, comments: lines }: NativeText): Oddity[] {
+  const found = lines.map(line =>
+    odd(
+      'comment',
+      line,
+      '',
+      `The line is a comment: ${quote(lineCore(text.lines[line - 1]))}. TensorRT 8.6.0 takes a cache ` +
+        'that holds one (run); of other releases that is not known: remove the line if they are to read it.'
+    )
+  );
+  for (const { line, name } of rows) {
+    if (name.startsWith(COMMENT)) {
+      found.push(
+        odd(
+          'commented-out',
+          line,
+          name,
+          `${quote(name)} begins with # as a comment does, and is read as the name of a tensor, which may ` +
+            'hold anything. If the row was to be left out, remove the line.'
+        )
+      );
+    }
+  }
+  return found;
+}
+
 /** Rows that mean the same but are not written as TensorRT writes them. */
 function writingOddities(parsed: NativeText): Oddity[] {
   const found: Oddity[] = [];
@@ -279,7 +309,7 @@ function writingOddities(parsed: NativeText): Oddity[] {
           row.line,
           row.name,
           `The scale of ${quote(row.name)} is written ${row.digits}; TensorRT writes ${digits} (small ` +
-            'letters, no leading zeros). The number is the same.',
+            'letters, no leading zeros, no 0x). The number is the same.',
           'info'
         )
       );
@@ -296,12 +326,12 @@ function writingOddities(parsed: NativeText): Oddity[] {
       );
     }
   }
-  if (withoutReturns(lines[0]) !== parsed.header.text) {
+  if (withoutReturns(lines[parsed.headerLine - 1]) !== parsed.header.text) {
     found.push(
-      odd('spacing', 1, '', 'The header line ends with spaces. TensorRT may not know it then: remove them.')
+      odd('spacing', parsed.headerLine, '', 'The header line ends with spaces. TensorRT may not know it then: remove them.')
     );
   }
   return found;
 }
 
-const withoutReturns = (line: string): string => line.replace(/\r+$/, '');
+const withoutReturns = (line: string): string => stripRight(line, character => character === '\r');

@@ -1,11 +1,13 @@
 /** Neighbours of TensorRT's cache: files that hold thresholds (amax) instead of hex scales. */
 
+import { readForeign, type ForeignTable } from './foreign';
 import { parseJson, Pairs, type Json } from './json';
 import { ABSURD, byLine, textOddities, valueOddity, type Oddity, type ValueKind } from './oddities';
 import {
   decodeLines,
   decodeUtf8,
   FormatError,
+  isBlank,
   isDecimal,
   lineCore,
   parseDecimal,
@@ -14,6 +16,8 @@ import {
   rpartition,
   startsWith,
   strip,
+  stripLeft,
+  stripRight,
   type TextLines
 } from './text';
 
@@ -40,7 +44,7 @@ export function parseTextTable(data: Uint8Array, source: string, kind: 'ranges' 
       return;
     }
     const [name, found, rest] = rpartition(row, separator);
-    const value = rest.replace(/^[ \t]+|[ \t]+$/g, '');
+    const value = stripRight(stripLeft(rest, isBlank), isBlank);
     if (!name || !found || !isDecimal(value)) {
       throw new FormatError(
         `${source}, line ${i + 1}: ${quote(row)} is not a row <name>${separator}<amax> with a decimal number. Mend ` +
@@ -121,7 +125,10 @@ function rangeOddities(ranges: [string, number, number][]): Oddity[] {
     });
 }
 
-/** Read ONNX Runtime's JSON: `{name: [min, max]}`, or its newer nested `TensorsData` form. */
+/**
+ * Read ONNX Runtime's JSON: `{name: [min, max]}`, or its newer nested `TensorsData` form; or another tool's. What of it
+ * is no range is among the oddities, with the reason.
+ */
 export function parseJsonTable(data: Uint8Array, source: string): ScaleTable {
   let found: Json;
   try {
@@ -129,16 +136,55 @@ export function parseJsonTable(data: Uint8Array, source: string): ScaleTable {
   } catch (error) {
     throw new FormatError(`${source}: this is not valid JSON: ${(error as Error).message}.`);
   }
-  let entries: Json | undefined = found;
-  if (found instanceof Pairs && found.get('CLS') === 'TensorsData') {
-    entries = found.get('data');
+  const foreign = readForeign(found);
+  if (foreign) {
+    return foreignTable(foreign, source);
   }
+  const nested = found instanceof Pairs && found.get('CLS') === 'TensorsData' ? found : null;
+  const entries: Json | undefined = nested ? nested.get('data') : found;
   if (!(entries instanceof Pairs)) {
     throw new FormatError(`${source}: expected JSON of the form {name: [min, max]}.`);
   }
-  const ranges = entries.pairs.map(([name, value]): [string, number, number] => [name, ...jsonRange(name, value, source)]);
+  const left: Oddity[] = [];
+  const ranges: [string, number, number][] = [];
+  for (const [name, value] of entries.pairs) {
+    if (nested && name && lacksRange(value)) {
+      left.push(leftOut(name, 'has no range, only mean and deviation or a histogram'));
+    } else {
+      ranges.push([name, ...jsonRange(name, value, source)]);
+    }
+  }
   const rows = ranges.map(([name, low, high]): Row => [0, name, Math.max(Math.abs(low), Math.abs(high))]);
-  return tableFromRows(rows, 'json', source, ranges);
+  const table = tableFromRows(rows, 'json', source, ranges);
+  if (nested?.get('smooth_quant') === true) {
+    const message = 'The ranges are of a model that SmoothQuant has changed: they fit that model, not the one before.';
+    left.push({ kind: 'smooth-quant', line: 0, name: '', message, severity: 'warning' });
+  }
+  return { ...table, oddities: [...table.oddities, ...left] };
+}
+
+const lacksRange = (value: Json): boolean =>
+  value instanceof Pairs && !['lowest', 'highest'].every(key => value.pairs.some(([name]) => name === key));
+
+const leftOut = (name: string, why: string): Oddity => ({
+  kind: 'left-out',
+  line: 0,
+  name,
+  message: `${quote(name)} ${why}. It is left out.`,
+  severity: 'warning'
+});
+
+function foreignTable({ tool, amax, leftOut: left }: ForeignTable, source: string): ScaleTable {
+  if (!amax.size) {
+    const [first] = left;
+    const why = first ? `: ${quote(first[0])} ${first[1]}` : '';
+    throw new FormatError(
+      `${source} is a file of ${tool} in which nothing is symmetric INT8 with one scale per tensor${why}. ` +
+        'Export symmetric 8-bit activations per tensor, or calibrate with trtcal calibrate.'
+    );
+  }
+  const table = tableFromRows([...amax].map(([name, value]): Row => [0, name, value]), 'json', source);
+  return { ...table, oddities: [...table.oddities, ...[...left].map(([name, why]) => leftOut(name, why))] };
 }
 
 function jsonRange(name: string, value: Json, source: string): [number, number] {

@@ -7,7 +7,7 @@ const DECIMAL = /^(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]
 
 /** White space as `str.strip()` means it in Python (JavaScript's `\s` is another set). */
 export const PYTHON_SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
-const STRIP = new RegExp(`^[${PYTHON_SPACE}]+|[${PYTHON_SPACE}]+$`, 'g');
+const SPACE = new RegExp(`[${PYTHON_SPACE}]`);
 
 export interface TextLines {
   hasBom: boolean;
@@ -29,16 +29,32 @@ export function parseDecimal(text: string): number {
   return Number(text);
 }
 
-export const strip = (text: string): string => text.replace(STRIP, '');
-
-/** Strip a line's "\r" and the spaces and tabs at its end. */
-export function lineCore(line: string): string {
-  let end = line.endsWith('\r') ? line.length - 1 : line.length;
-  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) {
+/** A text without what `goes` at its end. Regular expressions like /\s+$/ take the square of a long run of spaces. */
+export function stripRight(text: string, goes: (character: string) => boolean): string {
+  let end = text.length;
+  while (end > 0 && goes(text[end - 1])) {
     end -= 1;
   }
-  return line.slice(0, end);
+  return text.slice(0, end);
 }
+
+/** A text without what `goes` at its beginning. */
+export function stripLeft(text: string, goes: (character: string) => boolean): string {
+  let start = 0;
+  while (start < text.length && goes(text[start])) {
+    start += 1;
+  }
+  return text.slice(start);
+}
+
+export const isBlank = (character: string): boolean => character === ' ' || character === '\t';
+
+const isSpace = (character: string): boolean => SPACE.test(character);
+
+export const strip = (text: string): string => stripRight(stripLeft(text, isSpace), isSpace);
+
+/** Strip a line's "\r" and the spaces and tabs at its end. */
+export const lineCore = (line: string): string => stripRight(line.endsWith('\r') ? line.slice(0, -1) : line, isBlank);
 
 /** Split at the last separator, as `str.rpartition` does: all three are "" but the last where there is none. */
 export function rpartition(text: string, separator: string): [string, string, string] {
@@ -59,30 +75,58 @@ export function decodeUtf8(data: Uint8Array): { text: string; isUtf8: boolean } 
   }
 }
 
+const CHUNK = 1 << 13;
+
+/** Without TextDecoder, which tells by an exception that a byte is wrong: of a file of them there are millions. */
 function decodeEscaping(data: Uint8Array): string {
-  const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const parts: string[] = [];
-  let at = 0;
-  while (at < data.length) {
-    let end = at;
-    while (end < data.length && data[end] < 0x80) {
-      end += 1;
-    }
-    if (end > at) {
-      parts.push(strict.decode(data.subarray(at, end)));
-      at = end;
-      continue;
-    }
-    const size = data[at] >= 0xf0 ? 4 : data[at] >= 0xe0 ? 3 : 2;
-    try {
-      parts.push(strict.decode(data.subarray(at, at + size)));
-      at += size;
-    } catch {
-      parts.push(String.fromCharCode(0xdc00 + data[at]));
+  const units: number[] = [];
+  for (let at = 0; at < data.length; ) {
+    const size = sequenceAt(data, at);
+    if (size === 0) {
+      units.push(0xdc00 + data[at]);
       at += 1;
+    } else {
+      const code = codeAt(data, at, size);
+      if (code < 0x10000) {
+        units.push(code);
+      } else {
+        units.push(0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
+      }
+      at += size;
+    }
+    if (units.length >= CHUNK) {
+      parts.push(String.fromCharCode(...units.splice(0)));
     }
   }
-  return parts.join('');
+  return parts.join('') + String.fromCharCode(...units);
+}
+
+/** How many bytes the character here has; 0 where it is not UTF-8. */
+function sequenceAt(data: Uint8Array, at: number): number {
+  const [first, second] = [data[at], data[at + 1]];
+  if (first < 0x80) {
+    return 1;
+  }
+  const size = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  for (let i = 1; i < size; i += 1) {
+    if ((data[at + i] & 0xc0) !== 0x80) {
+      return 0;
+    }
+  }
+  // Too long a form of a small number, half of a surrogate pair, beyond the last character.
+  const wrong =
+    (first === 0xe0 && second < 0xa0) || (first === 0xed && second > 0x9f) ||
+    (first === 0xf0 && second < 0x90) || (first === 0xf4 && second > 0x8f);
+  return wrong ? 0 : size;
+}
+
+function codeAt(data: Uint8Array, at: number, size: number): number {
+  let code = size === 1 ? data[at] : data[at] & (0x7f >> size);
+  for (let i = 1; i < size; i += 1) {
+    code = (code << 6) | (data[at + i] & 0x3f);
+  }
+  return code;
 }
 
 /** Cut a text file into lines, or say why it is no text file. */
@@ -133,6 +177,9 @@ const NAMED: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', 
 
 /** `repr()` of a text: also the way to write any text as a Python literal. */
 export function pythonRepr(text: string): string {
+  if (/^[ !#-&(-[\]-~]*$/.test(text)) {
+    return `'${text}'`; // without quotes, backslashes and what is not ASCII, as nearly all are
+  }
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
   let shown = '';
   for (const character of text) {
@@ -179,4 +226,17 @@ export function pythonFloat(value: number): string {
   }
   const text = String(value);
   return /[.e]/.test(text) ? text : `${text}.0`;
+}
+
+/** `format(value, 'g')` of a float. */
+export function pythonGeneral(value: number): string {
+  if (!Number.isFinite(value)) {
+    return pythonFloat(value);
+  }
+  const [mantissa, power] = value.toExponential(5).split('e');
+  const plain = (text: string): string => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);
+  const exponent = Number(power);
+  return exponent < -4 || exponent > 5
+    ? `${plain(mantissa)}e${power[0]}${power.slice(1).padStart(2, '0')}`
+    : plain(value.toFixed(5 - exponent));
 }

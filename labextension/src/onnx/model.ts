@@ -1,7 +1,7 @@
 /** The layers of an ONNX file, by a walk over its protobuf that steps over the weights without reading them. */
 
 import { blockwise, type ByteSource } from '../bytes';
-import { BYTES, bytes, fields, fieldsOf, OnnxError, text, VARINT, varintsIn, type Field } from './protobuf';
+import { addAll, BYTES, bytes, fields, fieldsOf, OnnxError, text, VARINT, varintsIn, type Field } from './protobuf';
 import { dtypeOf, readSparse, readStored, type OnnxTensor, type StoredTensor } from './tensors';
 
 export interface OnnxNode {
@@ -55,11 +55,10 @@ export async function readOnnx(file: ByteSource, name: string): Promise<OnnxMode
       throw new OnnxError('it holds no graph');
     }
   } catch (error) {
-    if (error instanceof OnnxError || error instanceof TypeError || error instanceof RangeError) {
-      const reason = error instanceof OnnxError ? error.message : 'a name in it is not UTF-8 text';
-      throw new OnnxError(`${name}: this is not an ONNX model, or it is damaged: ${reason}. Export it again.`);
+    if (error instanceof OnnxError) {
+      throw new OnnxError(`${name}: this is not an ONNX model, or it is damaged: ${error.message}. Export it again.`);
     }
-    throw error;
+    throw error; // a server that does not answer, for instance
   }
   model.inputs = model.inputs.filter(({ name: input }) => !model.initializers.has(input));
   return model;
@@ -148,7 +147,7 @@ async function readInner(source: ByteSource, graph: Field, nodes: number, model:
       continue;
     }
     if (field.number === nodes) {
-      model.inner.push(...(await readNode(source, field, model)).held);
+      addAll(model.inner, (await readNode(source, field, model)).held);
       model.innerNodes += 1;
     } else if (isGraph && field.number === 5) {
       model.inner.push(await readStored(source, field));
@@ -187,7 +186,7 @@ async function readNode(
   }
   const isConstant = node.opType === 'Constant' && (node.domain === '' || node.domain === 'ai.onnx');
   for (const attribute of attributes) {
-    held.push(...(await readAttribute(source, attribute, isConstant, model)));
+    addAll(held, await readAttribute(source, attribute, isConstant, model));
   }
   return { node, held };
 }
@@ -232,7 +231,7 @@ function keepConstant({ opType, domain, outputs }: OnnxNode, held: StoredTensor[
   if (opType === 'Constant' && (domain === '' || domain === 'ai.onnx') && outputs[0] && held.length) {
     model.constants.set(outputs[0], { ...held[0], name: outputs[0] });
   } else {
-    model.inner.push(...held);
+    addAll(model.inner, held);
   }
 }
 

@@ -19,6 +19,7 @@ export const BYTES = 2;
 const FIXED32 = 5;
 const LONGEST_KEY = 20;
 const LARGEST_MESSAGE = 1 << 28;
+const LARGEST_NUMBER = 2 ** 29 - 1;
 
 /** Walk over the fields of the message in [at, end). */
 export async function* fieldsOf(source: ByteSource, at: number, end: number): AsyncGenerator<Field> {
@@ -47,6 +48,9 @@ function fieldAt(data: Uint8Array, at: number, limit: number): Field {
     [field.value, field.end] = varint(data, afterKey);
   } else if (wire === BYTES) {
     const [length, start] = varint(data, afterKey);
+    if (length < 0) {
+      throw new OnnxError('a part of it is no protobuf'); // or the walk would go back, again and again
+    }
     field.start = start;
     field.end = start + length;
   } else if (wire === FIXED64 || wire === FIXED32) {
@@ -54,8 +58,11 @@ function fieldAt(data: Uint8Array, at: number, limit: number): Field {
   } else {
     throw new OnnxError('a part of it is no protobuf');
   }
-  if (field.number === 0 || field.end > limit) {
-    throw new OnnxError(field.number === 0 ? 'a part of it is no protobuf' : 'it ends too early');
+  if (field.number < 1 || field.number > LARGEST_NUMBER) {
+    throw new OnnxError('a part of it is no protobuf');
+  }
+  if (field.end > limit) {
+    throw new OnnxError('it ends too early');
   }
   return field;
 }
@@ -77,7 +84,13 @@ export function varint(data: Uint8Array, at: number): [number, number] {
   throw new OnnxError('a part of it is no protobuf');
 }
 
-export const text = (data: Uint8Array): string => new TextDecoder('utf-8', { fatal: true }).decode(data);
+export function text(data: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
+  } catch {
+    throw new OnnxError('a name in it is not UTF-8 text');
+  }
+}
 
 export async function bytes(source: ByteSource, { start, end }: Field): Promise<Uint8Array> {
   if (end - start > LARGEST_MESSAGE) {
@@ -95,4 +108,11 @@ export function varintsIn(data: Uint8Array): number[] {
     at = next;
   }
   return found;
+}
+
+/** Add all of a list to another one: as arguments of push() they may be some 100,000 at most. */
+export function addAll<T>(list: T[], more: Iterable<T>): void {
+  for (const one of more) {
+    list.push(one);
+  }
 }

@@ -1,7 +1,7 @@
 /** Tensors of an ONNX file: what is stored is described without reading its values. */
 
 import type { ByteSource } from '../bytes';
-import { BYTES, bytes, fields, fieldsOf, text, VARINT, varintsIn, type Field } from './protobuf';
+import { addAll, BYTES, bytes, fields, fieldsOf, text, VARINT, varintsIn, type Field } from './protobuf';
 
 export interface OnnxTensor {
   name: string;
@@ -65,7 +65,7 @@ export async function readStored(source: ByteSource, tensor: Field): Promise<Sto
     if (field.number === 1 && field.wire === VARINT) {
       shape.push(field.value);
     } else if (field.number === 1 && field.wire === BYTES) {
-      shape.push(...varintsIn(await bytes(source, field)));
+      addAll(shape, varintsIn(await bytes(source, field)));
     } else if (field.number === 2 && field.wire === VARINT) {
       found.dtype = dtypeOf(field.value);
     } else if (field.number === 8 && field.wire === BYTES) {
@@ -101,7 +101,7 @@ export async function readSparse(source: ByteSource, sparse: Field): Promise<Sto
     } else if (field.number === 3 && field.wire === VARINT) {
       shape.push(field.value);
     } else if (field.number === 3 && field.wire === BYTES) {
-      shape.push(...varintsIn(await bytes(source, field)));
+      addAll(shape, varintsIn(await bytes(source, field)));
     }
   }
   return { ...found, shape };

@@ -9,6 +9,9 @@ export interface Records {
   get(record: number, field: string): number;
 }
 
+/** More records in one direction than any file has. */
+const MOST = 2 ** 24;
+
 type Reader = (view: DataView, at: number) => number;
 
 const READERS: Record<string, [number, Reader]> = {
@@ -42,6 +45,9 @@ export function readRecords(data: Uint8Array, wanted: [string, string][]): Recor
   }
   const sizes = shape[1].split(',').filter(part => part.trim()).map(Number);
   const count = sizes.reduce((product, n) => product * n, 1);
+  if (sizes.some(n => n > MOST)) {
+    throw new NpyError('the records have another layout');
+  }
   if (data.length < start + length + count * size) {
     throw new NpyError('it ends too early');
   }

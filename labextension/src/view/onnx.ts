@@ -5,7 +5,7 @@ import { printable } from '../formats/text';
 import type { OnnxModel, OnnxNode } from '../onnx/model';
 import { storedText, valuesIn } from '../onnx/stored';
 import type { OnnxTensor, StoredTensor } from '../onnx/tensors';
-import { count, countOf, fileSize } from '../words';
+import { count, countOf, fileSize, shortened } from '../words';
 import { h } from './dom';
 import { TablePanel, type PanelState } from './panel';
 import type { Rows } from './rows';
@@ -94,9 +94,9 @@ function rowsOf(model: OnnxModel): Rows {
     groups: groupsOf(ops),
     severity: () => undefined,
     searched: row => [names[row], ops[row], ...nodes[row].outputs.map(printable)],
-    find: name => names.indexOf(name),
+    names,
     detail: row => ({
-      name: names[row],
+      name: nodes[row].name || names[row],
       numbers: [['operator', ops[row]], ['weights', count(weights[row])]],
       notes: [
         ...nodes[row].inputs.filter(Boolean).map(name => `reads ${described(name, types)}`),
@@ -137,5 +137,5 @@ const typeText = (tensor: OnnxTensor | undefined): string =>
 export const tensorText = (tensor: OnnxTensor): string => printable(`${tensor.name} ${tensor.dtype}${shapeText(tensor.shape)}`);
 
 function described(name: string, types: Map<string, OnnxTensor>): string {
-  return `${printable(name)} ${typeText(types.get(name))}`.trim();
+  return `${shortened(printable(name))} ${typeText(types.get(name))}`.trim();
 }

@@ -9,14 +9,31 @@ import { count } from '../words';
 export interface Picture {
   node: HTMLElement;
   select: (row: number) => void;
+  /** The first and the last row in the picture, where someone looks closer; null where it shows all. */
+  near: [number, number] | null;
   dispose: () => void;
 }
 
-/** What was searched, sorted and chosen: it stays when the file is read again. */
+/** What was searched, sorted, chosen and in view: it stays when the file is read again. */
 export interface PanelState {
   arrangement: Arrangement;
-  chosen: string | null;
+  /** The chosen row and what it is called: names may be there twice. */
+  chosen: { row: number; name: string } | null;
+  /** How many rows are above the view. */
+  above: number;
+  /** The rows in the picture, where someone looks closer. */
+  near: [number, number] | null;
+  /** TensorRT and calibrator that a cache is asked about, where they were chosen. */
+  fit?: Fit | null;
 }
+
+export interface Fit {
+  version: string;
+  algorithm: string;
+}
+
+/** A layer may read a thousand tensors, a file may hold a name a hundred thousand times. */
+const MOST_NOTES = 100;
 
 export class TablePanel {
   readonly node: HTMLElement;
@@ -82,10 +99,11 @@ export class TablePanel {
   }
 
   get state(): PanelState {
-    return { arrangement: this.arrangement, chosen: this.chosen < 0 ? null : this.rows.detail(this.chosen).name };
+    const chosen = this.chosen < 0 ? null : { row: this.chosen, name: this.rows.names[this.chosen] };
+    return { arrangement: this.arrangement, chosen, above: this.table.above, near: this.picture?.near ?? null };
   }
 
-  restore({ arrangement, chosen }: PanelState): void {
+  restore({ arrangement, chosen, above, near }: PanelState): void {
     const { group, sort } = arrangement;
     const knows = <T extends { key: string }>(all: T[], key: string): boolean => all.some(one => one.key === key);
     this.search.value = arrangement.search;
@@ -94,9 +112,14 @@ export class TablePanel {
       group: knows(this.rows.groups, group) ? group : ALL,
       sort: knows(this.rows.columns, sort) ? sort : this.rows.columns[0].key
     });
-    const row = chosen === null ? -1 : this.rows.find(chosen);
+    const { names } = this.rows;
+    const row = chosen === null ? -1 : names[chosen.row] === chosen.name ? chosen.row : names.indexOf(chosen.name);
     if (row >= 0) {
       this.select(row);
+    }
+    this.table.above = above;
+    if (this.picture) {
+      this.picture.near = near;
     }
   }
 
@@ -166,14 +189,10 @@ export class TablePanel {
       title: 'Copy the name',
       'aria-label': 'Copy the name',
       text: 'Copy',
-      on: {
-        click: () => {
-          void navigator.clipboard?.writeText(name).then(() => (copied.textContent = 'Copied'));
-        }
-      }
+      on: { click: () => void copyText(name, copied).then(done => (copied.textContent = done ? 'Copied' : 'Not copied')) }
     });
     this.details.replaceChildren(
-      h('div', { class: 'trtcal-details-name' }, nameNode(name, 'trtcal-details-title'), copied),
+      h('div', { class: 'trtcal-details-name' }, nameNode(this.rows.names[row], 'trtcal-details-title'), copied),
       h(
         'div',
         { class: 'trtcal-numbers' },
@@ -186,12 +205,16 @@ export class TablePanel {
           )
         )
       ),
-      ...notes.map(text => h('div', { class: 'trtcal-note', text })),
+      ...notes.slice(0, MOST_NOTES).map(text => h('div', { class: 'trtcal-note', text })),
+      ...(notes.length > MOST_NOTES ? [h('div', { class: 'trtcal-note', text: `and ${count(notes.length - MOST_NOTES)} more` })] : []),
       ...(picture ? [picture] : [])
     );
   }
 
   private keydown(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) {
+      return;
+    }
     const typing = event.target === this.search;
     if (event.key === '/' && !typing) {
       this.search.focus();
@@ -207,5 +230,23 @@ export class TablePanel {
     }
     event.preventDefault();
     event.stopPropagation();
+  }
+}
+
+/** Copy a text; false where the browser does not let us. */
+async function copyText(text: string, beside: HTMLElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // No permission, or plain http as many servers have it: the old way still works there.
+    const area = h('textarea', { class: 'trtcal-offscreen', 'aria-hidden': 'true' });
+    area.value = text;
+    beside.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    beside.focus();
+    return done;
   }
 }

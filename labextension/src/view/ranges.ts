@@ -1,7 +1,8 @@
 /** ±amax of every row on a logarithmic axis, in the order of the file. Drag to look closer, double click for all. */
 
+import { decades, mark, roundSteps, type Shape } from './axis';
 import { h } from './dom';
-import { significant } from '../words';
+import { countOf, significant } from '../words';
 import type { Picture } from './panel';
 
 export interface Series {
@@ -31,7 +32,6 @@ const LEFT = 62;
 const RIGHT = 14;
 const TOP = 26;
 const BOTTOM = 34;
-const FAR = 6;
 const NEAR = 10;
 const MANY = 2000;
 
@@ -67,7 +67,7 @@ export class RangesPicture implements Picture {
       this.brush,
       this.tip
     );
-    [this.low, this.high] = decades(spec.series);
+    [this.low, this.high] = decades(spec.series.flatMap(({ values }) => Array.from(values)));
     this.anyBeyond = spec.series.some(({ values, present }) =>
       Array.from(values).some((value, row) => (Number.isNaN(value) ? Boolean(present?.[row]) : this.isBeyond(value)))
     );
@@ -83,6 +83,19 @@ export class RangesPicture implements Picture {
     cancelAnimationFrame(this.frame);
     this.resize.disconnect();
     this.unfollow();
+  }
+
+  get near(): [number, number] | null {
+    const whole = this.whole();
+    return this.window.every((edge, i) => edge === whole[i]) ? null : this.window;
+  }
+
+  /** Of a file that has fewer rows now, what it has of these is shown. */
+  set near(rows: [number, number] | null) {
+    const [first, last] = this.whole();
+    const [a, b] = rows ? [Math.max(rows[0], first), Math.min(rows[1], last)] : [first, last];
+    this.window = b - a >= 1 ? [a, b] : [first, last];
+    this.soon();
   }
 
   select(row: number): void {
@@ -102,7 +115,7 @@ export class RangesPicture implements Picture {
   }
 
   private description(): string {
-    return `${this.spec.what} of ${this.spec.size} rows, from ${significant(10 ** this.low)} to ${significant(10 ** this.high)}`;
+    return `${this.spec.what} of ${countOf(this.spec.size, 'row')}, from ${significant(10 ** this.low)} to ${significant(10 ** this.high)}`;
   }
 
   private soon(): void {
@@ -138,8 +151,13 @@ export class RangesPicture implements Picture {
     return !(value > 0) || Math.log10(value) < this.low || Math.log10(value) > this.high;
   }
 
-  private level(value: number): number {
-    return Math.min(Math.max(Math.log10(value), this.low), this.high);
+  /** Where a row is drawn: what has no number at the upper edge, 0 and less at the lower one; null where it is not. */
+  private level({ values, present }: Series, row: number): number | null {
+    const value = values[row];
+    if (value === undefined || Number.isNaN(value)) {
+      return present?.[row] ? this.high : null;
+    }
+    return Math.min(Math.max(Math.log10(Math.max(value, 0)), this.low), this.high);
   }
 
   private draw(): void {
@@ -199,7 +217,7 @@ export class RangesPicture implements Picture {
       context.lineTo(LEFT + this.width, y);
       context.stroke();
       context.fillStyle = color('--jp-ui-font-color2');
-      context.fillText(significant(10 ** power, Number.isInteger(power) ? 1 : 2), LEFT - 8, y);
+      context.fillText(significant(10 ** power, 1), LEFT - 8, y);
     }
     context.textAlign = 'center';
     context.textBaseline = 'top';
@@ -222,12 +240,11 @@ export class RangesPicture implements Picture {
     const usual = color(series.color);
     const odd = color('--trtcal-odd');
     for (let row = first; row <= last; row += 1) {
-      const value = series.values[row];
-      if (value === undefined || (Number.isNaN(value) && !series.present?.[row])) {
+      const level = this.level(series, row);
+      if (level === null) {
         continue;
       }
-      const level = Number.isNaN(value) || value === Infinity ? this.high : this.level(Math.max(value, 0));
-      const beyond = this.isBeyond(value);
+      const beyond = this.isBeyond(series.values[row]);
       context.fillStyle = beyond ? odd : usual;
       if (small && !beyond) {
         context.fillRect(this.x(row) - 1.4, this.y(level) - 1.4, 2.8, 2.8); // a hundred thousand circles take their time
@@ -238,15 +255,15 @@ export class RangesPicture implements Picture {
   }
 
   private drawSelected(context: CanvasRenderingContext2D, color: (name: string) => string): void {
-    for (const { values } of this.spec.series) {
-      const value = values[this.selected];
-      if (value === undefined || Number.isNaN(value)) {
+    for (const series of this.spec.series) {
+      const level = this.level(series, this.selected);
+      if (level === null) {
         continue;
       }
       context.strokeStyle = color('--jp-ui-font-color1');
       context.lineWidth = 2;
       context.beginPath();
-      context.arc(this.x(this.selected), this.y(this.level(Math.max(value, 0))), 7, 0, 2 * Math.PI);
+      context.arc(this.x(this.selected), this.y(level), 7, 0, 2 * Math.PI);
       context.stroke();
       context.lineWidth = 1;
     }
@@ -278,15 +295,12 @@ export class RangesPicture implements Picture {
     let best: [number, number] | null = null;
     let distance = NEAR ** 2;
     for (let row = Math.max(0, Math.ceil(middle - reach)); row <= Math.min(this.spec.size - 1, middle + reach); row += 1) {
-      this.spec.series.forEach(({ values }, series) => {
-        const value = values[row];
-        if (Number.isNaN(value)) {
-          return;
-        }
-        const d = (this.x(row) - x) ** 2 + (this.y(this.level(Math.max(value, 0))) - y) ** 2;
+      this.spec.series.forEach((series, which) => {
+        const level = this.level(series, row);
+        const d = level === null ? Infinity : (this.x(row) - x) ** 2 + (this.y(level) - y) ** 2;
         if (d < distance) {
           distance = d;
-          best = [row, series];
+          best = [row, which];
         }
       });
     }
@@ -312,7 +326,14 @@ export class RangesPicture implements Picture {
       }
       this.showTip(x, y);
     });
+    this.node.addEventListener('pointercancel', () => {
+      this.dragged = null;
+      this.brush.hidden = true;
+    });
     this.node.addEventListener('pointerup', event => {
+      if (event.button !== 0) {
+        return;
+      }
       const [x, y] = place(event);
       const from = this.dragged;
       this.dragged = null;
@@ -330,8 +351,7 @@ export class RangesPicture implements Picture {
       this.tip.hidden = true;
     });
     this.node.addEventListener('dblclick', () => {
-      this.window = this.whole();
-      this.soon();
+      this.near = null;
     });
   }
 
@@ -340,8 +360,7 @@ export class RangesPicture implements Picture {
     const row = (x: number): number => first + ((x - LEFT) / this.width) * (last - first);
     const [a, b] = [Math.max(row(from), this.whole()[0]), Math.min(row(to), this.whole()[1])];
     if (b - a >= 1) {
-      this.window = [a, b];
-      this.soon();
+      this.near = [a, b];
     }
   }
 
@@ -365,57 +384,4 @@ export class RangesPicture implements Picture {
     this.tip.style.left = `${Math.max(4, left)}px`;
     this.tip.style.top = `${y > this.node.clientHeight / 2 ? y - this.tip.offsetHeight - 8 : y + 12}px`;
   }
-}
-
-type Shape = 'circle' | 'diamond' | 'up' | 'down';
-
-function mark(context: CanvasRenderingContext2D, x: number, y: number, r: number, shape: Shape): void {
-  context.beginPath();
-  if (shape === 'circle') {
-    context.arc(x, y, r, 0, 2 * Math.PI);
-  } else if (shape === 'diamond') {
-    const d = 1.3 * r;
-    context.moveTo(x, y - d);
-    context.lineTo(x + d, y);
-    context.lineTo(x, y + d);
-    context.lineTo(x - d, y);
-  } else {
-    const s = shape === 'up' ? 1 : -1;
-    context.moveTo(x, y - s * r);
-    context.lineTo(x + r, y + s * r);
-    context.lineTo(x - r, y + s * r);
-  }
-  context.fill();
-}
-
-/** Round numbers of rows within a range, counted from 1 as people do. */
-function roundSteps(first: number, last: number, most: number): number[] {
-  const rough = (last - first + 1) / most;
-  const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
-  const step = [1, 2, 5, 10].map(n => n * power).find(n => n >= rough) ?? 1;
-  const found: number[] = [];
-  for (let place = Math.ceil((first + 1) / step) * step; place <= last + 1; place += step) {
-    found.push(place - 1);
-  }
-  if (first === 0 && step > 1 && found[0] > step / 2) {
-    found.unshift(0);
-  }
-  return found;
-}
-
-/** Ends of the axis in powers of ten: constants of 1e38 occur in real caches and are drawn at its edge. */
-function decades(series: Series[]): [number, number] {
-  const logs = series
-    .flatMap(({ values }) => Array.from(values))
-    .filter(value => value > 0 && Number.isFinite(value))
-    .map(Math.log10)
-    .sort((a, b) => a - b);
-  if (!logs.length) {
-    return [-1, 1];
-  }
-  const middle = logs[Math.floor(logs.length / 2)];
-  const low = Math.max(logs[0], middle - FAR);
-  const high = Math.min(logs[logs.length - 1], middle + FAR);
-  const margin = Math.max(0.06 * (high - low), 0.12);
-  return [low - margin, high + margin];
 }

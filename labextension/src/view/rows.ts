@@ -19,6 +19,7 @@ export interface ColumnSpec {
 }
 
 export interface RowDetail {
+  /** The name itself, for copying: what is shown of it has its invisible characters written out. */
   name: string;
   numbers: [string, string][];
   notes: string[];
@@ -37,8 +38,8 @@ export interface Rows {
   /** Names that a search looks through. */
   searched: (row: number) => string[];
   detail: (row: number) => RowDetail;
-  /** The row of this name, as the details have it; -1 where there is none. */
-  find: (name: string) => number;
+  /** What the rows are called, as it is shown. */
+  names: string[];
 }
 
 export const ALL = 'all';

@@ -3,13 +3,13 @@
 import { DESCRIPTIONS } from '../formats/detect';
 import { FOUR_DIGITS_BELOW, headerFits } from '../formats/fit';
 import { KNOWN_ALGORITHMS } from '../formats/header';
-import type { Severity } from '../formats/oddities';
+import type { Oddity } from '../formats/oddities';
 import { scaleOfBits, type ScaleFile } from '../formats/reading';
 import { FormatError, printable, pythonFloat } from '../formats/text';
 import { ratioOf, readFacts, type Facts } from '../facts';
-import { count, countOf, significant, typeset } from '../words';
+import { count, countOf, shortened, significant, typeset } from '../words';
 import { h } from './dom';
-import { TablePanel, type PanelState } from './panel';
+import { TablePanel, type Fit, type PanelState } from './panel';
 import { RangesPicture, type Series } from './ranges';
 import type { ColumnSpec, Rows } from './rows';
 
@@ -24,6 +24,7 @@ export interface NamedFile {
 export class ScaleFileView {
   readonly node: HTMLElement;
   private readonly panel: TablePanel;
+  private readonly fit: FitQuestion | null;
 
   constructor(
     a: NamedFile,
@@ -41,19 +42,23 @@ export class ScaleFileView {
       onPick,
       onTheme
     }));
+    this.fit = a.file.header && new FitQuestion(a.file);
     this.node = h(
       'div',
       { class: 'trtcal-view', 'data-testid': 'trtcal-scale-file' },
-      headOf(a, b, facts, onEndComparison),
+      headOf(a, b, facts, this.fit?.node ?? null, onEndComparison),
       this.panel.node
     );
   }
 
   get state(): PanelState {
-    return this.panel.state;
+    return { ...this.panel.state, fit: this.fit?.chosen };
   }
 
   restore(state: PanelState): void {
+    if (state.fit) {
+      this.fit?.choose(state.fit);
+    }
     this.panel.restore(state);
   }
 
@@ -66,7 +71,13 @@ export class ScaleFileView {
   }
 }
 
-function headOf(a: NamedFile, b: NamedFile | null, facts: Facts, onEndComparison: () => void): HTMLElement {
+function headOf(
+  a: NamedFile,
+  b: NamedFile | null,
+  facts: Facts,
+  fit: HTMLElement | null,
+  onEndComparison: () => void
+): HTMLElement {
   const head = h('div', { class: 'trtcal-header' }, titleOf(a, b ? 'A' : ''));
   if (b) {
     const title = titleOf(b, 'B');
@@ -81,8 +92,8 @@ function headOf(a: NamedFile, b: NamedFile | null, facts: Facts, onEndComparison
     );
     head.append(title);
   }
-  if (a.file.header) {
-    head.append(fitOf(a.file));
+  if (fit) {
+    head.append(fit);
   }
   const remarks = remarksOf(facts);
   if (remarks.length) {
@@ -90,37 +101,51 @@ function headOf(a: NamedFile, b: NamedFile | null, facts: Facts, onEndComparison
       h(
         'ul',
         { class: 'trtcal-remarks', 'data-testid': 'trtcal-remarks' },
-        ...remarks.map(([severity, text]) => h('li', { 'data-kind': severity, text }))
+        ...remarks
       )
     );
   }
   return head;
 }
 
-/** Blank lines can be many: so many remarks of one kind are said one by one, the others as a number. */
-const SAID_ONE_BY_ONE = 3;
+/** Blank lines and tensors that are left out can be many: so many remarks of one kind are seen, the others on request. */
+const SEEN = 3;
+const MOST_OPENED = 1000;
 
-/** What there is to say about the file as a whole. */
-function remarksOf({ file, remarks }: Facts): [Severity, string][] {
-  const said: [Severity, string][] = [];
-  const kinds = new Map<string, number>();
-  for (const { kind, severity, message, line } of remarks) {
-    const n = (kinds.get(kind) ?? 0) + 1;
-    kinds.set(kind, n);
-    if (n <= SAID_ONE_BY_ONE) {
-      said.push([severity, printable(line ? `Line ${count(line)}: ${message}` : message)]);
-    }
+/** What there is to say about the file as a whole, kind by kind. */
+function remarksOf({ file, remarks }: Facts): HTMLElement[] {
+  const kinds = new Map<string, Oddity[]>();
+  for (const oddity of remarks) {
+    kinds.set(oddity.kind, kinds.get(oddity.kind) ?? []);
+    kinds.get(oddity.kind)!.push(oddity);
   }
-  for (const [kind, n] of kinds) {
-    if (n > SAID_ONE_BY_ONE) {
-      said.push(['info', `${count(n - SAID_ONE_BY_ONE)} more of this kind: ${kind}.`]);
-    }
-  }
+  const said = [...kinds.values()].flatMap(found => [
+    ...found.slice(0, SEEN).map(remark),
+    ...(found.length > SEEN ? [more(found.slice(SEEN))] : [])
+  ]);
   const { header } = file;
   if (header?.version && header.version[0] >= FOUR_DIGITS_BELOW) {
-    said.push(['info', printable(headerFits(file, '8.6.1', header.algorithm).message)]);
+    said.push(h('li', { 'data-kind': 'info', text: printable(headerFits(file, '8.6.1', header.algorithm).message) }));
   }
   return said;
+}
+
+const remark = ({ severity, message, line }: Oddity): HTMLElement =>
+  h('li', { 'data-kind': severity, text: printable(line ? `Line ${count(line)}: ${message}` : message) });
+
+/** The other remarks of a kind, made when they are asked for. */
+function more(found: Oddity[]): HTMLElement {
+  const list = h('ul', { class: 'trtcal-remarks' });
+  const open = (): void => {
+    if (!list.hasChildNodes()) {
+      list.append(...found.slice(0, MOST_OPENED).map(remark));
+      if (found.length > MOST_OPENED) {
+        list.append(h('li', { text: `and ${count(found.length - MOST_OPENED)} more` }));
+      }
+    }
+  };
+  const summary = h('summary', { text: `${count(found.length)} more like ${found.length > 1 ? 'these' : 'this'}` });
+  return h('li', { 'data-kind': found[0].severity }, h('details', { on: { toggle: open }, 'data-testid': `trtcal-more-${found[0].kind}` }, summary, list));
 }
 
 function titleOf({ name, file }: NamedFile, letter: string): HTMLElement {
@@ -146,44 +171,68 @@ function titleOf({ name, file }: NamedFile, letter: string): HTMLElement {
 }
 
 /** "Would TensorRT 8.6.1 take it with EntropyCalibration2?" */
-function fitOf(file: ScaleFile): HTMLElement {
-  const header = file.header!;
-  const verdict = h('span', { class: 'trtcal-verdict', role: 'status', 'data-testid': 'trtcal-verdict' });
-  const own = header.version && header.version[0] < 11 ? header.version.join('.') : '';
-  const versions = [...new Set(own ? [...VERSIONS, own] : VERSIONS)].sort(byVersion);
-  const version = select('TensorRT version', 'trtcal-version', versions, own || '8.6.1');
-  const algorithm = select(
-    'Calibrator',
-    'trtcal-algorithm',
-    KNOWN_ALGORITHMS,
-    KNOWN_ALGORITHMS.includes(header.algorithm) ? header.algorithm : KNOWN_ALGORITHMS[0]
-  );
-  const update = (): void => {
+class FitQuestion {
+  readonly node: HTMLElement;
+  /** What was asked; null as long as nothing was chosen. */
+  chosen: Fit | null = null;
+  private readonly version: HTMLSelectElement;
+  private readonly algorithm: HTMLSelectElement;
+  private readonly verdict: HTMLElement;
+
+  constructor(private readonly file: ScaleFile) {
+    const header = file.header!;
+    this.verdict = h('span', { class: 'trtcal-verdict', role: 'status', 'data-testid': 'trtcal-verdict' });
+    const own = header.version && header.version[0] < 11 ? header.version.join('.') : '';
+    const versions = [...new Set(own ? [...VERSIONS, own] : VERSIONS)].sort(byVersion);
+    this.version = select('TensorRT version', 'trtcal-version', versions, own || '8.6.1');
+    this.algorithm = select(
+      'Calibrator',
+      'trtcal-algorithm',
+      KNOWN_ALGORITHMS,
+      KNOWN_ALGORITHMS.includes(header.algorithm) ? header.algorithm : KNOWN_ALGORITHMS[0]
+    );
+    for (const node of [this.version, this.algorithm]) {
+      node.addEventListener('change', () => {
+        this.chosen = { version: this.version.value, algorithm: this.algorithm.value };
+        this.answer();
+      });
+    }
+    this.node = h(
+      'div',
+      { class: 'trtcal-fit' },
+      h('span', { text: 'Would TensorRT' }),
+      this.version,
+      h('span', { text: 'take it with' }),
+      this.algorithm,
+      h('span', { text: '?' }),
+      this.verdict
+    );
+    this.answer();
+  }
+
+  /** Ask again what was asked of the file before. */
+  choose(fit: Fit): void {
+    if ([...this.version.options].some(({ value }) => value === fit.version)) {
+      this.version.value = fit.version;
+      this.algorithm.value = fit.algorithm;
+      this.chosen = fit;
+      this.answer();
+    }
+  }
+
+  private answer(): void {
     try {
-      const fit = headerFits(file, version.value, algorithm.value);
-      verdict.textContent = printable(fit.message);
-      verdict.dataset.kind = KINDS[fit.verdict];
+      const fit = headerFits(this.file, this.version.value, this.algorithm.value);
+      this.verdict.textContent = printable(fit.message);
+      this.verdict.dataset.kind = KINDS[fit.verdict];
     } catch (error) {
       if (!(error instanceof FormatError)) {
         throw error;
       }
-      verdict.textContent = error.message;
-      verdict.dataset.kind = 'error';
+      this.verdict.textContent = error.message;
+      this.verdict.dataset.kind = 'error';
     }
-  };
-  version.addEventListener('change', update);
-  algorithm.addEventListener('change', update);
-  update();
-  return h(
-    'div',
-    { class: 'trtcal-fit' },
-    h('span', { text: 'Would TensorRT' }),
-    version,
-    h('span', { text: 'take it with' }),
-    algorithm,
-    h('span', { text: '?' }),
-    verdict
-  );
+  }
 }
 
 function byVersion(a: string, b: string): number {
@@ -282,8 +331,8 @@ function rowsOf(facts: Facts): Rows {
     groups: facts.groups,
     severity: row => facts.severities.get(row),
     searched: row => [shown[row]],
-    find: name => shown.indexOf(name),
-    detail: row => ({ name: shown[row], numbers: numbersOf(facts, row), notes: (facts.notes.get(row) ?? []).map(printable) })
+    names: shown,
+    detail: row => ({ name: facts.names[row], numbers: numbersOf(facts, row), notes: (facts.notes.get(row) ?? []).map(printable) })
   };
 }
 
@@ -316,5 +365,5 @@ function seriesOf({ mine, theirs }: Facts): Series[] {
 function hoverOf({ names, mine, theirs }: Facts, row: number, series: number): string[] {
   const column = series === 0 ? mine : theirs!;
   const prefix = theirs ? `${'AB'[series]} ` : '';
-  return [printable(names[row]), `${prefix}±${significant(column.amax[row])}   ${column.bits[row].toString(16)}`];
+  return [shortened(printable(names[row])), `${prefix}±${significant(column.amax[row])}   ${column.bits[row].toString(16)}`];
 }

@@ -3,7 +3,7 @@
 import { printable, pythonFloat } from '../formats/text';
 import type { RowGroup } from '../facts';
 import type { SessionSummary, TensorSummary } from '../session/session';
-import { count, countOf, significant, typeset } from '../words';
+import { count, countOf, shortened, significant, typeset } from '../words';
 import { h } from './dom';
 import { TablePanel, type PanelState } from './panel';
 import { RangesPicture } from './ranges';
@@ -20,7 +20,7 @@ export class SessionView {
       size: values.length,
       what: 'max |x|',
       xLabel: 'tensor, in the order of the graph',
-      hover: row => [printable(summary.tensors[row].name), `max |x| ${significant(values[row])}`],
+      hover: row => [shown(summary.tensors[row].name), `max |x| ${significant(values[row])}`],
       onPick,
       onTheme
     }));
@@ -83,13 +83,14 @@ function recordedText(s: SessionSummary): string {
 }
 
 function countedText(s: SessionSummary): string {
-  const left = s.excluded.filter(batch => batch < s.position);
-  const batches = countOf(s.position - left.length, 'batch', 'batches');
-  if (!left.length) {
-    return batches;
-  }
+  const counted = new Set(s.counted);
+  const left = Array.from({ length: Math.min(s.position, s.recorded) }, (_, batch) => batch).filter(batch => !counted.has(batch));
   const named = left.slice(0, 8).map(batch => batch + 1).join(', ');
-  return `${batches}; left out: ${named}${left.length > 8 ? ` and ${count(left.length - 8)} more` : ''}`;
+  const out = [
+    ...(left.length ? [`${named}${left.length > 8 ? ` and ${count(left.length - 8)} more` : ''}`] : []),
+    ...(s.samplesOut.length ? [countOf(s.samplesOut.length, 'single sample')] : [])
+  ];
+  return [countOf(s.counted.length, 'batch', 'batches'), ...(out.length ? [`left out: ${out.join(', ')}`] : [])].join('; ');
 }
 
 function rowsOf(s: SessionSummary): Rows {
@@ -123,10 +124,10 @@ function rowsOf(s: SessionSummary): Rows {
     groups: groupsOf(tensors),
     severity: row => (tensors[row].nans || tensors[row].infs ? 'error' : tensors[row].amax === 0 ? 'warning' : undefined),
     searched: row => [shown[row]],
-    find: name => shown.indexOf(name),
+    names: shown,
     detail: row => {
       const tensor = tensors[row];
-      return { name: shown[row], numbers: numbersOf(tensor, s), notes: notesOf(tensor), picture: batchBars(tensor, s) };
+      return { name: tensor.name, numbers: numbersOf(tensor, s), notes: notesOf(tensor), picture: batchBars(tensor, s) };
     }
   };
 }
@@ -170,11 +171,16 @@ function numbersOf(tensor: TensorSummary, s: SessionSummary): [string, string][]
   ];
 }
 
+const shown = (name: string): string => shortened(printable(name));
+
 function notesOf({ group }: TensorSummary): string[] {
-  return group.length > 1 ? [`One scale for ${group.map(printable).join(', ')}; the histogram of ${printable(group[0])} decides.`] : [];
+  return group.length > 1 ? [`One scale for ${group.map(shown).join(', ')}; the histogram of ${shown(group[0])} decides.`] : [];
 }
 
 const MOST_BARS = 240;
+
+/** The largest number; NaN where there is none. */
+const largestOf = (values: number[]): number => values.reduce((a, b) => (a >= b || Number.isNaN(b) ? a : b), NaN);
 
 /** max |x| of each recorded batch, as bars; batches that are not counted are faint. */
 function batchBars(tensor: TensorSummary, s: SessionSummary): HTMLElement | undefined {
@@ -182,15 +188,14 @@ function batchBars(tensor: TensorSummary, s: SessionSummary): HTMLElement | unde
   if (perBatch.length < 2) {
     return undefined;
   }
-  const largest = Math.max(...perBatch.filter(value => !Number.isNaN(value)), 0);
-  const left = new Set(s.excluded);
+  const largest = largestOf(perBatch) || 0;
+  const counted = new Set(s.counted);
   const bars = h('div', { class: 'trtcal-bars', role: 'img', 'aria-label': `Largest magnitude in each of ${perBatch.length} batches` });
   const each = Math.ceil(perBatch.length / MOST_BARS);
   for (let batch = 0; batch < perBatch.length; batch += each) {
-    const values = perBatch.slice(batch, batch + each).filter(value => !Number.isNaN(value));
-    const value = values.length ? Math.max(...values) : NaN;
+    const value = largestOf(perBatch.slice(batch, batch + each));
     const name = each === 1 ? `batch ${batch + 1}` : `batches ${batch + 1} to ${Math.min(batch + each, perBatch.length)}`;
-    const faint = each === 1 && (left.has(batch) || batch >= s.position);
+    const faint = each === 1 && !counted.has(batch);
     const bar = h('span', { class: 'trtcal-bar', title: `${name}: max |x| ${typeset(value, 4)}${faint ? ', not counted' : ''}`, 'data-faint': faint });
     bar.style.height = `${largest > 0 && value > 0 ? Math.max(4, (100 * value) / largest) : 2}%`;
     bars.append(bar);

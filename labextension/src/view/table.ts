@@ -7,6 +7,8 @@ const LINE = 24;
 /** In narrow panes a row has two lines: the name above its numbers. */
 const TWO_LINES = 44;
 const BEYOND = 8;
+/** Browsers lay out nothing that is taller, in pixels: of longer tables a step of the scroll bar is more than its own. */
+const TALLEST = 12e6;
 
 export interface TableEvents {
   onSelect: (row: number) => void;
@@ -67,6 +69,7 @@ export class Table {
     this.node.setAttribute('aria-rowcount', String(rows.length + 1));
     this.empty.hidden = rows.length > 0;
     this.showHeads();
+    this.makeRoom();
     const at = rows.indexOf(this.selected);
     if (at < 0) {
       this.body.scrollTop = 0;
@@ -74,6 +77,31 @@ export class Table {
       this.reveal(at);
     }
     this.draw();
+  }
+
+  /** How many rows are above the view. */
+  get above(): number {
+    return this.offset / this.height;
+  }
+
+  set above(rows: number) {
+    this.offset = rows * this.height;
+    this.draw();
+  }
+
+  /** What a pixel of the scroll bar is in the table. */
+  private get stretch(): number {
+    const [total, room] = [this.shown.length * this.height, this.body.clientHeight];
+    return total > TALLEST ? (total - room) / (TALLEST - room) : 1;
+  }
+
+  /** How far the table is scrolled, in pixels. */
+  private get offset(): number {
+    return this.body.scrollTop * this.stretch;
+  }
+
+  private set offset(pixels: number) {
+    this.body.scrollTop = pixels / this.stretch;
   }
 
   private get columns(): ColumnSpec[] {
@@ -101,12 +129,12 @@ export class Table {
   private fit(): void {
     const isNarrow = this.node.clientWidth > 0 && this.node.clientWidth < roomFor(this.rows.columns);
     if (isNarrow !== this.isNarrow) {
-      const top = this.body.scrollTop / this.height;
+      const { above } = this;
       this.isNarrow = isNarrow;
       this.lay();
       this.showHeads();
       this.draw();
-      this.body.scrollTop = top * this.height;
+      this.above = above;
     }
     this.draw();
   }
@@ -157,7 +185,8 @@ export class Table {
   }
 
   private clicked(event: MouseEvent): void {
-    const row = this.shown[Math.floor((event.clientY - this.spacer.getBoundingClientRect().top) / this.height)];
+    const place = event.clientY - this.spacer.getBoundingClientRect().top + this.offset - this.body.scrollTop;
+    const row = this.shown[Math.floor(place / this.height)];
     if (row !== undefined) {
       this.events.onSelect(row);
     }
@@ -171,20 +200,27 @@ export class Table {
   private reveal(at: number): void {
     const top = at * this.height;
     const bottom = top + this.height - this.body.clientHeight;
-    this.body.scrollTop = Math.max(bottom, Math.min(top, this.body.scrollTop));
+    this.offset = Math.max(bottom, Math.min(top, this.offset));
+  }
+
+  /** Give the scroll bar its length: without it nothing can be scrolled to. */
+  private makeRoom(): void {
+    this.spacer.style.height = `${Math.min(this.shown.length * this.height, TALLEST)}px`;
   }
 
   private draw(): void {
-    const from = Math.max(0, Math.floor(this.body.scrollTop / this.height) - BEYOND);
-    const inView = Math.ceil((this.body.scrollTop + this.body.clientHeight) / this.height);
+    this.makeRoom();
+    const { offset } = this;
+    const from = Math.max(0, Math.floor(offset / this.height) - BEYOND);
+    const inView = Math.ceil((offset + this.body.clientHeight) / this.height);
     const to = Math.min(this.shown.length, inView + BEYOND);
-    this.spacer.style.height = `${this.shown.length * this.height}px`;
-    this.spacer.replaceChildren(...this.shown.slice(from, to).map((row, i) => this.row(row, from + i)));
+    const shift = offset - this.body.scrollTop;
+    this.spacer.replaceChildren(...this.shown.slice(from, to).map((row, i) => this.row(row, from + i, shift)));
     const selected = this.spacer.querySelector('[aria-selected=true]');
     this.body.setAttribute('aria-activedescendant', selected?.id ?? '');
   }
 
-  private row(row: number, at: number): HTMLElement {
+  private row(row: number, at: number, shift: number): HTMLElement {
     const node = h('div', {
       class: 'trtcal-row',
       id: `${this.id}-${row}`,
@@ -194,7 +230,7 @@ export class Table {
       'data-testid': 'trtcal-row',
       'data-kind': this.rows.severity(row)
     });
-    node.style.top = `${at * this.height}px`;
+    node.style.top = `${at * this.height - shift}px`;
     node.append(
       ...this.columns.map(column => {
         const text = column.cell(row);
