@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pytest
+
+from trtcal_widgets.core import amax_of, calibrate_array
+
 # What numba compiles, inner functions and what they call in numba itself included.
 LISTEN = """
 import json
@@ -53,14 +58,51 @@ def test_the_two_processes_compile_what_the_run_needs_each_half_of_it(run_python
     assert not [name for name in elsewhere + here if "shape_context" in name or "unicode" in name]
 
 
-def test_a_run_that_compiles_by_itself_gives_the_same(run_python, tmp_path):
-    (first, compiled, rows), (again, _, same) = (
-        json.loads(run_python(RUN, NUMBA_CACHE_DIR=str(tmp_path))) for _ in range(2)
-    )
+@pytest.fixture(scope="module")
+def by_itself(run_python, tmp_path_factory):
+    """The cache that a run has filled which found it empty, and what that run said."""
+    cache = str(tmp_path_factory.mktemp("by_itself"))
+    return cache, json.loads(run_python(RUN, NUMBA_CACHE_DIR=cache))
+
+
+def test_a_run_that_compiles_by_itself_gives_the_same(run_python, by_itself):
+    cache, (first, compiled, rows) = by_itself
     assert first
     assert {"look_through", "entropy_picks", "noise_at", "add_counts"} <= set(compiled)
+    again, compiled, same = json.loads(run_python(RUN, NUMBA_CACHE_DIR=cache))
     assert not again
+    assert compiled == []
     assert same == rows
+
+
+METHODS = ("entropy", "mse", "percentile")
+
+CALIBRATE = f"""
+import json
+import numpy as np
+from trtcal_widgets.core import amax_of, calibrate_array
+from trtcal_widgets.core.kernels import adding as _adding
+from trtcal_widgets.core.kernels import families as _many
+from trtcal_widgets.core.kernels import objectives as _objectives
+from trtcal_widgets.core.kernels import searching as _searching
+
+x = np.linspace(-1, 2, 5000, dtype=np.float32)
+x[3] = np.nan
+answer = [calibrate_array([x, x * 3], method).hex for method in {METHODS}]
+answer.append(amax_of(x))
+used = [_many.look_through, _adding.add_counts, _searching.entropy_picks, _objectives.noise_at]
+print(json.dumps([answer, [[sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())] for f in used]]))
+"""
+
+
+def test_a_second_process_compiles_nothing(run_python, by_itself):
+    """What another run has compiled is taken, and gives what is compiled here."""
+    answers, stats = json.loads(run_python(CALIBRATE, NUMBA_CACHE_DIR=by_itself[0]))
+    assert [misses for _, misses in stats] == [0] * 4
+    assert all(hits > 0 for hits, _ in stats)
+    x = np.linspace(-1, 2, 5000, dtype=np.float32)
+    x[3] = np.nan
+    assert answers == [*(calibrate_array([x, x * 3], method).hex for method in METHODS), amax_of(x)]
 
 
 def test_the_draws_of_the_data_doctor_compile_no_texts_either(run_python, tmp_path):

@@ -519,12 +519,18 @@ def test_the_32_bit_counters_are_emptied_in_time(monkeypatch):
     python = _kernels.flush.py_func
     monkeypatch.setattr(_kernels, "_FLUSH_AFTER", 5000)
     # Inner kernels are called by others alone, never from Python.
-    for name in ("_fold_pairs", "_sums", "_zeros", "_extremes", "_sample_of", "_widen", "new_counters", "count"):
+    for name in ("_fold_pairs", "_sums", "_zeros", "_extremes", "_sample_of", "_widen", "count"):
         monkeypatch.setattr(_kernels, name, getattr(_kernels, name).py_func)
     monkeypatch.setattr(_kernels, "flush", flush)
     # Only compiled code has these.
     monkeypatch.setattr(_kernels, "prefetch", lambda _array, _index: None)
     monkeypatch.setattr(_kernels, "seen_as", lambda array, dtype: array.view(dtype))
+    monkeypatch.setattr(_kernels, "part", lambda array, start, stop: array[start:stop])
+    monkeypatch.setattr(_kernels, "row_of", lambda array, index: array[index])
+    monkeypatch.setattr(_kernels, "scratch", np.empty)
+    monkeypatch.setattr(_kernels, "larger", max)
+    monkeypatch.setattr(_kernels, "smaller", min)
+    monkeypatch.setattr(_kernels, "whole", int)
     x = gaussian(20_001)
     x[15_000] = 30.0
     slots = np.zeros(N_BINS + 1, np.int64)

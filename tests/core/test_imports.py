@@ -81,35 +81,6 @@ def test_everything_the_core_exports_exists_and_nothing_else(run_python):
     assert run_python("from trtcal_widgets.core import *; print(calibrate_array.__name__)").strip() == "calibrate_array"
 
 
-COMPILE = """
-import json
-import numpy as np
-from trtcal_widgets.core import amax_of, calibrate_array
-from trtcal_widgets.core.kernels import adding as _adding
-from trtcal_widgets.core.kernels import families as _many
-from trtcal_widgets.core.kernels import objectives as _objectives
-from trtcal_widgets.core.kernels import searching as _searching
-
-x = np.linspace(-1, 2, 5000, dtype=np.float32)
-x[3] = np.nan
-answer = [calibrate_array([x, x * 3], method).hex for method in ("entropy", "mse", "percentile")]
-answer.append(amax_of(x))
-used = [_many.look_through, _adding.add_counts]
-used += [_searching.entropy_picks, _objectives.quantization_noise]
-print(json.dumps([answer, [[sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())] for f in used]]))
-"""
-
-
-def test_a_second_process_compiles_nothing(run_python, tmp_path):
-    first, compiled = json.loads(run_python(COMPILE, NUMBA_CACHE_DIR=str(tmp_path)))
-    second, taken = json.loads(run_python(COMPILE, NUMBA_CACHE_DIR=str(tmp_path)))
-    assert [hits for hits, _ in compiled] == [0] * 4
-    assert all(misses > 0 for _, misses in compiled)
-    assert [misses for _, misses in taken] == [0] * 4
-    assert all(hits > 0 for hits, _ in taken)
-    assert second == first
-
-
 NO_CACHE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.trt_host_driver import host_memory
 from trtcal_widgets.core.counting import starting_ranges
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import MissingDependencyError, UsageError
@@ -18,7 +19,7 @@ from trtcal_widgets.gpu import histogram as gpu_histogram
 from trtcal_widgets.gpu import plan as gpu_plan
 from trtcal_widgets.gpu.arrays import borrow
 from trtcal_widgets.gpu.code import Tuning, compile_source
-from trtcal_widgets.gpu.histogram import DeviceArray, GpuHistograms, histogram_of
+from trtcal_widgets.gpu.histogram import DeviceArray, GpuHistograms, NamedHistograms, histogram_of
 from trtcal_widgets.gpu.memory import DeviceError, OutOfDeviceMemoryError, open_memory
 from trtcal_widgets.gpu.plan import ITEM, PART, ROW, SEGMENT, STATE, make_plan
 
@@ -250,6 +251,73 @@ def test_there_is_one_range_per_tensor():
 def test_ranges_start_as_on_the_cpu(base):
     start = float(starting_ranges([base], 1)[0])
     assert start == Histogram.of(np.zeros(3, np.float32), base).base
+
+
+class Launches:
+    """Kernels that note what they are started with, and compute nothing."""
+
+    n_blocks = 4
+
+    def __init__(self):
+        self.last = {}
+
+    def launch(self, driver, name, grid, arguments, stream):
+        self.last[name] = arguments
+
+
+COUNTERS = (4096 * ROW * 4, 4096 * PART.itemsize, 4096 * 4)
+
+
+@pytest.mark.parametrize("there", [0, 1, 2])
+def test_counters_for_which_there_was_no_room_are_there_once_there_is(monkeypatch, there):
+    kernels = Launches()
+    monkeypatch.setattr(gpu_histogram, "load_kernels", lambda *_: kernels)
+    memory, driver = host_memory()
+    array = DeviceArray(0, memory.alloc(64).ptr, 16, "float32")
+    with GpuHistograms(1, [1.0], memory=memory) as histograms:
+        driver.capacity = driver.used + sum(COUNTERS[:there]) + 10_000
+        for _ in range(2):
+            with pytest.raises(OutOfDeviceMemoryError):
+                histograms.add([array])
+            histograms.reset([1.0])
+        driver.capacity = 1 << 30
+        histograms.add([array])
+        *_, maxima, rows, parts, _fresh = kernels.last["count"]
+        assert [driver.blocks[address].nbytes for address in (rows, parts, maxima)] == list(COUNTERS)
+
+
+def test_counters_that_cannot_grow_are_made_anew(monkeypatch):
+    kernels = Launches()
+    monkeypatch.setattr(gpu_histogram, "load_kernels", lambda *_: kernels)
+    monkeypatch.setattr(gpu_histogram, "_LEAST_ROWS", 1)
+    memory, driver = host_memory()
+    arrays = [DeviceArray(slot, memory.alloc(64).ptr, 16, "float32") for slot in range(9)]
+    with GpuHistograms(9, [1.0] * 9, memory=memory) as histograms:
+        histograms.add(arrays[:1])
+        driver.capacity = driver.used + 10_000
+        with pytest.raises(OutOfDeviceMemoryError):
+            histograms.add(arrays)
+        histograms.reset([1.0] * 9)
+        histograms.add(arrays[:1])
+        *_, maxima, rows, parts, _fresh = kernels.last["count"]
+        assert {maxima, rows, parts} <= driver.blocks.keys()
+
+
+def test_names_keep_their_histograms_until_other_ones_come(monkeypatch):
+    monkeypatch.setattr(gpu_histogram, "load_kernels", lambda *_: Launches())
+    memory, driver = host_memory()
+    named = NamedHistograms()
+    first = named.start(("a", "b"), {"a": 2.0}, memory)
+    assert named.start(("a", "b"), {}, memory) is first
+    before = driver.used
+    driver.capacity = before  # one more finds no room
+    with pytest.raises(OutOfDeviceMemoryError):
+        named.start(("a", "b", "c"), {}, memory)
+    again = named.start(("a", "b"), {}, memory)
+    again.reset([1.0, None])
+    named.close()
+    named.close()
+    assert driver.used == 0
 
 
 @pytest.fixture(scope="module")

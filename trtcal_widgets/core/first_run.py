@@ -62,7 +62,9 @@ def compile_kernels() -> None:
 def _compile_here() -> None:
     """Call what counts, which is needed first, and what is needed last: the other process is at the rest by then."""
     Counting([np.ones(1, np.float32)], [1.0]).run()
-    costs([_histogram()], [0.5])
+    histogram = _histogram()
+    costs([histogram], [0.5])
+    quantile_places(histogram.counts[np.newaxis], np.ones(1))
 
 
 def _histogram() -> Histogram:
@@ -81,7 +83,6 @@ def _compile_elsewhere() -> None:
     longer = Histogram.assemble(1.0, 1, histogram.counts, 0, (1, 0, 0, 0), (0.0, 1.5), (1.5,), (2.25,), 3)
     merged = replay([again, longer])
     threshold(merged, Method("entropy"))
-    quantile_places(merged.counts[np.newaxis], np.ones(1))
 
 
 if __name__ == "__main__":

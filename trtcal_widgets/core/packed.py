@@ -14,6 +14,7 @@ from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.core.kernels.adding import add_counts, grow_expansion
 from trtcal_widgets.core.kernels.compiling import compiled
 from trtcal_widgets.core.kernels.counting import N_BINS
+from trtcal_widgets.core.kernels.intrinsics import whole
 from trtcal_widgets.errors import SessionError
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ _LONGEST = 1 + _GROUPS + 4 * _WIDEST * _GROUPS
 
 _DAMAGED = "the kept counts of a batch are damaged: record the session anew"
 
+_NOTHING, _ONE, _WORD, _BYTE = (np.uint64(number) for number in (0, 1, 32, 255))
+"""Named, because kernels would compile a call for each that is made there."""
+
 _DOUBLINGS, _EDGE, _ZEROS, _NANS, _POS_INFS, _NEG_INFS, _FINITE, _PARTS, _CLAMPED = range(9)
 _BASE, _MINIMUM, _MAXIMUM = range(3)
 
@@ -76,8 +80,8 @@ def _pack(counts: NDArray[np.int64], block: NDArray[np.uint8]) -> int:
     """
     used = 0
     for g in range(_GROUPS):
-        bits = np.int64(0)
-        for j in range(max(g * _GROUP, 1), (g + 1) * _GROUP):
+        bits = 0
+        for j in range(g * _GROUP if g else 1, (g + 1) * _GROUP):
             bits |= counts[j]
         width = 0
         while bits >> width:
@@ -90,51 +94,53 @@ def _pack(counts: NDArray[np.int64], block: NDArray[np.uint8]) -> int:
     block[0] = used
     at = used + 1 if used else 0
     for g in range(used):
-        width, waiting, word = int(block[g + 1]), 0, np.uint64(0)
+        width, waiting, word = whole(block[g + 1]), 0, _NOTHING
         for j in range(_GROUP if width else 0):
             value = counts[g * _GROUP + j] if g + j > 0 else 0
             word |= np.uint64(value) << np.uint64(waiting)
             waiting += width
             if waiting >= 32:
                 for k in range(4):
-                    block[at + k] = np.uint8((word >> np.uint64(8 * k)) & np.uint64(255))
+                    block[at + k] = (word >> np.uint64(8 * k)) & _BYTE
                 at += 4
-                word >>= np.uint64(32)
+                word >>= _WORD
                 waiting -= 32
     return at
 
 
-@compiled()
+@compiled(inner=True, error_model="numpy")
 def _unpack_groups(block: NDArray[np.uint8], counts: NDArray[np.int64]) -> bool:
     """Write counts that :func:`_pack` packed; False where the block cannot be right."""
-    counts[:] = 0
-    used = int(block[0])
+    for j in range(N_BINS):
+        counts[j] = 0
+    used = whole(block[0])
     if used > _GROUPS or block.size <= used:
         return False
     at = used + 1
     for g in range(used):
-        width, ready, word = int(block[g + 1]), 0, np.uint64(0)
+        width, ready, word = whole(block[g + 1]), 0, _NOTHING
         if width > _WIDEST or block.size - at < 4 * width:
             return False
-        mask = (np.uint64(1) << np.uint64(width)) - np.uint64(1)
+        digits = np.uint64(width)
+        mask = (_ONE << digits) - _ONE
         for j in range(_GROUP if width else 0):
             if ready < width:
-                low = np.uint64(block[at]) | np.uint64(block[at + 1]) << np.uint64(8)
-                high = np.uint64(block[at + 2]) | np.uint64(block[at + 3]) << np.uint64(8)
-                word |= (low | high << np.uint64(16)) << np.uint64(ready)
+                for k in range(4):
+                    word |= np.uint64(block[at + k]) << np.uint64(ready + 8 * k)
                 at += 4
                 ready += 32
-            counts[g * _GROUP + j] = np.int64(word & mask)
-            word >>= np.uint64(width)
+            counts[g * _GROUP + j] = word & mask
+            word >>= digits
             ready -= width
-    return at == block.size
+    return bool(at == block.size)
 
 
 @compiled()
 def _unpack(block: NDArray[np.uint8], itemsize: int, first: int, counts: NDArray[np.int64]) -> int:
     """Write packed counts, ``first`` in bin 0, and return the sum of all; -1 where the block cannot be right."""
     if block.size == 0:
-        counts[:] = 0
+        for j in range(N_BINS):
+            counts[j] = 0
     elif itemsize == GROUPED:
         if not _unpack_groups(block, counts):
             return -1
@@ -142,14 +148,14 @@ def _unpack(block: NDArray[np.uint8], itemsize: int, first: int, counts: NDArray
         return -1
     else:
         for j in range(N_BINS - 1):
-            value = np.int64(0)
+            value = 0
             for k in range(itemsize):
-                value |= np.int64(block[j * itemsize + k]) << (8 * k)
+                value |= whole(block[j * itemsize + k]) << (8 * k)
             counts[j + 1] = value
     counts[0] = first
     total = 0
     for j in range(N_BINS):
-        total += int(counts[j])
+        total += counts[j]
     return total
 
 
@@ -286,13 +292,13 @@ _LARGEST_SUM = 1e100
 
 def plausible(records: NDArray[np.void]) -> NDArray[np.bool_]:
     """Return for each record whether a histogram can have its numbers: nothing negative, and ranges within float32."""
-    whole = [records[name] >= 0 for name in ("first", "edge", "zeros", "nans", "pos_infs", "neg_infs", "doublings")]
+    counts = [records[name] >= 0 for name in ("first", "edge", "zeros", "nans", "pos_infs", "neg_infs", "doublings")]
     with np.errstate(all="ignore"):
         ranges = [np.abs(records[name]) <= _LARGEST for name in ("base", "minimum", "maximum")]
         known = (records["base"] >= 0) & (records["doublings"] <= _MOST_DOUBLINGS)
         squares = records["sum_squares"]  # 2**63 values of float32 cannot reach 1e100
         sums = [np.abs(records["sum"]) <= _LARGEST_SUM, (squares >= 0) & (squares <= _LARGEST_SUM)]
-    return np.asarray(np.logical_and.reduce([*whole, *ranges, *sums, known]), np.bool_)
+    return np.asarray(np.logical_and.reduce([*counts, *ranges, *sums, known]), np.bool_)
 
 
 def histogram_of(record: np.void, block: bytes) -> Histogram:

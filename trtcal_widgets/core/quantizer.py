@@ -69,7 +69,11 @@ def dequantize(quantized: Any, scale: float) -> NDArray[np.float32]:
 
 
 def fake_quantize(array: Any, scale: float, *, q_min: int = -128) -> NDArray[np.float32]:
-    """Quantise and come back: what a Q/DQ pair does to an array."""
+    """Quantise and come back: what a Q/DQ pair does to an array.
+
+    ``array``, ``scale``, ``q_min``: as for :func:`quantize`. Returns float32 of the array's shape: multiples of
+    ``scale``.
+    """
     return dequantize(quantize(array, scale, q_min=q_min), scale)
 
 
@@ -131,11 +135,6 @@ class NoiseModel:
         """The values themselves, where they are few or multiples of one number; see :func:`discrete_values`."""
         return discrete_values(self._histogram)
 
-    @cached_property
-    def _moments(self) -> tuple[NDArray[np.float64], ...]:
-        """What :func:`_objectives.quantization_noise` takes: mass per bin and its prefix moments at the bin edges."""
-        return _moments_of(self.mass)
-
     def noise(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return clipped fraction, clipping noise and rounding noise, shape (k, 3), for amax of shape (k,).
 
@@ -157,7 +156,7 @@ class NoiseModel:
             return exact_noise(self.discrete, amax) / n
         with np.errstate(all="ignore"):
             in_bins = np.minimum(amax / width, _FAR_IN_BINS)
-        result = _objectives.quantization_noise(in_bins, *self._moments)
+        result = _noise([self._histogram.counts], [self._histogram.zeros], in_bins)[0]
         # Nothing is clipped from the largest value on, though its bin reaches further.
         result[amax >= self._histogram.amax, :2] = 0.0
         result = np.maximum(result, 0.0) / n
@@ -210,7 +209,7 @@ class NoiseModel:
             limit, largest = (min(float(np.float64(x) / width), _FAR_IN_BINS) for x in (amax, h.amax))
         if n == 0 or not (limit > _NEAR_IN_BINS and largest > 0.0) or self.discrete is not None:
             return (noise := float(self.noise(np.array([amax]))[0, 1:].sum())), noise
-        mass = self._moments[0][:-1].copy()
+        mass = self.mass
         mass[int(min(largest, N_BINS - 1))] -= 1.0  # the largest value itself
         mass = np.maximum(mass, 0.0)
         occupied = mass > 0.0
@@ -219,9 +218,8 @@ class NoiseModel:
         bins = np.flatnonzero(alone)
         left = bins.astype(np.float64)
         least, most = _extreme_errors(left, np.minimum(left + 1.0, largest), limit)
-        _, clipped, rounded = _objectives.quantization_noise(
-            np.array([limit]), *_moments_of(np.where(alone, 0.0, mass))
-        )[0]
+        spread = np.where(alone, 0.0, mass).astype(np.int64)
+        _, clipped, rounded = _noise([spread], [0], np.array([limit]))[0][0]
         sure = (0.0 if amax >= h.amax else max(clipped, 0.0)) + max(rounded, 0.0) + _squared_error(largest, limit)
         ends = (sure + float((mass[bins] * errors).sum()) for errors in (least, most))
         low, high = (end * width * width / n for end in ends)
@@ -247,12 +245,12 @@ def costs(histograms: Sequence[Histogram], amax: Sequence[float]) -> list[Cost]:
     limits = np.array(amax, np.float64)
     if not (limits >= 0.0).all():
         raise UsageError(f"amax must be 0 or more, not {limits[~(limits >= 0.0)][0]}")
-    counts = np.stack([h.counts for h in histograms]) if histograms else np.zeros((0, N_BINS), np.int64)
+    if not histograms:
+        return []
     widths = np.array([h.range / N_BINS for h in histograms])
     with np.errstate(all="ignore"):
         in_bins = np.fmin(limits / widths, _FAR_IN_BINS)
-    noise = np.zeros((len(histograms), 3))
-    _objectives.noise_at(counts, np.array([h.zeros for h in histograms], np.int64), in_bins, noise)
+    noise, dense = _noise([h.counts for h in histograms], [h.zeros for h in histograms], in_bins)
     noise[limits >= np.array([h.amax for h in histograms]), :2] = 0.0
     totals = np.array([h.n_finite + h.clamped for h in histograms], np.float64)
     with np.errstate(all="ignore"):
@@ -260,14 +258,28 @@ def costs(histograms: Sequence[Histogram], amax: Sequence[float]) -> list[Cost]:
         noise[:, 1:] *= (widths * widths)[:, None]
     noise[(totals == 0.0) | (widths == 0.0)] = 0.0
     found = []
-    for histogram, limit, row in zip(histograms, limits.tolist(), noise.tolist(), strict=True):
+    for histogram, limit, row, is_dense in zip(
+        histograms, limits.tolist(), noise.tolist(), dense.tolist(), strict=True
+    ):
         model = NoiseModel(histogram)
         clipped, clip_noise, rounding_noise = row
-        if math.isnan(rounding_noise):
-            found.append(model.cost(limit))
-        else:
+        if is_dense:
             found.append(Cost(limit, clipped, clip_noise, rounding_noise, model.sqnr_db(clip_noise + rounding_noise)))
+        else:
+            found.append(model.cost(limit))
     return found
+
+
+def _noise(
+    counts: Sequence[NDArray[np.int64]], zeros: Sequence[int], in_bins: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return clipped mass, clipping noise and rounding noise, shape (n k, 3), for k thresholds of each histogram.
+
+    ``in_bins``: the thresholds, shape (n k,). And whether each histogram cannot tell the values; see ``noise_at``.
+    """
+    noise, dense = np.empty((in_bins.size, 3)), np.empty(len(counts), np.bool_)
+    _objectives.noise_at(np.stack(counts), np.array(zeros, np.int64), in_bins, noise, dense)
+    return noise, dense
 
 
 def _squared_error(value: float, amax: float) -> float:
@@ -288,13 +300,3 @@ def _extreme_errors(
     least = np.where(holds_level, 0.0, np.minimum(*ends))
     most = np.maximum(np.maximum(*ends), np.where(holds_edge, step / 2.0, 0.0))
     return least**2, most**2
-
-
-def _moments_of(mass: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    left = np.arange(N_BINS, dtype=np.float64)
-    m0, m1, m2 = (_prefix(m) for m in (mass, mass * (left + 0.5), mass * (left * (left + 1.0) + 1.0 / 3.0)))
-    return np.append(mass, 0.0), m0, m1, m2
-
-
-def _prefix(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate(([0.0], np.cumsum(values)))

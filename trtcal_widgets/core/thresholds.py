@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from trtcal_widgets.common.words import did_you_mean
 from trtcal_widgets.core.discrete import alone_share, best_between
 from trtcal_widgets.core.histogram import N_BINS, Histogram
 from trtcal_widgets.core.legacy import quantile_bin, tail_line
@@ -63,7 +64,7 @@ class Method:
         if self.kind not in METHODS:
             raise UsageError(
                 f"no method {self.kind!r}; there are {', '.join(METHODS)} (percentile:99.9 sets its percentage, "
-                "legacy:0.999,0.5 its quantile and regression cutoff)"
+                f"legacy:0.999,0.5 its quantile and regression cutoff){did_you_mean(self.kind, METHODS, 1)}"
             )
         spec = METHODS[self.kind]
         if self.parameter is None:

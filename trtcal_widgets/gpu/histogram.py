@@ -36,7 +36,7 @@ from trtcal_widgets.gpu.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trtcal_widgets.core.histogram import Histogram
 
@@ -249,7 +249,7 @@ class GpuHistograms(Closing):
             return had
         if had is not None:
             self._memory.synchronize(self._stream)
-            had.free()
+            self._buffers.pop(name).free()  # before the next one, which may find no room
         self._buffers[name] = self._memory.alloc(nbytes)
         return self._buffers[name]
 
@@ -281,9 +281,10 @@ class GpuHistograms(Closing):
         if pending is not None or self._rows_used + n_rows > self._rows:
             self._settle()
         if n_rows > self._rows:
-            self._rows = max(n_rows, _LEAST_ROWS)
+            wanted, self._rows = max(n_rows, _LEAST_ROWS), 0  # none are there until all have room
             for name, size in (("rows", ROW * 4), ("parts", PART.itemsize), ("maxima", 4)):
-                self._buffer(name, self._rows * size)
+                self._buffer(name, wanted * size)
+            self._rows = wanted
         self._pending[planned] = _Pending(self._rows_used, longest)
         self._rows_used += n_rows
         return self._pending[planned].first_row, True
@@ -303,6 +304,33 @@ class GpuHistograms(Closing):
     def _forget_pending(self) -> None:
         self._pending.clear()
         self._rows_used = 0
+
+
+class NamedHistograms:
+    """The histograms of batch after batch by tensors' names: made anew only where a batch has other tensors."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._made: GpuHistograms | None = None
+
+    def start(
+        self, names: tuple[str, ...], bases: Mapping[str, float], memory: DeviceMemory, stream: int = 0
+    ) -> GpuHistograms:
+        """Return empty histograms, a slot for each name in their order, that start from the ranges known of them."""
+        ranges = [bases.get(name) or None for name in names]
+        if self._made is not None and names == self._names:
+            self._made.reset(ranges)
+            return self._made
+        self.close()
+        self._made = GpuHistograms(len(names), ranges, memory=memory, stream=stream)
+        self._names = names
+        return self._made
+
+    def close(self) -> None:
+        """Free the device memory; a second call does nothing."""
+        made, self._made = self._made, None
+        if made is not None:
+            made.close()
 
 
 @dataclass(eq=False)

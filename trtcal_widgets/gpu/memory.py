@@ -134,6 +134,15 @@ def check_span(buffer: DeviceBuffer, array: NDArray[Any], offset: int) -> None:
         raise UsageError(f"{array.nbytes} bytes at {offset} do not fit a buffer of {buffer.nbytes}")
 
 
+_PAGE = 2 << 20
+
+
+def footprint(nbytes: int) -> int:
+    """Return what a buffer takes of the device, which is dealt out in pages; small buffers share one."""
+    unit = _PAGE if nbytes > _PAGE // 2 else 512
+    return -(-max(1, nbytes) // unit) * unit
+
+
 _T = TypeVar("_T")
 _Buffer = TypeVar("_Buffer", bound=DeviceBuffer)
 
@@ -188,6 +197,7 @@ class DeviceMemory(Closing):
         self._live: dict[int, Any] = {}
         self._named: dict[str, DeviceBuffer] = {}
         self._streams: set[int] = set()
+        self._sizes: dict[int, int] = {}  # of device memory alone
         self._lock = threading.RLock()
         self._finalizer = weakref.finalize(self, _release, driver, self._live, self._streams)
 
@@ -228,6 +238,11 @@ class DeviceMemory(Closing):
         with self.current() as driver:
             return driver.mem_info()
 
+    @property
+    def taken(self) -> int:
+        """Bytes of the device that this object's buffers take, as the driver deals them out."""
+        return sum(self._sizes.values())
+
     def alloc(self, nbytes: int) -> DeviceBuffer:
         """Allocate device memory.
 
@@ -239,6 +254,7 @@ class DeviceMemory(Closing):
         with self.current() as driver:
             ptr = self._allocated(nbytes, driver.alloc)
         self._live[ptr] = None
+        self._sizes[ptr] = footprint(nbytes)
         return DeviceBuffer(self, ptr, nbytes)
 
     def alloc_pinned(self, nbytes: int) -> PinnedBuffer:
@@ -263,6 +279,7 @@ class DeviceMemory(Closing):
             if ptr not in self._live:
                 return
             array = self._live.pop(ptr)
+            self._sizes.pop(ptr, None)
             buffer.forget()
             with self.current() as driver:
                 _free(driver, ptr, array)
@@ -324,6 +341,7 @@ class DeviceMemory(Closing):
     def close(self) -> None:
         """Free everything that was allocated here; a second call does nothing."""
         self._named.clear()
+        self._sizes.clear()
         self._finalizer()
 
     def _allocated(self, nbytes: int, allocate: Callable[[int], _T]) -> _T:

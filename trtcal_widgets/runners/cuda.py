@@ -1,6 +1,6 @@
 """Counting what ONNX Runtime's CUDA provider computes where it lies: on the GPU.
 
-ONNX Runtime is told to leave its outputs in device memory, and the kernels of :mod:`trtcal_widgets.gpu` count them
+ONNX Runtime writes its outputs into buffers on the device, and the kernels of :mod:`trtcal_widgets.gpu` count them
 there; only the counts come to the host. All tensors of a batch are on the device together, where they fit; else the
 model is run piece by piece (:mod:`trtcal_widgets.runners.pieces`), to the same bits.
 """
@@ -14,10 +14,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.histogram import Histogram
-from trtcal_widgets.errors import OutOfDeviceMemoryError
-from trtcal_widgets.gpu.arrays import DeviceTensor
+from trtcal_widgets.errors import OutOfDeviceMemoryError, UsageError
+from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
+from trtcal_widgets.gpu.histogram import DeviceArray, NamedHistograms
 from trtcal_widgets.gpu.memory import open_memory
-from trtcal_widgets.model.ort import CUDA, provider_name
+from trtcal_widgets.model.ort import CUDA, provider_name, provider_options
+from trtcal_widgets.runners.held import ON_DEVICE, dtype_of
+from trtcal_widgets.runners.pieces import LayerTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,18 +28,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from trtcal_widgets.gpu.histogram import GpuHistograms
     from trtcal_widgets.gpu.memory import DeviceMemory
-    from trtcal_widgets.runners.pieces import ModelInPieces, Shapes
+    from trtcal_widgets.runners.pieces import ModelInPieces
     from trtcal_widgets.runners.tap import OnnxRuntimeTap
 
-_COUNTED = {"tensor(float)": "float32", "tensor(float16)": "float16"}
-"""What the kernels count, by ONNX Runtime's names. bfloat16 comes as float32."""
+_COUNTED_ON_HOST = frozenset({"float64", "bfloat16"})
+"""What the kernels do not count. bfloat16 that is computed comes as float32."""
 
-_OTHER_FLOATS = frozenset({"tensor(double)", "tensor(bfloat16)"})
-"""What is counted on the host."""
+_SHARE = 0.95
+"""How much of the free memory is taken where a batch does not fit as a whole; others may ask for the rest."""
 
-_SHARE = 0.8
-"""How much of the free memory tensors may take; the rest is for what operators need while they run."""
+_LESS = 0.8
+"""Of the bound, what is tried next where the device is fuller than was thought."""
+
+_LEAST = 1 << 20
+"""Bytes below which no bound is tried."""
 
 
 def cuda_device(providers: Sequence[Any] | None) -> int | None:
@@ -47,21 +54,21 @@ def cuda_device(providers: Sequence[Any] | None) -> int | None:
     first = (providers or [""])[0]
     if provider_name(first) != CUDA or not _can_count():
         return None
-    options = first[1] if isinstance(first, tuple | list) and len(first) > 1 else {}
-    return int(options.get("device_id", 0))
+    return _whole_option(first, "device_id") or 0
 
 
 def memory_limit(providers: Sequence[Any] | None) -> int | None:
     """Return the limit of the device's memory that the CUDA provider is given (``gpu_mem_limit``), if any."""
-    first = (providers or [""])[0]
-    options = first[1] if isinstance(first, tuple | list) and len(first) > 1 else {}
-    return int(options["gpu_mem_limit"]) if "gpu_mem_limit" in options else None
+    return _whole_option((providers or [""])[0], "gpu_mem_limit")
 
 
-def _shapes(values: Mapping[str, Any]) -> Shapes:
-    """Return the shapes of a batch's inputs, NumPy's arrays or ONNX Runtime's."""
-    shapes = ((name, v.shape() if callable(v.shape) else v.shape) for name, v in values.items())
-    return tuple((name, tuple(shape)) for name, shape in shapes)
+def _whole_option(provider: Any, name: str) -> int | None:
+    """Return an option of a provider that is a whole number, mostly written as text; None where it is not given."""
+    given = provider_options(provider).get(name)
+    try:
+        return None if given is None else int(given)
+    except (TypeError, ValueError):
+        raise UsageError(f"the option {name} of {provider_name(provider)} is a whole number, not {given!r}") from None
 
 
 def _can_count() -> bool:
@@ -82,9 +89,8 @@ class OnDevice:
         The device's memory; opened and closed here unless given.
     place
         ONNX Runtime's name for where outputs are left.
-    room
-        Bytes that a batch's tensors may have on the device together. None: a batch is run as a whole until one does not
-        fit, and then in pieces that do.
+    bound
+        Bytes of the device that may be taken at any time. None: as many as are free at the first batch.
     """
 
     def __init__(
@@ -94,19 +100,18 @@ class OnDevice:
         *,
         memory: DeviceMemory | None = None,
         place: str = "cuda",
-        room: int | None = None,
+        bound: int | None = None,
     ) -> None:
         self._tap = tap
         self._place = (place, device)
         self._owns_memory = memory is None
         self._memory = memory or open_memory(device=device)
-        self._histograms: Any = None
-        self._slots: tuple[str, ...] = ()
-        self._room = room
+        self._histograms = NamedHistograms()
+        self._bound = bound
 
     @cached_property
     def _pieces(self) -> ModelInPieces:
-        return self._tap.in_pieces(*self._place)
+        return self._tap.in_pieces(self._memory, *self._place)
 
     @property
     def device_name(self) -> str:
@@ -116,7 +121,7 @@ class OnDevice:
     @property
     def n_pieces(self) -> int:
         """In how many pieces batches are run."""
-        return 1 if self._room is None else max(1, len(self._pieces.pieces))
+        return max(1, len(self._pieces.pieces))
 
     def histograms(
         self, feeds: Mapping[str, NDArray[np.generic]], outputs: Sequence[str], bases: Mapping[str, float]
@@ -129,9 +134,11 @@ class OnDevice:
         while True:
             try:
                 return iter(self._counted(feeds, outputs, bases))
+            except LayerTooLargeError:
+                raise
             except OutOfDeviceMemoryError as error:
-                room = self._less(feeds, error)
-            self._make_room(room)  # behind the handler: its error holds what was on the device
+                self._check_bounded_less(error)
+            self._bound_less()  # behind the handler: its error holds what was on the device
 
     def arrays(
         self, feeds: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]
@@ -140,103 +147,90 @@ class OnDevice:
         left = set(outputs)
         while left:
             try:
-                for found in self._run(self._placed(feeds), outputs):
+                for found in self._run(feeds):
                     for name in [name for name in outputs if name in left and name in found]:
                         left.discard(name)
-                        yield name, found.pop(name).numpy()
+                        yield name, self._on_host(found.pop(name))
                     found.clear()
+            except LayerTooLargeError:
+                raise
             except OutOfDeviceMemoryError as error:
-                room = self._less(feeds, error)
+                self._check_bounded_less(error)
             else:
                 return
-            self._make_room(room)
+            self._bound_less()
 
-    def _less(self, feeds: Mapping[str, NDArray[np.generic]], error: OutOfDeviceMemoryError) -> int:
-        """Return a room in which a batch takes less than now; raise the error where there is none."""
-        room = self._pieces.smaller_room(_shapes(feeds))
-        if room is None:
+    def _on_host(self, value: Any) -> NDArray[Any]:
+        if isinstance(value, DeviceTensor):
+            return to_host(self._memory, value)
+        array: NDArray[Any] = value.numpy()
+        return array
+
+    def _check_bounded_less(self, error: OutOfDeviceMemoryError) -> None:
+        """Raise an error for which it does not help to take less."""
+        if self._bound is not None and self._bound < _LEAST:
             raise error
-        return room
 
-    def _make_room(self, room: int) -> None:
-        """Free the device of what is there, and take no more than so much of it, nor nearly all."""
+    def _bound_less(self) -> None:
+        """Free the device of what is there, and from now on take no more than is free, and less than before."""
         gc.collect()
-        self._tap.close()
         self._pieces.close()
-        self._room = min(room, int(_SHARE * self._memory.mem_info().free))
+        self._bound = min(self._free(), int(_LESS * (self._bound or self._free())))
 
-    def _placed(self, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, Any]:
-        return {name: self._tap.to_place(array, *self._place) for name, array in feeds.items()}
+    def _free(self) -> int:
+        return int(_SHARE * (self._memory.mem_info().free + self._memory.taken))
 
-    def _run(self, values: Mapping[str, Any], outputs: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Run a batch and yield its tensors, piece by piece where they are too large; the caller empties each."""
-        if self._room is not None:
-            shapes = _shapes(values)
-            if self._pieces.pieces or self._pieces.total(shapes) > self._room:
-                self._tap.close()
-                self._pieces.cut(shapes, self._room)
-                yield from self._pieces.run(values)
-                return
-        self._tap.open(lean=False)
-        yield dict(zip(outputs, self._tap.run_in_place(values, outputs, *self._place), strict=True))
+    def _run(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[dict[str, Any]]:
+        """Run a batch and yield its inputs and its tensors, piece by piece where they are too large."""
+        if self._bound is None:
+            self._bound = self._free()
+        yield from self._pieces.run(feeds, self._bound)
 
     def _counted(
         self, feeds: Mapping[str, NDArray[np.generic]], outputs: Sequence[str], bases: Mapping[str, float]
     ) -> list[tuple[str, Histogram]]:
         names = (*feeds, *outputs)
-        ranges = [bases.get(name) or None for name in names]
-        counters = self._counters(names, ranges)
+        counters = self._histograms.start(names, bases, self._memory)
         slots = {name: i for i, name in enumerate(names)}
-        on_host: dict[str, Histogram] = {}
-        values = self._placed(feeds)
-        on_host.update(
-            (name, Histogram.of(array, bases.get(name) or None))
+        on_host = {
+            name: Histogram.of(array, bases.get(name) or None)
             for name, array in feeds.items()
-            if values[name].data_type() in _OTHER_FLOATS
-        )
-        counted = {name: value for name, value in values.items() if value.data_type() in _COUNTED}
-        self._count(counters, slots, counted, bases, on_host)
-        skipped = {name for name in feeds if name not in counted and name not in on_host}
-        for found in self._run(values, outputs):
-            self._count(counters, slots, found, bases, on_host)
+            if array.dtype.name in _COUNTED_ON_HOST
+        }
+        skipped = {n for n, a in feeds.items() if n not in on_host and a.dtype.name not in ON_DEVICE}
+        for found in self._run(feeds):
+            counted = {name: value for name, value in found.items() if name not in on_host and name not in skipped}
+            self._count(counters, slots, counted, bases, on_host)
             found.clear()
         fetched = zip(names, counters.fetch(), strict=True)
         return [(name, on_host.get(name, h)) for name, h in fetched if name not in skipped]
 
-    def _counters(self, names: tuple[str, ...], ranges: Sequence[float | None]) -> Any:
-        from trtcal_widgets.gpu.histogram import GpuHistograms
-
-        if self._histograms is None or names != self._slots:
-            if self._histograms is not None:
-                self._histograms.close()
-                self._histograms = None
-            self._histograms = GpuHistograms(len(names), ranges, memory=self._memory)
-            self._slots = names
-        else:
-            self._histograms.reset(ranges)
-        return self._histograms
-
     def _count(
         self,
-        counters: Any,
+        counters: GpuHistograms,
         slots: Mapping[str, int],
         values: Mapping[str, Any],
         bases: Mapping[str, float],
         on_host: dict[str, Histogram],
     ) -> None:
         """Count arrays of ONNX Runtime, and wait until their memory may be used for others."""
-        from trtcal_widgets.gpu.histogram import DeviceArray
-
         arrays = []
         for name, value in values.items():
-            kind = value.data_type()
-            if kind in _COUNTED:
-                tensor = DeviceTensor(name, value.data_ptr(), tuple(value.shape()), _COUNTED[kind])
+            tensor = self._found(name, value)
+            if tensor is not None:
                 arrays.append(DeviceArray(slots[name], tensor.ptr, tensor.size, tensor.dtype))
-            elif kind in _OTHER_FLOATS:
+            elif dtype_of(value) in ON_DEVICE or dtype_of(value) in _COUNTED_ON_HOST:
                 on_host[name] = Histogram.of(value.numpy(), bases.get(name) or None)
         counters.add(arrays)
         self._memory.synchronize()
+
+    def _found(self, name: str, value: Any) -> DeviceTensor | None:
+        """Return where the kernels find a tensor; None where it is on the host, or of a type that they do not count."""
+        if isinstance(value, DeviceTensor):
+            return value
+        if dtype_of(value) not in ON_DEVICE or value.device_name() != self._place[0]:
+            return None
+        return DeviceTensor(name, value.data_ptr(), tuple(value.shape()), dtype_of(value))
 
     def ranges(self, feeds: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]) -> Iterator[tuple[str, float]]:
         """Run one batch and yield (name, largest finite |x|), as :meth:`histograms` does."""
@@ -244,10 +238,8 @@ class OnDevice:
 
     def close(self) -> None:
         """Free the counters' memory, and the model's where it is in pieces."""
-        if self._room is not None:
+        if "_pieces" in self.__dict__:
             self._pieces.close()
-        if self._histograms is not None:
-            self._histograms.close()
-            self._histograms = None
+        self._histograms.close()
         if self._owns_memory:
             self._memory.close()

@@ -8,6 +8,7 @@ output of the piece that makes it, and so is what later pieces read.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from onnx import ModelProto, TensorProto
+    from onnx import ModelProto, NodeProto, TensorProto
 
 _FLOW = frozenset({f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}) | {
     "bool", "bfloat16", "float16", "float32", "float64",
@@ -38,25 +39,40 @@ class Piece(NamedTuple):
 
 
 class Sizes:
-    """How many bytes the tensors of a model have in a batch.
+    """Types, shapes and bytes of the tensors of a model in a batch.
 
-    ``known``: tensor -> bytes. Others are taken to be as large as the largest of these, until they are seen.
+    ``known``: tensor -> what is inferred of it. Others are taken to be as large as the largest of these, until they are
+    seen.
     """
 
-    def __init__(self, known: Mapping[str, int]) -> None:
-        self._known = dict(known)
-        self._largest = max(known.values(), default=1)
+    def __init__(self, known: Mapping[str, TensorType]) -> None:
+        self._types = dict(known)
+        self._bytes = {name: nbytes for name, found in known.items() if (nbytes := _nbytes(found)) is not None}
+        self._largest = max(self._bytes.values(), default=1)
+        self._changing: set[str] = set()
 
     def of(self, name: str) -> int:
         """Return a tensor's bytes."""
-        return self._known.get(name, self._largest)
+        return self._bytes.get(name, self._largest)
 
-    def learn(self, name: str, nbytes: int) -> bool:
-        """Take note of how large a tensor was; return whether that was not known."""
-        is_new = name not in self._known
-        if is_new:
-            self._known[name] = nbytes
+    def known(self, name: str) -> TensorType | None:
+        """Return a tensor's type and shape; None where they are not known, or not the same in all batches."""
+        return self._types[name] if name in self._bytes and name not in self._changing else None
+
+    def dtype(self, name: str) -> str:
+        """Return a tensor's element type; empty where it is not known."""
+        return self._types[name].dtype if name in self._types else ""
+
+    def learn(self, name: str, found: TensorType) -> bool:
+        """Take note of a tensor that was seen; return whether its size was not known."""
+        nbytes, is_new = _nbytes(found), name not in self._bytes
+        if nbytes is not None and name not in self._changing:
+            self._types[name], self._bytes[name] = found, nbytes
         return is_new
+
+    def doubt(self, names: Iterable[str]) -> None:
+        """Take no tensor of these for known any more."""
+        self._changing.update(names)
 
     def total(self, names: Iterable[str]) -> int:
         """Return the bytes of several tensors."""
@@ -108,7 +124,7 @@ class CutModel:
             name: place
             for place, i in enumerate(self._places)
             for name in read_names(graph.node[i])
-            if name in self._made
+            if name in self._made or name in self._fed
         }
 
     def _upstream(self, names: Iterable[str], is_made: Callable[[str], bool]) -> tuple[set[int], list[str]]:
@@ -141,16 +157,14 @@ class CutModel:
                 info.type.tensor_type.shape.SetInParent()
                 for dim in shapes[info.name]:
                     info.type.tensor_type.shape.dim.add(dim_value=dim)
-        sizes = ((name, _nbytes(found)) for name, found in infer_types(small, self._folder).items())
-        return Sizes({name: size for name, size in sizes if size is not None and name in self._made})
+        return Sizes({n: found for n, found in infer_types(small, self._folder).items() if n in self._made})
 
     def cut(self, sizes: Sizes, room: int) -> tuple[Piece, ...]:
         """Return pieces in each of which all that is made, and what waits for later ones, is at most ``room`` bytes.
 
         A piece of one node may be larger, and one in which no cut can be made.
         """
-        upto, waiting = self._made_before(sizes), self._waiting(sizes.of)
-        stuck = self._waiting(lambda name: self._dtypes.get(name, UNKNOWN.dtype) not in _FLOW)
+        upto, waiting, stuck = self._made_before(sizes), self._waiting(sizes.of), self._stuck
         pieces: list[Piece] = []
         first = 0
         while first < len(self):
@@ -162,6 +176,16 @@ class CutModel:
             pieces.append(Piece(first, stop))
             first = stop
         return tuple(pieces)
+
+    def halves(self, piece: Piece, sizes: Sizes) -> tuple[Piece, Piece] | None:
+        """Return a piece cut in two where it is nearest to half of its bytes; None where it cannot be cut."""
+        upto = self._made_before(sizes)
+        places = [place for place in range(piece.first + 1, piece.stop) if not self._stuck[place]]
+        if not places:
+            return None
+        middle = (upto[piece.first] + upto[piece.stop]) / 2
+        place = min(places, key=lambda place: abs(upto[place] - middle))
+        return Piece(piece.first, place), Piece(place, piece.stop)
 
     def largest(self, pieces: Iterable[Piece], sizes: Sizes) -> int:
         """Return the bytes of the largest of some pieces, with what waits meanwhile."""
@@ -175,9 +199,24 @@ class CutModel:
         read = {name for i in kept for name in read_names(nodes[i])}
         return sum(self._stored.get(name, 0) for name in read)
 
+    def outputs_of(self, piece: Piece) -> list[str]:
+        """Return what is wanted of a piece, and what later ones read of it."""
+        return [name for name in self._made_in(piece) if name in self.wanted or self.is_read_behind(name, piece)]
+
+    def nodes_of(self, piece: Piece) -> list[NodeProto]:
+        """Return the nodes of a piece."""
+        return [self._proto.graph.node[i] for i in self._places[piece.first : piece.stop]]
+
+    def inputs_of(self, piece: Piece) -> list[str]:
+        """Return what a piece reads of those before it, and of what is fed."""
+        return self._upstream(self._made_in(piece), self._is_made_from(piece))[1]
+
+    def last_reader(self, name: str) -> int:
+        """Return the place of the last node that reads a tensor; -1 where none does."""
+        return self._last_read.get(name, -1)
+
     def _made_in(self, piece: Piece) -> list[str]:
-        nodes = self._proto.graph.node
-        return [n for i in self._places[piece.first : piece.stop] for n in nodes[i].output if n]
+        return [name for node in self.nodes_of(piece) for name in node.output if name]
 
     def _is_made_from(self, piece: Piece) -> Callable[[str], bool]:
         """Return what says whether a tensor is made in a piece, or again in each, and not before it."""
@@ -190,10 +229,17 @@ class CutModel:
             made[place] += sizes.of(name)
         return [0, *accumulate(made)]
 
+    @cached_property
+    def _stuck(self) -> list[int]:
+        """For each place, how many tensors would flow there that cannot: no cut is made at such a place."""
+        return self._waiting(lambda name: self._dtypes.get(name, UNKNOWN.dtype) not in _FLOW)
+
     def _waiting(self, weight: Callable[[str], int]) -> list[int]:
         """Return, for each place, the weight of the tensors that are made before it and read from there on."""
         change = [0] * (len(self) + 2)
         for name, place in self._last_read.items():
+            if name not in self._made:
+                continue  # fed
             change[self._made[name] + 1] += weight(name)
             change[place + 1] -= weight(name)
         return list(accumulate(change[: len(self) + 1]))
@@ -202,16 +248,10 @@ class CutModel:
         """Whether a later piece reads a tensor."""
         return self._last_read.get(name, -1) >= piece.stop
 
-    def is_float(self, name: str) -> bool:
-        """Whether a tensor holds floating-point numbers."""
-        return "float" in self._dtypes.get(name, "")
-
     def model_of(self, piece: Piece) -> PartialModel:
         """Return a piece as a model of its own, whose outputs are what is wanted of it and what later ones read."""
-        made = [name for name, place in self._made.items() if piece.first <= place < piece.stop]
-        outputs = [name for name in made if name in self.wanted or self.is_read_behind(name, piece)]
         kept, inputs = self._upstream(self._made_in(piece), self._is_made_from(piece))
-        return assemble(self._proto, kept, inputs, outputs, self._dtypes)
+        return assemble(self._proto, kept, inputs, self.outputs_of(piece), self._dtypes)
 
 
 def _move_up(proto: ModelProto, n_added: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.data import as_source
 from trtcal_widgets.data.plan import BatchPlan
@@ -160,6 +161,9 @@ class Scorer:
     def add(self, outputs: Outputs, reference: Outputs, batch: Batch, compared: Pairs | None = None) -> None:
         """Count one batch; what belongs to its padding is left out of every measure.
 
+        (Where samples are on another axis than the first, nobody knows which axis of an output is theirs: nothing is
+        left out there.)
+
         ``reference``: FP32's outputs for the same batch. ``compared``: name -> (FP32's tensor, the tested one): what is
         compared; None for the floating-point outputs. Raises EvaluationError if labels do not fit the outputs, or the
         user's ``evaluate`` raises or gives no number.
@@ -175,7 +179,8 @@ class Scorer:
             labels = self._evaluation.labels[batch.first_sample : batch.first_sample + n]
             self._hits += _hits(self.scores(outputs)[:n], labels, batch.index, self.how_to_judge(outputs))
         if self._evaluation.evaluate is not None:
-            real = replace(batch, feeds=batch.without_padding(batch.feeds))
+            is_cut = n < batch.n_fed and batch.samples_first
+            real = replace(batch, feeds=batch.only(range(n))) if is_cut else batch
             self._custom += n * _call(self._evaluation.evaluate, outputs, real)
 
     def scores(self, outputs: Mapping[str, Any]) -> Any:
@@ -226,7 +231,9 @@ def _checked_labels(labels: Any, plan: BatchPlan) -> NDArray[np.int64]:
         )
     items = plan.source.n_items()
     if items is not None and not plan.source.prebatched and len(array) != items:
-        raise EvaluationError(f"there are {len(array)} labels for {items} samples: they must be as many")
+        raise EvaluationError(
+            f"{count_of(len(array), 'label')} for {count_of(items, 'sample')}: there must be one for each"
+        )
     return array.astype(np.int64)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trtcal_widgets.common.arguments import kind_of
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.errors import DataError
 from trtcal_widgets.model.data_shapes import NO_ARRAYS
@@ -47,19 +48,34 @@ def fixed_batch(graph: ModelGraph) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def fitted(graph: ModelGraph, batch: Batch) -> Batch:
-    """Fill a short batch up for a model with a fixed batch size, by repeating its last sample."""
+def fixed_sizes(graph: ModelGraph, sample_axes: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Return how long an input is along its samples, by its name, where the model fixes that.
+
+    ``sample_axes``: as of a :class:`~trtcal_widgets.data.base.Batch`; None: the first axis of every input.
+    """
     inputs = graph.inputs
-    wanted = {t.name: t.shape[0] for t in inputs if t.shape and isinstance(t.shape[0], int)}
-    if len(inputs) == 1:
-        wanted[ONLY_INPUT] = wanted.get(inputs[0].name, 0)
-    n = batch.n_fed
-    feeds = {
-        name: np.concatenate([array, np.repeat(array[-1:], wanted[name] - n, axis=0)])
-        if array.ndim and len(array) == n < wanted.get(name, 0)
-        else array
-        for name, array in batch.feeds.items()
-    }
+    axes = dict.fromkeys((t.name for t in inputs), 0) if sample_axes is None else sample_axes
+    if len(inputs) == 1 and ONLY_INPUT in axes:
+        axes = {inputs[0].name: axes[ONLY_INPUT]}
+    shapes = {t.name: t.shape for t in inputs if t.shape}
+    sizes = {n: shapes[n][axis] for n, axis in axes.items() if n in shapes and -len(shapes[n]) <= axis < len(shapes[n])}
+    return {name: size for name, size in sizes.items() if isinstance(size, int)}
+
+
+def fitted(graph: ModelGraph, batch: Batch) -> Batch:
+    """Fill a short batch up for a model with a fixed batch size, by repeating its last sample.
+
+    Inputs that leave it open are filled up to the largest size that another one fixes.
+    """
+    fixed = fixed_sizes(graph, batch.sample_axes)
+    if len(graph.inputs) == 1:
+        fixed[ONLY_INPUT] = fixed.get(graph.inputs[0].name, 0)
+    n, feeds, axes = batch.n_fed, dict(batch.feeds), batch.axes
+    most = max((fixed.get(name, 0) for name in axes), default=0)
+    for name, axis in axes.items():
+        wanted = fixed.get(name) or most
+        if wanted > n:
+            feeds[name] = np.take(batch.feeds[name], [*range(n), *[n - 1] * (wanted - n)], axis)
     return replace(batch, feeds=feeds)
 
 
@@ -169,8 +185,14 @@ def _check_shape(tensor: TensorInfo, array: NDArray[np.generic]) -> NDArray[np.g
         hint = ""
         if array.ndim == len(dims) - 1:
             hint = "; is the batch axis missing? x[None] adds one"
+        elif array.ndim == len(dims) + 1:
+            hint = (
+                "; does the model take one sample at a time? A folder of .npy or .npz files with sample_axis=None "
+                "feeds each file as it is"
+            )
         raise DataError(
-            f"input {describe_input(tensor)} has {len(dims)} axes, the batch {array.shape} has {array.ndim}{hint}"
+            f"input {describe_input(tensor)} has {count_of(len(dims), 'axis', 'axes')}, the batch {array.shape} has "
+            f"{array.ndim}{hint}"
         )
     wrong = [axis for axis, dim in enumerate(dims) if isinstance(dim, int) and array.shape[axis] != dim]
     if wrong:
@@ -196,3 +218,8 @@ def _layout_hint(dims: Sequence[object], shape: tuple[int, ...], wrong: Sequence
     if list(wrong) == [0]:
         return f"; the model was exported for batches of {dims[0]}: use batch_size={dims[0]}"
     return ""
+
+
+def fed_in_words(feeds: Mapping[str, NDArray[np.generic]]) -> str:
+    """Return the names, types and shapes of a batch, for messages."""
+    return ", ".join(f"{name!r} {array.dtype} {array.shape}" for name, array in feeds.items())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trtcal_widgets.common.arguments import kind_of, whole_number
-from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.common.cores import MOST_CORES, available_cores
 from trtcal_widgets.core.steps import StepKind
 from trtcal_widgets.core.streams import Family, stream_amax, stream_histograms
-from trtcal_widgets.errors import UsageError
+from trtcal_widgets.errors import OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.ort import CPU, OPTIMIZATIONS, provider_name
@@ -21,7 +22,7 @@ from trtcal_widgets.runners.tap import OnnxRuntimeTap
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -65,8 +66,9 @@ class OnnxRuntimeRunner:
         that are off by up to 2.4e-5 of amax, and differ between :meth:`infer` and :meth:`histograms`. Some thresholds
         move by it: docs/algorithm.md counts them. For the CPU.
     gpu_memory
-        Bytes of a GPU that the tensors of a batch may take together: where they are more, the model is run piece by
-        piece, to the same bits. None: as many as fit, by trial. The provider's own ``gpu_mem_limit`` is heeded too.
+        Bytes of a GPU that may be taken at any time, beside what CUDA has for itself: where a batch needs more, the
+        model is run piece by piece, to the same bits. None: as many as are free. The provider's own
+        ``gpu_mem_limit`` is the same.
 
     Raises
     ------
@@ -92,6 +94,8 @@ class OnnxRuntimeRunner:
             raise UsageError(f"optimization={optimization!r} is unknown; choose one of {', '.join(OPTIMIZATIONS)}")
         if threads is not None:
             threads = whole_number(threads, "threads (None for all cores)", 1)
+            if threads > MOST_CORES:
+                raise UsageError(f"threads={threads} is more than any machine has cores: use {available_cores()}, say")
         if providers is not None and not isinstance(providers, (str, list, tuple)):
             raise UsageError(
                 "providers is a list such as ['CUDAExecutionProvider', 'CPUExecutionProvider'], not "
@@ -151,7 +155,7 @@ class OnnxRuntimeRunner:
 
     @property
     def counts_samples(self) -> bool:
-        """Whether :meth:`histograms` takes ``rows``: where tensors are counted on the CPU."""
+        """Whether :meth:`histograms` takes ``kept``: where tensors are counted on the CPU."""
         return cuda_device(self._providers) is None
 
     @property
@@ -175,7 +179,12 @@ class OnnxRuntimeRunner:
             If an execution provider is not there.
         """
         self._closed = False
-        self._open(lean=self._tap.lean or not self._tap.is_open)
+        if cuda_device(self._providers) is None:
+            self._open(lean=self._tap.lean or not self._tap.is_open)
+        elif self._on_device is None:
+            with suppress(OutOfDeviceMemoryError):  # what does not fit as a whole is run in pieces
+                self._tap.open(lean=False, gpu_limit=self._gpu_memory)
+            self._tap.close()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -211,10 +220,14 @@ class OnnxRuntimeRunner:
         self._check_open()
         index = cuda_device(self._providers)
         if index is not None and self._on_device is None:
-            limits = [self._made_with["gpu_memory"], memory_limit(self._providers)]
-            room = min((limit for limit in limits if limit is not None), default=None)
-            self._on_device = OnDevice(self._tap, index, room=room)
+            self._on_device = OnDevice(self._tap, index, bound=self._gpu_memory)
         return self._on_device
+
+    @property
+    def _gpu_memory(self) -> int | None:
+        """Bytes of a GPU that may be taken; None for as many as are free."""
+        limits = [self._made_with["gpu_memory"], memory_limit(self._providers)]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Yield every float constant and weight, read (or, where the model computes it, computed) once.
@@ -272,7 +285,8 @@ class OnnxRuntimeRunner:
         self,
         feeds: Mapping[str, NDArray[np.generic]],
         bases: Mapping[str, float],
-        rows: NDArray[np.intp] | None = None,
+        kept: NDArray[np.bool_] | None = None,
+        shared: Collection[str] = (),
     ) -> Iterator[tuple[str, Histogram]]:
         """Run one batch and yield (name, histogram) for every tensor of :meth:`infer`, and for TensorRT's inner ones.
 
@@ -283,9 +297,11 @@ class OnnxRuntimeRunner:
         bases
             Name -> range R that the tensor's histogram starts from; a missing one starts from the
             largest finite |x| of this batch.
-        rows
-            Count only these samples of the batch, of all tensors whose first axis is the samples'; None for all. (Not
-            on a GPU.)
+        kept
+            For each sample that is fed whether it is counted, of all tensors whose first axis is the samples'; None:
+            all are. (Not on a GPU.)
+        shared
+            Inputs that are all samples' at once, whatever their shape.
 
         Yields
         ------
@@ -294,7 +310,7 @@ class OnnxRuntimeRunner:
         """
         device = self._device()
         if device is not None:
-            if rows is not None:
+            if kept is not None:
                 raise UsageError("single samples are counted on the CPU: open the session with the CPU's provider")
             names = [*self._tap.outputs, *self._model.inner.names]
             return device.histograms(check_feeds(self.graph, feeds), names, bases)
@@ -302,10 +318,10 @@ class OnnxRuntimeRunner:
         families = self._tap.families
         n_fed = samples_fed(feeds)
         stream = self._stream(feeds, self._model.inner.names)
-        if rows is not None:
-            stream, n_fed = _only(stream, n_fed, rows), len(rows)
+        if kept is not None:
+            stream, n_fed = _only(stream, kept, shared), int(kept.sum())
         found = stream_histograms(stream, bases, pool, self._threads, families, n_fed)
-        return self._certain(found, families, lambda h: h.nans > 0, lambda: self.histograms(feeds, bases, rows))
+        return self._certain(found, families, lambda h: h.nans > 0, lambda: self.histograms(feeds, bases, kept, shared))
 
     def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
         """Run one batch and yield (name, largest finite |x|) for every tensor, as :meth:`histograms` does."""
@@ -353,8 +369,8 @@ def _made_anew(path: str, made_with: dict[str, Any], spinning: bool) -> OnnxRunt
 
 
 def _only(
-    stream: Iterator[tuple[str, NDArray[np.generic]]], n_fed: int, rows: NDArray[np.intp]
+    stream: Iterator[tuple[str, NDArray[np.generic]]], kept: NDArray[np.bool_], shared: Collection[str]
 ) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """Yield some samples of each array whose first axis is theirs, and all of any other."""
     for name, array in stream:
-        yield name, array[rows] if array.ndim and len(array) == n_fed else array
+        yield name, array[kept] if array.ndim and len(array) == len(kept) and name not in shared else array

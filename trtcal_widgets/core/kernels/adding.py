@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trtcal_widgets.core.kernels.compiling import compiled
 from trtcal_widgets.core.kernels.counting import N_BINS
+from trtcal_widgets.core.kernels.intrinsics import part, scratch, smaller
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _BITS = N_BINS.bit_length() - 1
@@ -32,7 +34,7 @@ def _add_folded(total: NDArray[np.int64], counts: NDArray[np.int64], doublings: 
         for j in range(N_BINS):
             total[j] += counts[j]
         return
-    shift = min(doublings, _BITS)
+    shift = smaller(doublings, _BITS)
     for j in range(N_BINS >> shift):
         value = 0
         for k in range(j << shift, (j + 1) << shift):
@@ -60,8 +62,10 @@ def add_counts(
     Lifting moves the edge values of the shorter range to the next bin of the longer one: ``lift_later`` those of the
     counts that are added, ``lift_earlier`` those of the total.
     """
+    counts = part(counts, 0, N_BINS)
     if own > doublings:
-        shorter = total.copy()
+        shorter = scratch(N_BINS, np.int64)
+        copy_counts(total, shorter)
         copy_counts(counts, total)
         _add_folded(total, shorter, own - doublings, edge if lift_earlier else 0)
         return own, own_edge

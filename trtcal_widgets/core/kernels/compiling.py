@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
+from numba import njit
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import NativeLowering, NopythonTypeInference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
@@ -28,110 +24,116 @@ def compiled(*, inner: bool = False, **options: Any) -> Callable[[_Function], _F
     ``NUMBA_CACHE_DIR`` names. Where none of them can be written (a locked-down container) numba refuses to cache
     at all; the kernels then work as well, but every process compiles them again.
 
-    ``inner``: only other kernels call it; what Python would call it through is a third of the time to compile it, and
-    without it a call from Python crashes.
+    ``inner``: only other kernels call it, and it is optimised, made machine code and kept as a part of them. That by
+    itself as well would be half of the time to compile it. From Python it cannot be called. numba rewrites nothing in
+    it: expressions of whole arrays, which are slow to compile in any case, would be slow to run too.
     ``**options``: further options of :func:`numba.njit`, such as ``fastmath``.
     """
+    options = {"nogil": True, "no_cfunc_wrapper": True, "pipeline_class": _Compiler, **options}
     if inner:
-        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **options}
+        options |= {"no_cpython_wrapper": True, "no_rewrites": True, "pipeline_class": _InnerCompiler}
+        return njit(**options)  # type: ignore[no-any-return]
 
     def decorate(function: _Function) -> _Function:
         try:
-            kernel = njit(nogil=True, cache=True, **options)(function)
+            kernel = njit(cache=True, **options)(function)
         except RuntimeError as error:
             logging.getLogger(__name__).warning(
                 "%s; it is compiled in every process. Let NUMBA_CACHE_DIR name a writable folder to avoid that.", error
             )
-            kernel = njit(nogil=True, **options)(function)
+            kernel = njit(**options)(function)
         return kernel  # type: ignore[no-any-return]
 
     return decorate
 
 
-_READ = 0
-_SECOND_LEVEL_CACHE = 2
-_DATA = 1
+class _Remembering:
+    """numba's typing context for one function: it asks once what a call of some types is; ``x[j]`` is there often."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._known: dict[tuple[Any, ...], Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the context itself has."""
+        return getattr(self._context, name)
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        """Return the signature of a call."""
+        if kws:
+            return self._context.resolve_function_type(func, args, kws)
+        return self._once("resolve_function_type", (func, tuple(args)), func, args, kws)
+
+    def resolve_setitem(self, target: Any, index: Any, value: Any) -> Any:
+        """Return the signature of an assignment to an item."""
+        return self._once("resolve_setitem", (target, index, value), target, index, value)
+
+    def resolve_getattr(self, typ: Any, attr: str) -> Any:
+        """Return the type of an attribute."""
+        return self._once("resolve_getattr", (typ, attr), typ, attr)
+
+    def _once(self, name: str, asked: tuple[Any, ...], *arguments: Any) -> Any:
+        key = (name, *asked)
+        if key not in self._known:
+            self._known[key] = getattr(self._context, name)(*arguments)
+        return self._known[key]
 
 
-def _prefetch(_context: Any, array: Any, index: Any) -> tuple[Any, Callable[..., None]]:
-    """Ask for ``array[index]`` (contiguous, one axis) in the second-level cache; only in compiled functions.
+@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[no-untyped-call]
+class _Inference(NopythonTypeInference):
+    """numba's own pass, in two thirds of its time."""
 
-    It is a hint, LLVM's ``llvm.prefetch``: nothing is read and nothing can fail, so that an index beyond the end is
-    harmless. From there the hardware brings consecutive values to the first level by itself.
-    """
+    _name = "remembering_type_inference"
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values = context.make_array(signature.args[0])(context, builder, arguments[0])
-        address = builder.bitcast(builder.gep(values.data, [arguments[1]]), cgutils.voidptr_t)
-        number = ir.IntType(32)
-        kinds = [cgutils.voidptr_t, number, number, number]
-        kind = ir.FunctionType(ir.VoidType(), kinds)
-        ask = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], kind)
-        builder.call(ask, [address, number(_READ), number(_SECOND_LEVEL_CACHE), number(_DATA)])
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
+    def run_pass(self, state: Any) -> bool:
+        context = state.typingctx
+        state.typingctx = _Remembering(context)
+        try:
+            return bool(super().run_pass(state))  # type: ignore[no-untyped-call]
+        finally:
+            state.typingctx = context
 
 
-def _bits_of(_context: Any, _value: Any) -> tuple[Any, Callable[..., Any]]:
-    """Return the bits of a float64 as an unsigned number; only in compiled functions."""
-    return types.uint64(types.float64), _same_bits
+class _Part(JITCodeLibrary):
+    """Code that becomes part of what calls it."""
+
+    def _optimize_final_module(self) -> None:
+        """Leave it to the whole."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
 
 
-def _float_of(_context: Any, _bits: Any) -> tuple[Any, Callable[..., Any]]:
-    """Return the float64 that has these bits; only in compiled functions."""
-    return types.float64(types.uint64), _same_bits
+@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[no-untyped-call]
+class _InnerLowering(NativeLowering):
+    """numba's own pass, whose result is not made machine code."""
+
+    _name = "inner_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = library = _Part(state.targetctx.codegen(), state.func_id.func_qualname)  # type: ignore[no-untyped-call]
+        state.flags.no_compile = True
+        super().run_pass(state)  # type: ignore[no-untyped-call]
+        # Callers find a kernel by its entry for Python. This one has none: any callable of its own stands for that.
+        state["cr"] = state.cr._replace(cfunc=[library].index)
+        state.targetctx.insert_user_function(state.cr.cfunc, state.cr.fndesc, [library])
+        return True
 
 
-def _same_bits(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+class _Compiler(CompilerBase):
+    """numba's own compiler but for some passes."""
+
+    _others: ClassVar[dict[Any, Any]] = {NopythonTypeInference: _Inference}
+
+    def define_pipelines(self) -> list[Any]:
+        usual = DefaultPassBuilder.define_nopython_pipeline(self.state)  # type: ignore[no-untyped-call]
+        usual.passes[:] = [(self._others.get(own, own), why) for own, why in usual.passes]
+        usual._finalized = False  # noqa: SLF001 - numba builds its pipelines in one go, and looks through them at the end
+        usual.finalize()
+        return [usual]
 
 
-def _float32_at(_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
-    """Return an address as a pointer to float32, for :func:`numba.carray`; only in compiled functions.
+class _InnerCompiler(_Compiler):
+    """The same for helpers."""
 
-    Whoever passes the address keeps the array alive.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    pointer: Any = types.CPointer
-    return pointer(types.float32)(address), generate
-
-
-def _seen_as(_context: Any, array: Any, dtype: Any) -> tuple[Any, Callable[..., Any]]:
-    """Return the memory of contiguous values, shape (n,), as values of another type; only in compiled functions.
-
-    ``array.view(dtype)`` does so for any layout, and takes 0.2 s to compile for each pair of types.
-    """
-    seen_type = types.Array(dtype.dtype, 1, "C", readonly=not array.mutable)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        given = context.make_array(signature.args[0])(context, builder, arguments[0])
-        seen = context.make_array(signature.return_type)(context, builder)
-        width, new_width = (context.get_abi_sizeof(context.get_data_type(t)) for t in (array.dtype, dtype.dtype))
-        number = context.get_value_type(types.intp)
-        (size,) = cgutils.unpack_tuple(builder, given.shape)  # type: ignore[no-untyped-call]
-        if new_width != width:
-            size = builder.sdiv(builder.mul(size, number(width)), number(new_width))
-        populate_array(  # type: ignore[no-untyped-call]
-            seen,
-            data=builder.bitcast(given.data, context.get_data_type(dtype.dtype).as_pointer()),
-            shape=[size],
-            strides=[number(new_width)],
-            itemsize=number(new_width),
-            meminfo=given.meminfo,
-            parent=given.parent,
-        )
-        value = seen._getvalue()  # noqa: SLF001 - numba's own way
-        return impl_ret_borrowed(context, builder, signature.return_type, value)  # type: ignore[no-untyped-call]
-
-    return seen_type(array, dtype), generate
-
-
-float32_at = cast("Callable[[int], Any]", intrinsic(_float32_at))
-prefetch = cast("Callable[[NDArray[Any], int], None]", intrinsic(_prefetch))
-bits_of = cast("Callable[[float], np.uint64]", intrinsic(_bits_of))
-float_of = cast("Callable[[np.uint64], float]", intrinsic(_float_of))
-seen_as = cast("Callable[[NDArray[Any], Any], NDArray[Any]]", intrinsic(_seen_as))
+    _others: ClassVar[dict[Any, Any]] = {**_Compiler._others, NativeLowering: _InnerLowering}  # noqa: SLF001 - its own

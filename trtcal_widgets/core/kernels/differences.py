@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
-from trtcal_widgets.core.kernels.compiling import compiled, float32_at, prefetch
+from trtcal_widgets.core.kernels.compiling import compiled
 from trtcal_widgets.core.kernels.counting import LINE, accumulate, start_of_values
+from trtcal_widgets.core.kernels.intrinsics import float32_at, prefetch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -205,8 +205,8 @@ def count_pairs(
     A range that is not known is that of the first array, for both; or that of the second where the first has none.
     """
     for i in range(sizes.size):
-        a = carray(float32_at(addresses_a[i]), sizes[i])
-        b = carray(float32_at(addresses_b[i]), sizes[i])
+        a = float32_at(addresses_a[i], sizes[i])
+        b = float32_at(addresses_b[i], sizes[i])
         if counters_a.bases[i] == 0.0:
             counters_a.bases[i] = start_of_values(a)
         if counters_b.bases[i] == 0.0:

@@ -6,13 +6,11 @@ to write them to memory and to read them again.
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import carray  # type: ignore[attr-defined]  # it is public, and not in __all__
 
-from trtcal_widgets.core.kernels.compiling import compiled, float32_at, seen_as
+from trtcal_widgets.core.kernels.compiling import compiled
 from trtcal_widgets.core.kernels.counting import (
     INF_BITS,
     N_BINS,
@@ -23,6 +21,7 @@ from trtcal_widgets.core.kernels.counting import (
     magnitude_of,
     new_counters,
 )
+from trtcal_widgets.core.kernels.intrinsics import float32_at, larger, part, row_of, seen_as, smaller
 from trtcal_widgets.core.steps import StepKind
 
 if TYPE_CHECKING:
@@ -46,10 +45,9 @@ _MULTIPLY_TENSORS = int(StepKind.MULTIPLY_TENSORS)
 
 @compiled(inner=True, error_model="numpy")
 def _make(  # noqa: C901 - a loop for each kind: numpy's functions would take three times as long to compile
-    kind: int, constants: NDArray[np.float32], x: NDArray[np.float32], made: NDArray[np.float32]
+    kind: int, first: np.float32, second: np.float32, x: NDArray[np.float32], made: NDArray[np.float32]
 ) -> None:
     """Write what a step makes of some values."""
-    first, second = constants[0], constants[1]
     if kind == _ADD:
         for j in range(x.size):
             made[j] = x[j] + first
@@ -64,7 +62,7 @@ def _make(  # noqa: C901 - a loop for each kind: numpy's functions would take th
             made[j] = x[j] / first
     elif kind == _CLIP:
         for j in range(x.size):
-            made[j] = min(max(x[j], first), second)
+            made[j] = smaller(larger(x[j], first), second)
     else:
         for j in range(x.size):  # made[:] = x would compile the text of an error for other sizes: 2 s
             made[j] = x[j]
@@ -86,87 +84,118 @@ def _make_of_two(kind: int, x: NDArray[np.float32], y: NDArray[np.float32], made
 
 @compiled(inner=True)
 def _block_of(
-    row: int, first: int, x: NDArray[np.float32], steps: StepTables, blocks: NDArray[np.float32]
+    k: int,
+    parent: int,
+    other: int,
+    kind: int,
+    first: np.float32,
+    second: np.float32,
+    x: NDArray[np.float32],
+    blocks: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Return a tensor of a family for a block of its array: the block itself, or what the row's step makes of it.
+    """Return what step ``k`` of a family makes of a block of its array.
 
     Row k of ``blocks`` is what step k makes: asked for in their order, each finds what it is made of.
     """
-    if row == first:
-        return x
-    parent, other, kind = steps.parents[row], steps.others[row], steps.kinds[row]
-    made = blocks[row - first, : x.size]
-    source = blocks[parent, : x.size] if parent else x
+    made = part(row_of(blocks, k), 0, x.size)
+    source = part(row_of(blocks, parent), 0, x.size) if parent else x
     if kind >= _ADD_TENSORS:
-        _make_of_two(kind, source, blocks[other, : x.size] if other else x, made)
+        _make_of_two(kind, source, part(row_of(blocks, other), 0, x.size) if other else x, made)
     else:
-        _make(kind, steps.constants[row], source, made)
+        _make(kind, first, second, source, made)
     return made
 
 
-@compiled()
+@compiled(error_model="numpy")
 def look_through(
     addresses: NDArray[np.uint64],
     sizes: NDArray[np.int64],
-    steps: StepTables,
+    starts: NDArray[np.int64],
+    parents: NDArray[np.int64],
+    kinds: NDArray[np.int64],
+    constants: NDArray[np.float32],
+    others: NDArray[np.int64],
     seek: bool,
     largest: NDArray[np.int32],
     finite: NDArray[np.bool_],
-    tables: Tables,
+    limits: NDArray[np.float64],
+    doublings: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    tallies: NDArray[np.int64],
+    moments: NDArray[np.float64],
     places: NDArray[np.int64],
     extremes: NDArray[np.float32],
+    blocks: NDArray[np.float32],
+    counters: NDArray[np.int32],
+    unflushed: NDArray[np.int64],
 ) -> None:
     """Find the largest |x| of several arrays and of what is made of them, or count them.
 
     One kernel for both, and one function on purpose: what it calls is optimised again with it, so that every level of
-    calls, and every kernel that makes tensors of others, costs a second or two in a first run.
+    calls, and every kernel that makes tensors of others, costs a second or two in a first run. And what it is given is
+    not put into tuples, each of which takes as long to compile as a loop.
+
+    ``starts`` to ``others``: the steps; see ``StepTables``. ``doublings`` to ``moments``: what is counted; see
+    ``Tables``. ``limits``: the range R (> 0) of each row, doubled with it. ``blocks``, ``counters`` and ``unflushed``
+    are room for the longest family: of the last two every value is 0, before and after.
     """
-    bases, doublings = tables.bases, tables.doublings
     for i in range(addresses.size):
-        x = carray(float32_at(addresses[i]), sizes[i])
-        first, last = steps.starts[i], steps.starts[i + 1]
+        x = float32_at(addresses[i], sizes[i])
+        first, last = starts[i], starts[i + 1]
         alone = last == first + 1  # an array alone is gone through as it lies in memory, in one go
-        size = x.size if alone else min(_BLOCK, x.size)
-        blocks = np.empty((last - first, 0 if alone else size), np.float32)
-        counters = new_counters(0 if seek else last - first)
-        unflushed = np.zeros(last - first, np.int64)
-        for start in range(0, x.size, max(size, 1)):
-            block = x[start : start + size]
+        size = x.size if alone else _BLOCK
+        for start in range(0, x.size, larger(size, 1)):
+            block = part(x, start, smaller(start + size, x.size))
             for row in range(first, last):
-                values = _block_of(row, first, block, steps, blocks)
+                k = row - first
+                values = block
+                if k:
+                    a, b = constants[row, 0], constants[row, 1]
+                    values = _block_of(k, parents[row], others[row], kinds[row], a, b, block, blocks)
                 if seek:
                     bits = seen_as(values, np.int32)
                     best = INF_BITS if alone else magnitude_of(bits)
                     if best >= INF_BITS:
                         finite[i] = alone  # of an array alone it is not asked
                         best = finite_amax(bits)
-                    largest[row] = max(largest[row], best)
+                    largest[row] = larger(largest[row], best)
                     continue
-                # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
-                limit = math.ldexp(bases[row] if bases[row] > 0.0 else 1.0, doublings[row])
-                k = row - first
                 grown, unflushed[k] = count(
                     values,
-                    counters[k],
+                    row_of(counters, k),
                     unflushed[k],
-                    tables.slots[row],
-                    limit,
-                    tables.tallies[row],
-                    tables.moments[row],
+                    row_of(slots, row),
+                    limits[row],
+                    row_of(tallies, row),
+                    row_of(moments, row),
                     places[i, 1] + start,
                     places[i, 0],
-                    extremes[row],
+                    row_of(extremes, row),
                 )
                 doublings[row] += grown
-        for k in range(counters.shape[0]):
-            flush(counters[k], tables.slots[first + k])
+                for _ in range(grown):
+                    limits[row] *= 2.0
+        if not seek:
+            for k in range(last - first):
+                flush(row_of(counters, k), row_of(slots, first + k))
+                unflushed[k] = 0
 
 
 _NO_COUNTS = np.zeros((0, N_BINS + 1), np.int64)
-_NO_TABLES = Tables(np.zeros(0), np.zeros(0, np.int64), _NO_COUNTS, np.zeros((0, 4), np.int64), np.zeros((0, 4)))
+_NO_TABLES = np.zeros(0), np.zeros(0, np.int64), _NO_COUNTS, np.zeros((0, 4), np.int64), np.zeros((0, 4))
 _NO_PLACES = np.zeros((0, 2), np.int64)
 _NO_EXTREMES = np.zeros((0, 0, 2), np.float32)
-_NOT_SOUGHT = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+_NO_LARGEST, _NO_FINITE = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+_NO_BLOCKS, _NO_COUNTERS, _NOT_FLUSHED = np.zeros((0, 0), np.float32), new_counters(0), np.zeros(0, np.int64)
+
+
+def _longest(sizes: NDArray[np.int64], steps: StepTables) -> tuple[int, NDArray[np.float32]]:
+    """Return how many rows an array has at most, and room for what is made of a block of any of them."""
+    if steps.parents.size == sizes.size:
+        return 1, _NO_BLOCKS
+    rows = np.diff(steps.starts)
+    most = int(rows.max())
+    return most, np.empty((most, min(_BLOCK, sizes[rows > 1].max())), np.float32)
 
 
 def amax_all(
@@ -183,7 +212,8 @@ def amax_all(
     made of it are finite; true for an array of which nothing is made.
     """
     largest[:], finite[:] = 0, True
-    look_through(addresses, sizes, steps, True, largest, finite, _NO_TABLES, _NO_PLACES, _NO_EXTREMES)
+    room = _longest(sizes, steps)[1], _NO_COUNTERS, _NOT_FLUSHED
+    look_through(addresses, sizes, *steps, True, largest, finite, *_NO_TABLES, _NO_PLACES, _NO_EXTREMES, *room)
 
 
 def accumulate_all(
@@ -197,8 +227,12 @@ def accumulate_all(
     """Count several arrays and what is made of them.
 
     ``addresses`` and ``sizes``: of contiguous float32 arrays, shape (n,). They stay alive until this returns.
-    ``tables``: what is counted, a row for each tensor; added to. The ranges to start from are there, and 0 where there
-    is nothing but zeros. ``places``: shape (n, 2), values per sample of each array (0: it has no samples) and which of
+    ``tables``: of nothing yet, a row for each tensor. The ranges to start from are there, and 0 where there is nothing
+    but zeros. ``places``: shape (n, 2), values per sample of each array (0: it has no samples) and which of
     the whole tensor's values is its first. ``extremes``: of each row's samples, shape (rows, samples, 2); added to.
     """
-    look_through(addresses, sizes, steps, False, *_NOT_SOUGHT, tables, places, extremes)
+    most, blocks = _longest(sizes, steps)
+    room: Any = blocks, new_counters(most), np.zeros(most, np.int64)
+    # With nothing but zeros (and NaN, inf) any range counts them the same way: all in bin 0.
+    limits = np.where(tables.bases > 0.0, tables.bases, 1.0)
+    look_through(addresses, sizes, *steps, False, _NO_LARGEST, _NO_FINITE, limits, *tables[1:], places, extremes, *room)

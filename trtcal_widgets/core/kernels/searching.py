@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trtcal_widgets.core.kernels.compiling import bits_of, compiled, float_of
+from trtcal_widgets.core.kernels.compiling import compiled
 from trtcal_widgets.core.kernels.counting import N_BINS
+from trtcal_widgets.core.kernels.intrinsics import bits_of, float_of, larger, part, row_of, smaller
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,14 +125,14 @@ def _fill(room: Scratch, w: int, upto: int) -> None:
     """Make the terms of runs of ``w`` bins that start before ``upto``."""
     filled, occupied, mass = room.filled, room.occupied, room.mass
     start = filled[w]
-    end = min(max(upto, 2 * start, _AHEAD), N_BINS - w + 1)
+    end = smaller(larger(larger(upto, 2 * start), _AHEAD), N_BINS - w + 1)
     n = end - start
-    left, right = mass[start:end], mass[start + w : end + w]
-    before, behind = occupied[start:end], occupied[start + w : end + w]
-    x, logs, terms = room.x[:n], room.logs[:n], room.terms[w * _ROW + start : w * _ROW + end]
+    left, right = part(mass, start, end), part(mass, start + w, end + w)
+    before, behind = part(occupied, start, end), part(occupied, start + w, end + w)
+    x, logs, terms = part(room.x, 0, n), part(room.logs, 0, n), part(room.terms, w * _ROW + start, w * _ROW + end)
     for a in range(n):
         share = float_of(np.uint64(behind[a] - before[a]) | _MAGIC) - _TWO_52
-        x[a] = max(right[a] - left[a], 1.0) / max(share, 1.0)
+        x[a] = larger(right[a] - left[a], 1.0) / larger(share, 1.0)
     _logarithms(x, logs)
     for a in range(n):
         terms[a] = (right[a] - left[a]) * logs[a]
@@ -141,12 +142,13 @@ def _fill(room: Scratch, w: int, upto: int) -> None:
 @compiled(inner=True, error_model="numpy")
 def prefix_sums(counts: NDArray[np.int64], room: Scratch) -> None:
     """Take the counts, bin 1's for bin 0, and make their prefix sums."""
-    h, mass, log_mass, x, logs = room.h, room.mass, room.log_mass, room.x[:N_BINS], room.logs[:N_BINS]
+    h, mass, log_mass = room.h, room.mass, room.log_mass
+    x, logs = part(room.x, 0, N_BINS), part(room.logs, 0, N_BINS)
     for j in range(N_BINS):
         h[j] = np.float64(counts[j])
     h[0] = h[1]
     for j in range(N_BINS):
-        x[j] = max(h[j], 1.0)
+        x[j] = larger(h[j], 1.0)
     _logarithms(x, logs)
     for j in range(N_BINS):
         logs[j] *= h[j]
@@ -171,21 +173,23 @@ def _first_parts(room: Scratch) -> None:
     of 1,000 rows).
     """
     mass, occupied = room.mass, room.occupied
-    known, log_mass = room.known[N_LEVELS:], room.log_mass[N_LEVELS - 1 :]
-    kept, last, above = mass[N_LEVELS:], room.h[N_LEVELS - 1 :], occupied[N_LEVELS:]
+    known, log_mass = part(room.known, N_LEVELS, _ROW), part(room.log_mass, N_LEVELS - 1, _ROW)
+    kept, above = part(mass, N_LEVELS, _ROW), part(occupied, N_LEVELS, _ROW)
+    last = part(room.h, N_LEVELS - 1, N_BINS)
     total = mass[N_BINS]
     n = N_BINS - N_LEVELS + 1
-    x_kept, x_last, x_level = room.x[:_ROW], room.x[_ROW : 2 * _ROW], room.x[2 * _ROW :]
+    x_kept, x_last, x_level = part(room.x, 0, _ROW), part(room.x, _ROW, 2 * _ROW), part(room.x, 2 * _ROW, 3 * _ROW)
     for k in range(n):
         edge = np.uint64(((N_LEVELS - 1) * (k + N_LEVELS) + N_LEVELS - 1) >> _LOG2_LEVELS)
-        width = np.float64(max(above[k] - occupied[edge], 1))
-        x_level[k] = max((kept[k] - mass[edge]) / width, 1.0)
+        width = np.float64(larger(above[k] - occupied[edge], 1))
+        x_level[k] = larger((kept[k] - mass[edge]) / width, 1.0)
     for k in range(n):
-        x_kept[k] = max(kept[k], 1.0)
-        x_last[k] = max(last[k] + (total - kept[k]), 1.0)
+        x_kept[k] = larger(kept[k], 1.0)
+        x_last[k] = larger(last[k] + (total - kept[k]), 1.0)
     x_kept[n] = total
     _logarithms(room.x, room.logs)
-    log_kept, log_last, log_level = room.logs[:_ROW], room.logs[_ROW : 2 * _ROW], room.logs[2 * _ROW :]
+    log_kept, log_last = part(room.logs, 0, _ROW), part(room.logs, _ROW, 2 * _ROW)
+    log_level = part(room.logs, 2 * _ROW, 3 * _ROW)
     log_total = log_kept[n]
     for k in range(n):
         clipped = total - kept[k]
@@ -274,14 +278,14 @@ def plain_sum(room: Scratch, i: int) -> float:
         # Each rounded once, so that equal fractions are equal numbers and their logarithm is 0.
         p = (h[j] + (clipped if j == i - 1 else 0.0)) / total
         divergence += p * np.log(p / level_share)
-    return max(divergence, 0.0)
+    return float(larger(divergence, 0.0))
 
 
 @compiled(inner=True, error_model="numpy")
 def _last_smallest(room: Scratch, best: float, total: float) -> int:
     """Return the last of the candidates with the smallest divergence by the direct sum, of those that are close."""
     values = room.values
-    limit = (max(best, 0.0) + NEAR_TIE) * total
+    limit = (larger(best, 0.0) + NEAR_TIE) * total
     close = 0
     pick = N_BINS
     for i in range(N_LEVELS, N_BINS + 1):
@@ -307,12 +311,15 @@ def entropy_pick(counts: NDArray[np.int64], hint: int, room: Scratch, whole: boo
     ``counts``: shape (2048,), as they were counted. ``hint``: a candidate, 128 to 2048, that may be good. ``room``:
     made by :func:`scratch`, for one thread at a time. ``whole``: whether each candidate is summed to its end.
     """
-    room.values[:] = np.inf
+    values, filled = room.values, room.filled
+    for j in range(_ROW):
+        values[j] = np.inf
     prefix_sums(counts, room)
     total = room.mass[N_BINS]
     if total <= 0.0:
         return N_BINS
-    room.filled[:] = 0
+    for w in range(_WIDEST + 1):
+        filled[w] = 0
     _first_parts(room)
     best = _search(room, hint, whole)
     return _last_smallest(room, best / total, total) if best < _LARGEST else N_BINS
@@ -333,9 +340,9 @@ def entropy_picks(
     """
     for row in range(picks.size):
         whole = row < objective.shape[0]
-        picks[row] = entropy_pick(counts[row], hints[row], room, whole)
+        picks[row] = entropy_pick(row_of(counts, row), hints[row], room, whole)
         if whole:
-            total = max(room.mass[N_BINS], 1.0)
+            total = larger(room.mass[N_BINS], 1.0)
             for k in range(N_BINS - N_LEVELS + 1):
                 # A divergence is never negative; where P equals Q, rounding leaves about 1e-14 of either sign.
-                objective[row, k] = max(room.values[N_LEVELS + k] / total, 0.0)
+                objective[row, k] = larger(room.values[N_LEVELS + k] / total, 0.0)

@@ -99,7 +99,7 @@ def _prepare(
     g: NDArray[np.float64],
 ) -> bool:
     """Write mass per bin, its prefix moments, and G's coefficients; return whether values lie side by side."""
-    dense = moments_of(counts, zeros, mass, moments)
+    dense = moments_of(counts, zeros, mass, moments[0], moments[1], moments[2])
     below = 0.0
     for j in range(N_BINS):
         left, m0, half = np.float64(j), moments[0, j], 0.5 * mass[j]
@@ -117,7 +117,9 @@ def _exactly(
     in_bins = np.empty(places.size)
     for k in range(places.size):
         in_bins[k] = (places[k] + 0.5) * bin_width / width
-    return quantization_noise(in_bins, mass, moments[0], moments[1], moments[2])
+    noise = np.empty((places.size, 3))
+    quantization_noise(in_bins, 0, places.size, mass, moments[0], moments[1], moments[2], noise)
+    return noise
 
 
 @compiled(inner=True, error_model="numpy")
