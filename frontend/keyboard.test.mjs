@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { source } from "./source.mjs";
 
-const { bindKeys, moveKeys, undoKeys } = await source("kit/js/keyboard.js");
+const { bindKeys, holdsKey, moveKeys, undoKeys } = await source("kit/js/keyboard.js");
 
 /** A root with keys on it; `press` says what was sent, and whether the page was kept from seeing the key. */
 function screen(keys) {
@@ -47,4 +47,19 @@ test("arrows walk the list that listens", () => {
   press("ArrowUp");
   press("ArrowUp", { on: "range" });
   assert.deepEqual(steps, [1, -1]);
+});
+
+test("a screen holds its own combinations and those that edit a text, and lets all others through", () => {
+  const keys = [...undoKeys("undo", "redo"), ["/", "search", { "/": "search" }]];
+  const held = (combination, on = null) => {
+    const parts = combination.split("+");
+    const key = parts.pop();
+    const has = (name) => parts.includes(name);
+    const target = { closest: (selector) => on && selector.includes(on) };
+    return holdsKey({ key, target, ctrlKey: has("Ctrl"), metaKey: has("Cmd"), altKey: has("Alt"), shiftKey: has("Shift") }, keys);
+  };
+  for (const key of ["x", "/", "Escape", " ", "Shift+M", "ArrowDown", "Ctrl+z", "Cmd+z", "Ctrl+Shift+Z", "Ctrl+y"]) assert.ok(held(key), key);
+  for (const key of ["Ctrl+s", "Cmd+s", "Ctrl+Shift+S", "Ctrl+b", "Alt+w", "Alt+z", "Ctrl+f", "Ctrl+/", "Ctrl+Shift+C", "Ctrl+a"]) assert.ok(!held(key), key);
+  for (const key of ["Ctrl+a", "Ctrl+c", "Cmd+x", "Ctrl+v", "Ctrl+z", "Alt+Backspace", "Ctrl+Shift+ArrowLeft", "Ctrl+Alt+@", "y"]) assert.ok(held(key, "textarea"), key);
+  for (const key of ["Ctrl+s", "Ctrl+Shift+C", "Alt+w", "Ctrl+Enter", "Ctrl+Shift+X"]) assert.ok(!held(key, "textarea"), key);
 });

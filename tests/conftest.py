@@ -20,7 +20,7 @@ settings.load_profile("no deadline")
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_python():
     """Run a program in a fresh interpreter and return what it prints; warnings are errors there too."""
 

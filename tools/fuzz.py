@@ -1,11 +1,12 @@
 """Damage files at random and read them: nothing but a ``TrtcalError`` may come out, and none may hang.
 
-    python tools/fuzz.py [--seconds 120] [--seed 1] [--only session,npz] [--keep DIR]
+    python tools/fuzz.py [--seconds 120 | --inputs 1600] [--seed 1] [--only session,npz] [--keep DIR]
 
 Every reader gets files of its own kind, with bytes flipped, cut out, repeated and replaced, with numbers and words of
 its text changed, and, for archives, with their members damaged inside a whole archive. What is read is used: a session
-is asked for its table and its cache, arrays for a batch. Prints how many inputs each reader got and what became of
-them; exit code 1 where a foreign exception came out or one input took longer than ``--slow`` seconds.
+is asked for its table and its cache, arrays for a batch. It goes on for a time, or until each reader had so many
+inputs, which are then the same on every machine. Prints how many inputs each reader got and what became of them; exit
+code 1 where a foreign exception came out or one input took longer than ``--slow`` seconds.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import hashlib
 import io
 import json
+import math
 import random
 import re
 import sys
@@ -22,6 +25,8 @@ import tempfile
 import time
 import warnings
 import zipfile
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -39,14 +44,19 @@ from trtcal_widgets.debug.tuning.journal import Journal
 from trtcal_widgets.errors import TrtcalError
 from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.formats.reading import convert
+from trtcal_widgets.gpu.driver import DeviceInfo
 from trtcal_widgets.model.engine.precisions import LayerPrecisions, as_precisions
 from trtcal_widgets.model.explicit.table import read_scales
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.model.plan import PrecisionPlan
 from trtcal_widgets.runners.evaluation import Score
+from trtcal_widgets.trt.engine import FORMAT as ENGINE_FORMAT
+from trtcal_widgets.trt.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from trtcal_widgets.model.graph import ModelGraph
 
 WORDS = [
     b"",
@@ -98,9 +108,26 @@ def use_folder(path: Path) -> None:
     use_source(path.parent)
 
 
+@cache
+def sample_graph() -> ModelGraph:
+    """Read the bundled model, once."""
+    return load_graph(sample.model_path())
+
+
 def use_layers(path: Path) -> None:
     """Read what an engine ran each layer in."""
-    as_precisions(path, load_graph(sample.model_path()))
+    as_precisions(path, sample_graph())
+
+
+ENGINE = b"not damaged itself"
+
+
+def use_engine(path: Path) -> None:
+    """Load an engine by the JSON beside it, and ask whether it runs here."""
+    path.with_suffix("").write_bytes(ENGINE)
+    engine = Engine.load(path.with_suffix(""))
+    device = DeviceInfo(0, "NVIDIA H100", (9, 0), 1 << 30, 12080)
+    engine.misfit(engine.tensorrt, device)
 
 
 def use_models(path: Path) -> None:
@@ -129,6 +156,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "batch": ("batch", use_folder),
     "labels": ("txt", read_labels),
     "layers": ("json", use_layers),
+    "engine": ("engine.json", use_engine),
     "models": ("yaml", use_models),
     "journal": ("json", lambda path: Journal(path, {"model": "x"})),
 }
@@ -195,6 +223,14 @@ def texts() -> dict[str, list[bytes]]:
         "layers": [{"name": "a", "ms": 0.5, "nodes": ["conv1"]}],
         "ran": json.loads(precisions.to_json()),
     }
+    engine = {
+        "format": ENGINE_FORMAT,
+        "model": {"file": "m.onnx", "sha256": "0" * 64, "opset": 17},
+        "tensorrt": "10.16.1.11",
+        "device": {"name": "NVIDIA H100", "compute_capability": [9, 0], "driver": 12080},
+        "debug": {"kind": "marked", "names": ["conv1"], "missing": []},
+        "engine": {"file": "0.engine", "sha256": hashlib.sha256(ENGINE).hexdigest(), "bytes": len(ENGINE)},
+    }
     journal = {"format": JOURNAL_FORMAT, "subject": {"model": "x"}, "measured": {"k": timed}}
     return {
         "foreign": [json.dumps(one).encode() for one in foreign],
@@ -203,6 +239,7 @@ def texts() -> dict[str, list[bytes]]:
         "batch": [np.array([2, 1, 2, 2], "<i4").tobytes() + np.arange(10, dtype="<f4").tobytes()],
         "labels": [b"1\n2\n3\n", b"\xef\xbb\xbf7 8 9", b"\0\0\x08\x01\0\0\0\x03\1\2\3"],
         "layers": [json.dumps({"Layers": [layer], "Bindings": []}).encode(), precisions.to_json().encode()],
+        "engine": [json.dumps(engine).encode()],
         "models": [b"defaults:\n  method: mse\nmodels:\n  - model: a.onnx\n    data: calib\n    size: [8, 8]\n"],
         "journal": [json.dumps({**journal, "scores": {"k": score}, "losses": {"conv1": 0.5}}).encode()],
     }
@@ -230,10 +267,10 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
             case 5:
                 del out[at:]
             case _:
-                found = list(TOKEN.finditer(bytes(out[: 1 << 16])))
-                if found:
-                    one = rng.choice(found)
-                    out[one.start() : one.end()] = rng.choice(WORDS)
+                near = rng.randrange(min(len(out), 1 << 16))
+                if found := TOKEN.search(out, near) or TOKEN.search(out):
+                    start, end = found.span()
+                    out[start:end] = rng.choice(WORDS)
     return bytes(out)
 
 
@@ -262,7 +299,10 @@ def damaged_json(data: bytes, rng: random.Random) -> bytes:
 def damaged_archive(data: bytes, rng: random.Random) -> bytes:
     """Return a whole archive of which one member is damaged, is missing, or is there twice."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as old,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+    ):
         chosen = rng.choice(old.namelist())
         for name in old.namelist():
             content = old.read(name)
@@ -279,16 +319,19 @@ def variant(kind: str, data: bytes, rng: random.Random) -> bytes:
     """Return one damaged file of a kind."""
     if kind in ("session", "npz") and rng.random() < 0.7:
         return damaged_archive(data, rng)
-    if READERS[kind][0] == "json" and data[:1] == b"{" and rng.random() < 0.5:
+    if READERS[kind][0].endswith("json") and data[:1] == b"{" and rng.random() < 0.5:
         return damaged_json(data, rng)
     return damaged(data, rng)
 
 
 def fuzz(
-    seconds: float, seed: int, kinds: list[str], keep: Path | None, slow: float
+    kinds: list[str], seed: int, keep: Path | None, slow: float, *, seconds: float = math.inf, inputs: float = math.inf
 ) -> tuple[dict[str, collections.Counter[str]], list[str]]:
-    """Read damaged files until the time is over; return what became of them by kind, and what must not happen."""
-    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    """Read damaged files, one of each kind in turn, until the time is over or each kind had so many of them.
+
+    Returns what became of them by kind, and what must not happen. A kind's files follow from the seed and its name.
+    """
+    chance = {kind: random.Random(f"{seed} {kind}") for kind in kinds}  # noqa: S311 - repeatable on purpose
     results: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in kinds}
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as name:
@@ -298,42 +341,55 @@ def fuzz(
             (folder / kind).mkdir()
         (folder / "list" / "picture.png").write_bytes(whole["image"][0])
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            kind = rng.choice(kinds)
-            ending, read = READERS[kind]
-            data = variant(kind, rng.choice(whole[kind]), rng)
+        for kind in cycle(kinds):
+            if time.monotonic() >= end or results[kind].total() >= inputs:
+                break
+            ending = READERS[kind][0]
+            data = variant(kind, chance[kind].choice(whole[kind]), chance[kind])
             path = folder / kind / f"0.{ending}"
             path.write_bytes(data)
-            begun = time.process_time()
-            try:
-                read(path)
-                outcome = "read"
-            except TrtcalError as error:
-                outcome = type(error).__name__
-            except Exception as error:  # noqa: BLE001 - this is what is looked for
-                outcome = f"FOREIGN {type(error).__name__}"
-                faults.append(f"{kind}: {type(error).__name__}: {error}")
-            took = time.process_time() - begun
-            if took > slow:
-                faults.append(f"{kind}: {took:.1f} s for {len(data):,} bytes")
+            outcome, wrong = read_one(kind, path, slow)
             results[kind][outcome] += 1
-            if keep is not None and (outcome.startswith("FOREIGN") or took > slow):
+            faults += wrong
+            if keep is not None and wrong:
                 keep.mkdir(parents=True, exist_ok=True)
                 (keep / f"{kind}_{len(faults)}.{ending}").write_bytes(data)
     return results, faults
 
 
+def read_one(kind: str, path: Path, slow: float) -> tuple[str, list[str]]:
+    """Read a file; return what became of it, and what must not happen."""
+    faults = []
+    begun = time.process_time()
+    try:
+        READERS[kind][1](path)
+        outcome = "read"
+    except TrtcalError as error:
+        outcome = type(error).__name__
+    except Exception as error:  # noqa: BLE001 - this is what is looked for
+        outcome = f"FOREIGN {type(error).__name__}"
+        faults.append(f"{kind}: {type(error).__name__}: {error}")
+    took = time.process_time() - begun
+    if took > slow:
+        faults.append(f"{kind}: {took:.1f} s for {path.stat().st_size:,} bytes")
+    return outcome, faults
+
+
 def main() -> int:
     """Run and print; exit code 1 where something foreign came out."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seconds", type=float, default=120)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, help="how long; 120 where --inputs is not given")
+    length.add_argument("--inputs", type=int, help="how many for each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default=",".join(READERS), help="kinds, with commas between")
     parser.add_argument("--keep", type=Path, help="folder for the inputs that went wrong")
     parser.add_argument("--slow", type=float, default=10, help="seconds of processor time that no input may take")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    results, faults = fuzz(arguments.seconds, arguments.seed, arguments.only.split(","), arguments.keep, arguments.slow)
+    until = {name: value for name, value in vars(arguments).items() if name in ("seconds", "inputs") and value}
+    kinds = arguments.only.split(",")
+    results, faults = fuzz(kinds, arguments.seed, arguments.keep, arguments.slow, **(until or {"seconds": 120}))
     print("| reader | inputs | what became of them |\n|---|---:|---|")
     for kind, counts in results.items():
         outcomes = ", ".join(f"{name} {n:,}" for name, n in counts.most_common())

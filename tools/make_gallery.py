@@ -201,6 +201,7 @@ def open_file(page: Any, url: str, name: str, file: str) -> None:
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.locator(".jp-DirListing-item", has_text=file).first.dblclick()
     page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current", has_text=file).wait_for()
+    page.get_by_test_id("trtcal-row").first.wait_for()  # the file is read
     for theme in ("Light", "Dark"):
         page.evaluate(
             "(theme) => { window.jupyterapp.commands.execute('apputils:change-theme', {theme}); }",

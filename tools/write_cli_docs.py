@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from itertools import groupby
 from pathlib import Path
 
 from trtcal_widgets.cli.app import build_parser
 from trtcal_widgets.cli.registry import Command, commands
+from trtcal_widgets.cli.terminal import paragraphs
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 
@@ -60,7 +62,7 @@ def _parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 
 def _section(command: Command, parser: argparse.ArgumentParser) -> str:
-    lines = [f"## trtcal {command.name}", "", *textwrap.wrap(" ".join(command.description.split()), 120), ""]
+    lines = [f"## trtcal {command.name}", "", *_described(command.description), ""]
     if command.examples:
         lines += ["```", *command.examples, "```", ""]
     lines += ["| argument | meaning |", "| --- | --- |"]
@@ -69,6 +71,17 @@ def _section(command: Command, parser: argparse.ArgumentParser) -> str:
     actions.sort(key=lambda action: bool(action.option_strings))
     lines += [f"| {_usage(action)} | {_meaning(action)} |" for action in actions]
     return "\n".join([*lines, ""])
+
+
+def _described(text: str) -> list[str]:
+    """Return a description: prose in lines of 120 columns, indented lines as a block."""
+    lines: list[str] = []
+    for is_file, parts in groupby(paragraphs(text), lambda part: part.startswith(" ")):
+        if is_file:
+            lines += ["", "```yaml", *textwrap.dedent("\n".join(parts)).split("\n"), "```"]
+        else:
+            lines += [line for part in parts for line in textwrap.wrap(part, 120)]
+    return lines
 
 
 def _usage(action: argparse.Action) -> str:

@@ -1,9 +1,10 @@
 """Write the tables about engines in docs/qdq.md and docs/debugging.md from benchmarks/results.
 
-    python tools/write_engine_tables.py [--collect FOLDER] [--layers FOLDER GPU …]
+    python tools/write_engine_tables.py [--collect FOLDER …] [--layers FOLDER GPU …]
 
-``--collect`` first reads what ``benchmarks/placements.py`` wrote into a folder on a machine with a GPU and keeps what
-the tables need, in ``benchmarks/results/placements.json`` and ``simulated.json``; ``--layers``: see ``engine_layers``.
+``--collect`` first reads what ``benchmarks/placements.py`` wrote into folders on machines with a GPU, the newest first,
+and keeps what the tables need, in ``benchmarks/results/placements.json`` and, if a folder has them, ``simulated.json``;
+``--layers``: see ``engine_layers``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import sys
 import textwrap
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,36 +41,55 @@ KINDS = {
     "fp16": "FP16",
     "fp32": "FP32",
 }
+PARTS = {
+    "convolutions": ("onvolution", "MatrixMultiply", "Gemm", "FullyConnected"),
+    "pointwise operators": ("PointWise", "Scale", "ElementWise"),
+    "pools": ("Pooling",),
+    "resizes": ("Resize",),
+    "copies": ("Reformat", "Shuffle", "NoOp"),
+}
+"""Part of an engine -> what the names of its kinds of layers have in them."""
 FASTER, NEAR_DB = 1.02, 0.5
 """The goal: explicit takes at most so many times as long as implicit, its SQNR so many dB away at most."""
+LEAST_GAP = 2.0
+"""Differences of less than so many microseconds are not shown."""
+MISSED = (
+    "Where it is not reached: what the parts of these engines take beyond those of the implicit ones, on the average\n"
+    "of the builds, then the nodes that do, in the fastest of each."
+)
 
 
 # ---- from raw results to what is kept ----
 
 
-def collect_placements(folder: Path) -> dict[str, Any]:
-    """Return what the table needs of the engines that were built and timed."""
-    times: dict[str, Any] = {}
-    for path in sorted(folder.glob("times.*.json")):
-        times |= json.loads(path.read_text())
-    raws: dict[tuple[str, int], dict[str, Any]] = {}
-    for path in sorted(folder.glob("build.*.json.gz")):
-        raw = json.loads(gzip.decompress(path.read_bytes()))
-        raws.setdefault((raw["model"], raw["level"]), raw)["engines"] |= raw["engines"]
-    found = [_subject(raw, times) for raw in raws.values()]
-    found += _printed(folder)
+def collect_placements(folders: Sequence[Path]) -> dict[str, Any]:
+    """Return what the table needs of the engines that were built and timed.
+
+    Each folder is a run. Of an earlier run, one behind the first that has the model, its implicit engines are kept and
+    the kinds that no run before it has.
+    """
+    found: list[dict[str, Any]] = []
+    for folder in folders:
+        times: dict[str, Any] = {}
+        for path in sorted(folder.glob("times.*.json")):
+            times |= json.loads(path.read_text())
+        raws: dict[tuple[str, int], dict[str, Any]] = {}
+        for path in sorted(folder.glob("build.*.json.gz")):
+            raw = json.loads(gzip.decompress(path.read_bytes()))
+            raws.setdefault((raw["model"], raw["level"]), raw)["engines"] |= raw["engines"]
+        known: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for subject in found:
+            known[subject["model"], subject["level"]] |= set(subject["kinds"])
+        for (model, level), raw in raws.items():
+            subject = _subject(raw, times)
+            kinds = subject["kinds"]
+            if had := known[model, level]:
+                kinds = {kind: kinds[kind] for kind in kinds if kind == "implicit" or kind not in had}
+                subject |= {"note": "an earlier run", "kinds": kinds}
+            if len(kinds) > 1 and "implicit" in kinds:
+                found.append(subject)
     found.sort(key=lambda subject: (list(TITLES).index(subject["model"]), "note" in subject))
-    return {"subjects": [subject for subject in found if subject["kinds"]]}
-
-
-def _printed(folder: Path) -> list[dict[str, Any]]:
-    """Return subjects of which times alone are left (``printed.json``): no layers, and not every SQNR."""
-    path = folder / "printed.json"
-    subjects = json.loads(path.read_text())["printed"] if path.exists() else []
-    for subject in subjects:
-        for kind in subject["kinds"].values():
-            kind["builds"] = [kind["ms"]]
-    return subjects
+    return {"subjects": found}
 
 
 def _subject(raw: dict[str, Any], times: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +109,7 @@ def _subject(raw: dict[str, Any], times: dict[str, Any]) -> dict[str, Any]:
         layers = name_layers(read_inspector(engine["inspector"]), timed["layers"], graph)
         by_node[kind] = times_by_node(layers)
         milliseconds = [build[1]["ms"] for build in builds]
+        parts = [_parts(built, layer_times["layers"]) for built, layer_times in builds]
         kinds[kind] = {
             "ms": round(statistics.median(milliseconds), 5),
             "host_ms": round(statistics.median(build[1].get("host_ms", 0.0) for build in builds), 5),
@@ -93,14 +117,23 @@ def _subject(raw: dict[str, Any], times: dict[str, Any]) -> dict[str, Any]:
             "sqnr_db": round(statistics.median(build[0]["sqnr_db"] for build in builds), 2),
             "int8": len(ran.int8),
             "copies": sum(layer.copies and layer.ms > 0 for layer in layers),
-            "copies_ms": round(sum(layer.ms for layer in layers if layer.copies), 5),
+            "parts": {part: round(statistics.mean(own.get(part, 0.0) for own in parts), 1) for part in PARTS},
         }
         if kind in ("map", "rules", "explicit") and "implicit" in by_node:
             kinds[kind]["slower"] = _slower(by_node[kind], by_node["implicit"])
             narrow = set(LayerPrecisions.from_inspector(_fastest(raw, times, "implicit"), graph).int8)
-            kinds[kind]["int8_only_here"] = [n for n in ran.int8 if n not in narrow][:200]
-            kinds[kind]["int8_only_there"] = [n for n in narrow if n not in set(ran.int8)][:200]
+            kinds[kind]["int8_only_here"] = len(set(ran.int8) - narrow)
+            kinds[kind]["int8_only_there"] = len(narrow - set(ran.int8))
     return {"model": raw["model"], "level": raw["level"], "batch": raw["batch"], "kinds": kinds}
+
+
+def _parts(engine: dict[str, Any], times: dict[str, float]) -> dict[str, float]:
+    """Return the microseconds of the layers of each part of an engine."""
+    found: dict[str, float] = defaultdict(float)
+    for layer in read_inspector(engine["inspector"]):
+        part = next((name for name, kinds in PARTS.items() if any(kind in layer.kind for kind in kinds)), "others")
+        found[part] += 1000 * times.get(layer.name, 0.0)
+    return found
 
 
 def _fastest(raw: dict[str, Any], times: dict[str, Any], kind: str) -> str:
@@ -115,10 +148,10 @@ def _slower(explicit: dict[str, float], implicit: dict[str, float]) -> list[list
     return [[node, round(1000 * gaps[node], 1)] for node in worst if gaps[node] > 0.0005]
 
 
-def collect_simulated(folder: Path) -> dict[str, Any]:
+def collect_simulated(folders: Sequence[Path]) -> dict[str, Any]:
     """Return, for each model, how far the engine is from the simulation."""
     found = {}
-    for path in sorted(folder.glob("simulated.*.json")):
+    for path in sorted(path for folder in folders for path in folder.glob("simulated.*.json")):
         raw = json.loads(path.read_text())
         rows = {name: _summed(row) for name, row in raw.pop("tensors").items()}
         found[path.name.split(".")[1]] = {**{k: round(v, 2) for k, v in raw.items()}, "tensors": rows}
@@ -161,7 +194,8 @@ def placements_table(data: dict[str, Any]) -> list[str]:
             ratio, host = _times(found, base, "ms"), _times(found, base, "host_ms")
             goal = _goal(found, base) if kind in ("map", "rules", "explicit") and base else ""
             if goal and goal != "yes" and "int8_only_here" in found:
-                missed.append((title, words, found, goal))
+                gaps = {part: value - base["parts"][part] for part, value in found.get("parts", {}).items()}
+                missed.append((title, words, {**found, "gaps": gaps}, goal))
             count = f" ({len(found['builds'])})" if len(found["builds"]) > 1 else ""
             sqnr = f"{found['sqnr_db']:.1f}" if "sqnr_db" in found else "–"
             lines.append(
@@ -170,17 +204,15 @@ def placements_table(data: dict[str, Any]) -> list[str]:
             )
             shown = ""
     if missed:
-        lines += [
-            "",
-            "Where it is not reached, the nodes that take longest beyond their time in the implicit engine:",
-            "",
-        ]
+        lines += ["", *MISSED.splitlines(), ""]
     for title, words, found, goal in missed:
         nodes = ", ".join(f"`{node}` +{gap} µs" for node, gap in found.get("slower", [])[:4])
-        more = len(found.get("int8_only_here", []))
-        less = len(found.get("int8_only_there", []))
+        more, less = found["int8_only_here"], found["int8_only_there"]
         sets = f"{more} nodes in INT8 that were not there, {less} that were are not"
-        text = f"- {title}, {words} ({goal}): {sets}{'; ' + nodes if nodes else ''}."
+        sums = ", ".join(
+            f"{part} {gap:+.0f} µs" for part, gap in found.get("gaps", {}).items() if abs(gap) >= LEAST_GAP
+        )
+        text = f"- {title}, {words} ({goal}): {sets}{'; ' + sums if sums else ''}{'; ' + nodes if nodes else ''}."
         lines += textwrap.wrap(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return lines
 
@@ -222,7 +254,7 @@ def simulated_table(data: dict[str, Any]) -> list[str]:
             if "codes" in row:
                 by_op[row["op"]].append(row)
     columns = ("tensors", "bit-equal", "codes equal", "codes that differ", "largest relative difference")
-    lines += ["", "By the operator that makes the tensor, the layer's own difference alone:", ""]
+    lines += ["", "The layer's own difference, by the operator that makes the tensor:", ""]
     lines += _head("operator", columns)
     for op, rows in sorted(by_op.items(), key=lambda item: -len(item[1])):
         share = sum(row["codes"] for row in rows) / max(1, sum(row["values"] for row in rows))
@@ -251,7 +283,7 @@ def put(page: Path, name: str, lines: list[str]) -> None:
 def main() -> None:
     """Collect where asked, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--collect", type=Path, metavar="FOLDER", help="what benchmarks/placements.py wrote")
+    parser.add_argument("--collect", nargs="+", type=Path, metavar="FOLDER", help="what benchmarks/placements.py wrote")
     parser.add_argument("--layers", nargs="+", metavar="FOLDER GPU", help="folders, and the GPU that each is from")
     given = parser.parse_args()
     if given.layers:
@@ -259,8 +291,9 @@ def main() -> None:
         text = json.dumps(collect_layers(folders), indent=None, separators=(",", ":")).replace("],[", "],\n[")
         (RESULTS / "layers.json").write_text(text + "\n", encoding="utf-8")
     if given.collect:
-        for name, collect in (("placements", collect_placements), ("simulated", collect_simulated)):
-            (RESULTS / f"{name}.json").write_text(json.dumps(collect(given.collect), indent=1) + "\n", encoding="utf-8")
+        found = {"placements": collect_placements(given.collect), "simulated": collect_simulated(given.collect)}
+        for name in [name for name, kept in found.items() if kept]:
+            (RESULTS / f"{name}.json").write_text(json.dumps(found[name], indent=1) + "\n", encoding="utf-8")
     for name, page, table in (
         ("placements", "qdq.md", placements_table),
         ("layers", "qdq.md", layers_table),

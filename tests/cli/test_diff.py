@@ -57,6 +57,17 @@ def test_one_unit_in_the_last_place_is_said_in_words(trtcal, write):
     assert trtcal("diff", a, b).code == 1
 
 
+@pytest.mark.parametrize(
+    ("typed", "code"), [("5%", 0), ("0.05", 0), ("4%", 1), ("1", 2), ("5", 2), ("x", 2), ("nan", 2)]
+)
+def test_a_tolerance_is_a_share_below_1(trtcal, write, typed, code):
+    """With 5 for 5 % every scale that shrank would pass."""
+    a, b = write("a", HEADER + "x: 3f800000\n"), write("b", HEADER + "x: 3f733334\n")  # 1.0 and 0.95
+    found = trtcal("diff", a, b, "--tolerance", typed)
+    assert found.code == code
+    assert ("5 % is 0.05" in found.err) == (typed == "5")
+
+
 def test_tolerance(trtcal, write):
     a, b = write("a", HEADER + "x: 3f800000\n"), write("b", HEADER + "x: 3f820000\n")  # 1.015625
     assert trtcal("diff", a, b, "--tolerance", "0.02").code == 0

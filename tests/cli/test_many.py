@@ -88,6 +88,8 @@ def test_all_done_is_exit_code_0_and_a_second_run_replaces_its_own_files(trtcal,
         ("models: lenet.onnx", "lists no models"),
         ("modles: []", "'modles' is neither"),
         ("a: [", "is no YAML"),
+        ("modles: []", "did you mean models?"),
+        ("- {model: a, data: b, size: 1, size: 2}", "`size:` is there twice in one mapping in line 1, column"),
         ("{models: [1], defaults: 3}", "`defaults:` is a mapping"),
         ("!!python/object/apply:os.system ['true']", "is no YAML"),
         ("[" * 5000, "is no YAML"),
@@ -156,3 +158,51 @@ def test_options_that_may_be_given_several_times_take_lists(tmp_path):
         f"--also=r={tmp_path / 'right'}",
         "--leave-out=1.png",
     ]
+
+
+def test_names_that_files_can_have(tmp_path):
+    (tmp_path / "m.yaml").write_text(
+        "- {model: index.onnx, data: d}\n"
+        "- {name: no, model: a.onnx, data: d}\n"
+        "- {name: [a], model: a.onnx, data: d}\n"
+        f"- {{name: {'模' * 150}, model: a.onnx, data: d}}\n"
+        "- {model: a.onnx, data: ''}\n"
+        "- {name: b, model: a.onnx, data: d}\n"
+        "- {name: b, model: a.onnx, data: d}\n"
+        "- {name: b-7, model: a.onnx, data: d}\n"
+        "- {name: ../../x, model: a.onnx, data: d}\n",
+        encoding="utf-8",
+    )
+    index, no, several, long, empty, *_, twice, free, outside = read_entries(tmp_path / "m.yaml")
+    assert (index.name, index.title) == ("index-1", "index")  # index.html is the page about all
+    assert "not a bool: put it in quotes" in no.wrong
+    assert "not a list" in several.wrong
+    assert len(f"{long.name}.trtcal".encode()) < 255
+    assert "no `data:`" in empty.wrong
+    assert "another model is called 'b' too" in twice.wrong
+    assert (free.name, free.wrong) == ("b-7", "")
+    assert outside.name == "x"
+
+
+def test_what_is_wrong_for_all_models_is_said_once_and_the_page_stays(trtcal, here):
+    (here / "models.yaml").write_text("[{model: lenet.onnx, data: data.npy, batch-size: 16}, null]")
+    assert trtcal("calibrate-many", here / "models.yaml", "-o", "out").code == 2
+    page = (here.parent / "work/out/index.html").read_text("utf-8")
+    assert "it is empty, not a mapping" in page
+    done = trtcal("calibrate-many", here / "models.yaml", "-o", "out", "--workers", 2, "--dask", "tcp://localhost:1")
+    assert (done.code, done.err.count("give one of them")) == (2, 1)
+    assert (here.parent / "work/out/index.html").read_text("utf-8") == page
+
+
+def test_lists_of_images_to_leave_out_are_beside_the_file(tmp_path):
+    (tmp_path / "m.yaml").write_text("- {model: a.onnx, data: d, leave-out: [bad.txt, 1.png]}\n")
+    argv = argv_of(read_entries(tmp_path / "m.yaml")[0])
+    assert [a for a in argv if a.startswith("--leave")] == [f"--leave-out={tmp_path / 'bad.txt'}", "--leave-out=1.png"]
+
+
+def test_a_page_can_be_written_of_a_list_whose_name_is_no_text(trtcal, here):
+    listed = here / "m\udcff.yaml"
+    listed.write_text("[{model: lenet.onnx, data: data.npy, batch-size: 16}]")
+    done = trtcal("calibrate-many", listed, "-o", "out")
+    assert done.code == 0, done.err
+    assert "1 model calibrated" in done.out

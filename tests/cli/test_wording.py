@@ -144,3 +144,49 @@ def test_the_commands_say_their_own_options(trtcal, here, argv, option):
     assert refused.code == 2
     assert option in refused.err
     assert not re.search(r"[a-z]_?[a-z]+=", refused.err.replace(str(MODEL.parent), "")), refused.err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["show", "session.trtcal.cache", "--model", LABELS],
+        ["merge", "c.cache", "-o", "x.trtcal"],
+        ["merge", MODEL, "-o", "x.trtcal"],
+        ["merge", "good", "-o", "x.trtcal"],
+        ["merge", "a.trtcal", "b.trtcal", "-o", "x.trtcal"],
+        ["calibrate", MODEL, IMAGES, "--range-from", "missing.trtcal"],
+        ["calibrate", MODEL, IMAGES, "--range-from", "good"],
+        ["calibrate", MODEL, "objects.npy"],
+        ["calibrate", MODEL, IMAGES, "--threads", "100000000"],
+        ["calibrate", MODEL, IMAGES, "--method", "entropi"],
+        ["report", "a.trtcal", "--plan", "text.txt", "-o", "r.html"],
+        ["convert", "empty.trtcal", "--to", "json"],
+        ["debug", MODEL, IMAGES, IMAGES, "--labels", "text.txt"],
+        ["show", "text.txt", "--model", ""],
+    ],
+)
+def test_no_message_is_about_python(trtcal, here, argv):
+    data = np.random.default_rng(3).standard_normal((8, 1, 28, 28)).astype(np.float32)
+    for name, own in {"a": data, "b": data * 2}.items():
+        with CalibrationSession(MODEL, own, batch_size=4) as session:
+            session.save("empty.trtcal")
+            session.run()
+            session.save(f"{name}.trtcal")
+            session.to_cache().write("c.cache")
+    (here / "text.txt").write_text("hello")
+    np.save("objects.npy", np.array([{}], object), allow_pickle=True)
+    refused = trtcal(*argv)
+    assert refused.code == 2
+    said = refused.err.replace(str(MODEL.parent), "")
+    assert not re.search(r"\w\(|in Python|Errno|[a-z_]=|base 10|session\.(?!trtcal)", said)
+
+
+def test_what_was_meant_and_what_is_wrong_are_said(trtcal, here):
+    (here / "text.txt").write_text("1 2 three")
+    assert "did you mean 'entropy'?" in trtcal("calibrate", MODEL, IMAGES, "--method", "entropi").err
+    assert "an argument is empty" in trtcal("calibrate", MODEL, IMAGES, "--session", "").err
+    assert "there is no such file" in trtcal("calibrate", MODEL, IMAGES, "--range-from", "gone.trtcal").err
+    said = trtcal("debug", MODEL, IMAGES, IMAGES, "--labels", "text.txt").err
+    assert "text.txt: 'three' is no class index" in said
+    said = trtcal("calibrate", MODEL, "short.npy", "--batch-size", "1", "--threads", "9999999").err
+    assert "--threads 9999999 is more than any machine has cores" in said

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trtcal_widgets import sample
-from trtcal_widgets.session import CalibrationSession
+from trtcal_widgets.cli.progress import show_run
+from trtcal_widgets.session import CalibrationSession, RunStatus
 
 MODEL = sample.model_path()
 
@@ -27,6 +36,33 @@ def test_workers_write_the_cache_of_one_process(trtcal, shell, here):
     assert done.returncode == 0, done.stderr
     assert "10 of 10 batches, 40 samples" in done.stdout
     assert (here / "two.cache").read_bytes() == (here / "one.cache").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("after", ["while workers start", "while they count"])
+def test_ctrl_c_ends_workers_without_a_word_of_python(command, here, after):
+    np.save("long.npy", np.zeros((20_000, 1, 28, 28), np.float32))
+    argv = ["calibrate", str(MODEL), "long.npy", "--batch-size", "4", "--session", "part.trtcal", "--workers", "2"]
+    # A shell that runs the tests in the background has SIGINT ignored in all that it starts.
+    process = subprocess.Popen(
+        [*command, *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
+    )
+    starts = process.stdout if after == "while workers start" else process.stderr
+    awaited = "lenet.onnx: " if after == "while workers start" else "batch "
+    assert any(line.startswith(awaited) for line in starts)
+    for _ in range(2):  # the second one comes while the program ends, or before
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.2)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in said
+    assert "stopped by Ctrl-C" in said
+    assert not (here / "calibration.cache").exists()
 
 
 def test_parts_are_merged_to_the_cache_of_one_machine(trtcal, here):
@@ -67,3 +103,55 @@ def test_a_scheduler_that_is_not_there_is_said(trtcal, here, monkeypatch):
     assert "no Dask scheduler at tcp://127.0.0.1:9" in " ".join(done.err.split())
     done = trtcal("calibrate", MODEL, "a.npy", "--workers", 2, "--dask", "tcp://127.0.0.1:9")
     assert "give one of them" in done.err
+
+
+def test_both_passes_are_shown(trtcal, here):
+    done = trtcal("calibrate", MODEL, "a.npy", "--batch-size", 4, "--range", "two-pass")
+    assert done.code == 0
+    shown = [line.partition(",")[0] for line in done.err.splitlines() if "pass: batch" in line]
+    assert shown == [f"{name} pass: batch {i} of 5" for name in ("range", "histogram") for i in range(1, 6)]
+
+
+class Standing:
+    """A session whose run stands still for a while."""
+
+    def __init__(self):
+        self.status = RunStatus("running", 0, 3, 0, 3, 0)
+
+    def subscribe(self, callback):
+        self.tell = callback
+        return lambda: None
+
+    def change(self, **changes):
+        self.status = replace(self.status, **changes)
+        self.tell(frozenset({"status"}))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_why_a_run_stands_still_is_said_once(capsys, monkeypatch, terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    session, why = Standing(), "The Dask cluster has no worker now: the run goes on when one comes."
+    with show_run(session):
+        for changes in ({"recorded": 1}, {"message": why}, {}, {"message": ""}, {"recorded": 2}, {"recorded": 3}):
+            session.change(**changes)
+    shown = capsys.readouterr().err
+    if terminal:
+        assert [part for part in re.split(r"\s*[\r\n]\s*", shown) if part and "calibrating" not in part] == [why]
+        assert "3/3" in shown.rsplit("\r", 1)[-1]
+    else:
+        assert shown.splitlines() == ["batch 1 of 3", why, "batch 2 of 3", "batch 3 of 3"]
+
+
+def test_a_part_that_was_stopped_is_said(trtcal, here):
+    with CalibrationSession(MODEL, np.load("a.npy"), batch_size=4) as session:
+        session.run(until=2)
+        session.save("a.trtcal")
+    done = trtcal("merge", "a.trtcal", "-o", "all.trtcal")
+    assert "2 of 5 batches" in done.out
+    with CalibrationSession(MODEL, np.load("b.npy"), batch_size=4, range_from="a.trtcal") as session:
+        session.run()
+        session.save("b.trtcal")
+    done = trtcal("merge", "a.trtcal", "b.trtcal", "-o", "all.trtcal", "--cache", "all.cache")
+    assert done.code == 0
+    assert "Some were stopped before their end: a.trtcal (2 of 5 batches)." in done.err
+    assert "7 of 10 batches" in done.out

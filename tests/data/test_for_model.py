@@ -9,7 +9,7 @@ from PIL import Image
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
 from trtcal_widgets.data import array_files, as_source, source_for_model, sources
 from trtcal_widgets.data.idx import read_idx
-from trtcal_widgets.errors import ModelError, UsageError
+from trtcal_widgets.errors import UsageError
 from trtcal_widgets.model.graph import ModelGraph, TensorInfo, TensorKind
 
 MODEL = sample.model_path()
@@ -59,7 +59,7 @@ def test_an_input_that_says_nothing_leaves_images_as_they_are(folder, graph):
 def test_one_of_several_inputs_is_named(folder):
     graph = graph_with((1, 8), (1, 1, 4, 5))
     assert source_for_model(folder, graph, input_name="in1").load(0, 2)["in1"].shape == (2, 1, 4, 5)
-    with pytest.raises(ModelError, match="did you mean"):
+    with pytest.raises(UsageError, match="'in0', 'in1'; did you mean"):
         source_for_model(folder, graph, input_name="in3")
 
 

@@ -223,7 +223,7 @@ class TestFolder:
         with pytest.raises(DataError, match="it is empty"):
             ImageFolder(tmp_path)
         (tmp_path / "notes.md").write_text("x")
-        with pytest.raises(DataError, match=r"1 other files \(notes\.md\)"):
+        with pytest.raises(DataError, match=r"1 other file \(notes\.md\)"):
             ImageFolder(tmp_path)
         with pytest.raises(DataError, match=r"no files that match '\*\.jpg'.*change the pattern"):
             ImageFolder(tmp_path, pattern="*.jpg")

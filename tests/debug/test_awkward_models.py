@@ -207,6 +207,9 @@ def test_a_short_last_batch_is_filled_and_its_padding_counts_nowhere(tmp_path, l
         assert a.custom == pytest.approx(b.custom, rel=1e-6)
         assert a.outputs.noise == pytest.approx(b.outputs.noise, rel=1e-9)
     assert [layer.node for layer in layers] == [layer.node for layer in other_layers]
+    for a, b in zip(layers, other_layers, strict=True):
+        assert a.own.n == b.own.n
+        assert a.own.noise == pytest.approx(b.own.noise, rel=1e-9)
     assert [layer.loss for layer in layers] == pytest.approx([layer.loss for layer in other_layers], abs=1e-6)
 
 

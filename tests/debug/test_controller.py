@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import threading
 
 import numpy as np
@@ -300,3 +302,99 @@ def test_what_cannot_be_meant_is_refused_with_the_way_out(session, saved, evalua
     with pytest.raises(SessionError, match="no calibration batch"):
         debugging.run()
     assert debugging.state.phase == "failed"
+
+
+def test_cancelling_when_all_is_done_leaves_no_word_of_stopping(debugging):
+    def late(changed):
+        if "hazards" in changed and debugging.state.hazards is not None:
+            debugging.cancel()
+
+    debugging.subscribe(late)
+    debugging.run()
+    assert (debugging.state.phase, debugging.state.message) == ("finished", "")
+    debugging.cancel()
+    assert debugging.state.message == "", "nothing is under way"
+
+
+def test_trials_are_those_of_the_plan_of_the_moment(ran):
+    """A score with another plan would be set beside one that it cannot be compared with."""
+    without = ran.try_methods("pool1", ("entropy", "minmax"))
+    ran.keep("conv2")
+    assert dict(ran.state.trials) == {}
+    kept = ran.try_methods("pool1", ("entropy",))
+    assert kept[0].score.top1 == ran.score_plan().top1 > without[0].score.top1
+    ran.undo()
+    assert dict(ran.state.trials) == {"pool1": without}
+    ran.redo()
+    assert dict(ran.state.trials) == {"pool1": kept}
+    ran.run()
+    assert dict(ran.state.trials) == {}
+
+
+def test_trials_that_are_under_way_belong_to_the_plan_that_they_began_with(ran):
+    before = ran.try_methods("pool1", ("entropy", "minmax"))
+    ran.subscribe(lambda changed: ran.keep("conv2") if ran.state.what == "trying minmax" else None)
+    assert [trial.score for trial in ran.try_methods("pool1", ("entropy", "minmax"))] == [t.score for t in before]
+    assert dict(ran.state.trials) == {}
+    ran.undo()
+    assert [trial.score for trial in ran.state.trials["pool1"]] == [t.score for t in before]
+
+
+def test_what_cannot_be_looked_at_is_named(ran):
+    with pytest.raises(ModelError, match="no tensor 'nothing'"):
+        ran.look_at("nothing")
+    for target in ("0.9", None):
+        with pytest.raises(UsageError, match="target is a number"):
+            ran.aim(target)
+
+
+@pytest.mark.parametrize("fails", ["at once", "in the middle", "at the end"])
+def test_a_disk_that_takes_no_file_costs_time_only(ran, monkeypatch, fails):
+    ran.keep("conv2")
+    expected = ran.score_plan()
+
+    class Full(io.BytesIO):
+        room = 3_000_000 if fails == "in the middle" else 1 << 40
+
+        def write(self, data):
+            if self.tell() + len(data) > self.room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+        def flush(self):
+            if fails == "at the end":
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    def temporary(**_):
+        if fails == "at once":
+            raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+        return Full()
+
+    monkeypatch.setattr("trtcal_widgets.debug.runs.tempfile.TemporaryFile", temporary)
+    simulation = Int8Simulation(ran.model, ran.scales())
+    assert simulation.score(ran.evaluation, ran.state.plan) == expected
+    assert simulation.score(ran.evaluation).top1 == ran.state.comparison.int8.top1
+
+
+def test_what_was_looked_at_is_there_while_work_goes_on(ran):
+    """In another thread, as a screen asks for it."""
+    detail = ran.look_at("conv1")
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(_changed):
+        if ran.state.what == "comparing FP32 with INT8" and not held.is_set():
+            held.set()
+            assert go_on.wait(60)
+
+    ran.subscribe(hold)
+    work = threading.Thread(target=ran.run)
+    work.start()
+    assert held.wait(60)
+    found = []
+    look = threading.Thread(target=lambda: found.append(ran.look_at("conv1")))
+    look.start()
+    look.join(30)
+    go_on.set()
+    work.join()
+    look.join()
+    assert found[0] is detail

@@ -473,3 +473,26 @@ def test_hostile_names_stay_on_one_line(tmp_path):
     assert hazard.tensors == (name,)
     assert "\n" not in hazard.message
     assert "\u202e" not in hazard.message
+
+
+@pytest.mark.parametrize("share", [1.0, 7.5, float("inf")])
+def test_the_last_batches_are_never_all_of_them(lenet, share):
+    assert find_hazards(lenet, limits=HazardLimits(last_share=share)) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"channel_batches": "2"}, "channel_batches is a whole number"),
+        ({"channel_batches": -1}, "channel_batches is a whole number"),
+        ({"limits": {"growth": 1}}, "limits is a HazardLimits, not a dict"),
+    ],
+)
+def test_what_is_no_limit_is_refused(lenet, options, said):
+    with pytest.raises(UsageError, match=said):
+        find_hazards(lenet, **options)
+
+
+def test_a_range_is_not_nought_times_larger():
+    with pytest.raises(UsageError, match="channel_ratio must be greater than 0"):
+        HazardLimits(channel_ratio=0)

@@ -91,10 +91,16 @@ def test_a_cancelled_search_goes_on_from_its_state(broken, evaluation, tmp_path,
         PlanSearch(Int8Simulation(sample.model_path(), broken), evaluation, state=state)
 
 
-@pytest.mark.parametrize("target", [0, 1.01, -1, float("nan")])
+@pytest.mark.parametrize("target", [0, 1.01, -1, float("nan"), "0.99", None, [0.9]])
 def test_the_target_is_a_share(session, evaluation, target):
-    with pytest.raises(UsageError, match="share"):
+    with pytest.raises(UsageError, match="target is a"):
         PlanSearch(Int8Simulation(sample.model_path(), session), evaluation, target=target)
+
+
+@pytest.mark.parametrize("worst", [-1, 1.5, "all"])
+def test_the_worst_layers_are_counted(session, evaluation, worst):
+    with pytest.raises(UsageError, match="worst is a whole number"):
+        PlanSearch(Int8Simulation(sample.model_path(), session), evaluation, worst=worst)
 
 
 def without_any_one(plan):
@@ -136,7 +142,8 @@ class Table:
         return Score(100, custom=1.0)
 
 
-def test_layers_on_top_of_scales_do_not_hide_the_one_layer_that_is_enough(session, evaluation):
+@pytest.mark.parametrize("label", ["other", "values kept in a file"])
+def test_layers_on_top_of_scales_do_not_hide_the_one_layer_that_is_enough(session, evaluation, label):
     """A better scale helps a little and then asks for three layers more; one layer alone would do."""
 
     def scores(keep, amax):
@@ -148,7 +155,7 @@ def test_layers_on_top_of_scales_do_not_hide_the_one_layer_that_is_enough(sessio
     ranking = simulation.isolated(evaluation)
     order = sorted(ranking, key=lambda layer: layer.node != "conv2")
     search = PlanSearch(
-        Table(simulation, scores), evaluation, target=0.999, candidates=lambda name: {"other": 1.0}, ranking=order
+        Table(simulation, scores), evaluation, target=0.999, candidates=lambda name: {label: 1.0}, ranking=order
     )
     result = search.run()
     assert result.met

@@ -13,7 +13,7 @@ from tests.support.models import ocr_model
 from tests.support.shared import shared_path
 from trtcal_widgets import ArrayBatches, CalibrationSession, IdxImages, sample
 from trtcal_widgets.debug import Control, Evaluation, Int8Simulation
-from trtcal_widgets.errors import CancelledError, EvaluationError, ExportError, ModelError
+from trtcal_widgets.errors import CancelledError, EvaluationError, ExportError, ModelError, UsageError
 from trtcal_widgets.export.qdq import build_qdq
 
 
@@ -144,6 +144,10 @@ def test_what_does_not_fit_is_named(simulation, evaluation):
     wrong = Evaluation(sample.test_images(), batch_size=100, labels=np.full(1000, 10))
     with pytest.raises(EvaluationError, match="10 classes"):
         simulation.compare(wrong)
+    with pytest.raises(UsageError, match="max_batches is a whole number of at least 1"):
+        simulation.detail("conv1", evaluation, max_batches=0)
+    with pytest.raises(ModelError, match="no tensor 'nothing'"):
+        simulation.detail("nothing", evaluation)
     # The simulation is intact afterwards.
     assert simulation.compare(evaluation, names=[]).fp32.n_samples == 300
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +33,25 @@ def examples():
 
 
 EXAMPLES = examples()
+
+
+SECTION = re.compile(
+    r"^(?:Parameters|Returns|Yields|Raises|Attributes)\n-+\n(.*?)(?=^[A-Z][\w ]+\n-+$|\Z)", re.DOTALL | re.MULTILINE
+)
+
+
+def test_a_section_holds_entries_and_no_sentence():
+    """A sentence at the margin behind a section is shown as one more parameter of that name."""
+    found, seen = [], 0
+    for path in Path(trtcal_widgets.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                for section in SECTION.findall(ast.get_docstring(node) or ""):
+                    entries = [line for line in section.splitlines() if line and not line.startswith(" ")]
+                    seen += len(entries)
+                    found += [f"{path.name}: {line}" for line in entries if line.endswith((".", ":")) or len(line) > 80]
+    assert found == []
+    assert seen > 1000
 
 
 @pytest.fixture

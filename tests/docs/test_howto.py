@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.howto import furnish_howto
@@ -32,7 +34,14 @@ def operators(path):
 def test_yolo(run, tmp_path, capsys):
     names = run("docs/howto/yolo.md")
     printed = capsys.readouterr().out
-    assert "joins “/model.22/Mul_output_0”" in printed
+    page = (ROOT / "docs/howto/yolo.md").read_text("utf-8")
+    quoted = " ".join(re.findall(r"^> (.*)$", page, re.MULTILINE)).split(" […]")
+    assert len(quoted) == 2
+    assert [
+        part
+        for part in (*quoted, re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[0])
+        if part not in printed
+    ] == []
     assert {h.kind for h in names["hazards"] if h.severity == "severe"} >= {"concat-ranges"}
     assert names["planned"].value >= names["everything"].value
     assert 0 < names["planned"].value <= 1
@@ -40,6 +49,12 @@ def test_yolo(run, tmp_path, capsys):
     assert "/model.22/Concat_5" in kept
     assert operators(tmp_path / "yolov8n.qdq.onnx").count("QuantizeLinear") > 10
     assert (tmp_path / "yolo.cache").read_text().startswith("TRT-101601-EntropyCalibration2")
+
+
+def test_classifier(run, tmp_path):
+    names = run("docs/howto/classifier.md")
+    assert set(names["top1"]) == {"entropy", "minmax", "percentile"}
+    assert {"resnet18.cache", "resnet18.qdq.onnx"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.models

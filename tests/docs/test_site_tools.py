@@ -7,8 +7,11 @@ import json
 import pytest
 
 from tools.site.check import SCRIPT_ADDRESSES, loads, named_modules
+from tools.site.formulas import spaced
 from tools.site.pages import linked, notebook_text, page_of, resolved
+from tools.site.pictures import enlarged
 from tools.site.roles import linked as with_roles_linked
+from tools.site.tables import with_bars
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,28 @@ def test_a_notebook_becomes_a_page_of_its_cells():
     assert page.count("```") == 2
     assert "x = 1" in page
     assert page.endswith("*words*\n\n")
+
+
+def test_a_logarithm_does_not_run_into_its_neighbours():
+    thin = '<mspace width="0.17em"/>'
+    assert spaced("<mi>h</mi><mi>ln</mi><mi>h</mi>") == f"<mi>h</mi>{thin}<mi>ln</mi>{thin}<mi>h</mi>"
+    base_10 = "<msub><mi>log</mi><mrow><mn>10</mn></mrow></msub>"
+    assert spaced(f"<mn>10</mn>{base_10}<mi>x</mi>") == f"<mn>10</mn>{thin}{base_10}{thin}<mi>x</mi>"
+
+
+def test_a_bar_in_the_code_of_a_cell_has_no_backslash():
+    cell = '<td style="text-align: left;">a\\|b <code>--last drop\\|pad</code></td>'
+    assert with_bars(f"{cell}<code>c\\|d</code>") == (
+        f"{cell.replace('drop' + chr(92) + '|', 'drop|')}<code>c\\|d</code>"
+    )
+
+
+def test_a_picture_leads_to_itself_in_its_own_size():
+    dark = '<img alt="x" src="images/a-dark.webp#gh-dark-mode-only" />'
+    linked_already, drawing = '<a href="b"><img src="b.png"></a>', '<img src="c.svg">'
+    assert enlarged(f"<p>{dark}{linked_already}{drawing}</p>") == (
+        f'<p><a href="images/a-dark.webp">{dark}</a>{linked_already}{drawing}</p>'
+    )
 
 
 def test_modules_are_named_by_colons(tmp_path):

@@ -9,6 +9,7 @@ from tests.doctor.made_up import DrawnRunner
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.doctor import small_set
+from trtcal_widgets.doctor.choosing import _Choosing
 from trtcal_widgets.doctor.samples import Samples
 from trtcal_widgets.errors import CancelledError, SessionError, UsageError
 
@@ -157,3 +158,13 @@ def test_it_reports_progress_and_can_be_cancelled(session):
         small_set(session, count=3, cancelled=lambda: len(seen) == 200)
     assert session.status.phase == "finished"
     assert session.step() is False  # the session itself is as it was
+
+
+def test_a_set_is_lengthened_until_it_does(monkeypatch):
+    """Where running shows more loss than the records did: not a few steps only, which end far below what there is."""
+    choosing = object.__new__(_Choosing)
+    choosing.samples = range(200)
+    monkeypatch.setattr(choosing, "_best_of", lambda size, goal: (list(range(size)), 0.5 if size >= 60 else 5.0, "x"))
+    chosen, lost, _ = choosing.run(4, 1.0)
+    assert lost <= 1.0
+    assert 60 <= len(chosen) < 60 * 1.25

@@ -56,6 +56,35 @@ def test_four_in_five_intervals_hold_on_data_that_were_held_back(make):
     assert really / 2 < np.median([n.images for n in told]) < 2 * really
 
 
+def exponential(rng):
+    """Tails whose largest value grows by as much with each doubling of the data."""
+    return rng.exponential(size=800) * math.exp(0.1 * rng.standard_normal())
+
+
+def alike(rng):
+    """Batches that do not differ: halves of them nearly always reach what all do."""
+    return rng.standard_normal(800)
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile:99.9999", "legacy:1"])
+@pytest.mark.parametrize("make", [scale, exponential, alike])
+def test_no_number_of_samples_is_named_for_the_largest_value(make, method):
+    """It grows without end: how far it is off follows from how it grows, for halves say too little of that."""
+    method = Method.parse(method)
+    rng = np.random.default_rng(3)
+    pool = [Histogram.of(make(rng).astype(np.float32), 32.0) for _ in range(POOL)]
+    really = error_of(pool, BATCHES, Method("minmax"), rng)
+    told = []
+    for _ in range(15):
+        parts = [pool[k] for k in rng.choice(POOL, BATCHES, replace=False)]
+        found = settle("x", ("x",), "largest", method, parts, setting(0.05))
+        assert found.needed.images is None
+        assert "largest value grows" in found.needed.reason
+        told.append(found.off_db)
+    if method.kind != "legacy":  # at its quantile 1 that is the end of the range, which grows by doubling
+        assert 0.5 < np.median(told) / really < 2
+
+
 def error_of(pool, n, method, rng):
     """The 95 % quantile of what the SQNR of the pool differs with the threshold of n batches of it."""
     whole = combine(pool)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ from tests.support.models import ocr_model
 from trtcal_widgets import CalibrationSession, ImageFolder, sample
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.data import ArrayBatches
+from trtcal_widgets.data.base import Batch
 from trtcal_widgets.doctor import enough, examine
 from trtcal_widgets.doctor.scales import scales_of_data
 from trtcal_widgets.doctor.warnings import colours
@@ -71,16 +74,77 @@ def test_pixels_in_another_scale(mnist, factor, kind):
         assert warnings_of(session)[kind].sure == "guess"
 
 
-def test_one_wild_image_is_named(mnist):
+@pytest.mark.parametrize("wild", [(130,), (130, 52), (67, 68, 69, 250)])
+def test_wild_images_are_named_until_they_are_left_out(mnist, wild):
+    """Also several, in one batch or more: each of them hides the others from who compares it with the next one."""
     images = mnist.copy()
-    images[130] *= 40
+    images[list(wild)] *= 40
     with recorded(images) as session:
-        found = warnings_of(session)["wild-batch"]
-        assert found.batches == (6,)
-        assert found.what.startswith("Batch 7 ")  # as screens count; the call counts from 0, as Python does
-        assert "session.exclude(6)" in found.mend
-        session.exclude(6)
+        found = warnings_of(session)["wild-samples"]
+        assert set(found.samples) == set(wild)
+        assert set(found.batches) == {i // 20 for i in wild}
+        assert f"sample {found.samples[0] + 1}" in found.what  # as screens count; the call counts from 0
+        assert f"leave_out({', '.join(map(str, found.samples))})" in found.mend
+        assert session.samples.amax(found.tensors[0])[list(wild)].min() > 2 * found_others(session, found)
+        session.samples.leave_out(*wild)
+        assert "wild-samples" not in warnings_of(session)
+        session.undo()
+        for batch in found.batches:
+            session.exclude(batch)
         assert examine(session, resamples=20).warnings == ()
+
+
+def found_others(session, warning):
+    return np.delete(session.samples.amax(warning.tensors[0]), warning.samples).max()
+
+
+def test_a_batch_that_is_wild_as_a_whole_is_named(mnist):
+    images = mnist[:100].copy()
+    images[60:80] *= 40
+    with recorded(images) as session:
+        found = warnings_of(session)
+    assert "wild-samples" not in found
+    assert found["wild-batch"].batches == (3,)
+    assert found["wild-batch"].what.startswith("Batch 4 ")
+    assert "session.exclude(3)" in found["wild-batch"].mend
+
+
+def test_what_is_left_out_is_no_cause_for_a_warning(mnist):
+    """Of the samples, not only of the batches: what a batch holds besides counts as before."""
+    images = np.concatenate([mnist[:100], mnist[:20], mnist[200:280]])
+    images[150] = 0
+    images[151, 0, 3, 3] = np.nan
+    with recorded(images) as session:
+        found = warnings_of(session)
+        assert {"duplicates", "repeated-batches", "blank-images", "not-finite"} <= set(found)
+        session.samples.leave_out(0, 150, 151)
+        found = warnings_of(session)
+        assert set(found) == {"duplicates"}
+        assert found["duplicates"].what.startswith("19 samples are fed again")
+        session.samples.leave_out(*range(20))
+        assert "duplicates" not in warnings_of(session)
+
+
+def test_blank_images_are_named(mnist):
+    images = mnist[:100].copy()
+    images[[3, 50]] = 0.25
+    with recorded(images) as session:
+        found = warnings_of(session)["blank-images"]
+    assert found.samples == (3, 50)
+    assert "sample 4, sample 51" in found.what
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "2 NaNs and 0 infinities"), (-np.inf, "0 NaNs and 2 infinities")]
+)
+def test_values_that_are_no_numbers(mnist, value, words):
+    images = mnist[:100].copy()
+    images[[5, 70], 0, 4, 4] = value
+    with recorded(images) as session:
+        found = warnings_of(session)["not-finite"]
+    assert found.severity == "severe"
+    assert words in found.what
+    assert found.tensors == ("data",)
 
 
 @pytest.mark.parametrize(("wild", "range_mode"), [(130, "two-pass"), (3, "tensorrt")])
@@ -181,7 +245,120 @@ def test_one_folder_and_one_class_that_dominate(tmp_path):
 def test_a_file_alone_gives_what_the_records_tell(mnist, tmp_path):
     with recorded(np.concatenate([mnist[:100], mnist[:100]])) as session:
         session.save(tmp_path / "x.trtcal")
-    assert set(warnings_of(CalibrationSession.load(tmp_path / "x.trtcal"))) == {"repeated-batches"}
+    loaded = CalibrationSession.load(tmp_path / "x.trtcal")
+    assert set(warnings_of(loaded)) == {"repeated-batches", "duplicates"}
+
+
+def test_a_file_alone_tells_of_classes_copies_and_blank_images(mnist, tmp_path):
+    """What was kept of each sample does not need the images: nothing more is said where they are at hand."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    lines = []
+    for k in range(80):
+        folder = tmp_path / ("night" if k >= 70 else "day")
+        folder.mkdir(exist_ok=True)
+        pixels = (mnist[k % 78, 0] * 255).astype(np.uint8)
+        noisy = np.clip(pixels * 0.9 + rng.normal(0, 1, pixels.shape), 0, 255) if k >= 78 else pixels
+        Image.fromarray(np.full((28, 28), 60, np.uint8) if k == 40 else noisy.astype(np.uint8)).save(
+            folder / f"{k:02}.png"
+        )
+        lines.append(f"{folder.name}/{k:02}.png 7")
+    (tmp_path / "list.txt").write_text("\n".join(lines), "utf-8")
+    with recorded(ImageFolder(tmp_path / "list.txt", size=(28, 28), color="gray"), 8) as session:
+        here = warnings_of(session)
+        session.save(tmp_path / "x.trtcal")
+    with CalibrationSession.load(tmp_path / "x.trtcal") as loaded:
+        assert warnings_of(loaded) == here
+    assert set(here) == {"one-class", "one-source", "blank-images", "near-duplicates"}
+    assert "the model tells 10 apart" in here["one-class"].evidence
+    assert here["near-duplicates"].samples == (0, 1, 78, 79)
+    assert "day/40.png" in here["blank-images"].what
+
+
+def test_batches_that_are_sorted_by_class(mnist):
+    source = sample.calibration_images()
+    order = np.argsort(source.labels[:200], kind="stable")
+
+    class Sorted:
+        prebatched = False
+        labels = source.labels[:200][order]
+
+        def describe(self):
+            return "sorted digits"
+
+        def n_items(self):
+            return 200
+
+        def load(self, start, stop):
+            return {"": mnist[:200][order[start:stop]]} if start < 200 else {}
+
+        def thumbnails(self, start, stop):
+            return ()
+
+    with recorded(Sorted()) as session:
+        found = warnings_of(session)["sorted"]
+    assert "sorted by class" in found.what
+    with recorded(source) as session:  # 500 images in the order of the file
+        assert "sorted" not in warnings_of(session)
+
+
+def test_text_on_one_background_is_not_nearly_the_same():
+    """Lines of text that are padded to one width share most of their picture."""
+    from PIL import Image, ImageDraw
+
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz0123456789"))
+    lines = []
+    for _ in range(60):
+        image = Image.new("L", (28, 28), 0)
+        ImageDraw.Draw(image).rectangle((0, 0, 13, 27), 230)
+        ImageDraw.Draw(image).text((1, 8), "".join(rng.choice(letters, 2)), 0)
+        lines.append(np.asarray(image, np.float32)[None] / 255)
+    with recorded(np.stack(lines), 10) as session:
+        assert "near-duplicates" not in warnings_of(session)
+
+
+def smooth(n, side, seed=0):
+    """Smooth coloured fields, shape (n, side, side, 3)."""
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 255, (n, 6, 6, 3), np.uint8)
+    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in small])
+
+
+@pytest.mark.parametrize(("arrange", "said"), [("transpose", False), ("reshape", True)])
+def test_colours_side_by_side_are_no_planes(arrange, said):
+    """Pixels in height x width x channel that were reshaped instead of transposed."""
+    images = smooth(12, 24).astype(np.float32) / 255
+    fed = np.moveaxis(images, 3, 1) if arrange == "transpose" else images.reshape(12, 3, 24, 24)
+    names = ("images", "out")
+    runner = DrawnRunner({name: lambda rng, _feed: rng.uniform(0, 1, (2, 50)) for name in names})
+    with CalibrationSession(runner, ArrayBatches({"images": fed}), batch_size=2) as session:
+        session.run()
+        assert ("interleaved" in warnings_of(session)) == said
+
+
+def test_all_images_are_looked_at_where_a_file_does_not_tell_its_samples(tmp_path):
+    """Files of before single samples were told apart."""
+    fed = smooth(12, 24).astype(np.float32).reshape(12, 3, 24, 24)
+    source = ArrayBatches({"images": fed})
+    runner = DrawnRunner({name: lambda rng, _feed: rng.uniform(0, 1, (2, 50)) for name in ("images", "out")})
+    with CalibrationSession(runner, source, batch_size=2) as session:
+        session.run()
+        session.save(tmp_path / "new.trtcal")
+    with zipfile.ZipFile(tmp_path / "new.trtcal") as new, zipfile.ZipFile(tmp_path / "old.trtcal", "w") as old:
+        for name in new.namelist():
+            facts = json.loads(new.read(name)) if name == "session.json" else None
+            if facts is not None:
+                del facts["samples"]
+            old.writestr(name, new.read(name) if facts is None else json.dumps(facts))
+    with CalibrationSession.load(tmp_path / "old.trtcal", runner, source) as session:
+        assert warnings_of(session)["interleaved"].what.startswith("12 of 12 images")
+        session.exclude(1)
+        found = find_warnings(session, (0, 2), scales_of_data(session), read_inputs=True, stop=lambda: None)
+        assert [w.what[:14] for w in found if w.kind == "interleaved"] == ["4 of 4 images "]
 
 
 def text_like(n, size, seed=0):
@@ -216,28 +393,52 @@ def test_a_batch_normalisation_remembers_what_it_was_trained_with(which):
     }
 
 
+def said_of_first_layer(weights, trained, fed):
+    """What is said of images fed to a convolution whose statistics are those of others."""
+    moments = np.mean([colours._responses(image, weights, np.zeros(len(weights))) for image in trained], axis=0)
+    constants = {"w": weights, "mean": moments[0], "var": moments[1] - moments[0] ** 2}
+    conv = SimpleNamespace(name="conv", op_type="Conv", inputs=("x", "w"), outputs=("y",))
+    bn = SimpleNamespace(op_type="BatchNormalization", inputs=("y", "s", "b", "mean", "var"), outputs=("z",))
+    plan = SimpleNamespace(load=lambda index: Batch(index, {"x": fed[index * 4 : index * 4 + 4]}, index * 4, 4))
+    runner = SimpleNamespace(constants=lambda: iter(constants.items()))
+    facts = SimpleNamespace(
+        session=SimpleNamespace(plan=plan, runner=runner),
+        batches=tuple(range(len(fed) // 4)),
+        rows=lambda batch: list(range(batch.n_samples)),
+        inputs=("x",),
+        readers=lambda name: {"x": [conv], "y": [bn]}[name],
+    )
+    return list(colours.first_layer(facts, lambda: None))
+
+
 def test_swapped_channels_are_guessed_from_the_first_normalisation():
     """A convolution whose statistics were taken from data in the right order, and from gray ones."""
     rng = np.random.default_rng(0)
     weights = rng.standard_normal((8, 3, 3, 3)) * np.array([1.0, 0.3, 0.1])[None, :, None, None]
     images = rng.uniform(0, 1, (16, 3, 20, 20)) * np.array([1.0, 0.6, 0.2])[None, :, None, None]
-    moments = np.mean([colours._responses(image, weights, np.zeros(8)) for image in images], axis=0)
-    constants = {"w": weights, "mean": moments[0], "var": moments[1] - moments[0] ** 2}
-    conv = SimpleNamespace(name="conv", op_type="Conv", inputs=("x", "w"), outputs=("y",))
-    bn = SimpleNamespace(op_type="BatchNormalization", inputs=("y", "s", "b", "mean", "var"), outputs=("z",))
 
     def said(fed):
-        plan = SimpleNamespace(load=lambda index: SimpleNamespace(feeds={"x": fed[index * 4 : index * 4 + 4]}))
-        runner = SimpleNamespace(constants=lambda: iter(constants.items()))
-        facts = SimpleNamespace(
-            session=SimpleNamespace(plan=plan, runner=runner),
-            batches=tuple(range(len(fed) // 4)),
-            inputs=("x",),
-            readers=lambda name: {"x": [conv], "y": [bn]}[name],
-        )
-        return [w.kind for w in colours.swapped(facts, lambda: None)]
+        return [w.kind for w in said_of_first_layer(weights, images, fed) if w.kind != "normalisation"]
 
     assert said(images) == []
     assert said(images[:, ::-1]) == ["swapped-channels"]
     assert said(images[:4]) == said(images[:4, ::-1]) == []  # too few to say
     assert said(np.repeat(images[:, :1], 3, axis=1)) == []  # gray
+
+
+@pytest.mark.parametrize("right", ["0 to 1", "-1 to 1", "ImageNet"])
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_pixels_that_are_normalised_otherwise_than_in_training(right, order):
+    """Fed as all three usual ways, red or blue first, to a layer that was trained with one."""
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((16, 3, 3, 3))
+    pixels = np.moveaxis(smooth(24, 20), 3, 1)[:, order].astype(np.float64) / 255
+    mean, std = (np.array(x)[order, None, None] for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    ways = {"0 to 1": pixels, "-1 to 1": 2 * pixels - 1, "ImageNet": (pixels - mean) / std}
+    for name, fed in ways.items():
+        said = {w.kind: w for w in said_of_first_layer(weights, ways[right][:12], fed[12:].astype(np.float32))}
+        if name == right:
+            assert said == {}
+        else:
+            assert right in said["normalisation"].what
+            assert said["normalisation"].sure == "guess"

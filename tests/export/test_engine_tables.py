@@ -65,9 +65,10 @@ def test_layers_of_an_engine_that_read_int8_and_those_of_one_engine_alone():
 
 def test_a_missed_goal_names_the_nodes_that_are_slower():
     kinds = {
-        "implicit": {"ms": 1.0, "builds": [1.0], "sqnr_db": 20.0, "int8": 3, "copies": 0},
+        "implicit": {"ms": 1.0, "builds": [1.0], "sqnr_db": 20.0, "int8": 3, "copies": 0,
+                     "parts": {"convolutions": 4.0, "copies": 2.0}},
         "map": {"ms": 1.5, "builds": [1.5, 1.4], "sqnr_db": 20.2, "int8": 3, "copies": 1, "slower": [["conv9", 500.0]],
-                "int8_only_here": [], "int8_only_there": ["a"]},
+                "int8_only_here": 0, "int8_only_there": 1, "parts": {"convolutions": 9.0, "copies": 1.0}},
         "rules": {"ms": 1.01, "builds": [1.01], "sqnr_db": 19.6, "int8": 3, "copies": 0},
         "explicit": {"ms": 0.5, "builds": [0.5], "sqnr_db": 19.0, "int8": 5, "copies": 0},
     }  # fmt: skip
@@ -78,26 +79,47 @@ def test_a_missed_goal_names_the_nodes_that_are_slower():
     assert goals == ["", "slower", "yes", "less accurate"]
     assert all(len(line) <= 120 for line in lines if not line.startswith("|"))
     text = " ".join(line.strip() for line in lines)
-    assert "1 that were are not; `conv9` +500.0 µs" in text
+    assert "1 that were are not; convolutions +5 µs; `conv9` +500.0 µs" in text
+
+
+def measured(folder, engines):
+    """Write what a run leaves: each process a file of its own, implicit in one, explicit in another."""
+    layers = [
+        {
+            "Name": name,
+            "LayerType": kind,
+            "Inputs": [{"Name": "pool1", "Format/Datatype": "Row major Int8 format"}],
+            "Outputs": [{"Name": name, "Format/Datatype": "Row major linear FP32"}],
+        }
+        for name, kind in (("conv2", "CaskConvolution"), ("copy of pool1", "Reformat"))
+    ]
+    inspector = json.dumps({"Layers": layers, "Bindings": []})
+    times = {}
+    folder.mkdir()
+    for tag, kind, ms in engines:
+        found = {f"{kind}.{tag}0": {"inspector": inspector, "sqnr_db": 30.0}}
+        raw = {"model": "lenet", "level": 3, "batch": 32, "engines": found}
+        (folder / f"build.lenet.3.{tag}.json.gz").write_bytes(gzip.compress(json.dumps(raw).encode()))
+        times[f"lenet.3.{kind}.{tag}0"] = {"ms": ms, "layers": {"conv2": ms, "copy of pool1": 0.5}}
+    (folder / "times.lenet.3.json").write_text(json.dumps(times))
+    return folder
 
 
 def test_builds_of_several_processes_are_one_subject(tmp_path):
-    """Each process writes a file of its own: implicit in one, explicit in another."""
-    layer = {
-        "Name": "conv2",
-        "LayerType": "CaskConvolution",
-        "Inputs": [{"Name": "pool1", "Format/Datatype": "Row major Int8 format"}],
-        "Outputs": [{"Name": "conv2", "Format/Datatype": "Row major linear FP32"}],
-    }
-    inspector = json.dumps({"Layers": [layer], "Bindings": []})
-    times = {}
-    for tag, kind, ms in (("a", "implicit", 1.0), ("b", "implicit", 3.0), ("r", "rules", 2.0)):
-        engines = {f"{kind}.{tag}0": {"inspector": inspector, "sqnr_db": 30.0}}
-        raw = {"model": "lenet", "level": 3, "batch": 32, "engines": engines}
-        (tmp_path / f"build.lenet.3.{tag}.json.gz").write_bytes(gzip.compress(json.dumps(raw).encode()))
-        times[f"lenet.3.{kind}.{tag}0"] = {"ms": ms, "layers": {"conv2": ms}}
-    (tmp_path / "times.lenet.3.json").write_text(json.dumps(times))
-    (subject,) = write_engine_tables.collect_placements(tmp_path)["subjects"]
+    folder = measured(tmp_path / "run", [("a", "implicit", 1.0), ("b", "implicit", 3.0), ("r", "rules", 2.0)])
+    (subject,) = write_engine_tables.collect_placements([folder])["subjects"]
     assert subject["kinds"]["implicit"]["builds"] == [1.0, 3.0]
+    assert subject["kinds"]["implicit"]["parts"]["convolutions"] == 2000.0  # the average of both builds
     assert subject["kinds"]["rules"]["ms"] == 2.0
+    assert subject["kinds"]["rules"]["parts"]["copies"] == 500.0
     assert subject["kinds"]["rules"]["slower"] == [["conv2", 1000.0]]
+
+
+def test_an_earlier_run_is_kept_for_what_later_ones_did_not_measure_beside_its_own_implicit_engine(tmp_path):
+    new = measured(tmp_path / "new", [("a", "implicit", 1.0), ("r", "rules", 2.0)])
+    old = measured(tmp_path / "old", [("a", "implicit", 4.0), ("r", "rules", 9.0), ("e", "explicit", 5.0)])
+    same = measured(tmp_path / "same", [("a", "implicit", 1.5), ("r", "rules", 2.5)])
+    later, earlier = write_engine_tables.collect_placements([new, old, same])["subjects"]
+    assert {kind: found["ms"] for kind, found in later["kinds"].items()} == {"implicit": 1.0, "rules": 2.0}
+    assert {kind: found["ms"] for kind, found in earlier["kinds"].items()} == {"implicit": 4.0, "explicit": 5.0}
+    assert "an earlier run | implicit" in write_engine_tables.placements_table({"subjects": [later, earlier]})[4]

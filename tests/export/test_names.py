@@ -45,7 +45,9 @@ def test_other_tools_are_not_told_a_name_that_is_not_one_layers(model):
     names = [one.name for one in loaded.graph.nodes]
     made = trtexec_arguments(PrecisionPlan(keep=(names[2],)), loaded)
     assert "same" not in " ".join(made.arguments)
-    assert "have no name of their own" in " ".join(made.notes)
+    assert "1 kept layer has no name of its own" in " ".join(made.notes)
+    both = trtexec_arguments(PrecisionPlan(keep=tuple(names[2:])), loaded)
+    assert "2 kept layers have no name of their own" in " ".join(both.notes)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_layers_without_a_name_are_found_by_their_tensors_or_reported(tmp_path):
     plan = PrecisionPlan(keep=("Relu_0", "named"))
     for made in (trtexec_arguments(plan, model), polygraphy_arguments(plan, model)):
         assert not any("Relu_0" in argument for argument in made.arguments)
-        assert "1 kept layers have no name" in made.notes[0]
+        assert "1 kept layer has no name of its own" in made.notes[0]
     assert "'t1'" in python_snippet(plan, model)
     with pytest.raises(ExportError, match="no name"):
         modelopt_nodes_to_exclude(plan, model)

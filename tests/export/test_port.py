@@ -170,6 +170,10 @@ def test_other_weights_are_another_model(tmp_path):
     cache = distinct(old)
     with pytest.raises(ExportError, match=r"only \d of 4 rows could be carried over.*same weights"):
         port_scales(old, tmp_path / "other.onnx", cache)
+    made_up = {f"(Unnamed Layer* {i}) [Constant]_output": 0.5 for i in range(9)}
+    with pytest.raises(ExportError, match="of 4 rows") as refused:
+        port_scales(old, tmp_path / "other.onnx", CalibrationCache.build({**cache.scales, **made_up}))
+    assert "made the name up" not in str(refused.value), "these are not counted, and say nothing of the two models"
     report = port_scales(old, tmp_path / "other.onnx", cache, force=True).report
     assert {(row.old, row.new, row.how) for row in report.ported} == {("x", names["x"], "input")}
 

@@ -273,6 +273,8 @@ def test_hundred_thousand_rows():
     assert len(diff(cache, edited).changed) == 100_000
 
 
+HEADER_KINDS = ("unknown-algorithm", "unknown-version", "spacing")
+
 # --- oddities --------------------------------------------------------------------------------------
 
 
@@ -293,6 +295,14 @@ def test_hundred_thousand_rows():
         (HEADER + "a: 3c010a14", [("no-final-newline", 2)]),
         (HEADER + "\na: 3c010a14\n \t\nb: 3c010a14\n", [("blank-line", 2), ("blank-line", 4)]),
         (HEADER + "a: 3c010a14\n\n", []),
+        ("\n" + HEADER + "a: 3c010a14\n", [("blank-line", 1)]),
+        (" \n" + HEADER + "\na: 3c010a14\n", [("blank-line", 1), ("blank-line", 3)]),
+        ("\nTRT-8XXX-Mine \na: 0\n", [("blank-line", 1), *((kind, 2) for kind in HEADER_KINDS), ("zero", 3)]),
+        (HEADER + "# by hand\na: 3c010a14\n#\n", [("comment", 2), ("comment", 4)]),
+        (HEADER + "a: 3c010a14\n# b: 0.5\n# c:1.5", [("comment", 3), ("no-final-newline", 4), ("comment", 4)]),
+        (HEADER + "# a: 3c010a14\n", [("commented-out", 2)]),
+        (HEADER + "# only\n", [("no-rows", 0), ("comment", 2)]),
+        (HEADER + "a: 0x3c010a14\nb: 0X0\n", [("odd-digits", 2), ("zero", 3), ("odd-digits", 3)]),
         (HEADER + "a: 3C010A14\nb: 00800000\n", [("odd-digits", 2), ("odd-digits", 3)]),
         (HEADER + "a:  3c010a14\nb: 3c010a14 \n", [("spacing", 2), ("spacing", 3)]),
         (HEADER + "a\tb: 3c010a14\n", [("control-character", 2)]),
@@ -331,6 +341,26 @@ def test_name_in_a_message_is_shortened_and_on_one_line():
         assert len(oddity.message) < 500
 
 
+def test_below_a_blank_line_the_header_is_the_second_line():
+    cache = cache_of("\r\n" + HEADER.replace("\n", "\r\n") + "# kept\r\na: 0x3c010a14\r\n")
+    assert (cache.header, dict(cache.scales)) == (
+        HEADER.strip(),
+        {"a": struct.unpack(">f", bytes.fromhex("3c010a14"))[0]},
+    )
+    assert cache.rows[0].line == 4
+    other = cache.with_header(version="8.5.3").with_scales({"b": 1.0, "a": 0.5}, add_missing=True)
+    assert other.to_bytes().split(b"\r\n") == [
+        b"", b"TRT-8503-EntropyCalibration2", b"# kept", b"a: 3f000000", b"b: 3f800000", b"",
+    ]  # fmt: skip
+
+
+def test_what_a_comment_says_is_kept_in_the_oddity():
+    cache = cache_of(HEADER + "# det, 12 März\na: 0\n")
+    assert "'# det, 12 März'" in cache.oddities[0].message
+    assert list(cache.scales) == ["a"]
+    assert list(cache_of(HEADER + "#a: 3c010a14\n").scales) == ["#a"]  # a tensor may be called so
+
+
 # --- refusals --------------------------------------------------------------------------------------
 
 
@@ -343,16 +373,21 @@ def test_name_in_a_message_is_shortened_and_on_one_line():
         (b"\x08\x07\x12\x04test\0\0", "binary file"),
         (HEADER.encode("utf-16"), "UTF-16"),
         (b"a: 3c010a14\n", r"line 1: 'a: 3c010a14' is a row, but the header line is missing"),
-        (b"\n" + HEADER.encode(), "line 1: the line is blank"),
+        (b"\n\n" + HEADER.encode(), "line 2: the line is blank"),
+        (b"\nhello\n", r"line 2: 'hello' is not the header"),
+        (b"# mine\n" + HEADER.encode(), "line 1: a comment stands before the header"),
+        (b"\n# mine: abe\n" + HEADER.encode(), "line 2: a comment stands before the header"),
+        (b"# mine: 3c010a14\nb: 0\n", "line 1: '# mine: 3c010a14' is a row, but the header line is missing"),
         (HEADER.replace("\n", "\r").encode() + b"a: 3c010a14\r", "CR alone"),
         (b"hello\n", r"line 1: 'hello' is not the header.*TRT-<version>-<algorithm>"),
         (b"TRT-8601\na: 0\n", "not the header"),
         (b"a:1.5\nb:2.5\n", r"dynamic-range text file.*read_scale_file.*trtcal convert"),
         (b"a 1.5\nb 2.5\n", r"ONNX Runtime calibration table in text"),
-        (b'{"a": [0, 1]}', "ONNX Runtime calibration table in JSON"),
+        (b'{"a": [0, 1]}', "table of ranges or scales in JSON"),
         (HEADER.encode() + b"a: 3c010a14\nb: xyz\n", r"line 3: the scale 'xyz' of tensor 'b' is not hex"),
         (HEADER.encode() + b"a: 123456789\n", r"line 2: .*has 9 hex digits, but.*at most 8"),
-        (HEADER.encode() + b"a: 0x3c010a14\n", "has 0x before"),
+        (HEADER.encode() + b"a: 0x123456789\n", "is not hex"),
+        (HEADER.encode() + b"a: 3c010a14\n #b\n", r"line 3: ' #b' has no ': '"),
         (HEADER.encode() + b"a: \n", "has no ': ' between"),
         (HEADER.encode() + b"a: b: \n", "line 2"),
         (HEADER.encode() + b"a: 0.5\n", "is a decimal number"),

@@ -61,24 +61,45 @@ AIMET_10 = {
     ],
     "param_encodings": [],
 }
+
+
+def policy(*properties):
+    """As PPQ's exporter writes it: every property that there is."""
+    known = (
+        "PER_TENSOR", "PER_CHANNEL", "LINEAR", "FLOATING", "SYMMETRICAL", "ASYMMETRICAL", "POWER_OF_2", "DYNAMIC",
+    )  # fmt: skip
+    return {name: name in properties for name in known}
+
+
+def config(which, *properties, bits=8, dominator=None):
+    more = {"state": "ACTIVATED", "quant_min": -127, "quant_max": 127}
+    return {
+        "bit_width": bits, "policy": policy(*properties), **more, "hash": which,
+        "dominator": which if dominator is None else dominator,
+    }  # fmt: skip
+
+
+USUAL = ("PER_TENSOR", "LINEAR", "SYMMETRICAL")
 PPQ = {
     "configs": {
-        "Conv_0": {
-            "x": {"bit_width": 8, "policy": {"PER_TENSOR": True, "SYMMETRICAL": True}, "hash": 11, "dominator": 11},
-            "w": {"bit_width": 8, "policy": {"PER_CHANNEL": True}, "hash": 12, "dominator": 12},
-        },
+        "Conv_0": {"x": config(11, *USUAL), "w": config(12, "PER_CHANNEL", "LINEAR", "SYMMETRICAL")},
         "Add_1": {
-            "shared": {"bit_width": 8, "policy": {"PER_TENSOR": True}, "hash": 99, "dominator": 11},
-            "four": {"bit_width": 4, "policy": {"PER_TENSOR": True}, "hash": 13, "dominator": 13},
-            "gone": {"bit_width": 8, "policy": {}, "hash": 77, "dominator": 78},
-            "moved": {"bit_width": 8, "policy": {}, "hash": 14, "dominator": 14},
+            "shared": config(99, *USUAL, dominator=11),
+            "four": config(13, *USUAL, bits=4),
+            "gone": config(77, *USUAL, dominator=78),
+            "moved": config(14, *USUAL),
+            "shifted": config(15, "PER_TENSOR", "LINEAR", "ASYMMETRICAL"),
+            "fp8": config(11, "PER_TENSOR", "FLOATING", "SYMMETRICAL", "POWER_OF_2"),
+            "dynamic": config(11, *USUAL, "DYNAMIC"),
         },
     },
+    "dispatchings": {"Conv_0": "TRT_INT8", "Add_1": "TRT_INT8"},
     "values": {
         "11": {"scale": 0.01, "zero_point": 0},
         "12": {"scale": [0.1, 0.2], "zero_point": [0, 0]},
         "13": {"scale": 0.5, "zero_point": 0},
         "14": {"scale": 0.5, "zero_point": 12},
+        "15": {"scale": 0.5, "zero_point": 0},
     },
 }
 NVDLA = {
@@ -108,7 +129,7 @@ CASES = {
     ),
     "AIMET 0.6": (AIMET_06, {"x"}, {"relu", "wide", "half", "pair", "shifted", "conv.weight"}),
     "AIMET 1.0": (AIMET_10, {"x"}, {"rows"}),
-    "PPQ": (PPQ, {"x", "shared"}, {"w", "four", "gone", "moved"}),
+    "PPQ": (PPQ, {"x", "shared"}, {"w", "four", "gone", "moved", "shifted", "fp8", "dynamic"}),
     "NVDLA": (NVDLA, {"x", "ranged"}, {"moved", "nothing"}),
 }
 

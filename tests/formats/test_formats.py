@@ -366,6 +366,7 @@ def test_first_row_that_would_be_taken_for_another_format():
         (b"data: 3e345678\nconv1: 0\n", "header line is missing"),
         (b"a:1.5\nb:two\n", "line 2: 'b:two' is not a row <name>:<amax>"),
         (b"a:1.5\n:2\n", "line 2"),
+        ("a:1.5\nb:\u0131nf\n".encode(), "line 2"),
         (b"a:1_0\n", "not the header"),
         (b"a 1.5\nb\n", "line 2: 'b' is not a row <name> <amax>"),
         (b"{", "not the header"),

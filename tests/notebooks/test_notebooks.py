@@ -1,12 +1,14 @@
-"""Every notebook in notebooks/ runs from top to bottom in an empty folder, and is committed without outputs."""
+"""Every notebook in notebooks/ runs from top to bottom in an empty folder, and is committed without outputs.
+
+nbformat is imported where it is used: it makes a grammar when it is imported, for seconds, and every process of the
+tests collects all of them.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -21,6 +23,8 @@ def test_there_are_notebooks():
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_committed_without_outputs(path):
+    import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     for cell in notebook.cells:
@@ -34,6 +38,9 @@ def test_committed_without_outputs(path):
 @pytest.fixture(params=PATHS, ids=lambda path: path.name)
 def executed(request, tmp_path, monkeypatch):
     """A notebook after its run, and the folder that it ran in."""
+    import nbformat
+    from nbclient import NotebookClient
+
     monkeypatch.setenv("PYTHONWARNINGS", "default")
     notebook = nbformat.read(request.param, as_version=4)
     client = NotebookClient(

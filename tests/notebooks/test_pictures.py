@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 
 CELLS = [
     """from trtcal_widgets import *
@@ -28,6 +25,9 @@ print(*(b64encode(widget.picture()).decode() for widget in (explorer, debugger))
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     folder = str(tmp_path_factory.mktemp("run"))
     return NotebookClient(
@@ -49,6 +49,8 @@ def test_every_place_has_the_last_picture(executed):
 
 
 def test_the_page_that_nbconvert_makes_has_them(executed):
+    from nbconvert import HTMLExporter
+
     page, _ = HTMLExporter().from_notebook_node(executed)
     assert page.count(f"base64,{_picture(executed.cells[0])}") == 2
     assert "as it was last seen" in page

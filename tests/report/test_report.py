@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import re
+import shutil
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 from types import MappingProxyType
@@ -271,7 +272,7 @@ def test_before_the_first_batch_the_report_says_so():
     with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as session:
         shown = "".join(Page(render_report(session, date=DATE)).text)
     assert "no batch is counted yet" in shown
-    assert "run() or step() first" in shown
+    assert "so there are no scales to export: record one first" in shown
 
 
 def test_scores_by_label_and_a_search(lenet):
@@ -343,6 +344,19 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_written(lenet, tmp_path)
     with pytest.raises(UsageError):
         write_report(lenet, path, plan=3)
     assert path.read_bytes() == before
+
+
+def test_a_file_that_is_read_is_refused_before_the_page_is_made(tmp_path, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("the page was made")
+
+    shutil.copy(sample.model_path(), tmp_path / "m.onnx")
+    before = (tmp_path / "m.onnx").read_bytes()
+    session = CalibrationSession(tmp_path / "m.onnx", sample.calibration_images(), batch_size=50, max_batches=1)
+    monkeypatch.setattr("trtcal_widgets.report.writing.render_report", never)
+    with session, pytest.raises(ExportError, match="is a file that is read"):
+        write_report(session, tmp_path / "m.onnx")
+    assert (tmp_path / "m.onnx").read_bytes() == before
 
 
 def test_700_tensors_stay_below_3_megabytes():

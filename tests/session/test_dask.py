@@ -11,7 +11,7 @@ import pytest
 
 from tests.session.test_spread import LENET, everything, folder, images, one_process
 from trtcal_widgets import CalibrationSession, ImageFolder
-from trtcal_widgets.errors import DataError
+from trtcal_widgets.errors import DataError, SessionError
 
 __all__ = ["folder"]
 
@@ -27,7 +27,7 @@ pytestmark = [
 def client():
     with (
         warnings.catch_warnings(),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
@@ -59,6 +59,16 @@ def test_a_killed_worker_costs_nothing_but_time(client, folder):
     assert everything(session) == one_process("tensorrt", source, batch_size=1)
     client.wait_for_workers(2, timeout=60)
     assert set(client.run(os.getpid).values()) != set(pids)
+
+
+def test_a_client_that_is_closed_meanwhile_is_said(client):
+    own = distributed.Client(client.cluster)
+    session = CalibrationSession(LENET, images(), batch_size=1)
+    with pytest.raises(SessionError, match=r"client is closed: give one that is connected\. What was"):
+        session.run(executor=own, progress=lambda s: own.close() if s.recorded == 3 else None)
+    assert session.status.recorded >= 3
+    session.run(executor=client)
+    assert everything(session) == one_process("tensorrt", images(), batch_size=1)
 
 
 def test_errors_come_back_as_they_are(client):

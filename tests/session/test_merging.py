@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import onnx
 import pytest
@@ -66,6 +68,72 @@ def test_a_merged_session_is_saved_left_out_of_and_merged_again(parts, tmp_path)
     assert CalibrationSession.load([b]).is_mine("data")
 
 
+def test_samples_that_are_left_out_stay_left_out(parts, tmp_path):
+    data, (a, b, c) = parts
+    session = CalibrationSession.load(b, LENET, data[20:45])
+    session.samples.leave_out(3, 20, 21, 22, 23, 24)  # the last five are a whole batch
+    session.save(b)
+    merged = CalibrationSession.load([a, b, c])
+    assert merged.samples.left_out == {23, 40, 41, 42, 43, 44}
+    whole = CalibrationSession(LENET, data, batch_size=5)
+    whole.run()
+    whole.samples.leave_out(23, *range(40, 45))
+    assert merged.to_cache().to_bytes() == whole.to_cache().to_bytes()
+    merged.save(tmp_path / "all")
+    again = CalibrationSession.load([tmp_path / "all"])
+    assert again.to_cache().to_bytes() == whole.to_cache().to_bytes()
+    again.samples.bring_back()
+    whole.samples.bring_back()
+    assert again.to_cache().to_bytes() == whole.to_cache().to_bytes()
+
+
+def test_hundreds_of_parts_take_no_more_open_files_than_two(parts, tmp_path):
+    resource = pytest.importorskip("resource")
+    data, (a, *_) = parts
+    others = (data[i : i + 5] * np.float32(1.01 + i / 100) for i in range(40))
+    paths = [a, *(recorded(tmp_path / f"part{i}", own, range_from=a) for i, own in enumerate(others))]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_numbers_with_free(16), hard))
+    try:
+        merged = CalibrationSession.load(paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert merged.status.recorded == 44
+    assert merged.status.message == "Merged from 41 sessions: 44 batches."
+    assert merged.inputs.paths == tuple(paths)
+
+
+def _numbers_with_free(n):
+    """Return how many numbers files may have so that ``n`` of them are free, wherever those in use lie."""
+    number = 0
+    while n:
+        try:
+            os.fstat(number)
+        except OSError:
+            n -= 1
+        number += 1
+    return number
+
+
+def test_parts_that_were_stopped_are_named(tmp_path):
+    data = images(40)
+    a = recorded(tmp_path / "a", data[:20])
+    session = CalibrationSession(LENET, data[20:], batch_size=5, range_from=a)
+    session.run(until=1)
+    session.save(tmp_path / "b")
+    merged = CalibrationSession.load([a, tmp_path / "b"])
+    assert (merged.status.recorded, merged.status.n_batches) == (5, 8)
+    assert f"Some were stopped before their end: {tmp_path / 'b'} (1 of 4 batches)." in merged.status.message
+
+
+def test_what_holds_all_batches_of_another_is_not_merged_with_it(parts, tmp_path):
+    _, (a, b, c) = parts
+    CalibrationSession.load([a, b]).save(tmp_path / "ab")
+    for paths in ([tmp_path / "ab", a], [b, tmp_path / "ab"], [a, c, tmp_path / "ab"]):
+        with pytest.raises(SessionError, match=r"ab holds all batches of .*, and others: leave"):
+            CalibrationSession.load(paths)
+
+
 def test_what_cannot_be_merged_says_why(parts, tmp_path):
     data, (a, b, _) = parts
     other = recorded(tmp_path / "own ranges", data[:20] * 2)
@@ -107,6 +175,12 @@ def test_ranges_are_taken_from_sessions_only(tmp_path, what):
     with pytest.raises(SessionError, match=r"x\.trtcal"):
         CalibrationSession(LENET, images(5), batch_size=5, range_from=path)
     with pytest.raises(SessionError, match="missing"):
+        CalibrationSession(LENET, images(5), batch_size=5, range_from=tmp_path / "missing")
+    with pytest.raises(SessionError, match="this is a folder"):
+        CalibrationSession.load(tmp_path)
+    with pytest.raises(SessionError, match="this is a folder"):
+        CalibrationSession(LENET, images(5), batch_size=5, range_from=tmp_path)
+    with pytest.raises(SessionError, match="there is no such file"):
         CalibrationSession(LENET, images(5), batch_size=5, range_from=tmp_path / "missing")
 
 

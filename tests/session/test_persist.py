@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 
 import numpy as np
@@ -138,6 +139,20 @@ def test_other_files_are_refused(tmp_path, content):
         CalibrationSession.load(tmp_path / "s")
     with pytest.raises(SessionError, match="no such file"):
         CalibrationSession.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("change", [{"method": "best"}, {"choices": {"x": {}}}, {"choices": {"x": {"amax": -1.0}}}])
+def test_a_method_or_threshold_that_is_none_is_refused_with_the_files_name(saved, tmp_path, change):
+    path, _ = saved
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "odd.trtcal", "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "session.json":
+                facts = json.loads(data)
+                data = json.dumps({**facts, "state": {**facts["state"], **change}}).encode()
+            new.writestr(name, data)
+    with pytest.raises(SessionError, match=r"odd\.trtcal: a method or a threshold that it holds is none"):
+        CalibrationSession.load(tmp_path / "odd.trtcal")
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import threading
 
 import numpy as np
 import pytest
@@ -10,11 +12,16 @@ from PIL import Image
 
 from trtcal_widgets import CalibrationSession, ImageFolder, OnnxRuntimeRunner, sample
 from trtcal_widgets.core.histogram import Histogram
+from trtcal_widgets.data.base import Batch
 from trtcal_widgets.data.plan import BatchPlan, KeptBatches
 from trtcal_widgets.errors import SessionError, UsageError
+from trtcal_widgets.session.keeping.sample_facts import facts_of
+from trtcal_widgets.session.recorder import _CONSTANTS
 
 MODEL = sample.model_path()
 PIXELS = sample.calibration_images().load(0, 60)[""]
+
+IMAGES = sample.calibration_images().load(0, 20)[""]
 
 
 def recorded(source=PIXELS, **options):
@@ -131,6 +138,29 @@ def test_files_labels_hashes_and_pictures(tmp_path):
     loaded.samples.leave_out(4)  # that was counted where the model was
 
 
+def test_what_is_kept_of_an_input_is_of_the_whole_sample():
+    """Padding is not part of it; a feed that is one sample is all rows of it; what samples share belongs to each."""
+    a, b, ids = np.ones((3, 2), np.float32), np.zeros((3, 2), np.float32), np.arange(3)
+
+    def digests(n, **feeds):
+        return [fact["digest"].tobytes() for fact in facts_of(Batch(0, feeds, 0, n))]
+
+    assert digests(1, x=np.concatenate([a[:1], b[:2]])) != digests(1, x=np.concatenate([a[:1], a[:2]]))
+    assert digests(1, x=a) == digests(1, x=a[:1])  # padded to three
+    assert digests(2, x=np.concatenate([a[:1], b[:1], a[:1]])) == [*digests(1, x=a[:1]), *digests(1, x=b[:1])]
+    both = digests(3, x=a, table=np.arange(5.0), ids=ids)
+    assert len(set(both)) == 3
+    assert both != digests(3, x=a, table=np.arange(1.0, 6.0), ids=ids)
+    assert len(digests(3, x=a, scalar=np.float32(1))) == 3
+
+
+def test_numbers_are_kept_of_pixels_of_any_type():
+    (fact,) = facts_of(Batch(0, {"a": np.zeros((1, 4)), "x": np.full((1, 3, 8, 8), 7, np.uint8)}, 0, 1))
+    assert fact["is_image"]
+    assert fact["channels"] == 3
+    np.testing.assert_array_equal(fact["high"][:3], 7)
+
+
 def test_classes_come_from_the_source():
     with recorded(sample.calibration_images(), max_batches=2) as session:
         np.testing.assert_array_equal(session.samples.classes(), sample.calibration_images().labels[:40])
@@ -169,3 +199,105 @@ def test_samples_without_a_file_are_counted_from_1_for_people():
         assert session.samples.labels()[16] == "sample 17"
         assert session.samples.find("sample 17") == 16
         assert session.samples.blame("conv2", 1)[0].label == f"sample {session.samples.blame('conv2', 1)[0].sample + 1}"
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        {"x": np.random.default_rng(1).standard_normal((9, 3, 200, 200)).astype(np.float32)},
+        {"x": np.full((9, 3, 200, 200), np.nan, np.float32), "ids": np.arange(9)},
+        {"ids": np.arange(9 * 60_000).reshape(9, -1)},
+    ],
+)
+def test_the_facts_of_samples_are_the_same_side_by_side(feeds):
+    batch = Batch(0, feeds, 0, 9)
+    assert facts_of(batch, 4).tobytes() == facts_of(batch).tobytes()
+
+
+def test_constants_are_counted_once_per_runner(monkeypatch):
+    runner = OnnxRuntimeRunner(sample.model_path())
+    read, inner = [], OnnxRuntimeRunner.constants
+
+    def constants(self):
+        read.append(self)
+        return inner(self)
+
+    monkeypatch.setattr(OnnxRuntimeRunner, "constants", constants)
+    sessions = [CalibrationSession(runner, IMAGES, batch_size=10) for _ in range(2)]
+    for session in sessions:
+        session.run()
+    assert read == [runner]
+    weight = next(name for name, tensor in sessions[0].graph.tensors.items() if tensor.is_fixed)
+    first, second = (session.histogram(weight) for session in sessions)
+    assert first.counts.tobytes() == second.counts.tobytes()
+    assert sessions[0].weight_ranges.keys() == sessions[1].weight_ranges.keys() != set()
+    runner.close()
+
+
+class Wrapped:
+    """A runner of a user's own, which another one computes for: no hash, as a dataclass has none."""
+
+    __slots__ = ("graph", "inner", "name", "read")
+    __hash__ = None
+
+    def __init__(self, inner):
+        self.inner, self.name, self.graph, self.read = inner, inner.name, inner.graph, 0
+
+    def __enter__(self):
+        self.inner.__enter__()
+        return self
+
+    def __exit__(self, *exc):
+        self.inner.__exit__(*exc)
+
+    def constants(self):
+        self.read += 1
+        return self.inner.constants()
+
+    def histograms(self, feeds, bases):
+        return self.inner.histograms(feeds, bases)
+
+
+class Referred(Wrapped):
+    """The same, with weak references."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize(("kind", "reads"), [(Wrapped, 2), (Referred, 1)])
+def test_constants_of_any_runner_are_counted_and_kept_as_long_as_it_lives(kind, reads):
+    runner = kind(OnnxRuntimeRunner(sample.model_path()))
+    key = id(runner)
+    for _ in range(2):
+        with CalibrationSession(runner, IMAGES, batch_size=20) as session:
+            session.run()
+            assert session.weight_channels("conv2") is not None
+    assert runner.read == reads
+    assert (key in _CONSTANTS) == (kind is Referred)
+    session = runner = None
+    gc.collect()
+    assert key not in _CONSTANTS
+
+
+def test_facts_of_samples_are_found_while_the_batch_runs(monkeypatch):
+    found = threading.Event()
+
+    def facts(*arguments):
+        answer = facts_of(*arguments)
+        found.set()
+        return answer
+
+    monkeypatch.setattr("trtcal_widgets.session.recorder.facts_of", facts)
+    runner = OnnxRuntimeRunner(sample.model_path())
+    inner = runner.histograms
+    seen = []
+
+    def histograms(feeds, bases):
+        seen.append(found.wait(30))  # found behind the batch, it would come too late
+        found.clear()
+        return inner(feeds, bases)
+
+    monkeypatch.setattr(runner, "histograms", histograms)
+    with CalibrationSession(runner, IMAGES, batch_size=10) as session:
+        session.run()
+    assert seen == [True, True]

@@ -65,6 +65,15 @@ def test_every_calibrated_tensor_has_a_row_and_weights_have_none(lenet):
     assert not any("weight" in name for name in names)
 
 
+def test_ranges_to_train_with_are_those_of_the_activations_that_have_one(lenet):
+    found = lenet.to_torch_quantizers()
+    assert found == {name: lenet.amax(name) for name in lenet.row_names("activations")}
+    assert {"data", "conv1", "prob"} <= set(found)
+    with toy_session(data=np.zeros((4, 4), np.float32)) as session:
+        session.run()
+        assert session.to_torch_quantizers() == {}
+
+
 def test_step_counts_one_batch_and_says_when_there_is_no_more(session):
     assert [session.step() for _ in range(7)] == [True] * 6 + [False]
     assert session.state.position == session.status.recorded == 6
@@ -369,6 +378,14 @@ def test_nan_and_inf_are_counted_and_never_set_a_range():
         assert any("NaN" in text for text in row.suspicious)
         assert any("infinite" in text for text in row.suspicious)
         np.testing.assert_array_equal(session.histogram("x").counts, calibrate_array(clean).histogram.counts)
+
+
+def test_a_tensor_of_nan_alone_has_no_threshold_and_says_so():
+    data = DATA.copy()
+    data[:] = np.nan
+    with toy_session(data) as session:
+        session.run()
+        assert any(text.startswith("every value is NaN: there is no threshold") for text in session.row("x").suspicious)
 
 
 def test_what_tensorrt_would_write_for_infinite_values_is_said_and_can_be_written():

@@ -120,3 +120,12 @@ def test_without_pandas_it_is_said_what_to_install(session, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingDependencyError, match=r"pip install 'trtcal_widgets\[pandas\]'"):
         session.to_frame()
+
+
+def test_a_session_of_one_tensor_and_one_batch_is_counted_as_such():
+    with synthetic_session(1, batches=1) as session:
+        session.run()
+        assert ": 1 tensor, 1 of 1 batch counted>" in repr(session)
+        assert "1 of 1 batch counted" in session._repr_html_()
+    with synthetic_session(2, batches=2) as session:
+        assert ": 2 tensors, 0 of 2 batches counted>" in repr(session)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.support.minilm import encode, minilm_model
 from tests.support.models import ocr_model
-from tests.support.pages import furnish
+from tests.support.pages import CLASSES, furnish
 from tests.support.yolo import write_yolo
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _REST = (
 
 def furnish_howto(page: str, folder: Path) -> None:
     """Write the files that a page of docs/howto names."""
-    makers = {"yolo": _yolo, "bert": _bert, "detector": _detector, "tensorrt11": _classifier}
+    makers = {"yolo": _yolo, "bert": _bert, "detector": _detector, "tensorrt11": _classifier, "classifier": _labelled}
     makers.get(page.rsplit("/", maxsplit=1)[-1].removesuffix(".md"), lambda folder: None)(folder)
 
 
@@ -56,6 +56,12 @@ def _classifier(folder: Path) -> None:
     with CalibrationSession(folder / "model.onnx", images, batch_size=16) as session:
         session.run()
         session.to_cache(version="8.6.1").write(folder / "calibration.cache")
+
+
+def _labelled(folder: Path) -> None:
+    furnish(folder)
+    names = sorted(path.name for path in (folder / "val").iterdir())
+    (folder / "val.txt").write_text("".join(f"val/{name} {i % CLASSES}\n" for i, name in enumerate(names)))
 
 
 def _pictures(folder: Path, count: int, words: str = "") -> None:

@@ -14,6 +14,8 @@ from trtcal_widgets.formats.cache import CalibrationCache
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")))
 CLASSES = 10
+RELU = "/relu/Relu_output_0"
+"""What torch.onnx calls the tensor in front of ResNet's first pool."""
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -39,16 +41,16 @@ def furnish(folder: Path, batch: int | str = "N") -> None:
         for i in range(32):
             Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).save(folder / name / f"{i}.png")
     for name, scale in {"theirs": 0.02, "mine": 0.03, "calibration": 0.02}.items():
-        rows = dict.fromkeys(("images", "layer4.1.bn2", "relu", "pool", "flat", "scores", "probabilities"), scale)
+        rows = dict.fromkeys(("images", "conv", RELU, "pool", "flat", "scores", "probabilities"), scale)
         CalibrationCache.build(rows).write(folder / f"{name}.cache")
 
 
 def write_model(path: Path, rng: np.random.Generator, batch: int | str) -> Path:
-    """Write a small classifier of 224x224 images that has a tensor of ResNet's name."""
+    """Write a small classifier of 224x224 images with a tensor of ResNet's name in front of its pool."""
     nodes = [
-        node("Conv", ["images", "w"], ["layer4.1.bn2"], "conv", kernel_shape=[7, 7], strides=[16, 16]),
-        node("Relu", ["layer4.1.bn2"], ["relu"], "relu"),
-        node("MaxPool", ["relu"], ["pool"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Conv", ["images", "w"], ["conv"], "conv", kernel_shape=[7, 7], strides=[16, 16]),
+        node("Relu", ["conv"], [RELU], "relu"),
+        node("MaxPool", [RELU], ["pool"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
         node("Flatten", ["pool"], ["flat"], "flatten"),
         node("Gemm", ["flat", "v"], ["scores"], "fc", transB=1),
         node("Softmax", ["scores"], ["probabilities"], "softmax", axis=1),

@@ -104,13 +104,14 @@ def environment(release: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TRTCAL_BINDINGS": release}
 
 
-def run_inside(release: str, module: str) -> None:
+def run_inside(release: str, *modules: str) -> None:
     """Run the tests of ``tests/trt/inside/<module>.py`` in a process that has the bindings of a release.
 
-    Fails with that process's own report, unless every test of it passed or was skipped for the release.
+    Fails with that process's own report, unless every test of each passed or was skipped for the release.
     """
+    files = [f"tests/trt/inside/{module}.py" for module in modules]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/trt/inside/{module}.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
         cwd=ROOT,
         env=environment(release),
         check=False,

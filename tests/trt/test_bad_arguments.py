@@ -92,7 +92,15 @@ def test_a_comparisons_arguments(machine, options, says):
         trt.compare(build(), LENET, IMAGES, batch_size=4, **options)
 
 
-@pytest.mark.parametrize("damage", [{"engine": 3}, {"device": [1]}, {"debug": "all"}, {"model": 1}])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"engine": 3}, {"device": [1]}, {"debug": "all"}, {"model": 1},
+        {"engine": None}, {"debug": None}, {"model": None},
+        {"device": {"compute_capability": None}}, {"device": {"compute_capability": 9}},
+        {"device": {"compute_capability": ["9", {}]}},
+    ],
+)  # fmt: skip
 def test_a_damaged_json_beside_an_engine(machine, tmp_path, damage):
     beside = build().save(tmp_path / "m.engine")
     beside.write_text(json.dumps({**json.loads(beside.read_text()), **damage}))
@@ -100,7 +108,23 @@ def test_a_damaged_json_beside_an_engine(machine, tmp_path, damage):
         trt.Engine.load(tmp_path / "m.engine")
 
 
-@pytest.mark.parametrize(("names", "says"), [("conv1", r"names=\['conv1'\]"), ([], "is empty"), ({}, "is empty")])
+def test_an_engine_whose_device_nobody_knew_loads(machine, tmp_path):
+    beside = build().save(tmp_path / "m.engine")
+    beside.write_text(json.dumps({**json.loads(beside.read_text()), "device": None}))
+    assert trt.Engine.load(tmp_path / "m.engine").misfit("10.16.1.11", None) == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ("conv1", r"names=\['conv1'\]"),
+        ([], "is empty"),
+        ({}, "is empty"),
+        (5, "must be a list of rows, or a dict, not an int"),
+        ([["conv1"]], "names must be texts"),
+        ({"conv1": 1}, "names must be texts"),
+    ],
+)
 def test_rows_to_merge(names, says):
     with pytest.raises(UsageError, match=says):
         trt.merge_caches(CACHE, CACHE, names)

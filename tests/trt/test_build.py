@@ -20,6 +20,7 @@ from trtcal_widgets.errors import (
     DataError,
     DeviceError,
     EngineError,
+    ExportError,
     ModelError,
     OutOfDeviceMemoryError,
     UsageError,
@@ -30,6 +31,8 @@ from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.trt.building import build
 from trtcal_widgets.trt.calibration.calibrator import make_calibrator
 from trtcal_widgets.trt.control import BuildControl, Progress
+from trtcal_widgets.trt.log import LogBook
+from trtcal_widgets.trt.profiles import DynamicInput, resolve_profiles
 
 LENET = sample.model_path()
 IMAGES = np.random.default_rng(3).standard_normal((20, 1, 28, 28)).astype(np.float32)
@@ -711,3 +714,38 @@ def test_a_users_own_calibrator_is_taken(machine):
     engine = build(LENET, calibrator=own, profiles=FOUR)
     assert own.kept == engine.cache.to_bytes()
     assert engine.provenance["scales"]["batches"] == 2
+
+
+def test_lines_that_come_while_the_last_errors_are_looked_for_do_no_harm():
+    """TensorRT logs from threads of its own, and two builds hear each other's lines."""
+    book = LogBook()
+
+    class Text(str):
+        __slots__ = ()
+
+        def strip(self, _characters=None):
+            book.add("error", "another one")
+            return str(self)
+
+    book.add("error", Text("first"))
+    book.add("error", Text("second"))
+    assert book.last_errors() == "first | second"
+
+
+def test_an_engine_is_not_lost_because_its_times_cannot_be_kept(machine, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise ExportError("no space left")
+
+    monkeypatch.setattr("trtcal_widgets.trt.builder.write_atomic", refuse)
+    engine = build(LENET, int8=False, profiles=FOUR, timing_cache=tmp_path / "times")
+    assert engine.data
+    (line,) = [line.text for line in engine.log if "times of kernels" in line.text]
+    assert "no space left" in line
+    assert line in engine.provenance["warnings"]
+
+
+@pytest.mark.parametrize("given", [((1,), (1, 2), (1, 2)), ((1, 2), (1, 2), (1, 2, 3))])
+def test_values_of_a_shape_input_are_as_many_in_all_three(given):
+    inputs = [DynamicInput("sizes", (2,), is_shape_tensor=True)]
+    with pytest.raises(UsageError, match="as many values each"):
+        resolve_profiles({"sizes": given}, inputs, {}, calibrates=False)

@@ -13,11 +13,12 @@ from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.data import BatchPlan
 from trtcal_widgets.errors import DataError, SessionError, UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
-from trtcal_widgets.runners.evaluation import Evaluation
+from trtcal_widgets.runners.evaluation import Evaluation, Score
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 from trtcal_widgets.session import CalibrationSession
 from trtcal_widgets.trt.building import build
-from trtcal_widgets.trt.comparing import compare
+from trtcal_widgets.trt.comparing import EngineComparison, compare
+from trtcal_widgets.trt.execution import Latency
 
 LENET = sample.model_path()
 UP_TO_50 = {"data": ((1, 1, 28, 28), (50, 1, 28, 28), (50, 1, 28, 28))}
@@ -134,3 +135,32 @@ def test_what_progress_raises_ends_it_and_frees_everything(machine, driver):
     with pytest.raises(KeyboardInterrupt):
         compare(engine_of(machine), LENET, sample.test_images(), batch_size=50, latency_runs=0, progress=stop)
     assert not driver.blocks
+
+
+def test_a_short_last_batch_is_filled_for_an_engine_of_one_batch_size(machine, tmp_path):
+    import onnx
+
+    model = onnx.load(LENET)
+    for info in (*model.graph.input, *model.graph.output):
+        info.type.tensor_type.shape.dim[0].dim_value = 20
+    onnx.save(model, tmp_path / "m.onnx")
+    engine = build(tmp_path / "m.onnx", int8=False)
+    images = next(iter(BatchPlan(sample.test_images(), 30).load(0).feeds.values()))
+    found = compare(engine, tmp_path / "m.onnx", images, batch_size=20, latency_runs=0)
+    assert found.tensors["prob"].n == 30 * 10
+    assert found.engine.n_samples == 30
+
+
+def test_what_a_notebook_shows_says_what_was_not_compared_whatever_the_names_are():
+    errors = TensorComparison.of(np.ones(4, np.float32), np.ones(4, np.float32))
+    tensors = {"it's": errors, "it's inside": errors}
+    found = EngineComparison(
+        tensors, ("it's",), Score(4, top1=1.0), Score(4, top1=0.5), Latency(1.0, 1.0, 1.0, 3, 4), {"gone": "because"}
+    )
+    lines = found._summary().lines
+    assert lines == (
+        "top-1: FP32 1.0000, engine 0.5000",
+        "1.000 ms per batch of 4 (median of 3, copies left out)",
+        "'gone' was not compared: because",
+    )
+    assert str(found).splitlines()[-1] == lines[-1]

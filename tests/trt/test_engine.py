@@ -170,3 +170,11 @@ def test_int8_output_differs_from_fp32_in_the_stand_in(machine):
     with Execution(build(LENET, cache=cache, profiles=UP_TO_8)) as execution:
         found = execution.run({"data": IMAGES})["prob"]
     assert np.all(np.abs(found * 127 - np.rint(found * 127)) < 1e-4)
+
+
+def test_what_is_closed_says_so(engine):
+    with Execution(engine) as execution:
+        pass
+    for use in (execution.run, execution.latency, execution.layer_times, lambda _: execution.inspect()):
+        with pytest.raises(UsageError, match="is closed"):
+            use({"data": IMAGES})

@@ -147,3 +147,9 @@ def test_works_with_the_bundled_images(machine):
     with TensorRTRunner(LENET) as runner:
         (_, histogram), *_ = runner.histograms(plan.load(0).feeds, {})
     assert histogram.n_values == 100 * 28 * 28
+
+
+@pytest.mark.parametrize("workspace", ["4 GB", 0, -1, True, 1.5])
+def test_a_workspace_is_a_number_of_bytes(machine, workspace):
+    with pytest.raises(UsageError, match="workspace must be a number of bytes"):
+        TensorRTRunner(sample.model_path(), workspace=workspace)

@@ -56,10 +56,13 @@ class ExplorerPage:
     def drag_line(self, to: float) -> float:
         """Drag the chosen line to a value; returns the width of a pixel in the value's unit."""
         self.page.get_by_test_id("tc-methods").scroll_into_view_if_needed()
-        self.settle()
-        places = self.page.evaluate(_PLACES, to)
-        mouse, y = self.page.mouse, places["y"]
-        mouse.move(places["line"], y)
+        mouse, places = self.page.mouse, None
+        while places is None or self.page.evaluate(_PLACES, to) != places:  # cells above may be laid out meanwhile
+            self.settle()
+            places = self.page.evaluate(_PLACES, to)
+            y = places["y"]
+            mouse.move(places["line"], y)
+            self.page.wait_for_timeout(200)
         mouse.down()
         mouse.move((places["line"] + places["to"]) / 2, y + 4, steps=5)
         mouse.move(places["to"], y, steps=5)
@@ -125,6 +128,7 @@ class ExplorerPage:
     def settle(self) -> None:
         """Wait until the kernel has no more to say, and two looks find the same text and plots in the same place."""
         answered(self.page)
+        self.page.evaluate("() => { window.__tcSeen = null; }")
         self.page.wait_for_function(
             """() => {
               const plots = [...document.querySelectorAll('.js-plotly-plot')].map((p) => {

@@ -253,7 +253,7 @@ def test_a_tick_moves_nothing_and_keeps_the_focus(open_debugger):
     by(page, "tc-dbg-steps").locator("summary").click()
     steps = by(page, "tc-dbg-steps").locator("li")
     assert 0 < steps.locator("xpath=self::*[@data-accepted]").count() < steps.count()
-    assert_tidy(page, "tc-debugger", (1280, 890, 850, 700), SHOTS)
+    assert_tidy(page, "tc-debugger", (1280, 890, 850, 700, 560), SHOTS)
 
 
 def test_long_names_in_a_plan_move_nothing_either(open_debugger):

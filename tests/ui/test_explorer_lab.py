@@ -112,6 +112,52 @@ def test_the_keyboard_is_enough(opened):
     assert page.evaluate(sources) == cells
 
 
+def test_what_a_screen_does_not_use_reaches_jupyterlab(opened):
+    """Ctrl+S and other combinations, wherever the focus is; its own and those that edit a text stay its own."""
+    from playwright.sync_api import expect
+
+    _, explorer, _ = opened
+    page = explorer.page
+    explorer.press("tc-last")
+    explorer.wait_text("tc-message", "Finished")
+    explorer.settle()
+    sources = "() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.map((cell) => cell.source)"
+    cells = page.evaluate(sources)
+    page.evaluate("""() => {
+      window.ran = [];
+      const { commands } = window.jupyterapp;
+      commands.commandExecuted.connect((_, { id }) => window.ran.push(id));
+    }""")
+    heard = "(id) => window.ran.includes(id)"
+    for part in ("tc-explorer", "tc-rows", "tc-net", "tc-hold", "tc-slider", "tc-method", "tc-search", "tc-amax"):
+        page.get_by_test_id(part).focus()
+        page.evaluate("() => { window.ran.length = 0; }")
+        page.keyboard.press("Control+s")
+        page.wait_for_function(heard, arg="docmanager:save")
+        page.keyboard.press("Control+b")
+        page.wait_for_function(heard, arg="application:toggle-left-area")
+        page.keyboard.press("Control+b")
+        expect(page.get_by_test_id(part)).to_be_focused()
+    # in a field they mark, copy, cut, paste and undo its text; no cell is marked for the x that follows
+    for key in ("Control+a", "Control+x", "Control+v", "Control+z", "Control+Backspace"):
+        page.keyboard.press(key)
+    page.get_by_test_id("tc-hold").focus()
+    page.keyboard.press("x")
+    assert page.evaluate(sources) == cells
+    assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.selectedCells.length") == 1
+
+    # its own are its own, on the slider too
+    page.get_by_test_id("tc-method").select_option("minmax")
+    explorer.wait_method("minmax")
+    page.get_by_test_id("tc-slider").focus()
+    page.evaluate("() => { window.ran.length = 0; }")
+    page.keyboard.press("Control+z")
+    explorer.wait_method("")
+    page.keyboard.press("Control+y")
+    explorer.wait_method("minmax")
+    assert page.evaluate("() => window.ran.filter((id) => /undo|redo/.test(id))") == []
+
+
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_it_fits_and_follows_the_dark_theme(opened, artefacts, width):
     notebook, explorer, _ = opened
@@ -171,6 +217,23 @@ _AXES = """() => {
   const { xaxis, yaxis } = plot._fullLayout;
   return { x: [...xaxis.range], y: [...yaxis.range], at: [left + 0.3 * width, top + 0.4 * height] };
 }"""
+
+
+def test_a_plot_that_comes_while_the_kernel_works_is_whole_in_the_end(lab, page):
+    """What the kernel said before the plot was there is not lost, also where it answers later than one waits for it."""
+    url, root = lab
+    busy = "session.step()\nimport time\nfor _ in range(12):\n    time.sleep(0.5)\nsession.step()"
+    name = "busy.ipynb"
+    write_notebook(root / name, [f"LOG = {str(root / 'busy.jsonl')!r}", *CELLS, busy])
+    NotebookPage(page, url, name).run_all()
+    page.wait_for_function(
+        """() => {
+          const plots = [...document.querySelectorAll('.js-plotly-plot')];
+          const marked = plots.filter((p) => p._fullLayout?.shapes?.[0]?.type === 'line');
+          return marked.length && marked.every(({ data }) => data[0].line?.color && data[8].x?.length > 1000
+            && data.slice(2, 6).every(({ x }) => x?.length === 2 && x[0] > 0.9 && x[0] === x[1]));
+        }"""
+    )
 
 
 def test_the_plot_is_zoomed_and_moved_and_comes_back(opened):
@@ -261,6 +324,40 @@ def test_nothing_is_cut_in_a_narrow_window(opened, artefacts):
     explorer.press("tc-last")
     explorer.wait_text("tc-message", "Finished")
     assert_tidy(explorer.page, "tc-explorer", (1280, 890, 850, 700), artefacts)
+
+
+_LABELS_OVER = """() => {
+  const plots = [...document.querySelectorAll('.js-plotly-plot')];
+  const plot = plots.find((p) => p._fullLayout?.shapes?.[0]?.type === 'line');
+  const edge = plot.getBoundingClientRect();
+  const labels = [...plot.querySelectorAll('.infolayer > .annotation')].filter((node) => node.textContent);
+  const boxes = labels.map((node) => [node.textContent, node.getBoundingClientRect()]);
+  const beyond = ([, a]) => a.left < edge.left - 1 || a.right > edge.right + 1;
+  const found = boxes.filter(beyond).map(([text]) => `cut: ${text}`);
+  boxes.forEach(([text, a], k) => boxes.slice(k + 1).forEach(([other, b]) => {
+    const over = Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+    if (over) found.push(`${text} | ${other}`);
+  }));
+  return boxes.length < 4 ? ['labels are missing'] : found;
+}"""
+
+
+def test_the_labels_of_thresholds_are_not_over_each_other(opened, artefacts):
+    """The kernel lays them out for a plot of 480 pixels; here are narrower ones, saved as they are seen."""
+    _, explorer, _ = opened
+    page = explorer.page
+    explorer.press("tc-last")
+    explorer.wait_text("tc-message", "Finished")
+    for width in (1280, 850, 700):
+        page.set_viewport_size({"width": width, "height": 1400})
+        for name in ("conv1", "conv2", "ip1", "prob"):
+            explorer.select(name)
+            explorer.settle()
+            page.wait_for_function(f"() => ({_LABELS_OVER})().length === 0")
+    explorer.select("conv1")
+    explorer.settle()
+    page.screenshot(path=artefacts / "labels-narrow.png")
 
 
 def test_a_plot_is_saved_as_it_is_seen(opened, artefacts):

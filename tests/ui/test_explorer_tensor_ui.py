@@ -23,11 +23,13 @@ _PLOT = """(title) => {
   const shown = [...plot.querySelectorAll('.scatterlayer .trace, .barlayer .trace')].filter(
     (trace) => { const { width, height } = trace.getBoundingClientRect(); return Math.max(width, height) > 1; });
   return { x: [...xaxis.range], y: [...yaxis.range], drawn: shown.length,
+           ticks: [plot.querySelectorAll('.xtick > text').length, plot.querySelectorAll('.ytick > text').length],
            bars: plot.querySelectorAll('.barlayer .point path').length,
            words: annotations.filter((a) => a.visible).map((a) => a.text.replaceAll('<br>', ' ')),
            traces: plot._fullData.map((t) => ({ visible: t.visible, at: [...(t.x ?? [])], n: t.y?.length ?? 0 })) };
 }"""
 HISTOGRAM, SIGNED, WEIGHTS = "|x|", "x", "output channel"
+MOST_TICKS = 12
 
 
 class TensorPage(ExplorerPage):
@@ -82,9 +84,12 @@ def test_a_held_histogram_is_laid_over_the_next_tensor_and_let_go(open_tensor, a
     both = explorer.plot(HISTOGRAM, "now.traces.at(-1).visible === true && now.drawn >= 2")
     # The axis has room for both.
     assert both["x"][1] >= alone["x"][1] * 0.99
-    page.get_by_test_id("tc-counts-linear").click()
-    explorer.plot(HISTOGRAM, "now.traces.at(-1).visible === true")
-    page.get_by_test_id("tc-counts-log").click()
+    for _ in range(2):
+        page.get_by_test_id("tc-counts-linear").click()
+        linear = explorer.plot(HISTOGRAM, "now.y[0] === 0 && now.traces.at(-1).visible === true")
+        assert 2 <= linear["ticks"][1] <= MOST_TICKS
+        page.get_by_test_id("tc-counts-log").click()
+        explorer.plot(HISTOGRAM, "now.y[0] < 0")
     assert_tidy(page, "tc-explorer", (1280, 853, 800, 700), artefacts)
     page.set_viewport_size({"width": 1280, "height": 1400})
     explorer.settle()
@@ -130,6 +135,15 @@ def test_weights_by_channel_and_values_with_their_sign(open_tensor, artefacts, t
     page.screenshot(path=artefacts / f"explorer-tensor-{theme}.png")
     assert_tidy(page, "tc-explorer", (853, 700), artefacts)
     page.set_viewport_size({"width": 1280, "height": 1400})
+
+    # From a layer of few channels to one of many: the axis has as many ticks as it has room for.
+    assert drawn["ticks"][0] == 10
+    explorer.select("ip2")
+    few = explorer.plot(WEIGHTS, "now.bars === 10 && now.words.length === 0")
+    assert few["ticks"][0] == 10
+    explorer.select("relu1")
+    many = explorer.plot(WEIGHTS, "now.bars >= 400 && now.words.length === 0")
+    assert 2 <= many["ticks"][0] <= MOST_TICKS
 
     # No layer with weights makes the images that are fed.
     explorer.select("data")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from tests.ui.explorer_page import ExplorerPage
@@ -29,6 +28,8 @@ unsubscribe = session.subscribe(note)"""
 @pytest.fixture
 def tutorial(lab, page):
     """The tutorial, run to its end, with one more cell that notes every change of the session in a file."""
+    import nbformat
+
     url, root = lab
     folder = root / "tutorial"
     folder.mkdir()

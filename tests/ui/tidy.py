@@ -27,7 +27,7 @@ _UNTIDY = r"""(testid) => {
       const style = getComputedStyle(a), clip = a.getBoundingClientRect();
       if (style.overflowX === 'visible') continue;
       const scrolls = /auto|scroll/.test(style.overflowX);
-      const said = scrolls || style.textOverflow === 'ellipsis' || e.matches('.tc-name-tail');
+      const said = scrolls || style.textOverflow === 'ellipsis';
       // What an element inside cuts with a sign does not reach further out.
       if (box.r > clip.right + 1.5 && !said) found.push(`cut: ${node.textContent}`);
       Object.assign(box, { l: Math.max(box.l, clip.left), r: Math.min(box.r, clip.right),
@@ -39,6 +39,15 @@ _UNTIDY = r"""(testid) => {
     const over = Math.min(a.r, b.r) - Math.max(a.l, b.l) > 1.5 && Math.min(a.b, b.b) - Math.max(a.t, b.t) > 3;
     if (over && e !== f) found.push(`over each other: ${text} | ${other}`);
   }));
+  for (const legend of root.querySelectorAll('.js-plotly-plot .legend')) {
+    const plot = legend.closest('.js-plotly-plot').getBoundingClientRect();
+    const room = legend.querySelector('.bg').getBoundingClientRect();
+    const [top, end] = [Math.max(room.top, plot.top), Math.min(room.bottom, plot.bottom)];
+    for (const entry of legend.querySelectorAll('.legendtext')) {
+      const { top: from, bottom: to, right } = entry.getBoundingClientRect();
+      if (from < top - 1 || to > end + 1 || right > plot.right + 1) found.push(`legend: ${entry.textContent}`);
+    }
+  }
   const brush = document.createElement('canvas').getContext('2d');
   for (const e of root.querySelectorAll('button, select, input, summary')) {
     if (!visible(e)) continue;

@@ -128,6 +128,12 @@ def test_a_method_for_all(explorer):
     assert [m["key"] for m in explorer.views.detail.state["marks"]][-1] == "percentile:99.9"
 
 
+def test_one_batch_is_said_to_be_one(make_explorer):
+    stepper = make_explorer(synthetic_session(12, batches=1)).views.stepper
+    send(stepper, type="last")
+    assert stepper.state["message"] == "Finished: the one batch is counted."
+
+
 def test_run_control(make_explorer):
     explorer = make_explorer()
     session, stepper = explorer.session, explorer.views.stepper
@@ -141,6 +147,7 @@ def test_run_control(make_explorer):
     send(stepper, type="last")
     assert session.state.position == 4
     assert stepper.state["message_kind"] == "ok"
+    assert stepper.state["message"] == "Finished: all 4 batches are counted."
     assert stepper.state["at_end"]
     send(stepper, type="forward")
     assert session.state.position == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, set_step
 
 
 class Lines(FigureView):
@@ -60,6 +60,18 @@ def test_what_plotly_reports_of_our_own_changes_is_an_echo():
     view.draw(5)
     assert echoes == [True]
     assert not view.rendering
+
+
+def test_ticks_of_no_step_are_told_to_be_plotlys_own():
+    view, sent = Lines(), []
+    view.figure.observe(lambda change: sent.append(change.new), "_py2js_update")
+    for step in (None, 1, None, 2):
+        with view.filling():
+            set_step(view.figure.layout.xaxis, step)
+    said = [message["layout_data"] for message in sent if message]
+    assert [(one["xaxis.tickmode"], one.get("xaxis.dtick")) for one in said] == [
+        ("auto", None), ("linear", 1), ("auto", None), ("linear", 2),
+    ]  # fmt: skip
 
 
 def test_a_change_is_sent_without_a_copy_of_the_whole_figure():

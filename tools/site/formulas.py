@@ -6,21 +6,28 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from latex2mathml.converter import convert
-
 if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+LOGARITHM = re.compile(r"<mi>ln</mi>|<msub><mi>log</mi>.*?</msub>")
+THIN = '<mspace width="0.17em"/>'
 
 
 def on_page_content(content: str, *, page: Page, **_: object) -> str:
     """Replace what the Markdown extension marked as a formula."""
+    from latex2mathml.converter import convert
+
     del page
 
     def formula(found: re.Match[str]) -> str:
         inline = found[2] == "("
-        mathml = convert(html.unescape(found[3]), display="inline" if inline else "block")
+        mathml = spaced(convert(html.unescape(found[3]), display="inline" if inline else "block"))
         return mathml if inline else f'<div class="formula">{mathml}</div>'
 
     return FORMULA.sub(formula, content)
+
+
+def spaced(mathml: str) -> str:
+    """Return MathML with thin spaces around logarithms, which browsers would run into their neighbours."""
+    return LOGARITHM.sub(lambda found: f"{THIN}{found[0]}{THIN}", mathml)

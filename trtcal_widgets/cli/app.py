@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.cli.registry import FAILED, INTERRUPTED, Command, commands
-from trtcal_widgets.cli.terminal import Parser, complain
+from trtcal_widgets.cli.terminal import HelpFormatter, Parser, complain, end_output, give_up, outlive_reader
 from trtcal_widgets.cli.wording import in_options, options_of
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import TrtcalError
@@ -49,7 +50,7 @@ def _add(subparsers: argparse._SubParsersAction[Parser], command: Command) -> No
         help=command.summary,
         description=command.description,
         epilog=f"examples:\n{examples}" if examples else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     command.add_arguments(sub)
@@ -79,16 +80,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help(sys.stderr)
         return FAILED
-    return _guarded(arguments)
+    code = _guarded(arguments)
+    if code == INTERRUPTED and argv is None:  # the program ends now
+        _leave_in_peace()
+    return code
 
 
 def _guarded(arguments: argparse.Namespace) -> int:
     try:
+        outlive_reader(wanted=False)
         code = int(arguments.run(arguments))
-        sys.stdout.flush()
+        end_output()
     except BrokenPipeError:
         # The reader (head, less) has had enough.
-        _give_up_stdout()
+        give_up(sys.stdout)
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         complain("stopped by Ctrl-C")
@@ -101,6 +106,12 @@ def _guarded(arguments: argparse.Namespace) -> int:
     return code
 
 
+def _leave_in_peace() -> None:
+    """Let a second Ctrl-C do nothing: all is kept and said, and Python would end with a traceback."""
+    with contextlib.suppress(ValueError):  # another thread than the main one
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _said_of(error: Exception, arguments: argparse.Namespace) -> str:
     """Return what is said of an error that ended a command."""
     if isinstance(error, TrtcalError):
@@ -109,7 +120,7 @@ def _said_of(error: Exception, arguments: argparse.Namespace) -> str:
     if isinstance(error, OSError):  # the disk that the output goes to is full, say
         where = f"{error.filename}: " if error.filename else ""
         if not error.filename:
-            _give_up_stdout()
+            give_up(sys.stdout)
         return f"{where}{error.strerror or error}. Free some space, or check the path and its permissions."
     if isinstance(error, MemoryError):
         return (
@@ -120,12 +131,6 @@ def _said_of(error: Exception, arguments: argparse.Namespace) -> str:
         f"unexpected {type(error).__name__}: {error}\n"
         "This is a fault in trtcal. Run it again with --debug and report the traceback."
     )
-
-
-def _give_up_stdout() -> None:
-    """Send what is left in stdout's buffer nowhere: Python would try again at its end, and exit with 120."""
-    with contextlib.suppress(OSError, ValueError):  # stdout has no descriptor in a test or an embedding
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_missing_streams() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trtcal_widgets.data.base import Source
     from trtcal_widgets.model.graph import ModelGraph
 
@@ -55,6 +58,19 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--skip-unreadable", action="store_true", help="leave out images that cannot be read, instead of stopping"
     )
+
+
+def check_order(command: str, first: str, *others: str) -> None:
+    """Refuse a model that was not given first: raises UsageError with the order that was meant."""
+    from trtcal_widgets.model.explicit.table import is_onnx
+
+    if is_onnx(first):
+        return
+    models = [path for path in others if is_onnx(path) and Path(path).is_file()]
+    if models:
+        rest = [path for path in (first, *others) if path != models[0]]
+        meant = " ".join(map(shlex.quote, ["trtcal", command, models[0], *rest]))
+        raise UsageError(f"the model comes first, then the data; did you mean {meant}?")
 
 
 def named_path(text: str) -> tuple[str, Path]:
@@ -135,14 +151,20 @@ def count(text: str) -> int:
 
 def share(text: str) -> float:
     """Read a share greater than 0 and at most 1: an argument's type."""
+    return share_within(text, lambda value: 0 < value <= 1, "greater than 0 and at most 1, such as 0.99")
+
+
+def share_within(text: str, fits: Callable[[float], bool], wanted: str) -> float:
+    """Read a share, also one in %; ``wanted``: the words for those that fit."""
+    number, percent, rest = text.strip().partition("%")
     try:
-        value = float(text)
+        value = math.nan if rest else float(number) / (100 if percent else 1)
     except ValueError:
         value = math.nan
-    if 0 < value <= 1:
+    if fits(value):
         return value
-    hint = f"; {text} % is {value / 100:g}" if 1 < value <= 100 else ""
-    raise argparse.ArgumentTypeError(f"{text!r} is not a share greater than 0 and at most 1, such as 0.99{hint}")
+    hint = f"; {number} % is {value / 100:g}" if not percent and value >= 1 and fits(value / 100) else ""
+    raise argparse.ArgumentTypeError(f"{text!r} is not a share {wanted}{hint}")
 
 
 def loss_bar(text: str) -> float:

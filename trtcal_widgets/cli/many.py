@@ -6,11 +6,12 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trtcal_widgets.cli.terminal import Parser
+from trtcal_widgets.cli.terminal import Parser, did_you_mean
 from trtcal_widgets.cli.wording import options_of
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.common.collecting import uncollected
 from trtcal_widgets.common.files import read_whole
+from trtcal_widgets.data.lists import LIST_SUFFIXES
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,15 +74,17 @@ def _entries(path: Path) -> list[Entry]:
 
     data = read_whole(path, error=UsageError, what="the list of models", limit=_LARGEST)
     try:
-        found = yaml.load(data, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        found = yaml.load(data, _loader())  # noqa: S506 - it is a safe one
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        why = re.sub(r'in "<[a-z ]+>", ', "in ", " ".join(str(error).split()))
+        raise UsageError(f"{path} is no YAML: {why}") from error
     if isinstance(found, dict):
         unknown = [str(key) for key in found if key not in ("models", "defaults")]
         if unknown or "models" not in found:
             raise UsageError(
                 f"{path}: a list of models is needed, or `models:` with one and `defaults:` with options for all"
                 + (f"; {', '.join(map(repr, unknown[:3]))} is neither" if unknown else "")
+                + (did_you_mean(unknown[0], ("models", "defaults")) if unknown else "")
             )
         models, defaults = found["models"], found.get("defaults") or {}
     else:
@@ -97,32 +100,66 @@ def _entries(path: Path) -> list[Entry]:
         entry = _entry(i, given, defaults, folder)
         if entry.name.casefold() in taken:
             wrong = entry.wrong or f"another model is called {entry.name!r} too: give it a `name:` of its own"
-            entry = entry._replace(name=f"{entry.name}-{i + 1}", wrong=wrong)
-        taken.add(entry.name.casefold())
+            entry = entry._replace(wrong=wrong)
+        if not entry.wrong:
+            taken.add(entry.name.casefold())
         entries.append(entry)
     return entries
 
 
+def _loader() -> Any:
+    """Return a loader that refuses a key that is given twice: YAML's own takes the last one without a word."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"`{key.value}:` is there twice in one mapping", key.start_mark
+                    )
+                seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+            return super().construct_mapping(node, deep)
+
+    return Loader
+
+
 _LARGEST = 1 << 20
+_LONGEST = 200
+"""Bytes of a file's name without its ending; most systems take 255 with it."""
+
 _UNSAFE = re.compile(r"[^\w.+-]+")
 
 
 def _entry(i: int, given: Any, defaults: Mapping[Any, Any], folder: str) -> Entry:
     if not isinstance(given, dict):
         return Entry(
-            f"model-{i + 1}", f"model {i + 1}", {}, f"it is {kind_of(given)}, not a mapping with `model:` and `data:`"
+            f"model-{i + 1}",
+            f"model {i + 1}",
+            {},
+            f"it is {'empty' if given is None else kind_of(given)}, not a mapping with `model:` and `data:`",
         )
     facts = {str(key).replace("_", "-"): value for key, value in {**defaults, **given}.items()}
     name = facts.pop("name", None)
-    stem = str(name) if isinstance(name, str | int | float) else _stem(str(facts.get("model", "")))
-    title = stem
-    stem = _UNSAFE.sub("-", stem).strip("-.")[:100] or f"model-{i + 1}"
-    missing = [key for key in ("model", "data") if not isinstance(facts.get(key), str)]
+    stem = str(name) if _is_text(name) and str(name).strip() else _stem(str(facts.get("model", "")))
+    title = stem or f"model {i + 1}"
+    stem = _file_name(stem) or f"model-{i + 1}"
+    if stem.casefold() == "index":  # that is the page about all
+        stem = f"{stem}-{i + 1}"
+    if not (name is None or _is_text(name)):
+        return Entry(stem, title, facts, f"its `name:` is text, not {kind_of(name)}: put it in quotes")
+    missing = [key for key in ("model", "data") if not (isinstance(facts.get(key), str) and facts[key].strip())]
     if missing:
         return Entry(stem, title, facts, f"it has no `{missing[0]}:` with a path")
     for key in _PATHS:
         if isinstance(facts.get(key), str):
             facts[key] = os.path.join(folder, facts[key])  # noqa: PTH118 - of a Path it takes five times as long
+    if "leave-out" in facts:
+        out = facts["leave-out"] if isinstance(facts["leave-out"], list) else [facts["leave-out"]]
+        facts["leave-out"] = [_list_in_folder(one, folder) for one in out]
     if "also" in facts:
         also = facts["also"] if isinstance(facts["also"], list) else [facts["also"]]
         facts["also"] = [_in_folder(one, folder) for one in also]
@@ -132,6 +169,21 @@ def _entry(i: int, given: Any, defaults: Mapping[Any, Any], folder: str) -> Entr
 def _stem(path: str) -> str:
     """Return the last part of a path without its ending."""
     return os.path.splitext(os.path.basename(path.rstrip(os.sep)))[0]  # noqa: PTH119, PTH122 - as above
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _file_name(text: str) -> str:
+    """Return what files can be called: letters, digits and few signs, no longer than a system takes."""
+    return _UNSAFE.sub("-", text).encode()[:_LONGEST].decode(errors="ignore").strip("-.")
+
+
+def _list_in_folder(name: Any, folder: str) -> Any:
+    """Return a list of images to leave out relative to the file; other names are those of images in the data."""
+    is_a_list = isinstance(name, str) and os.path.splitext(name)[1].lower() in LIST_SUFFIXES  # noqa: PTH122 - as above
+    return os.path.join(folder, name) if is_a_list else name  # noqa: PTH118 - as above
 
 
 def _in_folder(named: Any, folder: str) -> Any:

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from trtcal_widgets.cli.terminal import outlive_reader
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.errors import ExportError, ModelError, TrtcalError
 
@@ -50,11 +51,13 @@ def check_outputs(
 
     ``outputs``: all that the command will write. ``inputs``: all files and folders that it reads; None for what is not
     given, or those that were put together before. ``force``: replace whatever other file is there. Raises ExportError
-    where a file cannot or should not be written; says what to do.
+    where a file cannot or should not be written; says what to do. From here on a reader of the output that goes away
+    ends nothing: the files are written first.
     """
     from trtcal_widgets.runners.inputs import Inputs, place_of
 
     wanted = [(option, Path(path), kind) for option, path, kind in outputs if path is not None]
+    outlive_reader(wanted=bool(wanted))
     read = inputs if isinstance(inputs, Inputs) else Inputs.of(inputs)
     if any(os.path.exists(path) for _, path, _ in wanted):  # noqa: PTH110 - also for names that no file can have
         read = read.looked_up()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from trtcal_widgets.debug.runs import Control
-    from trtcal_widgets.session import RunStatus
+    from trtcal_widgets.session import CalibrationSession, RunStatus
     from trtcal_widgets.trt.control import Progress
 
 _QUIET_S = 2.0
@@ -36,12 +36,28 @@ def compile_first() -> None:
 
 
 @contextlib.contextmanager
-def show_progress() -> Iterator[Callable[[RunStatus], None]]:
-    """Give a function to call with each new status of a run."""
+def show_run(session: CalibrationSession) -> Iterator[None]:
+    """Show how far a session's run is, in both of its passes where it has two."""
     view = _Bar() if sys.stderr.isatty() else _Lines()
+    said = ""
+
+    def show(changed: frozenset[str]) -> None:
+        nonlocal said
+        status = session.status
+        if "status" not in changed or status.phase != "running":
+            return
+        if status.message != said:
+            said = status.message
+            if said:
+                view.say(said)
+        if _position(status):
+            view.show(status)
+
+    unsubscribe = session.subscribe(show)
     try:
-        yield view.show
+        yield
     finally:
+        unsubscribe()
         view.close()
 
 
@@ -98,6 +114,13 @@ class _Bar:
             self._bar.total = status.n_batches
         self._bar.update(_position(status) - self._bar.n)
 
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is None:
+            note(text)
+        else:
+            self._bar.write(printable(text), file=sys.stderr)
+
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
@@ -119,6 +142,10 @@ class _Lines:
         name = f"{status.pass_name}: " if status.pass_name else ""
         left = f", {duration(status.seconds_left)} left" if status.seconds_left and done != total else ""
         note(f"{name}batch {done:,}{f' of {total:,}' if total else ''}{left}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        note(text)
 
     def close(self) -> None:
         """Nothing to put away."""

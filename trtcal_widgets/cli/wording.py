@@ -87,6 +87,8 @@ def _assignment(text: str, name: str, value: str, options: Mapping[str, str]) ->
 
 def _as_typed(name: str, value: str) -> str:
     """Return a Python value as the command line takes it: ``(224, 224)`` is 224x224 as a size, else 224,224."""
+    if value == "None":
+        return "none"
     if value.startswith("("):
         parts = [part.strip() for part in value[1:-1].split(",") if part.strip()]
         return ("x" if name == "size" else ",").join(parts)

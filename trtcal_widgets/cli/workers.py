@@ -36,7 +36,13 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
 
 @contextlib.contextmanager
 def open_workers(arguments: argparse.Namespace) -> Iterator[Any]:
-    """Give what :meth:`~trtcal_widgets.CalibrationSession.run` takes as ``executor``."""
+    """Give what :meth:`~trtcal_widgets.CalibrationSession.run` takes as ``executor``.
+
+    That is what is open already where ``arguments`` have it as ``executor``: one for many models.
+    """
+    if getattr(arguments, "executor", None) is not None:
+        yield arguments.executor
+        return
     if arguments.workers is not None and arguments.dask is not None:
         raise UsageError("--workers starts processes here, --dask uses those of a cluster: give one of them")
     if arguments.dask is None:

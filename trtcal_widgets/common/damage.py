@@ -31,6 +31,9 @@ def damage_as(error: type[TrtcalError], what: str, advice: str) -> Iterator[None
         yield
     except TrtcalError:
         raise
+    except PermissionError as cause:
+        where = f"{cause.filename} " if cause.filename else what.partition(": ")[0] + " "
+        raise error(f"{where}cannot be read: {cause.strerror or cause}. Check its permissions.") from cause
     except MemoryError as cause:
         raise error(f"{what}: it asks for more memory than there is. {advice}") from cause
     except Exception as cause:  # damaged bytes can lead a parser anywhere

@@ -108,6 +108,16 @@ class NamedSources(Source):
             raise AttributeError(name)
         return getattr(next(iter(self._sources.values())), name)
 
+    @property
+    def readable_anywhere(self) -> bool:
+        """Whether any process can read any of the samples."""
+        return all(getattr(source, "readable_anywhere", False) for source in self._sources.values())
+
+    @property
+    def in_order(self) -> bool:
+        """Whether one of the sources is read in order: going back is a new start there."""
+        return any(getattr(source, "in_order", False) for source in self._sources.values())
+
     def describe(self) -> str:
         """Return one line: every input with its source."""
         return "; ".join(f"{name}: {source.describe()}" for name, source in self._sources.items())

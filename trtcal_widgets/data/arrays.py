@@ -15,9 +15,10 @@ import numpy as np
 
 from trtcal_widgets.common.arguments import to_path
 from trtcal_widgets.common.damage import check_expansion, damage_as
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import common_length, describe_array, input_name, ready, to_array
-from trtcal_widgets.data.samples import SampleAxis, checked_axis, count_samples
+from trtcal_widgets.data.samples import SampleAxis, by_sample, checked_axis, count_samples
 from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError, UsageError
 
@@ -118,7 +119,7 @@ def _explained(path: Path) -> Iterator[None]:
         if "pickle" in str(error).lower() or "python objects" in str(error).lower():
             raise DataError(
                 f"{path} holds pickled Python objects, which are not loaded because a pickle can run any code; "
-                "save plain arrays of numbers instead, without dtype=object"
+                "save plain arrays of numbers instead (in Python: without dtype=object)"
             ) from error
         with damage_as(DataError, f"{path} is damaged or no NumPy file", "Write it again"):
             raise
@@ -126,6 +127,20 @@ def _explained(path: Path) -> Iterator[None]:
 
 _UNNAMED_IN_NPZ = "arr_0"
 """What ``numpy.savez(path, array)`` calls the array that it was given without a name."""
+
+
+def open_arrays(path: Path, unnamed: str = ONLY_INPUT) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a ``.npy`` or ``.npz`` file by input name; one without a name feeds ``unnamed``.
+
+    Raises DataError as :func:`open_npy` and :func:`open_npz` do, and if the file is named otherwise or holds no arrays.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".npy", ".npz"):
+        raise DataError(f"{path} is neither .npy nor .npz; load it yourself and give the array")
+    arrays = {_UNNAMED_IN_NPZ: open_npy(path)} if suffix == ".npy" else open_npz(path)
+    if not arrays:
+        raise DataError(f"{path} holds no arrays; give one array per model input")
+    return {unnamed: arrays[_UNNAMED_IN_NPZ]} if list(arrays) == [_UNNAMED_IN_NPZ] else arrays
 
 
 class ArrayBatches:
@@ -205,7 +220,7 @@ class ArrayBatches:
             f"{name}: {describe_array(array)}" if name else describe_array(array)
             for name, array in self._arrays.items()
         )
-        return f"{self._where}, {self._n} samples: {inputs}"
+        return f"{self._where}, {count_of(self._n, 'sample')}: {inputs}"
 
     def n_items(self) -> int:
         """Return the number of samples."""
@@ -225,19 +240,11 @@ class ArrayBatches:
 
     def thumbnails(self, start: int, stop: int) -> list[NDArray[np.uint8]]:
         """Return pictures of the first input that looks like images (1 or 3 channels); empty if none does."""
-        return fed_thumbnails(self.load(start, stop))
+        return fed_thumbnails(by_sample(self.load(start, stop), self._axes))
 
 
 def _read(path: Path, least: int) -> dict[str, NDArray[Any]]:
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        arrays = {ONLY_INPUT: open_npy(path)}
-    elif suffix == ".npz":
-        arrays = open_npz(path)
-        if list(arrays) == [_UNNAMED_IN_NPZ]:
-            arrays = {ONLY_INPUT: arrays[_UNNAMED_IN_NPZ]}
-    else:
-        raise DataError(f"{path} is neither .npy nor .npz; load it yourself and give the array")
+    arrays = open_arrays(path)
     named = {name: f"{path}, array {name!r}" if name else str(path) for name in arrays}
     return {name: to_array(array, named[name], least_axes=least) for name, array in arrays.items()}
 

@@ -60,7 +60,7 @@ def common_length(arrays: Mapping[str, NDArray[np.generic]], what: str) -> int:
             raise DataError(
                 f"{what}: input {names[0]!r} has {length} samples on its first axis but input {name!r} has "
                 f"{len(arrays[name])} ({describe_array(arrays[name])}); every input needs the same number, or say "
-                "where they are with sample_axis= (an axis, a dict of them, or None where the arrays are one feed)"
+                "where they are with sample_axis="
             )
     return length
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.arguments import is_folder, kind_of
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.convert import describe_array
 from trtcal_widgets.errors import DataError, UsageError
 
@@ -67,6 +68,17 @@ def shuffled(paths: list[Path], folder: Path, seed: int) -> list[Path]:
         return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
 
     return sorted(paths, key=key)
+
+
+def for_other_processes(state: Any) -> Any:
+    """Return what an object has with its paths absolute, for ``__getstate__``: others have another working folder."""
+    if isinstance(state, Path):
+        return state if state.is_absolute() else state.absolute()
+    if isinstance(state, dict):
+        return {for_other_processes(key): for_other_processes(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [for_other_processes(one) for one in state]
+    return tuple(map(for_other_processes, state)) if type(state) is tuple else state
 
 
 def _walk(folder: Path, pattern: str | None, *, recursive: bool) -> tuple[list[Path], list[Path]]:
@@ -136,7 +148,7 @@ def _nothing_found(folder: Path, pattern: str | None, others: list[Path], *, rec
         if pattern
         else "arrays and IDX files are given themselves (in Python: pattern='*.ext' takes other endings)"
     )
-    return f"{folder} holds no {wanted}, but {len(others)} other files ({few}{more}); {hint}{inside}"
+    return f"{folder} holds no {wanted}, but {count_of(len(others), 'other file')} ({few}{more}); {hint}{inside}"
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,9 @@ class IdxImages:
         self._name = ONLY_INPUT if name is None else input_name(name)
         pixels = _as_nhwc(read_idx(self._path), self._path)
         if offset >= len(pixels):
-            raise DataError(f"{self._path} holds {len(pixels)} images: offset={offset} leaves none; lower it")
+            raise DataError(
+                f"{self._path} holds {count_of(len(pixels), 'image')}: offset={offset} leaves none; lower it"
+            )
         chosen = slice(offset, None if limit is None else offset + limit)
         self._pixels = pixels[chosen]
         self._labels = _read_labels(labels, len(pixels), self._path)[chosen]
@@ -249,7 +251,8 @@ def _read_labels(path: str | os.PathLike[str] | None, count: int, images: Path) 
             raise DataError(f"{path} holds {describe_array(found)}; labels need one axis of whole numbers")
         if len(found) != count:
             raise DataError(
-                f"{path} holds {len(found)} labels but {images} {count} images; they do not belong together"
+                f"{path} holds {count_of(len(found), 'label')} but {images} {count_of(count, 'image')}; they do not "
+                "belong together"
             )
         labels = found.astype(np.int64)
     labels.setflags(write=False)

@@ -11,7 +11,7 @@ from trtcal_widgets.common.memory import check_room
 from trtcal_widgets.common.words import count_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import input_name
-from trtcal_widgets.data.files import ImageReport, Step, find_files, shuffled
+from trtcal_widgets.data.files import ImageReport, Step, find_files, for_other_processes, shuffled
 from trtcal_widgets.data.lists import is_list, read_list
 from trtcal_widgets.data.pixels import (
     Color,
@@ -151,6 +151,10 @@ class ImageFolder:
         self._skipped: list[tuple[Path, str]] = []
         if self._skips and self._labels:
             self.check()  # labels are taken by position before the first batch
+
+    def __getstate__(self) -> Any:
+        """Return what another process reads the files with."""
+        return for_other_processes(self.__dict__)
 
     @property
     def folder(self) -> Path:

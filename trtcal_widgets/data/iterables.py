@@ -12,7 +12,7 @@ import numpy as np
 from trtcal_widgets.common.arguments import kind_of
 from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.data.convert import describe_array, ready, to_array
-from trtcal_widgets.data.samples import SampleAxis, checked_axis
+from trtcal_widgets.data.samples import SampleAxis, along_samples, checked_axis
 from trtcal_widgets.data.thumbnails import fed_thumbnails
 from trtcal_widgets.errors import DataError, UsageError
 
@@ -242,6 +242,7 @@ class IterableBatches:
             raise UsageError("give names= or pick=, not both: pick feeds one element to the model's only input")
         _check_names(names)
         self.prebatched = items == "batches"
+        self.in_order = True  # going back is a new start, or cannot be had
         self._kind = type(iterable).__name__
         self._names = None if names is None else tuple(names)
         self._pick = pick
@@ -320,9 +321,9 @@ class IterableBatches:
                 "augments at random. Make it give the same each time (a DataLoader with shuffle=False)"
             )
         if index not in self._thumbnails:
-            shown = feeds if self.prebatched else {name: array[None] for name, array in feeds.items()}
-            few = {name: array[:_THUMBNAILS_PER_ITEM] for name, array in shown.items() if array.ndim}
-            self._thumbnails[index] = fed_thumbnails(few)
+            batch = feeds if self.prebatched else {name: array[None] for name, array in feeds.items()}
+            shown = along_samples(batch, self.sample_axis, f"batch {index}").items()
+            self._thumbnails[index] = fed_thumbnails({n: a[:_THUMBNAILS_PER_ITEM] for n, a in shown if a.ndim})
             if len(self._thumbnails) > _ITEMS_WITH_THUMBNAILS:
                 del self._thumbnails[next(iter(self._thumbnails))]
 

@@ -109,7 +109,7 @@ class BatchPlan:
         self.max_batches = max_batches
         self._batch_size = batch_size
         self._inputs: tuple[str, ...] = ()  # of the first batch seen; every other must have the same
-        self._axes: dict[str, int] = {}  # of the samples, in the batch seen last
+        self._axes: dict[str, int] | None = None  # of the samples, in the batch seen last; None: the first
         self._rule: SampleAxis = getattr(source, "sample_axis", "guess")
         self._is_fixed = fixed is not None and fixed == batch_size and self._rule in (0, "guess")
         self._sizes: dict[int, int] = {}  # samples per batch, where the source makes the batches
@@ -198,7 +198,7 @@ class BatchPlan:
         if found == 0 or (found < size and self.last == "drop"):
             self._refuse_too_few()
             raise NoSuchBatchError(f"There is no batch {index}: {self.source.describe()} ends before it")
-        return Batch(index, self._filled(feeds, found, size), index * size, found)
+        return Batch(index, self._filled(feeds, found, size), index * size, found, self._axes)
 
     def thumbnails(self, index: int, most: int | None = None) -> list[NDArray[np.uint8]]:
         """Return pictures of the batch's samples, uint8 [h,w,3]; empty where they are not images.
@@ -242,7 +242,7 @@ class BatchPlan:
         if self.last != "keep" and found != size:
             self._refuse_size(index, found)
         first = sum(self._sizes.get(i, size) for i in range(index))
-        return Batch(index, self._filled(feeds, found, size), first, found)
+        return Batch(index, self._filled(feeds, found, size), first, found, self._axes)
 
     def _refuse_size(self, index: int, found: int) -> None:
         """Raise unless batch ``index`` may be padded: a short last batch is dropped, others are errors."""
@@ -281,12 +281,14 @@ class BatchPlan:
     def _filled(self, feeds: Mapping[str, NDArray[Any]], found: int, size: int) -> Mapping[str, NDArray[Any]]:
         if found >= size or self.last != "pad":
             return feeds
+        if self._axes is not None and not self._axes:
+            raise DataError(f"each feed of {self.source.describe()} is one sample, as it is: use batch_size=1")
         what = f"a batch of {size} samples (last='pad' repeats {found} to fill it)"
         one = sum(array.nbytes for array in feeds.values()) // found
         check_room(one * size, what, DataError, "lower batch_size")
         try:
             repeated = np.arange(size) % found
-            axes = self._axes or dict.fromkeys(feeds, 0)
+            axes = dict.fromkeys(feeds, 0) if self._axes is None else self._axes
             return {
                 name: np.take(array, repeated, axes[name]) if name in axes else array for name, array in feeds.items()
             }
@@ -375,21 +377,21 @@ class KeptBatches:
 
         Raises NoSuchBatchError if fewer are kept; DataError as :meth:`BatchPlan.load`.
         """
-        places = (index for index in count() if index not in self.left_out)
-        batch = self.plan.load(next(islice(places, position, None)))
-        own, fed = batch.n_samples, batch.n_fed
-        kept = [i for i in range(fed) if batch.first_sample + i % own not in self._samples_out]
-        if len(kept) == fed:
-            return batch
-        rows = np.resize(np.array(kept, np.intp), fed)
-        feeds = {name: x[rows] if x.ndim and len(x) == fed else x for name, x in batch.feeds.items()}
-        return replace(batch, feeds=feeds)
+        kept: list[int] = []
+        while not kept:
+            places = (index for index in count() if index not in self.left_out)
+            batch = self.plan.load(next(islice(places, position, None)))
+            own, fed = batch.n_samples, batch.n_fed
+            kept = [i for i in range(fed) if batch.first_sample + i % own not in self._samples_out]
+            if not kept:  # batches that come made may have any size
+                self.left_out = (*self.left_out, batch.index)
+        return batch if len(kept) == fed else replace(batch, feeds=batch.only(np.resize(np.array(kept, np.intp), fed)))
 
 
 def _emptied(plan: BatchPlan, samples_out: frozenset[int]) -> Iterator[int]:
-    """Yield the batches that have no sample left."""
+    """Yield the batches that have no sample left, as far as it is known which ones each has."""
     size = plan.batch_size
-    if not size:
+    if not size or (plan.source.prebatched and plan.last == "keep"):
         return
     for batch in sorted({sample // size for sample in samples_out}):
         end = min((batch + 1) * size, plan.n_samples or (batch + 1) * size)

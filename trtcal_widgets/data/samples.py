@@ -52,6 +52,10 @@ def count_samples(
         fitting = {name: 0 for name, length in lengths.items() if length == wanted}
         return (wanted, fitting) if fitting and wanted is not None else (1, {})
     by_name = axis if isinstance(axis, Mapping) else dict.fromkeys(feeds, axis)
+    if strange := [name for name in by_name if name not in feeds]:
+        raise DataError(
+            f"sample_axis names {', '.join(map(repr, strange))}, and {what} has {', '.join(map(repr, feeds))}"
+        )
     axes = {name: int(place) for name, place in by_name.items() if name in feeds and place is not None}
     lengths = {name: _length(feeds[name], place, name, what) for name, place in axes.items()}
     if not lengths:
@@ -76,3 +80,18 @@ def _length(array: NDArray[Any], axis: int, name: str, what: str) -> int:
     if not array.shape[axis]:
         raise DataError(f"{label} holds no samples: its shape is {array.shape}")
     return int(array.shape[axis])
+
+
+def by_sample(feeds: Mapping[str, NDArray[Any]], axes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+    """Return the inputs that have samples, their first axis the samples'.
+
+    ``axes``: as :func:`count_samples` gives them. Where there is none the feed is one sample: all inputs, one long.
+    """
+    if not axes:
+        return {name: a if a.ndim and len(a) == 1 else a[np.newaxis] for name, a in feeds.items()}
+    return {name: np.moveaxis(feeds[name], axis, 0) for name, axis in axes.items()}
+
+
+def along_samples(feeds: Mapping[str, NDArray[Any]], axis: SampleAxis, what: str) -> Mapping[str, NDArray[Any]]:
+    """Return :func:`by_sample` for what the user said, or as they are for ``"guess"``; as :func:`count_samples`."""
+    return feeds if axis == "guess" else by_sample(feeds, count_samples(feeds, axis, what, None)[1])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import is_folder, to_path
+from trtcal_widgets.common.words import did_you_mean
 from trtcal_widgets.data.around import NamedSources, halved
-from trtcal_widgets.data.array_files import ArrayFolder, has_batch_axis, holds_samples
+from trtcal_widgets.data.array_files import ArrayFolder, holds_samples
 from trtcal_widgets.data.arrays import ArrayBatches
-from trtcal_widgets.data.base import Source
+from trtcal_widgets.data.base import ONLY_INPUT, Source
 from trtcal_widgets.data.batch_files import BatchFiles, find_batch_files
 from trtcal_widgets.data.files import IMAGE_SUFFIXES
 from trtcal_widgets.data.idx import IdxImages, looks_like_idx
@@ -23,6 +23,7 @@ from trtcal_widgets.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from trtcal_widgets.model.graph import ModelGraph, TensorInfo
 
@@ -33,9 +34,10 @@ def as_source(data: Any, **options: Any) -> Source:
     Parameters
     ----------
     data
-        A source (returned as it is); the path of a folder of images, of ``.npy`` files with a sample each, or of
-        TensorRT sample batch files, of a ``.txt`` file that lists images, of a ``.npy``, ``.npz`` or IDX file; an
-        array or tensor; a mapping of input name to array, or to a source or path of its own; or an iterable of batches.
+        A source (returned as it is); the path of a folder of images, of ``.npy`` or ``.npz`` files with a sample
+        each, or of TensorRT sample batch files, of a ``.txt`` file that lists images, of a ``.npy``, ``.npz`` or IDX
+        file; an array or tensor; a mapping of input name to array, or to a source or path of its own; or an iterable
+        of batches.
     **options
         Passed on to the source that fits: see :class:`ImageFolder`, :class:`IdxImages`, :class:`ArrayBatches`,
         :class:`ArrayFolder`, :class:`BatchFiles` and :class:`IterableBatches`. An option that the source does not have
@@ -149,10 +151,7 @@ def source_for_model(data: Any, graph: ModelGraph, *, input_name: str | None = N
     if _is_named(data):
         unknown = [name for name in data if name not in [tensor.name for tensor in graph.inputs]]
         if unknown:
-            raise UsageError(
-                f"{unknown[0]!r} is no input of {graph.name}, which has "
-                f"{', '.join(repr(tensor.name) for tensor in graph.inputs)}"
-            )
+            raise _no_input(graph, unknown[0], repr(unknown[0]))
         found = {name: source_for_model(one, graph, input_name=name, **options) for name, one in data.items()}
         return NamedSources(found)
     if isinstance(data, Source):
@@ -165,18 +164,24 @@ def source_for_model(data: Any, graph: ModelGraph, *, input_name: str | None = N
     fed = _image_input(graph, input_name) if make in (ImageFolder, ArrayFolder) else None
     if make is ImageFolder and fed is not None:
         options = _image_options(fed, options.get("layout")) | options
-    elif make is ArrayFolder:
-        rank = len(fed.shape) if fed is not None and fed.shape is not None else -1
-        options = {"batch_axis": has_batch_axis(Path(data), rank), **options}
-    return halved(_made(make, data, options), graph)
+    source = _made(make, data, options)
+    if isinstance(source, ArrayFolder) and "batch_axis" not in options:
+        ranks = {tensor.name: None if tensor.shape is None else len(tensor.shape) for tensor in graph.inputs}
+        ranks[ONLY_INPUT] = None if fed is None else ranks[fed.name]
+        source.fit(ranks)
+    return halved(source, graph)
 
 
 def _input(graph: ModelGraph, name: str) -> TensorInfo:
-    tensor = graph.tensor(name)
+    if name not in [known.name for known in graph.inputs]:
+        raise _no_input(graph, name, f"input={name!r}")
+    return graph.tensor(name)
+
+
+def _no_input(graph: ModelGraph, name: str, shown: str) -> UsageError:
     inputs = [known.name for known in graph.inputs]
-    if name not in inputs:
-        raise UsageError(f"input={name!r} is no input of {graph.name}, which has {', '.join(map(repr, inputs))}")
-    return tensor
+    has = ", ".join(map(repr, inputs))
+    return UsageError(f"{shown} is no input of {graph.name}, which has {has}{did_you_mean(name, inputs)}")
 
 
 def _image_input(graph: ModelGraph, name: str | None) -> TensorInfo | None:

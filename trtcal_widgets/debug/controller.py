@@ -7,15 +7,15 @@ frozen, and subscribers hear of each change once. The session stays the only pla
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from trtcal_widgets.debug.given import check_given, model_of, no_scales
+from trtcal_widgets.debug.goal import checked_target
 from trtcal_widgets.debug.hazards.finding import find_hazards
 from trtcal_widgets.debug.search import METHODS, PlanSearch, SearchResult, scale_candidates
 from trtcal_widgets.debug.simulation import Int8Simulation
-from trtcal_widgets.debug.state import Basis, DebugState, Trial, Worker, basis_of, differences
+from trtcal_widgets.debug.state import NO_TRIALS, Basis, DebugState, Trial, Worker, basis_of, differences
 from trtcal_widgets.debug.tuning.search import device_or_none, tune
 from trtcal_widgets.errors import ModelError, SessionError, UsageError
 from trtcal_widgets.model.plan import PrecisionPlan
@@ -88,6 +88,7 @@ class AccuracyDebugging(Worker):
         self._basis: Basis | None = None
         self._scores: dict[str, Score] = {}
         self._planned_tensors: dict[str, Mapping[str, TensorComparison]] = {}
+        self._trials: dict[str, Mapping[str, tuple[Trial, ...]]] = {}
         self._unsubscribe = session.subscribe(self._session_changed)
 
     # ---- state ------------------------------------------------------------------------------------------------
@@ -124,12 +125,12 @@ class AccuracyDebugging(Worker):
             simulation = Int8Simulation(self.model, scales, placement=self.placement, threads=self._threads)
             comparison = simulation.compare(self.evaluation, control=control)
             with self._lock:
-                self._simulation, self._basis, self._scores, self._planned_tensors = simulation, basis, {}, {}
-            nothing: Any = MappingProxyType({})
+                self._simulation, self._basis = simulation, basis
+                self._scores, self._planned_tensors, self._trials = {}, {}, {}
             stale = differences(self.session, basis)
             self._commit(
                 comparison=comparison, ranking=None, hazards=None, planned=None, planned_tensors=None, stale=stale,
-                trials=nothing, details=nothing, search=None, tuned=None,
+                trials=NO_TRIALS, details=MappingProxyType({}), search=None, tuned=None,
             )  # fmt: skip
             self._commit(ranking=tuple(simulation.isolated(self.evaluation, control=control)))
             self._score_now(simulation, control)
@@ -153,7 +154,7 @@ class AccuracyDebugging(Worker):
     def find_plan(
         self, target: float | None = None, *, precision: Literal["fp16", "fp32"] = "fp16", scales: bool = True
     ) -> SearchResult:
-        """Look for the smallest plan that reaches a share of FP32's accuracy; it replaces the plan of the moment.
+        """Look for a small plan that reaches a share of FP32's accuracy; it replaces the plan of the moment.
 
         Parameters
         ----------
@@ -200,6 +201,8 @@ class AccuracyDebugging(Worker):
     def try_methods(self, name: str, methods: Sequence[str] = METHODS) -> tuple[Trial, ...]:
         """Score what each method's threshold for a tensor would give, everything else as it is.
 
+        The plan is that of the moment in which it begins; trials with another one are shown when that is taken again.
+
         Raises
         ------
         UsageError
@@ -211,24 +214,33 @@ class AccuracyDebugging(Worker):
             raise UsageError(f"{name!r} is not quantised in this model, so its threshold changes nothing")
         with self._working("trial") as control:
             trials: list[Trial] = []
+            plan = self._state.plan
             for method in methods:
                 amax = self.session.amax(name, method)
                 control.report(len(trials), len(methods), f"trying {method}")
                 if 0 < amax < math.inf:
-                    plan = self._state.plan.with_amax(dict.fromkeys(names, amax))
-                    trials.append(Trial(method, amax, simulation.score(self.evaluation, plan, control=control)))
-            self._commit(trials=MappingProxyType({**self._state.trials, name: tuple(trials)}))
+                    tried = plan.with_amax(dict.fromkeys(names, amax))
+                    trials.append(Trial(method, amax, simulation.score(self.evaluation, tried, control=control)))
+            key = _key(plan)
+            self._trials[key] = MappingProxyType({**self._trials.get(key, NO_TRIALS), name: tuple(trials)})
+            self._commit(trials=self._known_results()["trials"])
         return tuple(trials)
 
     def look_at(self, name: str) -> TensorDetail:
-        """Look closer at a tensor: its errors, and pairs of values."""
-        simulation = self._ready()
+        """Look closer at a tensor: its errors, and pairs of values.
+
+        Raises
+        ------
+        ModelError
+            If it is no floating-point activation or input of the model.
+        """
+        self._ready()
         known = self._state.details.get(name)
         if known is not None:
             return known
-        with self._slow:
+        with self._slow:  # nothing else writes details, or makes another simulation
+            simulation = self._ready()
             detail = simulation.detail(name, self.evaluation)
-        if simulation is self._simulation:
             kept = dict(list(self._state.details.items())[1 - _KEPT_DETAILS :])
             self._commit(details=MappingProxyType({**kept, name: detail}))
         return detail
@@ -259,9 +271,7 @@ class AccuracyDebugging(Worker):
         UsageError
             If it is no such share.
         """
-        if not 0 < target <= 1:
-            raise UsageError(f"target is a share of FP32's accuracy, greater than 0 and at most 1, not {target}")
-        self._commit(target=float(target))
+        self._commit(target=checked_target(target))
 
     def set_plan(self, plan: PrecisionPlan) -> None:
         """Take another plan.
@@ -292,7 +302,7 @@ class AccuracyDebugging(Worker):
         gone = self.session.group(name)
         plan = self._state.plan
         if set(gone) & set(plan.amax):
-            self._replace_plan(_without_amax(plan, gone))
+            self._replace_plan(plan.without_amax(gone))
 
     def adopt_scales(self) -> None:
         """Move the plan's thresholds into the session, where the explorer shows them and caches are written from."""
@@ -300,7 +310,7 @@ class AccuracyDebugging(Worker):
         moved = {self.session.group(name)[0]: Choice(amax=amax) for name, amax in plan.amax.items()}
         if moved:
             self.session.update(choices={**self.session.state.choices, **moved})
-            self._replace_plan(_without_amax(plan, plan.amax))
+            self._replace_plan(plan.without_amax(plan.amax))
 
     def quantized_with(self, name: str) -> tuple[str, ...]:
         """Return the tensors that the INT8 model quantises with this tensor's scale."""
@@ -352,8 +362,13 @@ class AccuracyDebugging(Worker):
     def _known_results(self, plan: PrecisionPlan | None = None) -> dict[str, Any]:
         """Return what is known of a plan, by default of that of the moment: fields of the state."""
         plan = self._state.plan if plan is None else plan
-        key = _key(plan) if plan else ""
-        return {"planned": self._scores.get(key), "planned_tensors": self._planned_tensors.get(key)}
+        key = _key(plan)
+        scored = key if plan else ""  # without a plan there is nothing but INT8 itself
+        return {
+            "planned": self._scores.get(scored),
+            "planned_tensors": self._planned_tensors.get(scored),
+            "trials": self._trials.get(key, NO_TRIALS),
+        }
 
     def _score_now(self, simulation: Int8Simulation, control: Control) -> None:
         """Find out what is not known yet of the plan of the moment: first the score, which is what decides."""
@@ -375,12 +390,3 @@ class AccuracyDebugging(Worker):
 
 def _key(plan: PrecisionPlan) -> str:
     return repr((sorted(plan.keep), sorted(plan.amax.items())))
-
-
-def _without_amax(plan: PrecisionPlan, names: Iterable[str]) -> PrecisionPlan:
-    gone = frozenset(names)
-    return replace(
-        plan,
-        amax=MappingProxyType({n: v for n, v in plan.amax.items() if n not in gone}),
-        reasons=MappingProxyType({n: why for n, why in plan.reasons.items() if n not in gone}),
-    )

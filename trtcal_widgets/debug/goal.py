@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import number
 from trtcal_widgets.common.words import significant
+from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
     from trtcal_widgets.runners.evaluation import Score
@@ -13,6 +15,17 @@ if TYPE_CHECKING:
 _CUSTOM_DIGITS = 4
 _NO_LOSS = 1e-9
 """What is left of equal values by rounding."""
+
+
+def checked_target(target: Any) -> float:
+    """Return a goal as a share of FP32's value.
+
+    Raises UsageError if it is no number greater than 0 and at most 1.
+    """
+    share = number(target, "target")
+    if not 0 < share <= 1:
+        raise UsageError(f"target is a share of FP32's accuracy, greater than 0 and at most 1, not {target}")
+    return share
 
 
 def goal_of(fp32: Score, target: float) -> float:

@@ -101,7 +101,9 @@ class RunnableModels:
         """Fill a short batch up for a model with a fixed batch size, by repeating its last sample."""
         return fitted(self.graph, batch)
 
-    def tapped(self, proto: ModelProto, names: Sequence[str], what: str, optimization: str = "off") -> TappedModel:
+    def tapped(
+        self, proto: ModelProto, names: Sequence[str], what: str, optimization: str = "off", *, arena: bool = True
+    ) -> TappedModel:
         """Put a version of the model into ONNX Runtime, with these tensors to be seen."""
         return TappedModel(
             proto,
@@ -111,6 +113,7 @@ class RunnableModels:
             threads=self.threads,
             optimization=optimization,
             as_float32=as_float32_names(self.graph, [name for name in names if name in self.graph.tensors]),
+            arena=arena,
         )
 
     def fp32(self, names: Iterable[str]) -> TappedModel:

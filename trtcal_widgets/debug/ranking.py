@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trtcal_widgets.data.base import Batch
     from trtcal_widgets.debug.models import RunnableModels
 
 _PARTS_BUDGET = 512 << 20
@@ -48,7 +49,9 @@ def rank_layers(
     done, total = 0, len(parts) * (evaluation.plan.n_batches or 1)
     results: list[LayerResult] = []
     for group in batched([p.part.proto.ByteSize() for p in parts], _PARTS_BUDGET):
-        running = [_RunningLayer(p, simulation.tapped(p.part.proto, p.part.outputs, p.node)) for p in parts[group]]
+        running = [
+            _RunningLayer(p, simulation.tapped(p.part.proto, p.part.outputs, p.node, arena=False)) for p in parts[group]
+        ]
         fp32 = simulation.fp32(name for p in parts[group] for name in (*p.part.inputs, p.tensor, *simulation.asked))
         scorers = [Scorer(evaluation) for _ in running]
         best = Scorer(evaluation)
@@ -57,7 +60,7 @@ def rank_layers(
             simulation.judge(best, reference, reference, batch)
             for layer, scorer in zip(running, scorers, strict=True):
                 control.report(done, total, "ranking layers")
-                simulation.judge(scorer, {**reference, **layer.run(reference)}, reference, batch)
+                simulation.judge(scorer, {**reference, **layer.run(reference, batch)}, reference, batch)
                 done += 1
         fp32_value = best.result().value
         results += [layer.result(s.result(), fp32_value) for layer, s in zip(running, scorers, strict=True)]
@@ -106,11 +109,12 @@ class _RunningLayer:
         self._tapped = tapped
         self._own = TensorComparison()
 
-    def run(self, reference: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def run(self, reference: Mapping[str, NDArray[Any]], batch: Batch) -> dict[str, NDArray[Any]]:
         """Recompute what the layer reaches, from FP32's tensors."""
         isolated = self._isolated
         values = self._tapped.run({name: reference[name] for name in isolated.part.inputs})
-        self._own += TensorComparison.of(reference[isolated.tensor], values[isolated.tensor])
+        there, here = (batch.unpadded(tensors[isolated.tensor]) for tensors in (reference, values))
+        self._own += TensorComparison.of(there, here)
         return values
 
     def result(self, score: Score, fp32_value: float) -> LayerResult:

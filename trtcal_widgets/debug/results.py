@@ -157,6 +157,8 @@ class TensorDetail:
 
     Attributes
     ----------
+    name, comparison
+        The tensor, and how INT8 differs from FP32 in it.
     reference, tested, error
         Histograms of |x| in FP32, in INT8, and of the absolute difference.
     pairs

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import threading
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -68,6 +70,7 @@ class TappedModel:
 
     ``optimization``: ``"off"`` for Q/DQ models: rounding is then exactly Q/DQ's, and no INT8 kernel of this CPU
     replaces it. ``as_float32``: tensors that NumPy cannot have, with the names that their copies get.
+    ``arena``: see :func:`~trtcal_widgets.model.ort.open_session`.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class TappedModel:
         threads: int,
         optimization: str = "off",
         as_float32: Mapping[str, str] = _NONE,
+        arena: bool = True,
     ) -> None:
         self._names = list(names)
         self._name = name
@@ -94,6 +98,7 @@ class TappedModel:
             name=name,
             threads=threads,
             optimization=optimization,
+            arena=arena,
         )
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -116,30 +121,38 @@ class TappedModel:
 class TensorStore:
     """Tensors of every batch in a temporary file, as long as they fit a budget.
 
-    ``budget``: bytes; beyond it the store gives up (:attr:`complete` is False) and frees what it holds.
+    ``budget``: bytes; beyond it, and where the disk is full or takes no file, the store gives up (:attr:`complete` is
+    False) and frees what it holds: what is not kept is computed again.
     """
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._file: Any = tempfile.TemporaryFile(prefix="trtcal-")  # noqa: SIM115 - closed by close()
-        self._close = weakref.finalize(self, self._file.close)
         self._index: dict[tuple[int, str], tuple[int, np.dtype[Any], tuple[int, ...]]] = {}
         self._end = 0
         self.complete = True
+        self._file: Any = io.BytesIO()
+        try:
+            self._file = tempfile.TemporaryFile(prefix="trtcal-")  # noqa: SIM115 - closed with the store
+        except OSError:
+            self.complete = False
+        self._close = weakref.finalize(self, self._file.close)
 
     def keep(self, batch: int, tensors: Iterable[tuple[str, NDArray[Any]]]) -> None:
-        """Keep the tensors of a batch, unless that would exceed the budget."""
-        for name, array in tensors:
-            if not self.complete or array.dtype == object or self._end + array.nbytes > self._budget:
-                self.complete = False
-                self._index.clear()
-                self._file.truncate(0)
-                return
-            flat = np.ascontiguousarray(array)
-            self._file.seek(self._end, os.SEEK_SET)
-            self._file.write(flat.tobytes())
-            self._index[batch, name] = (self._end, flat.dtype, flat.shape)
-            self._end += flat.nbytes
+        """Keep the tensors of a batch, unless that would exceed the budget or the disk."""
+        try:
+            for name, array in tensors:
+                if not self.complete or array.dtype == object or self._end + array.nbytes > self._budget:
+                    self.close()
+                    return
+                flat = np.ascontiguousarray(array)
+                self._file.seek(self._end, os.SEEK_SET)
+                self._file.write(flat.tobytes())
+                self._index[batch, name] = (self._end, flat.dtype, flat.shape)
+                self._end += flat.nbytes
+            if self.complete:
+                self._file.flush()  # a full disk is heard of now, not when the tensors are read
+        except OSError:
+            self.close()
 
     def holds(self, names: Iterable[str], batches: int) -> bool:
         """Whether all of these tensors are here for that many batches."""
@@ -152,10 +165,11 @@ class TensorStore:
         return np.frombuffer(self._file.read(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape)
 
     def close(self) -> None:
-        """Delete the file."""
+        """Give up, and delete the file."""
         self.complete = False
         self._index.clear()
-        self._close()
+        with suppress(OSError):  # what was not written yet cannot be
+            self._close()
 
 
 def batched(sizes: Sequence[int], budget: int) -> Iterator[slice]:

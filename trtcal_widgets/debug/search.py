@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtcal_widgets.common.arguments import is_folder
+from trtcal_widgets.common.arguments import is_folder, whole_number
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole, write_atomic
 from trtcal_widgets.common.summary import MOST_ROWS, Shown, Summary, left_out
 from trtcal_widgets.common.words import count_of, significant
-from trtcal_widgets.debug.goal import goal_of, loss_text, reaches, value_text
+from trtcal_widgets.debug.goal import checked_target, goal_of, loss_text, reaches, value_text
 from trtcal_widgets.debug.remembered import plain_score, score_of
 from trtcal_widgets.debug.runs import Control
-from trtcal_widgets.errors import SessionError, UsageError
+from trtcal_widgets.errors import SessionError
 
 if TYPE_CHECKING:
     import os
@@ -124,7 +124,7 @@ def scale_candidates(session: CalibrationSession, methods: Sequence[str] = METHO
 
 
 class PlanSearch:
-    """Looks for the smallest plan that reaches a wanted accuracy.
+    """Looks for a small plan that reaches a wanted accuracy.
 
     Parameters
     ----------
@@ -150,7 +150,9 @@ class PlanSearch:
     Raises
     ------
     UsageError
-        If the target is no share.
+        If the target is no share, ``worst`` no number of layers, or the precision neither ``"fp16"`` nor ``"fp32"``.
+    SessionError
+        If ``state`` is something else, or the state of another search.
     """
 
     def __init__(
@@ -166,14 +168,12 @@ class PlanSearch:
         state: str | os.PathLike[str] | None = None,
         control: Control | None = None,
     ) -> None:
-        if not 0 < target <= 1:
-            raise UsageError(f"target is a share of FP32's accuracy, greater than 0 and at most 1, not {target}")
         self._simulation = simulation
         self._evaluation = evaluation
-        self._target = target
+        self._target = checked_target(target)
         self._start = replace(simulation.plan, precision=precision, model_sha256=simulation.graph.sha256)  # type: ignore[arg-type]
         self._candidates = candidates
-        self._worst = worst
+        self._worst = whole_number(worst, "worst", 0)
         self._control = control or Control()
         self._memory = _Memory(None if state is None else Path(state), simulation, evaluation)
         self._steps: list[SearchStep] = []
@@ -196,21 +196,17 @@ class PlanSearch:
         if not reaches(score, goal):
             self.ranking = self._rank()
             self._most = self._most_trials()
-            plan, score = min((self._by_scales(before, goal), self._by_layers(before, goal)), key=self._cost(goal))
+            plan, score = min(self._roads(before, goal), key=self._cost(goal))
         return SearchResult(plan, fp32, before, score, goal, tuple(self._steps))
 
-    def _by_scales(self, before: Score, goal: float) -> tuple[PrecisionPlan, Score]:
-        """Improve scales, then keep layers where that is not enough."""
-        plan, score = self._improve_scales(self._start, before, goal)
-        return self._roll_back(*self._keep_layers(plan, score, self.ranking, goal), goal)
-
-    def _by_layers(self, before: Score, goal: float) -> tuple[PrecisionPlan, Score]:
-        """Keep layers with the scales as they are: not needed where no scale was changed, or no layer was kept."""
-        kept_before = any("kept in" in step.what for step in self._steps)
-        changed = any(step.accepted and "kept in" not in step.what for step in self._steps)
-        if not (kept_before and changed):
-            return self._start, before
-        return self._roll_back(*self._keep_layers(self._start, before, self.ranking, goal), goal)
+    def _roads(self, before: Score, goal: float) -> Iterator[tuple[PrecisionPlan, Score]]:
+        """Improve scales, and keep layers where that is not enough; where it was not, keep layers without it too."""
+        improved, score = self._improve_scales(self._start, before, goal)
+        yield self._roll_back(*self._keep_layers(improved, score, self.ranking, goal), goal)
+        if improved.amax != self._start.amax and not reaches(score, goal):
+            yield self._roll_back(*self._keep_layers(self._start, before, self.ranking, goal), goal)
+        else:
+            yield self._start, before
 
     def _cost(self, goal: float) -> Callable[[tuple[PrecisionPlan, Score]], tuple[Any, ...]]:
         """Order plans: those that reach the goal first, then by kept layers, changed scales, and the score."""
@@ -247,11 +243,14 @@ class PlanSearch:
         methods = sum(len(self._candidates(name)) for name in names) if self._candidates else 0
         return methods + len(names) * len(_FACTORS) + 3 * len(self.ranking) + len(names)
 
-    def _try(self, plan: PrecisionPlan, score: Score, tried: PrecisionPlan, what: str) -> tuple[PrecisionPlan, Score]:
-        """Go on with ``tried`` if it scores better."""
+    def _try(
+        self, plan: PrecisionPlan, score: Score, name: str, amax: float, label: str
+    ) -> tuple[PrecisionPlan, Score]:
+        """Go on with another threshold for a tensor if it scores better."""
+        tried = plan.with_amax({name: amax}, f"scale of {label}")
         new = self._score(tried)
         better = _key(new) > _key(score)
-        self._steps.append(SearchStep(what, new, better))
+        self._steps.append(SearchStep(f"{name} with {label}", new, better))
         return (tried, new) if better else (plan, score)
 
     def _names_to_improve(self) -> list[str]:
@@ -270,7 +269,7 @@ class PlanSearch:
             for label, amax in self._candidates(name).items():
                 if reaches(score, goal):
                     return plan, score
-                plan, score = self._try(plan, score, _with_amax(plan, name, amax, label), f"{name} with {label}")
+                plan, score = self._try(plan, score, name, amax, label)
         for name in names:
             centre = plan.amax.get(name, self._simulation.scales[name] * 127.0)
             for factor in _FACTORS:
@@ -278,7 +277,7 @@ class PlanSearch:
                     return plan, score
                 amax = centre * factor
                 label = f"amax {significant(amax)}"
-                plan, score = self._try(plan, score, _with_amax(plan, name, amax, label), f"{name} with {label}")
+                plan, score = self._try(plan, score, name, amax, label)
         return plan, score
 
     def _keep_layers(
@@ -317,17 +316,7 @@ class PlanSearch:
                 yield plan.without([node]), f"{node} in {self._simulation.words} again"
         for name in plan.amax:
             if name not in self._start.amax:
-                yield _without_amax(plan, name), f"{name} with its calibrated scale again"
-
-
-def _with_amax(plan: PrecisionPlan, name: str, amax: float, label: str) -> PrecisionPlan:
-    reasons = {**plan.reasons, name: f"scale of {label}"}
-    return replace(plan.with_amax({name: amax}), reasons=reasons)
-
-
-def _without_amax(plan: PrecisionPlan, name: str) -> PrecisionPlan:
-    reasons = {key: why for key, why in plan.reasons.items() if key != name}
-    return replace(plan, amax={key: amax for key, amax in plan.amax.items() if key != name}, reasons=reasons)
+                yield plan.without_amax([name]), f"{name} with its calibrated scale again"
 
 
 def _key(score: Score) -> tuple[float, float]:

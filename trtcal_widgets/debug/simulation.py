@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtcal_widgets.common.arguments import whole_number
 from trtcal_widgets.core.comparison import PairCounting
 from trtcal_widgets.core.histogram import Histogram, replay
 from trtcal_widgets.debug.models import RunnableModels
@@ -142,7 +143,17 @@ class QdqSimulation(RunnableModels):
             The batches.
         max_batches
             Use no more than the first so many: a picture needs no more.
+
+        Raises
+        ------
+        UsageError
+            If ``max_batches`` is less than 1.
+        ModelError
+            If the model has no such tensor, it is not floating-point, or both runs give it another shape.
         """
+        whole_number(max_batches, "max_batches", 1)
+        if not self.graph.tensor(name).is_float:
+            raise ModelError(f"tensor {name!r} of {self.graph.name} holds no floating-point values to compare")
         fp32 = self.fp32([name])
         int8 = self.tapped(self.proto(self.plan), [name], self.words)
         sums = PairSums()

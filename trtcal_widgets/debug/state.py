@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from trtcal_widgets.common.words import some_of
+from trtcal_widgets.common.words import count_of, some_of
 from trtcal_widgets.debug.runs import Control
 from trtcal_widgets.errors import CancelledError, TrtcalError
 from trtcal_widgets.model.plan import PrecisionPlan
@@ -62,22 +62,32 @@ class Worker:
         return unsubscribe
 
     def _commit(self, **change: Any) -> None:
+        self._tell(self._changed(**change))
+
+    def _changed(self, **change: Any) -> frozenset[str]:
+        """Make the next state, and return what it changes."""
         with self._lock:
             change["can_undo"], change["can_redo"] = bool(self._past), bool(self._future)
-            changed = {name for name, value in change.items() if value is not getattr(self._state, name)}
+            changed = frozenset(name for name, value in change.items() if value is not getattr(self._state, name))
             if changed:
                 self._state = replace(self._state, **change, revision=self._state.revision + 1)
-        if changed:
-            for subscriber in tuple(self._subscribers):
-                subscriber(frozenset(changed))
+        return changed
+
+    def _tell(self, changed: frozenset[str]) -> None:
+        """Tell subscribers what changed, without the lock: they may wait for who holds it."""
+        for subscriber in tuple(self._subscribers) if changed else ():
+            subscriber(changed)
 
     def cancel(self) -> None:
         """Stop the work that is under way at its next step; may be called from another thread."""
-        control = self._control
-        if control is not None:
+        with self._lock:
+            control = self._control
+            if control is None:
+                return
             control.cancel()
-            if self._state.phase == "running":
-                self._commit(message="Stopping at the next step …")
+            running = self._state.phase == "running"
+            changed = self._changed(message="Stopping at the next step …") if running else frozenset[str]()
+        self._tell(changed)
 
     @contextmanager
     def _working(self, work: str) -> Iterator[Control]:
@@ -87,7 +97,7 @@ class Worker:
             control = Control(lambda done, total, what: self._progress(clock, done, total, what))
             self._control = control
             self._commit(phase="running", work=work, done=0, total=0, what="", seconds_left=None, message="")
-            end: dict[str, Any] = {"phase": "finished"}
+            end: dict[str, Any] = {"phase": "finished", "message": ""}
             try:
                 yield control
             except CancelledError as error:
@@ -102,7 +112,8 @@ class Worker:
                 end = {"phase": "failed", "message": f"{type(error).__name__}: {error}"}
                 raise
             finally:
-                self._control = self._superseded = None
+                with self._lock:  # who cancels now finds nothing to stop, or is heard before the end is told
+                    self._control = self._superseded = None
                 self._commit(**end, seconds_left=None)
 
     def _progress(self, clock: _Clock, done: int, total: int, what: str) -> None:
@@ -151,6 +162,9 @@ class Trial:
     score: Score
 
 
+NO_TRIALS: Mapping[str, tuple[Trial, ...]] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Basis:
     """What the scales follow from: results that were made with another basis are out of date."""
@@ -172,7 +186,8 @@ def differences(session: CalibrationSession, then: Basis) -> tuple[str, ...]:
     now = basis_of(session)
     found = []
     if then.position != now.position:
-        found.append(f"{now.position:,} batches are counted, {then.position:,} were")
+        was = "was" if then.position == 1 else "were"
+        found.append(f"{count_of(now.position, 'batch is', 'batches are')} counted, {then.position:,} {was}")
     if then.excluded != now.excluded:
         found.append("other batches are left out")
     if then.method != now.method:
@@ -193,7 +208,7 @@ class DebugState:
     phase
         ``ready`` before the first run; then as the last piece of work ended, or ``running``.
     work
-        Which piece: ``run``, ``plan``, ``search``, ``trial``, ``tune`` or ``detail``; empty before the first.
+        Which piece: ``run``, ``plan``, ``search``, ``trial`` or ``tune``; empty before the first.
     done, total, what, seconds_left
         Its progress: units, words, and an estimate where one can be made.
     message
@@ -208,7 +223,7 @@ class DebugState:
         Tensor -> its errors with the plan: everything in front of it in INT8 but for what the plan keeps. None where
         there is no plan, and while it is not known.
     trials
-        Tensor -> what other methods would give.
+        Tensor -> what other methods would give, with the plan of the moment; of another plan nothing is shown.
     details
         Tensor -> a closer look, for the tensors that were looked at last.
     search
@@ -237,7 +252,7 @@ class DebugState:
     plan: PrecisionPlan = field(default_factory=PrecisionPlan)
     planned: Score | None = None
     planned_tensors: Mapping[str, TensorComparison] | None = None
-    trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=lambda: NO_TRIALS)
     details: Mapping[str, TensorDetail] = field(default_factory=lambda: MappingProxyType({}))
     search: SearchResult | None = None
     tuned: TuneResult | None = None

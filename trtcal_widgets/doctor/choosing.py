@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count as counted
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,8 @@ _RUNS = 3
 """Subsets of one length that are run."""
 
 _LENGTHS = 4
-"""How many longer lengths are tried where running shows more loss than the records did; twice as many shorter ones."""
+"""How many longer lengths are tried by steps where running shows more loss than the records did, before each is twice
+the last one; twice as many shorter ones."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,9 @@ def small_set(
     choosing = _Choosing(session, progress, cancelled, seed)
     n = len(choosing.samples)
     if wanted is not None and wanted > n:
-        raise UsageError(f"there are {n} samples, fewer than the {wanted} that are asked for")
+        raise UsageError(
+            f"there {'is' if n == 1 else 'are'} {count_of(n, 'sample')}, fewer than the {wanted} that are asked for"
+        )
     size = wanted or choosing.smallest(goal or 0.0)
     chosen, lost, worst = choosing.run(size, goal)
     rng = np.random.default_rng([seed, 1])
@@ -273,10 +277,10 @@ class _Choosing:
         best = self._best_of(size, goal)
         if goal is None:
             return best
-        for _ in range(_LENGTHS):
+        for tried in counted():
             if best[1] <= goal or size == len(self.samples):
                 break
-            size = min(max(int(size * _GROWTH), size + 1), len(self.samples))
+            size = min(max(int(size * (_GROWTH if tried < _LENGTHS else 2)), size + 1), len(self.samples))
             best = self._best_of(size, goal)
         for _ in range(2 * _LENGTHS):
             size = min(int(size / _GROWTH), size - 1)
@@ -303,12 +307,16 @@ class _Choosing:
         from trtcal_widgets.session import CalibrationSession
 
         session = self._session
-        size = min(self.samples.plan.batch_size or 1, len(chosen))
+        size, fixed = self.samples.plan.batch_size, self.samples.fixed
+        if not self.samples.alike:
+            size = None
+        elif not fixed:
+            size = min(size or 1, len(chosen))
         made = CalibrationSession(
             self.samples.runner,
             Chosen(self.samples, chosen),
-            batch_size=self.samples.plan.batch_size if _is_fixed(session) else size,
-            last="pad" if _is_fixed(session) else "keep",
+            batch_size=size,
+            last="pad" if size is not None and fixed else "keep",
             range_mode="two-pass" if session.range_mode == "two-pass" else "tensorrt",
             method=session.state.method,
         )
@@ -320,12 +328,6 @@ class _Choosing:
 
     def _owned(self) -> list[tuple[str, float]]:
         return list(zip(self._names, self._own.tolist(), strict=True))
-
-
-def _is_fixed(session: CalibrationSession) -> bool:
-    """Whether the model takes batches of one size only."""
-    shapes = [t.shape for t in session.graph.tensors.values() if t.kind.value == "input" and t.shape]
-    return any(isinstance(shape[0], int) for shape in shapes if shape)
 
 
 def _text(size: int, of: int, lost: float, worst: str, goal: float | None, by_chance: Sequence[float]) -> str:

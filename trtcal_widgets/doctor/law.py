@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.doctor.types import Needed
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ FEWEST_TO_FIT = 6
 """Batches from which on there are three sizes to fit a law to."""
 
 _BOOTSTRAPS = 200
-_NEGLIGIBLE_DB = 1e-3
+NEGLIGIBLE_DB = 1e-3
+"""Differences that are none."""
+
 _FLATTEST = 0.35
 """An error that falls with a smaller power of the batches does not fall as averages do: thresholds that jump between
 places, as entropy's often do. On MNIST what was predicted for such tensors did not come true."""
@@ -40,7 +43,7 @@ _SMALLEST_POWER = 0.1
 _WORST_FIT = 0.4
 """Root mean square of the residuals of ln(error) from which on it does not follow the law."""
 
-_FARTHEST = 30
+FARTHEST = 30
 """How many times the present data a law is followed."""
 
 _HUGE = 50.0
@@ -90,10 +93,11 @@ def needed(errors: NDArray[np.float64], draws: Draws, boot: Bootstrap, bar: floa
     """
     squares = errors**2
     found = np.array([math.sqrt(squares[draws.of_size(k)].mean()) for k in boot.sizes])
-    if errors.max(initial=0.0) <= _NEGLIGIBLE_DB:
+    if errors.max(initial=0.0) <= NEGLIGIBLE_DB:
         return Needed(0, 0, 0, math.nan, "")
     if draws.n < FEWEST_TO_FIT:
-        return _cannot(f"{draws.n} batches are too few to see how the error falls: record in {FEWEST_TO_FIT} or more")
+        batches = count_of(draws.n, "batch is", "batches are")
+        return _cannot(f"{batches} too few to see how the error falls: record in {FEWEST_TO_FIT} or more")
     if not (found > 0).all():
         return _cannot("most draws agree and a few differ: no law can be fitted")
     return _fitted(errors, found, draws, boot, bar, images_per_batch)
@@ -135,8 +139,8 @@ def _fitted(
     low, high = min(float(low), batches), max(float(high), batches)
     if high > _WIDEST * low:
         return _cannot("the draws allow for anything between a few and very many samples")
-    if batches > _FARTHEST * draws.n:
-        return _cannot(f"it would take more than {_FARTHEST} times these data, too far to say")
+    if batches > FARTHEST * draws.n:
+        return _cannot(f"it would take more than {FARTHEST} times these data, too far to say")
     images, least, most = (max(math.ceil(value * images_per_batch), 1) for value in (batches, low, high))
     return Needed(images, least, most, power, "")
 

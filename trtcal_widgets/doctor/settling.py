@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.core.histogram import combine, replay
 from trtcal_widgets.core.quantizer import NoiseModel
 from trtcal_widgets.core.resampling import Resampling
-from trtcal_widgets.doctor.law import FEWEST_TO_SETTLE, Bootstrap, needed
+from trtcal_widgets.doctor.law import FARTHEST, FEWEST_TO_SETTLE, NEGLIGIBLE_DB, Bootstrap, needed
 from trtcal_widgets.doctor.types import QUANTILES, Band, Needed, OrderEffect, Settling, Way
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.core.thresholds import Method
     from trtcal_widgets.doctor.draws import Draws
+
+_DOUBLINGS = math.log2(FARTHEST)
+"""How far ahead is looked where the largest value of all is the threshold: it grows with every doubling of the data by
+about as much as with the last one, and comes to no end."""
 
 _MOST_DB = 100.0
 """A difference from an SQNR that is infinite counts as this much."""
@@ -77,8 +82,12 @@ def settle(
     order = _order(one[draws.whole], one_db[draws.whole], ranges, setting)
     halves = two[draws.of_size(draws.half)]
     can_tell = draws.n >= FEWEST_TO_SETTLE or isinstance(method, float)
-    off_db = float(np.quantile(errors[draws.of_size(draws.half)], 0.95)) if can_tell else math.nan
+    largest = _is_largest(method, whole)
     pick = float(two[draws.whole][0])
+    off_db = float(np.quantile(errors[draws.of_size(draws.half)], 0.95)) if can_tell else math.nan
+    if largest and can_tell:
+        grown = pick + _DOUBLINGS * max(pick - float(halves.mean()), 0.0)
+        off_db = max(off_db, float(_differences(_sqnr(whole, np.array([grown])), float(two_db[draws.whole][0]))[0]))
     low, high = np.quantile(halves, (0.05, 0.95)) / pick if can_tell and pick > 0 else (math.nan, math.nan)
     settled = off_db <= setting.bar_db if can_tell else None
     return Settling(
@@ -93,21 +102,30 @@ def settle(
         off_db=off_db,
         off_low=float(low),
         off_high=float(high),
-        needed=_needed(errors, setting, settled=settled),
+        needed=_needed(errors, setting, settled=settled, largest=largest),
         order=order,
         reason="" if can_tell else _too_few(draws.n),
     )
 
 
 def _too_few(n: int) -> str:
-    batches = "1 batch" if n == 1 else f"{n} batches"
+    batches = count_of(n, "batch", "batches")
     return f"{batches} cannot be halved to see what moves: record the data in {FEWEST_TO_SETTLE} batches or more"
 
 
-def _needed(errors: NDArray[np.float64], setting: Setting, *, settled: bool | None) -> Needed:
+def _is_largest(method: Method | float, whole: Histogram) -> bool:
+    """Whether a method takes the largest value of all, or one of which fewer than one lies beyond."""
+    if isinstance(method, float) or method.kind in ("entropy", "mse") or method.legacy[1] < 1.0:
+        return False
+    return (1.0 - method.share) * whole.n_finite < 1.0
+
+
+def _needed(errors: NDArray[np.float64], setting: Setting, *, settled: bool | None, largest: bool) -> Needed:
     """Return the estimate, not below what there is where that was seen not to be enough."""
     if settled is None:
         return Needed(None, None, None, math.nan, _too_few(setting.draws.n))
+    if largest and errors.max(initial=0.0) > NEGLIGIBLE_DB:
+        return Needed(None, None, None, math.nan, "the largest value grows with more data, by no law that is known")
     found = needed(errors, setting.draws, setting.boot, setting.bar_db, setting.images_per_batch)
     if found.images is None or found.low is None or found.high is None or settled:
         return found

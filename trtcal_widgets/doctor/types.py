@@ -138,7 +138,9 @@ class Settling:
         Whether ``off_db`` is within the bar; None where it cannot be told (too few batches).
     off_db
         How far the threshold may be off: the difference in SQNR over all data that 95 % of the halves of the batches
-        stay within, dB. Halves differ from the whole as much as the whole does from the truth. nan: cannot be told.
+        stay within, dB. Halves differ from the whole as much as the whole does from the truth. Where the largest
+        value of all is the threshold it is at least what five more doublings of the data would change, each by as much
+        as the last one. nan: cannot be told.
     off_low, off_high
         The 5 % and 95 % quantile of the halves' picks over the pick now: 0.9 is 10 % lower. nan: cannot be told.
     needed

@@ -163,8 +163,9 @@ def _nameless_note(nodes: list[NodeInfo]) -> tuple[str, ...]:
     if not nodes:
         return ()
     shown = ", ".join(f"{node.name!r}" for node in nodes[:3]) + (", …" if len(nodes) > 3 else "")
+    have = "kept layer has no name of its own" if len(nodes) == 1 else "kept layers have no name of their own"
     note = (
-        f"{len(nodes)} kept layers have no name of their own in the model file ({shown}): TensorRT gives them others. "
+        f"{len(nodes)} {have} in the model file ({shown}): TensorRT gives such layers others. "
         "Use the Python snippet, which finds layers by the tensors that they make, or name the nodes"
     )
     return (note,)

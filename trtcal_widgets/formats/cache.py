@@ -215,7 +215,7 @@ class CalibrationCache:
 
     @property
     def header(self) -> str:
-        """The first line."""
+        """The header line, without its end: the first one, or the second below a blank one."""
         return self._parsed.header.text
 
     @property
@@ -306,7 +306,7 @@ class CalibrationCache:
             new = digits.get(row.name)
             if new is not None and int(new, 16) != row.bits:
                 lines[row.line - 1] = replace_digits(lines[row.line - 1], new)
-        end = "\r" if lines[0].endswith("\r") else ""
+        end = "\r" if lines[self._parsed.header_line - 1].endswith("\r") else ""
         last = 1 + max(index for index, line in enumerate(lines) if line_core(line))
         lines[last:last] = [f"{writable_name(name)}: {digits[name]}{end}" for name in missing]
         return self._with_lines(lines)
@@ -328,7 +328,7 @@ class CalibrationCache:
         return self._with_lines([line for number, line in lines if number not in numbers])
 
     def with_header(self, *, algorithm: str | None = None, version: str | None = None) -> CalibrationCache:
-        """Return a copy with another header; all rows stay byte for byte.
+        """Return a copy with another header; all other lines stay byte for byte.
 
         Parameters
         ----------
@@ -346,7 +346,8 @@ class CalibrationCache:
             raise UsageError(f"{self.source} names no TensorRT version: pass version='10.16.1' or so.")
         header = header_text(algorithm or self.algorithm, version or self.version or "")
         lines = list(self._parsed.text.lines)
-        lines[0] = header + ("\r" if lines[0].endswith("\r") else "")
+        at = self._parsed.header_line - 1
+        lines[at] = header + ("\r" if lines[at].endswith("\r") else "")
         return self._with_lines(lines)
 
     def _with_lines(self, lines: list[str]) -> CalibrationCache:

@@ -6,7 +6,7 @@ import re
 from typing import Literal, get_args
 
 from trtcal_widgets.errors import UsageError
-from trtcal_widgets.formats.header import DECIMAL, line_core, parse_header
+from trtcal_widgets.formats.header import DECIMAL, header_place, line_core, parse_header
 
 Format = Literal["cache", "legacy", "ranges", "ort", "json", "flatbuffers", "qdq", "unknown"]
 """The formats: see :func:`describe_format` for what each is."""
@@ -19,7 +19,7 @@ _DESCRIPTIONS: dict[str, str] = {
     "legacy": "a legacy TensorRT calibration table",
     "ranges": "a dynamic-range text file (<name>:<amax>, as TensorRT's sampleINT8API reads)",
     "ort": "an ONNX Runtime calibration table in text (<name> <amax>)",
-    "json": "an ONNX Runtime calibration table in JSON ({name: [min, max]})",
+    "json": "a table of ranges or scales in JSON, ONNX Runtime's ({name: [min, max]}) or another tool's",
     "flatbuffers": "an ONNX Runtime calibration table in flatbuffers",
     "qdq": "an ONNX model with QuantizeLinear and DequantizeLinear",
     "unknown": "no calibration file that is known here",
@@ -62,8 +62,8 @@ def detect_format(data: bytes) -> Format:
     text = data[3:] if data.startswith(b"\xef\xbb\xbf") else data
     if text.lstrip()[:1] == b"{" and text.rstrip()[-1:] == b"}":
         return "json"
-    first = line_core(text.split(b"\n", 1)[0].decode("utf-8", "surrogateescape"))
-    header = parse_header(first)
+    lines = [line.decode("utf-8", "surrogateescape") for line in text.split(b"\n", 2)[:2]]
+    header = parse_header(line_core(lines[header_place(lines) - 1]))
     if header:
         return "cache" if header.legacy is None else "legacy"
     return _detect_rows(text)

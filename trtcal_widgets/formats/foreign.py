@@ -2,8 +2,9 @@
 
 - **AIMET** encodings, versions 0.6 (a dict of name -> list) and 1.0 (a list of entries with a ``name``), as its
   documentation of the encoding format describes them. Activations are read; parameters have no rows in a cache.
-- **PPQ**: ``configs`` say for each variable of each operator how it is quantised, ``values`` hold scales and zero
-  points by the hash that the configuration, or the one that dominates it, names (its ``onnx_exporter.py``).
+- **PPQ**: ``configs`` say for each variable of each operator how it is quantised (its ``policy`` names every property
+  that there is, with true or false), ``values`` hold scales and zero points by the hash that the configuration, or the
+  one that dominates it, names (its ``onnx_exporter.py``).
 - **NVDLA** compiler's calibration JSON: name -> ``scale``, ``min``, ``max``, ``offset`` (its ``calib_txt_to_json.py``);
   where there is no scale, min and max count.
 
@@ -113,13 +114,25 @@ def _ppq(configs: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, flo
             if not isinstance(value, Mapping):
                 found.setdefault(str(name), "has no scale in the file")
                 continue
-            policy = str(config.get("policy", ""))
-            amax = _amax(
-                value.get("scale"), value.get("zero_point"), config.get("bit_width"), "ASYMMETRIC" not in policy.upper()
-            )
+            amax = _ppq_amax(config, value)
             if not isinstance(amax, str) or name not in found:
                 found[str(name)] = amax
     return found
+
+
+def _ppq_amax(config: Mapping[str, Any], value: Mapping[str, Any]) -> float | str:
+    if _has(config, "FLOATING"):
+        return "is floating point, not INT8"
+    if _has(config, "DYNAMIC"):
+        return "is dynamic: its scale is found anew for every batch"
+    symmetric = not _has(config, "ASYMMETRICAL")
+    return _amax(value.get("scale"), value.get("zero_point"), config.get("bit_width"), symmetric)
+
+
+def _has(config: Mapping[str, Any], wanted: str) -> bool:
+    """Whether a policy has a property: PPQ writes all that there are, each with true or false."""
+    policy = config.get("policy")
+    return isinstance(policy, Mapping) and policy.get(wanted) is True
 
 
 def _key(number: Any) -> str:

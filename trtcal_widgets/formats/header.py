@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.errors import CacheFormatError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 KNOWN_ALGORITHMS = (
     "EntropyCalibration2",
@@ -167,8 +167,12 @@ def _version_or_none(digits: str) -> Version | None:
     return parse_version_int(int(digits))
 
 
+COMMENT = "#"
+"""What a line below a cache's header begins with that is no row: TensorRT 8.6.0 takes a file that has one (run)."""
+
 DECIMAL = re.compile(
-    r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?(?:inf(?:inity)?|nan)", re.IGNORECASE
+    r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?(?:inf(?:inity)?|nan)",
+    re.IGNORECASE | re.ASCII,  # else a Turkish i passes for the one of inf
 )
 """A decimal number as C++ and Python both read it (Python's ``float`` alone would take ``1_0``)."""
 
@@ -232,6 +236,14 @@ def decode_lines(data: bytes, source: str) -> TextLines:
 def line_core(line: str) -> str:
     r"""Strip a line's ``"\r"`` and the spaces at its end."""
     return line.removesuffix("\r").rstrip(" \t")
+
+
+def header_place(lines: Sequence[str]) -> int:
+    """1-based number of the line where a cache's header belongs: the first, or below one blank line.
+
+    TensorRT 8.6.0 takes a cache whose first line is blank (run); of more blank lines nothing is known.
+    """
+    return 1 if line_core(lines[0]) or len(lines) == 1 else 2
 
 
 def quote(text: str, limit: int = 60) -> str:

@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trtcal_widgets.errors import CacheFormatError, ExportError
-from trtcal_widgets.formats.detect import describe_format, detect_format
-from trtcal_widgets.formats.header import DECIMAL, CacheHeader, TextLines, decode_lines, line_core, parse_header, quote
+from trtcal_widgets.formats.detect import Format, describe_format, detect_format
+from trtcal_widgets.formats.header import (
+    COMMENT,
+    DECIMAL,
+    CacheHeader,
+    TextLines,
+    decode_lines,
+    header_place,
+    line_core,
+    parse_header,
+    quote,
+)
 from trtcal_widgets.formats.scales import bits_to_scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_HEX = re.compile(r"[0-9a-fA-F]{1,8}")
+_HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]{1,8}")
 
 
 class CacheRow(NamedTuple):
@@ -39,37 +49,46 @@ class CacheRow(NamedTuple):
 
 @dataclass(frozen=True)
 class NativeText:
-    """A parsed cache: its lines as they are, its header and its rows in file order."""
+    """A parsed cache: its lines as they are, its header (1-based line), its rows in file order, its comments' lines."""
 
     text: TextLines
     header: CacheHeader
+    header_line: int
     rows: tuple[CacheRow, ...]
+    comments: tuple[int, ...]
 
 
 def parse_native(data: bytes, source: str) -> NativeText:
     """Parse a calibration cache or a legacy table.
 
+    What TensorRT 8.6.0 was seen to take is read: one blank line before the header, lines that begin with ``#``, ``0x``
+    before hex digits. A line that begins with ``#`` and is a row as well is one: names hold anything.
+
     Raises CacheFormatError where the file or a row is not of this format; names line and text, and says what to do.
     """
     if detect_format(data) == "flatbuffers":
-        raise CacheFormatError(_no_header(data, "", source))
+        raise CacheFormatError(_other_format("flatbuffers", source))
     text = decode_lines(data, source)
-    first = line_core(text.lines[0])
-    header = parse_header(first)
+    header_line = header_place(text.lines)
+    header = parse_header(line_core(text.lines[header_line - 1]))
     if header is None:
-        raise CacheFormatError(_no_header(data, first, source))
+        raise CacheFormatError(_no_header(data, text, header_line, source))
     is_hex = _HEX.fullmatch
     rows: list[CacheRow] = []
-    for number, line in enumerate(text.lines[1:], start=2):
+    comments: list[int] = []
+    for number, line in enumerate(text.lines[header_line:], start=header_line + 1):
         row = line_core(line)
         if not row:
             continue
         at = row.rfind(": ")
         digits = row[at + 2 :].lstrip(" \t")
-        if at < 1 or not is_hex(digits):
+        if at >= 1 and is_hex(digits):
+            rows.append(CacheRow(number, row[:at], int(digits, 16), digits))
+        elif row.startswith(COMMENT):
+            comments.append(number)
+        else:
             raise CacheFormatError(f"{source}, line {number}: {_bad_row(row)}")
-        rows.append(CacheRow(number, row[:at], int(digits, 16), digits))
-    return NativeText(text, header, tuple(rows))
+    return NativeText(text, header, header_line, tuple(rows), tuple(comments))
 
 
 def replace_digits(line: str, digits: str) -> str:
@@ -122,26 +141,39 @@ def writable_name(name: str) -> str:
     return name
 
 
-def _no_header(data: bytes, first: str, source: str) -> str:
-    """Explain a file whose first line is no header."""
+def _other_format(found: Format, source: str) -> str:
+    return (
+        f"{source}: this is not a calibration cache; it looks like {describe_format(found)}. "
+        "Read it with read_scale_file, or turn it into a cache with trtcal convert --to cache."
+    )
+
+
+def _no_header(data: bytes, text: TextLines, line: int, source: str) -> str:
+    """Explain a file that has no header where it belongs, in this 1-based line."""
     found = detect_format(data)
     if found != "unknown":
-        return (
-            f"{source}: this is not a calibration cache; it looks like {describe_format(found)}. "
-            "Read it with read_scale_file, or turn it into a cache with trtcal convert --to cache."
-        )
+        return _other_format(found, source)
+    first = line_core(text.lines[line - 1])
     if "\r" in first:
         return f"{source}: the lines end with CR alone (old Mac line ends). Save the file with LF line ends."
     if not first:
-        return f"{source}, line 1: the line is blank. Remove it: the header must come first."
+        return (
+            f"{source}, line {line}: the line is blank. Remove it: of blank lines before the header TensorRT is known "
+            "to take one."
+        )
+    if first.startswith(COMMENT) and any(parse_header(line_core(other)) for other in text.lines[line:]):
+        return (
+            f"{source}, line {line}: a comment stands before the header. Move it below the header line or remove it: "
+            "that TensorRT takes such a file is not known."
+        )
     name, separator, digits = first.rpartition(": ")
     if name and separator and _HEX.fullmatch(digits):
         return (
-            f"{source}, line 1: {quote(first)} is a row, but the header line is missing. Put the line "
+            f"{source}, line {line}: {quote(first)} is a row, but the header line is missing. Put the line "
             "back that says which TensorRT made the file, such as TRT-8601-EntropyCalibration2."
         )
     return (
-        f"{source}, line 1: {quote(first)} is not the header of a calibration cache. Expected "
+        f"{source}, line {line}: {quote(first)} is not the header of a calibration cache. Expected "
         "TRT-<version>-<algorithm>, such as TRT-8601-EntropyCalibration2. Check that this is the file "
         "that TensorRT's calibrator wrote."
     )
@@ -164,8 +196,6 @@ def _bad_row(row: str) -> str:
     value = value.lstrip(" \t")
     if re.fullmatch(r"[0-9a-fA-F]{9,}", value):
         reason = f"has {len(value)} hex digits, but a float32 scale has at most 8"
-    elif re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}", value):
-        reason = "has 0x before its hex digits, which TensorRT does not write; remove the 0x"
     elif not value:
         reason = "has no scale after the name; a scale of zero is written as 0"
     elif DECIMAL.fullmatch(value):

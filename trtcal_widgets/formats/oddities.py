@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from trtcal_widgets.formats.header import KNOWN_ALGORITHMS, line_core, quote
+from trtcal_widgets.formats.header import COMMENT, KNOWN_ALGORITHMS, line_core, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,8 +81,9 @@ class Oddity:
     kind
         A short fixed word to group by: ``"duplicate"``, ``"zero"``, ``"inf"``, ``"nan"``, ``"negative"``,
         ``"absurd"``, ``"denormal"``, ``"crlf"``, ``"bom"``, ``"non-utf8"``, ``"control-character"``,
-        ``"no-final-newline"``, ``"blank-line"``, ``"spacing"``, ``"odd-digits"``, ``"no-rows"``,
-        ``"unknown-algorithm"``, ``"unknown-version"``, ``"min-above-max"``, ``"legacy-numbers"``, ``"left-out"``.
+        ``"no-final-newline"``, ``"blank-line"``, ``"comment"``, ``"commented-out"``, ``"spacing"``, ``"odd-digits"``,
+        ``"no-rows"``, ``"unknown-algorithm"``, ``"unknown-version"``, ``"min-above-max"``, ``"legacy-numbers"``,
+        ``"left-out"``.
     line
         1-based line number; 0 where it is about the whole file or the format has no lines.
     name
@@ -103,18 +104,19 @@ class Oddity:
 def native_oddities(parsed: NativeText) -> tuple[Oddity, ...]:
     """Everything odd about a calibration cache, in the order of its lines."""
     found = [
-        *text_oddities(parsed.text),
+        *text_oddities(parsed.text, header_line=parsed.header_line),
         *_header_oddities(parsed),
         *_value_oddities(parsed.rows),
         *_name_oddities(parsed.rows, is_utf8=parsed.text.is_utf8),
         *_duplicates(parsed.rows),
+        *_comments(parsed),
         *_writing_oddities(parsed),
     ]
     return tuple(sorted(found, key=lambda oddity: oddity.line))
 
 
-def text_oddities(text: TextLines) -> Iterator[Oddity]:
-    """Oddities of a text file as a whole: BOM, line ends, blank lines."""
+def text_oddities(text: TextLines, *, header_line: int = 0) -> Iterator[Oddity]:
+    """Oddities of a text file as a whole: BOM, line ends, blank lines; ``header_line`` is 0 where it has no header."""
     lines = text.lines
     if text.has_bom:
         message = (
@@ -135,7 +137,12 @@ def text_oddities(text: TextLines) -> Iterator[Oddity]:
         yield Oddity("no-final-newline", len(lines), "", message, "info")
     last = max((i for i, line in enumerate(lines) if line_core(line)), default=0)
     for index in (i for i, line in enumerate(lines[:last]) if not line_core(line)):
-        message = "A blank line stands between rows. Whether TensorRT reads the rows after it is unverified: remove it."
+        message = (
+            "A blank line stands before the header. TensorRT 8.6.0 takes such a cache (run); of other releases that is "
+            "not known: remove the line."
+            if index + 1 < header_line
+            else "A blank line stands between rows. Whether TensorRT reads the rows after it is unverified: remove it."
+        )
         yield Oddity("blank-line", index + 1, "", message)
 
 
@@ -155,20 +162,20 @@ def _header_oddities(parsed: NativeText) -> Iterator[Oddity]:
             f"No TensorRT calibrator is called {quote(header.algorithm)} "
             f"({', '.join(KNOWN_ALGORITHMS)} are). TensorRT would probably calibrate again: correct the header."
         )
-        yield Oddity("unknown-algorithm", 1, "", message)
+        yield Oddity("unknown-algorithm", parsed.header_line, "", message)
     if header.legacy is not None:
         if not all(0 <= value <= 1 for value in header.legacy):
             message = (
                 f"The header's quantile {header.legacy[0]!r} and regression cutoff "
                 f"{header.legacy[1]!r} should both be from 0 to 1. Check what wrote the file."
             )
-            yield Oddity("legacy-numbers", 1, "", message)
+            yield Oddity("legacy-numbers", parsed.header_line, "", message)
     elif header.version is None:
         message = (
             f"{quote(header.text)} holds no TensorRT version that is known: four digits (8601 for 8.6.1) "
             "or six (101601 for 10.16.1). TensorRT would probably calibrate again: correct the header."
         )
-        yield Oddity("unknown-version", 1, "", message)
+        yield Oddity("unknown-version", parsed.header_line, "", message)
 
 
 def _value_oddities(rows: tuple[CacheRow, ...]) -> Iterator[Oddity]:
@@ -218,6 +225,22 @@ def _duplicates(rows: Iterable[CacheRow]) -> Iterator[Oddity]:
         yield Oddity("duplicate", row.line, row.name, message, "info" if same else "error")
 
 
+def _comments(parsed: NativeText) -> Iterator[Oddity]:
+    for number in parsed.comments:
+        message = (
+            f"The line is a comment: {quote(line_core(parsed.text.lines[number - 1]))}. TensorRT 8.6.0 takes a cache "
+            "that holds one (run); of other releases that is not known: remove the line if they are to read it."
+        )
+        yield Oddity("comment", number, "", message)
+    for row in parsed.rows:
+        if row.name.startswith(COMMENT):
+            message = (
+                f"{quote(row.name)} begins with # as a comment does, and is read as the name of a tensor, which may "
+                "hold anything. If the row was to be left out, remove the line."
+            )
+            yield Oddity("commented-out", row.line, row.name, message)
+
+
 def _writing_oddities(parsed: NativeText) -> Iterator[Oddity]:
     """Rows that mean the same to us but are not written as TensorRT writes them."""
     for row in parsed.rows:
@@ -225,7 +248,7 @@ def _writing_oddities(parsed: NativeText) -> Iterator[Oddity]:
         if row.digits != digits:
             message = (
                 f"The scale of {quote(row.name)} is written {row.digits}; TensorRT writes {digits} (small "
-                "letters, no leading zeros). The number is the same."
+                "letters, no leading zeros, no 0x). The number is the same."
             )
             yield Oddity("odd-digits", row.line, row.name, message, "info")
         line = parsed.text.lines[row.line - 1]
@@ -235,7 +258,7 @@ def _writing_oddities(parsed: NativeText) -> Iterator[Oddity]:
                 "it is unverified: remove them."
             )
             yield Oddity("spacing", row.line, row.name, message)
-    first = parsed.text.lines[0].rstrip("\r")
+    first = parsed.text.lines[parsed.header_line - 1].rstrip("\r")
     if first != parsed.header.text:
         message = "The header line ends with spaces. TensorRT may not know it then: remove them."
-        yield Oddity("spacing", 1, "", message)
+        yield Oddity("spacing", parsed.header_line, "", message)

@@ -71,7 +71,7 @@ def load_graph(path: str | os.PathLike[str]) -> ModelGraph:
 
 
 def load_model(path: str | os.PathLike[str]) -> OnnxModel:
-    """Read an ONNX model and its facts; see :func:`load_graph`."""
+    """Read an ONNX model and its facts; ``path`` and errors as for :func:`load_graph`."""
     path = to_path(path, "an ONNX model", ModelError)
     proto, sha256 = read_proto(path)
     try:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
 """Graph optimisation levels. Up to ``extended`` every tensor is bit for bit what the unoptimised graph gives;
 ``layout`` and ``all`` change the order of additions (seen: up to 2.4e-5 of amax)."""
@@ -20,10 +23,12 @@ OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
+_AS_REQUESTED = "kSameAsRequested"
+
 _CUDA_OPTIONS = {
     "use_tf32": "0",
     "cudnn_conv_algo_search": "HEURISTIC",
-    "arena_extend_strategy": "kSameAsRequested",
+    "arena_extend_strategy": _AS_REQUESTED,
 }
 """What the CUDA provider is told where the user says nothing else: float32 products of float32 precision, algorithms
 that are not chosen by a race (which two runs may decide differently), and memory as it is needed."""
@@ -41,14 +46,18 @@ def open_session(
     threads: int = 1,
     optimization: str = "off",
     spinning: bool = True,
-    config: Mapping[str, str] | None = None,
+    gpu_limit: int | None = None,
+    stream: int | None = None,
     logs: bool = True,
+    arena: bool = True,
 ) -> Any:
     """Create an ``onnxruntime.InferenceSession``.
 
     ``name``: the model's file name, for messages. ``providers``: execution providers by preference, names or (name,
-    options) pairs; None for the CPU. ``spinning``: whether threads keep a core busy while they wait. ``config``: more
-    session options. ``logs``: whether to say why a provider did not start, which is only logged.
+    options) pairs; None for the CPU. ``spinning``: whether threads keep a core busy while they wait. ``gpu_limit``: the
+    most bytes that it may take of a GPU for itself, beyond which it fails (:func:`is_full`). ``stream``: the CUDA
+    stream that it works on. ``logs``: whether to say why a provider did not start, which is only logged. ``arena``:
+    whether it keeps the memory of its tensors for the next run, which many sessions side by side cannot afford.
     Raises MissingDependencyError if a provider is not part of this ONNX Runtime, or could not start; ModelError if ONNX
     Runtime does not take the model.
     """
@@ -66,12 +75,11 @@ def open_session(
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    for key, value in (config or {}).items():
-        options.add_session_config_entry(key, value)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.absolute()))
     options.graph_optimization_level = _level(optimization)
+    options.enable_cpu_mem_arena = arena
     _check_available(wanted, ort.get_available_providers())
-    wanted = [_with_defaults(provider) for provider in wanted]
+    wanted = [_with_defaults(provider, gpu_limit, stream) for provider in wanted]
     try:
         # Its fallback would print to stdout and go on with other providers than the user asked for.
         try:
@@ -101,12 +109,46 @@ def without_node_names(model: bytes) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def _with_defaults(provider: Any) -> Any:
-    """Return a provider with the options that hold unless the user gave others."""
+def _with_defaults(provider: Any, gpu_limit: int | None, stream: int | None) -> Any:
+    """Return a provider with the options that hold unless the user gave others, a limit of its memory, a stream."""
     if provider_name(provider) != CUDA:
         return provider
-    given = provider[1] if isinstance(provider, tuple | list) and len(provider) > 1 else {}
-    return CUDA, {**_CUDA_OPTIONS, **given}
+    given = provider_options(provider)
+    options = {**_CUDA_OPTIONS, **given}
+    if gpu_limit is not None:
+        options |= {"gpu_mem_limit": str(gpu_limit), "arena_extend_strategy": _AS_REQUESTED}
+    if stream is not None and "user_compute_stream" not in given:
+        options |= {"has_user_compute_stream": "1", "user_compute_stream": str(stream)}
+    return CUDA, options
+
+
+def for_onnxruntime(array: NDArray[np.generic]) -> Any:
+    """Wrap an array of bfloat16, a type that NumPy does not have and ONNX Runtime takes as 16-bit words."""
+    if array.dtype.name != "bfloat16":
+        return array
+    import numpy as np
+    import onnxruntime as ort
+    from onnx import TensorProto
+
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), TensorProto.BFLOAT16)
+
+
+_ALLOCATING = re.compile(
+    r"fail\w* to allocate|smaller than requested|out of memory|memory ?allocation|alloc(?:ation)?_failed|bad[ _]alloc"
+    r"|cudaMalloc|(?:not enough|insufficient) (?:memory|resources|workspace)",
+    re.IGNORECASE,
+)
+"""What any of ONNX Runtime's arena, CUDA, cuBLAS, cuDNN and C++ says where there is no memory."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error, or what it came from, is one of memory: NumPy's, C++'s, or of any library below a provider."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or _ALLOCATING.search(str(seen)):
+            return True
+        seen = seen.__cause__
+    return False
 
 
 def _level(optimization: str) -> Any:
@@ -127,6 +169,12 @@ def _level(optimization: str) -> Any:
 def provider_name(provider: Any) -> str:
     """Return the name of an execution provider that is given alone or with options."""
     return str(provider[0] if isinstance(provider, tuple | list) else provider)
+
+
+def provider_options(provider: Any) -> Mapping[str, Any]:
+    """Return the options that an execution provider is given with; none where it is given alone."""
+    options: Mapping[str, Any] = provider[1] if isinstance(provider, tuple | list) and len(provider) > 1 else {}
+    return options
 
 
 def _check_available(wanted: Sequence[Any], available: Sequence[str]) -> None:

@@ -80,13 +80,13 @@ class PrecisionPlan:
         return tuple(sorted((by_name[name] for name in self.keep), key=lambda node: node.index))
 
     def with_kept(self, names: Iterable[str], reason: str = "") -> PrecisionPlan:
-        """Return a plan that keeps these layers as well."""
+        """Return a plan that keeps the nodes of these ``names`` as well; ``reason`` says why, for people."""
         new = [name for name in dict.fromkeys(names) if name not in self.keep]
         reasons = {**self.reasons, **(dict.fromkeys(new, reason) if reason else {})}
         return replace(self, keep=(*self.keep, *new), reasons=MappingProxyType(reasons))
 
     def without(self, names: Iterable[str]) -> PrecisionPlan:
-        """Return a plan that quantises these layers again."""
+        """Return a plan that quantises the nodes of these ``names`` again."""
         gone = set(names)
         return replace(
             self,
@@ -94,9 +94,22 @@ class PrecisionPlan:
             reasons=MappingProxyType({name: why for name, why in self.reasons.items() if name not in gone}),
         )
 
-    def with_amax(self, amax: Mapping[str, float]) -> PrecisionPlan:
-        """Return a plan with these thresholds set."""
-        return replace(self, amax=MappingProxyType({**self.amax, **amax}))
+    def with_amax(self, amax: Mapping[str, float], reason: str = "") -> PrecisionPlan:
+        """Return a plan with thresholds set: ``amax`` is tensor name -> threshold > 0 in the tensor's unit.
+
+        ``reason`` says why, for people. A UsageError where a threshold is not finite and greater than 0.
+        """
+        reasons = {**self.reasons, **(dict.fromkeys(amax, reason) if reason else {})}
+        return replace(self, amax=MappingProxyType({**self.amax, **amax}), reasons=MappingProxyType(reasons))
+
+    def without_amax(self, names: Iterable[str]) -> PrecisionPlan:
+        """Return a plan in which the tensors of these ``names`` have their calibrated thresholds again."""
+        gone = set(names)
+        return replace(
+            self,
+            amax=MappingProxyType({name: amax for name, amax in self.amax.items() if name not in gone}),
+            reasons=MappingProxyType({name: why for name, why in self.reasons.items() if name not in gone}),
+        )
 
     def to_json(self) -> str:
         """Return the plan as JSON text."""
@@ -122,7 +135,11 @@ class PrecisionPlan:
         UsageError
             If the text is not a plan; the message says what is wrong with it.
         """
-        with damage_as(UsageError, "this is not a precision plan", "Give a file that PrecisionPlan.save wrote"):
+        with damage_as(
+            UsageError,
+            "this is not a precision plan",
+            "Give a plan that `trtcal debug --plan` wrote (in Python: PrecisionPlan.save)",
+        ):
             data: Any = json.loads(text)
             known = data["format"] == _FORMAT and data["format_version"] <= _FORMAT_VERSION
             plan = cls(
@@ -142,7 +159,7 @@ class PrecisionPlan:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PrecisionPlan:
-        """Read a plan from a file."""
+        """Read a plan from a file that :meth:`save` wrote; a UsageError where it is missing or no plan."""
         try:
             return cls.from_json(read_whole(path, error=UsageError, what="the precision plan"))
         except UsageError as error:

@@ -58,7 +58,7 @@ def with_outputs(
     if proto.ByteSize() + len(tail) > MAX_PROTO_BYTES:
         raise ModelError(
             "the model and the outputs marked in it exceed protobuf's limit of 2 GB; save its weights as "
-            "external data (onnx.save(model, path, save_as_external_data=True)) and load that file"
+            "external data and load that file (in Python: onnx.save(model, path, save_as_external_data=True))"
         )
     head: bytes = proto.SerializeToString()
     return head + tail

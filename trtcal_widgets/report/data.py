@@ -215,7 +215,7 @@ def _facts(report: DataReport) -> Html:
     return facts_list(
         [
             ("model", printable(report.model)),
-            ("batches", f"{len(report.batches):,}, {report.n_samples:,} samples"),
+            ("batches", f"{len(report.batches):,}, {count_of(report.n_samples, 'sample')}"),
             ("recorded in", ways[report.recorded_way]),
             ("draws", f"{report.resamples:,} for each tensor and size, random numbers from seed {report.seed}"),
             ("bar", f"{report.bar_db:g} dB of SQNR"),

@@ -102,6 +102,7 @@ def facts_part(session: CalibrationSession) -> Html:
     plan = session.plan_options
     batch = f" in batches of {plan['batch_size']}" if plan.get("batch_size") else ""
     dropped = f"; {count_of(status.dropped, 'sample')} did not fill a batch and were left out" if status.dropped else ""
+    groups = count_of(len(graph.groups), "group")
     total = status.n_batches
     of_all = f" of {total:,}" if total is not None and total != status.recorded else ""
     return facts_list(
@@ -114,7 +115,7 @@ def facts_part(session: CalibrationSession) -> Html:
             ("inputs", ", ".join(f"{printable(t.name)} {t.dtype}{_shape(t.shape)}" for t in graph.inputs)),
             ("outputs", ", ".join(f"{printable(t.name)} {t.dtype}{_shape(t.shape)}" for t in graph.outputs)),
             ("graph", f"{count_of(len(graph.nodes), 'node')}, {count_of(len(graph.tensors), 'tensor')}"),
-            ("shared scales", f"{len(graph.groups):,} groups of tensors have one scale" if graph.groups else ""),
+            ("shared scales", f"{groups} of tensors with one scale" if graph.groups else ""),
             ("data", f"{printable(session.source_text)}{batch}{dropped}"),
             ("batches", f"{status.recorded:,}{of_all} recorded, {counted(session):,} counted"),
             ("samples", f"{status.n_samples:,}"),

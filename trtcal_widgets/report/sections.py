@@ -81,7 +81,7 @@ class ReportSection:
 
     def _summary(self) -> Summary:
         rows = tuple(tuple(_cell_text(cell) for cell in row) for row in self.rows[:_SHOWN])
-        more = f"{len(self.rows) - _SHOWN:,} more rows" if len(self.rows) > _SHOWN else ""
+        more = count_of(len(self.rows) - _SHOWN, "more row") if len(self.rows) > _SHOWN else ""
         lines = tuple(line for text in (self.intro, *self.notes, self.code) for line in text.splitlines())
         return Summary(self.title, lines, self.columns, rows, more)
 

@@ -59,9 +59,10 @@ def write_report(
     Raises
     ------
     ExportError
-        If the file cannot be written; the old one stays.
+        If the file cannot be written, or is one that the session reads; the old one stays.
     """
     path = path_text(path, "the file to write", ExportError)  # before the page is made, which takes longer
+    session.inputs.refuse(path)
     page = render_report(
         session,
         evaluation_result=evaluation_result,

@@ -70,7 +70,9 @@ def cache_of(
     if theirs and not view.in_order:
         raise UsageError("infinite='tensorrt' needs range_mode='tensorrt': two passes know no first batch")
     if not view.batches:
-        raise SessionError("no batch is counted yet, so there are no scales to export: run() or step() first")
+        raise SessionError(
+            "no batch is counted yet, so there are no scales to export: record one first (in Python: run() or step())"
+        )
     algorithm = algorithm or _ALGORITHMS.get(state.method.kind, "EntropyCalibration2")
     if has_network_rows(graph, version):
         fused, legacy = algorithm in _AFTER_FUSION, algorithm == "LegacyCalibration"

@@ -20,7 +20,7 @@ from trtcal_widgets.common.words import count_of, some_of
 from trtcal_widgets.errors import SessionError, UsageError
 from trtcal_widgets.session.choices import Choices
 from trtcal_widgets.session.parts import Origin, Parts, kept_tensors
-from trtcal_widgets.session.persist import check_facts, load_parts
+from trtcal_widgets.session.persist import check_facts, check_is_session, load_parts
 from trtcal_widgets.session.state import RunStatus
 from trtcal_widgets.session.store import BatchStore
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from trtcal_widgets.core.histogram import Histogram
     from trtcal_widgets.model.graph import ModelGraph
 
 
@@ -55,6 +56,7 @@ def ranges_of(path: str | os.PathLike[str] | None, graph: ModelGraph, range_mode
     if path is None:
         return {}
     shown = path_text(path, "a saved session", SessionError)
+    check_is_session(Path(shown))
     with damage_as(SessionError, f"{shown}: this is not a saved session, or it is damaged", "Record it anew"):
         with zipfile.ZipFile(Path(shown)) as archive:
             facts = json.loads(archive.read("session.json"))
@@ -73,53 +75,96 @@ def ranges_of(path: str | os.PathLike[str] | None, graph: ModelGraph, range_mode
 
 
 def merge(paths: Sequence[str | os.PathLike[str]]) -> Parts:
-    """Read sessions and put them together. Choices are those of the first; batches left out stay left out.
+    """Read sessions and put them together, one after the other: however many there are, two are open at a time.
 
-    Raises SessionError if they cannot be merged: the message says why.
+    Choices are those of the first; batches and samples left out stay left out. Raises SessionError if they cannot be
+    merged: the message says why.
     """
-    files = [(path_text(path, "a saved session", SessionError), load_parts(path, None, None, {})) for path in paths]
-    _check(files)
-    first = files[0][1]
-    store = BatchStore(kept_tensors(first.graph))
-    excluded: set[int] = set()
-    for _, parts in files:
-        excluded |= {len(store) + i for i in parts.choices.state.excluded if i < len(parts.store)}
-        for batch in range(len(parts.store)):
-            told = parts.store.recorded()[batch].told
-            store.append_packed(parts.store.packed(batch), len(parts.store.samples_in(batch)), told)
-    state = replace(first.choices.state, excluded=frozenset(excluded), samples_out=frozenset(), position=len(store))
-    origin = first.origin
-    sources = "; ".join(dict.fromkeys(parts.origin.source_text for _, parts in files))
-    plan = MappingProxyType({**origin.plan_options, "max_batches": None})
-    constants = next((parts.constants for _, parts in files if parts.constants), {})
-    n_samples = store.last.n_samples
-    for _, parts in files:
-        parts.store.close()
-    return replace(
-        first,
-        others=tuple(Path(path) for path, _ in files),
-        origin=Origin(origin.runner_name, sources, plan),
-        store=store,
-        constants=constants,
-        choices=Choices(first.graph, store, state, len(store)),
-        rest=RunStatus(
-            phase="finished",
-            recorded=len(store),
-            n_batches=len(store),
-            n_samples=n_samples,
-            total_samples=n_samples,
-            dropped=sum(parts.rest.dropped for _, parts in files),
-            message=f"Merged from {count_of(len(files), 'session')}: {count_of(len(store), 'batch', 'batches')}.",
-        ),
-    )
+    merged: _Merged | None = None
+    try:
+        for path in paths:
+            shown = path_text(path, "a saved session", SessionError)
+            parts = load_parts(shown, None, None, {})
+            try:
+                merged = merged or _Merged(shown, parts)
+                merged.add(shown, parts)
+            finally:
+                parts.store.close()
+    except BaseException:
+        if merged is not None:
+            merged.store.close()
+        raise
+    assert merged is not None
+    return merged.parts()
 
 
-def _check(files: Sequence[tuple[str, Parts]]) -> None:
-    """Refuse what cannot be merged."""
-    shown, first = files[0]
-    seen: dict[str, str] = {}
-    bases: dict[str, tuple[float, str]] = {}
-    for path, parts in files:
+class _Merged:
+    """What was put together so far."""
+
+    def __init__(self, shown: str, first: Parts) -> None:
+        self._shown, self._first = shown, first
+        self.store = BatchStore(kept_tensors(first.graph))
+        self._excluded: set[int] = set()
+        self._samples_out: set[int] = set()
+        self._bases: dict[str, tuple[float, str]] = {}
+        self._batches: dict[str, frozenset[bytes]] = {}
+        self._sources: dict[str, None] = {}
+        self._stopped: list[str] = []
+        self._constants: dict[str, Histogram] = {}
+        self._planned = self._dropped = 0
+
+    def add(self, shown: str, parts: Parts) -> None:
+        """Add a session; SessionError where it does not go with those before."""
+        self._check(shown, parts)
+        batches, samples = len(self.store), self.store.last.n_samples
+        state, n = parts.choices.state, len(parts.store)
+        self._excluded |= {batches + i for i in state.excluded if i < n}
+        self._samples_out |= {samples + i for i in state.samples_out if i < parts.store.last.n_samples}
+        self.store.append_store(parts.store)
+        self._sources.setdefault(parts.origin.source_text)
+        self._constants = self._constants or parts.constants
+        self._dropped += parts.rest.dropped
+        planned = max(parts.rest.n_batches or 0, n)
+        self._planned += planned
+        if planned > n:
+            self._stopped.append(f"{shown} ({n:,} of {count_of(planned, 'batch', 'batches')})")
+
+    def parts(self) -> Parts:
+        """Return all that was added as the parts of one session."""
+        first, n = self._first, len(self.store)
+        state = replace(
+            first.choices.state,
+            excluded=frozenset(self._excluded),
+            samples_out=frozenset(self._samples_out),
+            position=n,
+        )
+        n_samples = self.store.last.n_samples
+        stopped = f" Some were stopped before their end: {some_of(self._stopped, show=str)}." if self._stopped else ""
+        return replace(
+            first,
+            others=tuple(map(Path, self._batches)),
+            origin=Origin(
+                first.origin.runner_name,
+                _some_sources(list(self._sources)),
+                MappingProxyType({**first.origin.plan_options, "max_batches": None}),
+            ),
+            store=self.store,
+            constants=self._constants,
+            choices=Choices(first.graph, self.store, state, n),
+            rest=RunStatus(
+                phase="finished",
+                recorded=n,
+                n_batches=self._planned,
+                n_samples=n_samples,
+                total_samples=n_samples,
+                dropped=self._dropped,
+                message=f"Merged from {count_of(len(self._batches), 'session')}: "
+                f"{count_of(n, 'batch', 'batches')}.{stopped}",
+            ),
+        )
+
+    def _check(self, path: str, parts: Parts) -> None:
+        shown, first = self._shown, self._first
         if parts.graph.sha256 != first.graph.sha256:
             raise SessionError(
                 _another_model(shown, first.graph.name, first.graph.sha256, parts.graph.name, parts.graph.sha256, path)
@@ -136,36 +181,47 @@ def _check(files: Sequence[tuple[str, Parts]]) -> None:
                 )
         if not len(parts.store):
             raise SessionError(f"{path} has no batch recorded: leave it out")
-        mark = _fingerprint(parts.store)
-        if mark in seen:
-            raise SessionError(f"{seen[mark]} and {path} hold the same batches: leave one of them out")
-        seen[mark] = path
-        _check_ranges(path, parts.store, bases)
+        batches = frozenset(_fingerprint(parts.store, batch) for batch in range(len(parts.store)))
+        for earlier, others in self._batches.items():
+            if batches == others:
+                raise SessionError(f"{earlier} and {path} hold the same batches: leave one of them out")
+            if batches < others or others < batches:
+                large, small = (earlier, path) if batches < others else (path, earlier)
+                raise SessionError(f"{large} holds all batches of {small}, and others: leave {small} out")
+        self._check_ranges(path, parts.store)
+        self._batches[path] = batches
+
+    def _check_ranges(self, path: str, store: BatchStore) -> None:
+        other = ""
+        differing = []
+        for name, base in store.bases.items():
+            known, where = self._bases.setdefault(name, (base, path))
+            if known != base:
+                differing.append(f"{name!r} ({known:.9g} and {base:.9g})")
+                other = where
+        if differing:
+            raise SessionError(
+                f"{other} and {path} cannot be merged: their histograms start from different ranges, those of "
+                f"{some_of(differing, show=str)}. Record {path} anew from the other's ranges: trtcal calibrate "
+                f"--range-from {other} (in Python: range_from={other!r})"
+            )
 
 
-def _check_ranges(path: str, store: BatchStore, bases: dict[str, tuple[float, str]]) -> None:
-    other = ""
-    differing = []
-    for name, base in store.bases.items():
-        known, where = bases.setdefault(name, (base, path))
-        if known != base:
-            differing.append(f"{name!r} ({known:.9g} and {base:.9g})")
-            other = where
-    if differing:
-        raise SessionError(
-            f"{other} and {path} cannot be merged: their histograms start from different ranges, those of "
-            f"{some_of(differing, show=str)}. Record {path} anew from the other's ranges: trtcal calibrate "
-            f"--range-from {other}, or range_from={other!r}"
-        )
+_MOST_NAMED = 8
+"""Sources of parts that a merged session names."""
 
 
-def _fingerprint(store: BatchStore) -> str:
-    found = hashlib.sha256()
-    for records in store.records():
-        found.update(records.tobytes())
-    for block in store.blocks():
-        found.update(block)
-    return found.hexdigest()
+def _some_sources(texts: Sequence[str]) -> str:
+    more = len(texts) - _MOST_NAMED
+    return "; ".join([*texts[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else ())])
+
+
+def _fingerprint(store: BatchStore, batch: int) -> bytes:
+    packed = store.packed(batch)
+    found = hashlib.sha256(packed.records.tobytes())
+    found.update(packed.block)
+    found.update(packed.facts["digest"].tobytes())
+    return found.digest()
 
 
 def _another_model(shown: str, was: str, sha256: str, name: str, other: str, path: str = "") -> str:

@@ -24,7 +24,8 @@ from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.version import __version__
 from trtcal_widgets.core.packed import RECORD
 from trtcal_widgets.core.thresholds import Method
-from trtcal_widgets.errors import ModelError, SessionError
+from trtcal_widgets.errors import ModelError, SessionError, UsageError
+from trtcal_widgets.formats.detect import describe_format, detect_format
 from trtcal_widgets.model.graph import ModelGraph
 from trtcal_widgets.session.choices import Choices
 from trtcal_widgets.session.keeping.sample_facts import FACTS, Sample
@@ -124,11 +125,39 @@ def _samples(store: BatchStore, index: int, batch: Batch) -> dict[str, Any]:
     }
 
 
+_START = 4096
+"""Bytes of a file that tell its kind."""
+
+
+def check_is_session(path: Path) -> None:
+    """Raise SessionError with what a file is where there is none, or one of another kind that people have beside it."""
+    is_a_folder = is_folder(path, SessionError)
+    if is_a_folder is None:
+        raise SessionError(f"{path}: there is no such file. Check the path.")
+    if is_a_folder:
+        raise SessionError(f"{path}: this is a folder. Give the saved session itself.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(_START)
+    except OSError:
+        return  # what comes next says so
+    known = detect_format(start)
+    if known in ("cache", "legacy"):
+        what = describe_format(known)
+    elif path.suffix.lower() == ".onnx":
+        what = "an ONNX model"
+    else:
+        return
+    raise SessionError(
+        f"{path}: this is not a saved session but {what}. Give the file that `trtcal calibrate --session` wrote (in "
+        "Python: session.save())."
+    )
+
+
 def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: Mapping[str, Any]) -> Parts:
     """Read a session; see :meth:`CalibrationSession.load`."""
     shown = path_text(path, "a saved session", SessionError)
-    if is_folder(Path(shown), SessionError) is None:
-        raise SessionError(f"{shown}: there is no such file. Check the path.")
+    check_is_session(Path(shown))
     what = f"{shown}: this is not a saved session, or it is damaged"
     with damage_as(SessionError, what, "Save the session again, or record it anew"):
         with zipfile.ZipFile(Path(shown)) as archive:
@@ -153,7 +182,7 @@ def load_parts(path: str | os.PathLike[str], model: Any, source: Any, options: M
             store=store,
             constants={name: h for name, h in found.items() if h is not None},
             weights=weights,
-            choices=Choices(graph, store, _state(facts), saved.n_batches),
+            choices=Choices(graph, store, _state(facts, shown), saved.n_batches),
             recorder=None,
             rest=_status(facts, saved, len(store)),
         )
@@ -282,14 +311,19 @@ def _weights(archive: zipfile.ZipFile, facts: Mapping[str, Any], graph: ModelGra
         return unpack(facts["weights"], np.lib.format.read_array(file, allow_pickle=False), graph)
 
 
-def _state(facts: Mapping[str, Any]) -> SessionState:
+def _state(facts: Mapping[str, Any], shown: str) -> SessionState:
     saved = facts["state"]
+    try:
+        method = Method.parse(saved["method"])
+        choices = {name: Choice.from_json(choice) for name, choice in saved["choices"].items()}
+    except (UsageError, TypeError) as error:
+        raise SessionError(f"{shown}: a method or a threshold that it holds is none: {error}") from error
     return SessionState(
         position=int(saved["position"]),
         excluded=frozenset(int(i) for i in saved["excluded"]),
         samples_out=frozenset(int(i) for i in saved.get("samples_out", ())),
-        method=Method.parse(saved["method"]),
-        choices=MappingProxyType({name: Choice.from_json(choice) for name, choice in saved["choices"].items()}),
+        method=method,
+        choices=MappingProxyType(choices),
         selected=saved["selected"],
     )
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 import numpy as np
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.data.base import Batch
     from trtcal_widgets.data.plan import BatchPlan
     from trtcal_widgets.runners.base import Runner
     from trtcal_widgets.session.keeping.sample_facts import Sample
@@ -34,8 +38,10 @@ if TYPE_CHECKING:
 _SMOOTHING = 0.3
 """Weight of the newest batch in the running mean of the time per batch."""
 
-
 _AT_REST = (None, "")
+
+_CONSTANTS: dict[int, tuple[dict[str, Histogram], dict[str, NDArray[np.float32]]]] = {}
+"""Id of a runner that is alive -> the histograms of its constants, and what each channel of its weights reaches."""
 
 
 class Recorder:
@@ -67,8 +73,10 @@ class Recorder:
         self._two_pass = two_pass
         self._entered = False
         self._cancelled = False
+        self._waits = ""  # why the run stands still, in a sentence
         self._ended_as: tuple[Phase | None, str] | None = _AT_REST
         self._ranged: int | None = None
+        self._ahead: dict[int, Batch] = {}
         self._seconds_per_batch = 0.0
 
     @property
@@ -97,6 +105,7 @@ class Recorder:
         status's message, too.
         """
         self._cancelled = False
+        self._waits = ""
         self._ended_as = None
         try:
             news()
@@ -133,11 +142,13 @@ class Recorder:
         if self.ended:
             return
         compile_kernels()  # once here, where no run has done so yet, and not in every worker
-        pool = Pool(executor)
-        spread = None
-        try:
+        with ExitStack() as stack:
+            pool = Pool(executor)
+            stack.push(lambda kind, *_: pool.close(at_once=kind is not None))
             self._keep_constants()
-            spread = SpreadRun(self.runner, self.plan, self._store, pool, self._stop_if_cancelled)
+            check, say = self._stop_if_cancelled, partial(self._say, news)
+            spread = SpreadRun(self.runner, self.plan, self._store, self._ahead, pool, check, say)
+            stack.callback(spread.close)
             if self._two_pass and not self._store.bases and not len(self._store):
                 self._store.start_from(self._ranged_elsewhere(spread, news))
             started = time.monotonic()
@@ -146,10 +157,12 @@ class Recorder:
                 if n == 0:  # behind it workers are there and have the model
                     started = time.monotonic()
                 yield
-        finally:
-            if spread is not None:
-                spread.close()
-            pool.close()
+
+    def _say(self, news: Callable[[], None], why: str) -> None:
+        """Have the status say why the run stands still; "" where it goes on."""
+        if why != self._waits:
+            self._waits = why
+            news()
 
     def _ranged_elsewhere(self, spread: SpreadRun, news: Callable[[], None]) -> dict[str, float]:
         def ranged(n: int) -> None:
@@ -185,7 +198,7 @@ class Recorder:
         """Return how the run stands, or how it ended; ``busy`` says whether one may be going on."""
         recorded, plan, ended = len(self._store), self.plan, self.ended
         running = busy and self._ended_as is None
-        stopping = "Stopping after this batch …" if self._cancelled else ""
+        stopping = "Stopping after this batch …" if self._cancelled else self._waits
         phase, message = ("running", stopping) if running else self._ended_as or _AT_REST
         resting: Phase = "finished" if ended else "paused" if recorded else "ready"
         left = None
@@ -206,11 +219,21 @@ class Recorder:
         )
 
     def constants(self) -> dict[str, Histogram]:
-        """Return the histograms of constants and weights, which no batch changes."""
-        workers = available_cores()
-        with ThreadPoolExecutor(workers) as pool:
-            stream = measured(self._open().constants(), self.runner.graph, self._weights)
-            return dict(stream_histograms(stream, {}, pool, workers))
+        """Return the histograms of constants and weights, which no batch changes: they are counted once per runner."""
+        runner = self.runner
+        found = _CONSTANTS.get(id(runner))
+        if found is None:
+            workers = available_cores()
+            weights: dict[str, NDArray[np.float32]] = {}
+            with ThreadPoolExecutor(workers) as pool:
+                stream = measured(self._open().constants(), runner.graph, weights)
+                found = dict(stream_histograms(stream, {}, pool, workers)), weights
+            with suppress(TypeError):  # a runner that takes no weak reference is asked anew
+                finalize(runner, _CONSTANTS.pop, id(runner), None)
+                _CONSTANTS[id(runner)] = found
+        constants, weights = found
+        self._weights.update(weights)
+        return dict(constants)
 
     def _record(self, news: Callable[[], None]) -> bool:
         """Record the next batch; False where there is none."""
@@ -221,13 +244,16 @@ class Recorder:
         index = len(self._store)
         started = time.monotonic()
         try:
-            batch = self.plan.load(index)
+            batch = self._ahead.get(index) or self.plan.load(index)
         except NoSuchBatchError:
             return False
-        counted = self._open().histograms(batch.feeds, self._store.bases)
-        rounded = ((name, histogram.rounded()) for name, histogram in counted)
-        packed = pack(self._store.index, rounded, batch.n_samples, facts_of(batch))
+        with ThreadPoolExecutor(1, "trtcal-samples") as beside:
+            facts = beside.submit(facts_of, batch, available_cores())  # a GPU runs the batch meanwhile
+            counted = self._open().histograms(batch.feeds, self._store.bases)
+            rounded = ((name, histogram.rounded()) for name, histogram in counted)
+            packed = pack(self._store.index, rounded, batch, facts.result())
         self._store.append_packed(packed, batch.n_samples, self.told(batch.first_sample, batch.n_samples))
+        self._ahead.pop(index, None)
         took = time.monotonic() - started
         # The first batch also compiles and warms up; it does not speak for the others.
         weight = 1.0 if index <= 1 else _SMOOTHING
@@ -242,7 +268,7 @@ class Recorder:
         """Count a recorded batch again without some of its samples, from the ranges that it was counted from.
 
         The whole batch is run, so that what is left has the bits that it had. Raises UsageError if the runner counts
-        whole batches only; else as :meth:`run`.
+        whole batches only, or samples are on another axis than the first; else as :meth:`run`.
         """
         if not getattr(self.runner, "counts_samples", False):
             raise UsageError(
@@ -250,8 +276,12 @@ class Recorder:
                 "the CPU"
             )
         batch = self.plan.load(index)
-        kept = np.array([i for i in range(batch.n_fed) if i % batch.n_samples not in out], np.intp)
-        counted = self._open().histograms(batch.feeds, self._store.bases, kept)  # type: ignore[call-arg]
+        if not batch.samples_first:
+            raise UsageError(
+                "samples on another axis than the first cannot be told apart inside the model: leave the batch out"
+            )
+        kept = np.array([i % batch.n_samples not in out for i in range(batch.n_fed)])
+        counted = self._open().histograms(batch.feeds, self._store.bases, kept, batch.shared)  # type: ignore[call-arg]
         return pack(self._store.index, ((name, histogram.rounded()) for name, histogram in counted))
 
     def _find_ranges(self, news: Callable[[], None]) -> dict[str, float]:

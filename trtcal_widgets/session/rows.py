@@ -139,7 +139,9 @@ def _suspicions(
     kind: TensorKind, histogram: Histogram, cost: Cost, disagreement: float, *, infinite: bool
 ) -> Iterable[str]:
     """Say what is odd about a tensor, in a user's words."""
-    if histogram.nans:
+    if histogram.nans and histogram.nans == histogram.n_values:
+        yield "every value is NaN: there is no threshold, and the scale is 0; look at what is fed or what computes it"
+    elif histogram.nans:
         yield f"{_values(histogram.nans)} NaN and left out"
     if histogram.infs:
         where = "in the last bin, as TensorRT counts them" if histogram.clamped else "left out"

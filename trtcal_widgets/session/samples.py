@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +92,7 @@ class Samples:
     def _where(self, sample: int) -> tuple[int, int]:
         """Return the batch that a sample is in, and its place in it."""
         number = self._checked(sample)
-        ends = [batch.n_samples for batch in self._store.recorded()]
-        batch = int(np.searchsorted(ends, number, side="right"))
+        batch = bisect_right(self._store.recorded(), number, key=attrgetter("n_samples"))
         return batch, number - self._store.samples_in(batch).start
 
     def label(self, sample: int) -> str:
@@ -102,10 +103,14 @@ class Samples:
 
     def labels(self) -> list[str]:
         """Return :meth:`label` of every sample."""
+        return [name or _numbered(i) for i, name in enumerate(self.files())]
+
+    def files(self) -> list[str]:
+        """Return the file of every sample within the folder; empty texts where it has none."""
         names: list[str] = []
         for batch, told in self._told():
             names += [told[i].name if i < len(told) else "" for i in range(len(self._store.samples_in(batch)))]
-        return [name or _numbered(i) for i, name in enumerate(names)]
+        return names
 
     def _told(self) -> Iterable[tuple[int, Any]]:
         return enumerate(batch.told for batch in self._store.recorded())
@@ -144,6 +149,19 @@ class Samples:
         """Return how many samples of a recorded batch are not left out, and how many it has."""
         own = self._store.samples_in(batch)
         return len(own) - sum(sample in own for sample in self.left_out), len(own)
+
+    def maxima(self, names: Iterable[str], batches: Iterable[int]) -> NDArray[np.float64]:
+        """Return the largest finite |x| of tensors in recorded batches without the samples that are left out.
+
+        Shape (tensors, batches); nan where a batch did not have the tensor, or every sample of it is left out.
+        """
+        keys = [self._store.keys((batch,), self.left_out) for batch in batches]
+        kept = [place for place, key in enumerate(keys) if key]
+        rows = [self._store.amax(self._known(name), [keys[place][0] for place in kept]) for name in names]
+        found = np.full((len(rows), len(keys)), np.nan)
+        if rows:
+            found[:, kept] = rows
+        return found
 
     def histogram_in(self, name: str, batch: int) -> Histogram | None:
         """Return a tensor's histogram in a recorded batch without the samples that are left out.
@@ -210,8 +228,7 @@ class Samples:
 
     def count(self, *samples: Which) -> None:
         """Count samples by themselves, each with a run of its batch: :meth:`blame` then knows their share."""
-        for sample in samples:
-            number = self.find(sample)
+        for number in self._found(samples):
             batch, place = self._where(number)
             others = frozenset(range(len(self._store.samples_in(batch)))) - {place}
             self._count_batch(batch, others)
@@ -221,9 +238,13 @@ class Samples:
         return next(self._found((sample,)))
 
     def _found(self, samples: Iterable[Which]) -> Iterator[int]:
-        names = _Names(self.labels())
+        names: _Names | None = None
         for sample in samples:
-            yield names.find(os.fspath(sample)) if isinstance(sample, str | os.PathLike) else self._checked(sample)
+            if isinstance(sample, str | os.PathLike):
+                names = names or _Names(self.labels())
+                yield names.find(os.fspath(sample))
+            else:
+                yield self._checked(sample)
 
     def expect(self, *samples: Which) -> None:
         """Refuse what :meth:`leave_out` will not take once all batches are recorded, before the first one is.

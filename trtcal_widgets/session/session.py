@@ -21,7 +21,7 @@ from trtcal_widgets.session.recorder import as_runner, no_recorder
 from trtcal_widgets.session.samples import Samples
 from trtcal_widgets.session.state import Choice, RunStatus, SessionState, TensorRow, Trace
 from trtcal_widgets.session.subscribers import Subscribers
-from trtcal_widgets.session.summary import frame_of, html_of, markdown_of
+from trtcal_widgets.session.summary import frame_of, html_of, markdown_of, words_of
 from trtcal_widgets.session.weights import channels_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ class CalibrationSession(Closing):
     samples
         Single samples: what they reach, and leaving them out; see :class:`~trtcal_widgets.session.samples.Samples`.
 
-    A ModelError, DataError or UsageError if the model or the data cannot be used says why and what to do.
+    Raises
+    ------
+    ModelError, DataError, UsageError
+        If the model or the data cannot be used; says why and what to do. Methods that take a tensor's ``name`` (in the
+        ONNX file; amax is in that tensor's unit): a ModelError where there is none, a UsageError if it has no range.
 
     Examples
     --------
@@ -170,7 +174,7 @@ class CalibrationSession(Closing):
         return before > 0
 
     def seek(self, position: int) -> None:
-        """Count exactly the first ``position`` batches, of which there must be so many; run those not recorded yet."""
+        """Count exactly the first ``position`` batches; run those not recorded. A UsageError where there are fewer."""
         n_batches, position = self.status.n_batches, whole_number(position, "a position")
         if position < 0 or (n_batches is not None and position > n_batches):
             raise UsageError(f"there are 0 to {n_batches} batches to count, not {position}")
@@ -273,7 +277,7 @@ class CalibrationSession(Closing):
         return self._view.curve(self._choices.known(name), Method.parse(method))
 
     def amax(self, name: str, method: str | Method | None = None) -> float:
-        """Return the threshold that holds for a tensor, or that a method would pick, in its unit; 0 without a batch."""
+        """Return the threshold in use for a tensor, or the one that a method would pick; 0 before the first batch."""
         leader, view = self.group(self._choices.known(name))[0], self._view
         return view.amax(leader, view.intent(name, self.state) if method is None else Method.parse(method))
 
@@ -286,11 +290,11 @@ class CalibrationSession(Closing):
         return self._view.cost(self._choices.known(name), self.amax(name) if amax is None else number(amax, "amax"))
 
     def sqnr_range(self, name: str) -> tuple[float, float]:
-        """Return between what the chosen threshold's SQNR lies, in dB, however values lie within their bins."""
+        """Return the least and the largest SQNR (dB) that the chosen threshold can have, as the bins leave it open."""
         return self._view.sqnr_range(self._choices.known(name), self.amax(name))
 
     def trace(self, name: str, methods: Iterable[str | Method] = ("entropy", "minmax")) -> Trace:
-        """Return how the thresholds of a tensor's group moved as batches were added."""
+        """Return how the thresholds of a tensor's group moved as batches were added, by method."""
         return self._view.trace(self._choices.known(name), [Method.parse(m) for m in methods])
 
     def row(self, name: str) -> TensorRow:
@@ -311,7 +315,7 @@ class CalibrationSession(Closing):
         return self._store.amax(name) if fixed is None else np.full(len(self._store), fixed.amax)
 
     def batch_histogram(self, name: str, batch: int) -> Histogram | None:
-        """Return a tensor's histogram in one recorded batch, None where the batch did not have it."""
+        """Return a tensor's histogram in a recorded batch (else a UsageError), None where the batch did not have it."""
         if not 0 <= whole_number(batch, "a batch") < len(self._store):
             raise UsageError(f"batch {batch} is not recorded; there are {len(self._store)}, counted from 0")
         return self._parts.constants.get(self._choices.known(name)) or self._store.get(batch, name)
@@ -378,6 +382,7 @@ class CalibrationSession(Closing):
 
         Without ``model`` and ``source`` it can be looked at, changed and exported; with both, more can be recorded.
         ``options``: the constructor's. Several files of one R (``range_from``) become one session, batches in order.
+        A SessionError where ``path`` is damaged, of a newer release, or files cannot be merged.
         """
         session = cls.__new__(cls)
         CalibrationSession._assemble(session, load_or_merge(path, model, source, options))
@@ -389,5 +394,4 @@ class CalibrationSession(Closing):
             self.recorder.close()
 
     def __repr__(self) -> str:
-        n, of = self.state.position, self.status.n_batches or "?"
-        return f"<CalibrationSession {self.graph.name}: {len(self.calibrated)} tensors, {n} of {of} batches counted>"
+        return f"<CalibrationSession {self.graph.name}: {', '.join(words_of(self))}>"

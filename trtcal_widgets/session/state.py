@@ -141,12 +141,29 @@ class TensorRow:
 
     Attributes
     ----------
+    name, op_type, kind, dtype, shape_text
+        The tensor, the operator that makes it, what it is (:class:`~trtcal_widgets.model.graph.TensorKind`), its type
+        and shape as text.
+    group
+        The tensors that share its scale, itself included.
+    has_data
+        Whether a batch that counts had values of it; numbers of values are nan without.
+    minimum, maximum
+        The smallest and the largest finite value.
     amax
         The chosen threshold (the group's); nan without data.
     method
         Label of the method that picked it, or ``mine``.
     mine
         Whether the user chose for this tensor's group.
+    entropy, minmax_amax
+        The group's thresholds by these methods.
+    sqnr_db, clipped_fraction
+        What the chosen threshold costs: estimated SQNR in dB, and the share of values beyond it, 0 to 1.
+    zeros_fraction
+        Share of values that are 0, from 0 to 1.
+    nans, infs
+        How many values are NaN, and how many infinite.
     disagreement
         Largest over smallest threshold of entropy, minmax and the 99.99th percentile; 1 where they agree.
     suspicious

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trtcal_widgets.core.histogram import Histogram
+    from trtcal_widgets.data.base import Batch as FedBatch
     from trtcal_widgets.session.keeping.sample_facts import Sample
 
 NO_BASES: Mapping[str, float] = MappingProxyType({})
@@ -100,29 +101,42 @@ class Packed(NamedTuple):
 def pack(
     index: Mapping[str, int],
     histograms: Iterable[tuple[str, Histogram]],
-    n_samples: int = 0,
+    fed: FedBatch | None = None,
     facts: NDArray[np.void] = NO_FACTS,
 ) -> Packed:
     """Pack each (name, histogram) when it comes, so that a stream of them goes on meanwhile.
 
     ``index``: tensor -> its place among the records; others are left out (inner tensors that a session of an older
-    version does not know).
+    version does not know). ``fed``: what they were counted in; None: nothing is to be known of its samples.
     """
     records = np.zeros(len(index), RECORD)
     blocks = []
     end = 0
+    n_samples = 0 if fed is None else fed.n_samples
+    shared = frozenset() if fed is None else fed.shared
     extremes: NDArray[np.float32] | None = None
     for name, histogram in histograms:
         if name in index:
-            if histogram.samples is not None and len(histogram.samples) >= n_samples > 0:
+            own = None if fed is None else _by_sample(histogram, fed, is_shared=name in shared)
+            if own is not None:
                 if extremes is None:
                     extremes = np.full((len(index), n_samples, 2), np.nan, np.float32)
-                extremes[index[name]] = histogram.samples[:n_samples]  # what follows is padding
+                extremes[index[name]] = own
             itemsize, block = encode(histogram.counts)
             records[index[name]] = record_of(histogram, itemsize, end, len(block))
             blocks.append(block)
             end += len(block)
     return Packed(records, b"".join(blocks), extremes, facts)
+
+
+def _by_sample(histogram: Histogram, fed: FedBatch, *, is_shared: bool) -> NDArray[np.float32] | None:
+    """Return the extremes of each sample, float32, shape (samples, 2); None where they are not known."""
+    n, found = fed.n_samples, histogram.samples
+    if is_shared or n == 1:
+        extremes = (histogram.minimum, histogram.maximum) if histogram.n_finite else (np.nan, np.nan)
+        return np.array([extremes] * n, np.float32)
+    is_known = found is not None and len(found) >= n and fed.samples_first
+    return found[:n] if found is not None and is_known else None  # what follows is padding
 
 
 class BatchStore:
@@ -159,12 +173,12 @@ class BatchStore:
         """Have the histograms of the first batch start from these ranges."""
         self._before = self._before._replace(bases=ranges)
 
-    def append(self, histograms: Iterable[tuple[str, Histogram]], n_samples: int = 0) -> None:
-        """Add one batch of (name, histogram); either all of it is added or nothing.
+    def append(self, histograms: Iterable[tuple[str, Histogram]]) -> None:
+        """Add one batch of (name, histogram), of whose samples nothing is known; all of it is added or nothing.
 
         Raises SessionError if the temporary file cannot grow (a full disk).
         """
-        self.append_packed(pack(self.index, histograms, n_samples), n_samples)
+        self.append_packed(pack(self.index, histograms))
 
     def append_packed(self, packed: Packed, n_samples: int = 0, told: tuple[Sample, ...] = ()) -> None:
         """Add one batch that was packed, here or elsewhere; as :meth:`append`. ``told``: of its samples."""
@@ -280,14 +294,28 @@ class BatchStore:
         return records, self._file.read(start, int((kept["offset"] + kept["length"]).max()) - start), start
 
     def packed(self, batch: int) -> Packed:
-        """Return one batch as :meth:`append_packed` takes it."""
+        """Return one batch as :meth:`append_packed` takes it; see :meth:`keys` for ``batch``."""
         records, block, start = self.batch(batch, slice(None))
         records["offset"] = np.where(records["length"] > 0, records["offset"] - start, 0)
+        if batch < 0:
+            return Packed(records, block)
         return Packed(records, block, self._extremes_of(batch, 0, len(self.index)), self._batches[batch].facts)
 
-    def amax(self, name: str) -> NDArray[np.float64]:
-        """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values."""
-        rows = [self._read(batch, self.index[name], 1)[0] for batch in range(len(self))]
+    def append_store(self, other: BatchStore) -> None:
+        """Add the batches of another store of the same tensors, and what they are without some of their samples."""
+        shift = len(self)
+        for batch, one in enumerate(other.recorded()):
+            self.append_packed(other.packed(batch), len(other.samples_in(batch)), one.told)
+        for place, kept in enumerate(other.without()):
+            self.append_without(shift + kept.batch, kept.samples, other.packed(-place - 1))
+
+    def amax(self, name: str, batches: Iterable[int] | None = None) -> NDArray[np.float64]:
+        """Return the largest finite |x| of a tensor in each batch, shape (batches,); nan where it has no values.
+
+        ``batches``: as :meth:`get` takes them; None: all.
+        """
+        wanted = range(len(self)) if batches is None else batches
+        rows = [self._read(batch, self.index[name], 1)[0] for batch in wanted]
         values = [max(float(r["maximum"]), -float(r["minimum"])) if r["present"] else np.nan for r in rows]
         return np.array(values, np.float64)
 

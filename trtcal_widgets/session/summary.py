@@ -60,14 +60,21 @@ def markdown_of(session: CalibrationSession) -> str:
     return _summary(session).markdown()
 
 
+def words_of(session: CalibrationSession) -> tuple[str, str]:
+    """Return its size and its progress, such as ``("12 tensors", "1 of 10 batches counted")``."""
+    counted, of = session.state.position, session.status.n_batches
+    before, number = ("", counted) if of is None else (f"{counted:,} of ", of)
+    tensors = count_of(len(session.calibrated), "tensor")
+    return tensors, f"{before}{count_of(number, 'batch', 'batches')} counted"
+
+
 def _summary(session: CalibrationSession) -> Summary:
-    state, status = session.state, session.status
-    of = "" if status.n_batches is None else f" of {status.n_batches:,}"
+    state = session.state
+    tensors, batches = words_of(session)
     left_out = sum(1 for batch in state.excluded if batch < state.position)
     lines = [
-        f"{count_of(len(session.calibrated), 'tensor')} to calibrate, {session.source_text or 'a saved session'}, "
-        f"{session.runner_name}",
-        f"{state.position:,}{of} batches counted" + (f", {left_out} left out" if left_out else ""),
+        f"{tensors} to calibrate, {session.source_text or 'a saved session'}, {session.runner_name}",
+        batches + (f", {left_out} left out" if left_out else ""),
         f"{state.method.label} for all"
         + (f", {count_of(len(state.choices), 'choice')} of your own" if state.choices else ""),
     ]

@@ -15,6 +15,7 @@ from trtcal_widgets.common.version import __version__
 from trtcal_widgets.errors import (
     DeviceError,
     EngineError,
+    ExportError,
     MissingDependencyError,
     OutOfDeviceMemoryError,
     UsageError,
@@ -186,10 +187,17 @@ class Build:
         if memory is None:
             raise self._refused(used, free)
         if timings is not None and self.request.timing_cache is not None:
-            write_atomic(self.request.timing_cache, bytes(timings.serialize()))
+            self._keep_times(self.request.timing_cache, bytes(timings.serialize()))
         engine = Engine(bytes(memory), self._provenance(used), self.book.lines, guard.cache if guard else None)
         self.report(Progress("Build", finished=True))
         return engine
+
+    def _keep_times(self, path: Path, times: bytes) -> None:
+        """Write the times of kernels; an engine that took minutes is not thrown away because that fails."""
+        try:
+            write_atomic(path, times)
+        except ExportError as error:
+            self.book.add("warning", f"The times of kernels are not kept for a later build: {error}")
 
     def _set_profiles(self, builder: Any, network: Any, config: Any, used: ScalesUsed) -> None:
         inputs = dynamic_inputs(network)

@@ -87,7 +87,8 @@ def build(
         its own choice, 3.
     timing_cache
         A file in which TensorRT keeps how fast kernels were on this GPU: later builds of the same or a similar model
-        take seconds instead of minutes. Made where there is none; one of another GPU or release is made anew.
+        take seconds instead of minutes. Made where there is none; one of another GPU or release is made anew. Where it
+        cannot be written, the engine's log has a warning.
     debug
         Inner tensors that :func:`compare` can look at: True for all that no fusion swallows, or names. Where
         TensorRT has no debug tensors (8.6), names become outputs, which prevents fusions across them.
@@ -124,9 +125,8 @@ def build(
         If TensorRT refuses to build; has its reason.
     CancelledError
         If ``control`` said so.
-
-    Whatever the data source, ``progress`` or ``log`` raised is raised as it is. No cache is kept of a calibration that
-    was not complete.
+    Exception
+        What the data source, ``progress`` or ``log`` raised, as it is. No cache of an incomplete calibration is kept.
     """
     trt = load_tensorrt()
     has = features(trt)

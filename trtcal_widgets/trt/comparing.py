@@ -16,12 +16,14 @@ from trtcal_widgets.core.comparison import TensorComparison
 from trtcal_widgets.errors import DataError, SessionError, UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
 from trtcal_widgets.runners.evaluation import Evaluation, Score, Scorer
-from trtcal_widgets.trt.execution import Execution, Latency, watching
+from trtcal_widgets.runners.feeds import fitted
+from trtcal_widgets.trt.callbacks import watching
+from trtcal_widgets.trt.execution import Execution, Latency
 from trtcal_widgets.trt.versions import load_tensorrt
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -72,9 +74,9 @@ class EngineComparison(Shown):
             )
             for name in names[:MOST_ROWS]
         )
-        inner = [line for line in str(self).splitlines()[1:] if not line.startswith(("output '", "'"))]
+        lines = (*self._scores(), *self._time(), *self._left_out())
         title = f"Engine against FP32, {count_of(self.engine.n_samples, 'sample')}"
-        return Summary(title, tuple(inner), ("tensor", "", "SQNR", "cosine"), rows, left_out(len(names), ".tensors"))
+        return Summary(title, lines, ("tensor", "", "SQNR", "cosine"), rows, left_out(len(names), ".tensors"))
 
     @property
     def lost(self) -> float:
@@ -84,21 +86,30 @@ class EngineComparison(Shown):
     def __str__(self) -> str:
         """Return the comparison in words, the worst tensors last."""
         lines = [f"{count_of(self.engine.n_samples, 'sample')} in {count_of(self.n_batches, 'batch', 'batches')}"]
-        if self.engine.measure != "output cosine":
-            lines.append(f"{self.engine.measure}: FP32 {self.fp32.value:.4f}, engine {self.engine.value:.4f}")
+        lines.extend(self._scores())
         for name in self.outputs:
             found = self.tensors[name]
             lines.append(f"output {name!r}: SQNR {decibels(found.sqnr_db)}, cosine {found.cosine:.6f}")
-        if self.latency is not None:
-            time = self.latency
-            lines.append(
-                f"{milliseconds(time.median)} per batch of {time.batch_size} (median of {time.runs}, copies left out)"
-            )
+        lines.extend(self._time())
         inner = [name for name in self.tensors if name not in self.outputs]
         worst = sorted(inner, key=lambda name: _loss(self.tensors[name]), reverse=True)[:5]
         lines.extend(f"{name!r}: SQNR {decibels(self.tensors[name].sqnr_db)}" for name in worst)
-        lines.extend(f"{name!r} was not compared: {why}" for name, why in self.not_compared.items())
+        lines.extend(self._left_out())
         return "\n".join(lines)
+
+    def _scores(self) -> Iterator[str]:
+        if self.engine.measure != "output cosine":
+            yield f"{self.engine.measure}: FP32 {self.fp32.value:.4f}, engine {self.engine.value:.4f}"
+
+    def _time(self) -> Iterator[str]:
+        if self.latency is not None:
+            time = self.latency
+            yield (
+                f"{milliseconds(time.median)} per batch of {time.batch_size} (median of {time.runs}, copies left out)"
+            )
+
+    def _left_out(self) -> Iterator[str]:
+        return (f"{name!r} was not compared: {why}" for name, why in self.not_compared.items())
 
 
 def _loss(found: TensorComparison) -> float:
@@ -196,13 +207,14 @@ class _Comparing:
         fp32, engine = Scorer(self.evaluation), Scorer(self.evaluation)
         latency: Latency | None = None
         count = 0
-        for batch in self.evaluation.plan:
+        for whole in self.evaluation.plan:
+            batch = fitted(self.execution.inputs, whole)
             outputs, inner = self._engine_run(batch)
             reference = self._reference(batch, outputs, inner)
             fp32.add(reference, reference, batch)
             engine.add({name: outputs[name] for name in reference}, reference, batch)
             if latency_runs and latency is None:
-                latency = self.execution.latency(batch.feeds, runs=latency_runs)
+                latency = self.execution.latency(batch.feeds, runs=latency_runs, samples=batch.n_fed)
             count += 1
             self._report(count)
         if not count:
@@ -259,8 +271,6 @@ class _Comparing:
         if reference.shape != tested.shape:
             self.not_compared[name] = f"FP32 has shape {reference.shape}, the engine {tested.shape}"
             return False
-        fed = len(next(iter(batch.feeds.values())))
-        if batch.n_samples < fed and reference.ndim and len(reference) == fed:  # padding is not counted
-            reference, tested = reference[: batch.n_samples], tested[: batch.n_samples]
-        self.sums[name] = self.sums.get(name, TensorComparison()) + TensorComparison.of(reference, tested)
+        found = TensorComparison.of(batch.unpadded(reference), batch.unpadded(tested))
+        self.sums[name] = self.sums.get(name, TensorComparison()) + found
         return True

@@ -115,7 +115,7 @@ class Engine:
         reasons = []
         if self.tensorrt and self.tensorrt != version:
             reasons.append(f"it was made by TensorRT {self.tensorrt}, and this is {version}")
-        made_on = self.provenance.get("device") or {}
+        made_on = self.provenance.get("device") or {}  # None where it is not known
         capability = tuple(made_on.get("compute_capability", ()))
         if device is not None and len(capability) == 2 and capability != device.compute_capability:
             theirs, ours = ("{}.{}".format(*pair) for pair in (capability, device.compute_capability))
@@ -166,7 +166,14 @@ def _provenance(path: Path) -> dict[str, Any]:
         found = json.loads(data)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise EngineError(f"{path} was not written beside an engine by this package: move it away")
+    # A build knows no device where this package has no road to its memory.
+    facts = {key: value for key, value in found.items() if key != "device" or value is not None}
     for key in ("engine", "device", "model", "debug"):
-        if not isinstance(found.get(key) or {}, dict):
-            raise EngineError(f"{path} is damaged ({key!r} is {kind_of(found[key])}): delete it if the engine is good")
-    return found
+        if not isinstance(facts.get(key, {}), dict):
+            raise EngineError(f"{path} is damaged ({key!r} is {kind_of(facts[key])}): delete it if the engine is good")
+    capability = facts.get("device", {}).get("compute_capability", [])
+    if not (isinstance(capability, list) and all(isinstance(number, int) for number in capability)):
+        raise EngineError(
+            f"{path} is damaged (compute_capability is {capability!r:.80}): delete it if the engine is good"
+        )
+    return facts

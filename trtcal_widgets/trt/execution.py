@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
 from trtcal_widgets.gpu.memory import DeviceMemory, checked_memory, open_memory
 from trtcal_widgets.gpu.stage import ALIGNMENT, Staging, with_advice
 from trtcal_widgets.runners.feeds import check_feeds
+from trtcal_widgets.trt.callbacks import make_profiler
 from trtcal_widgets.trt.engine import Engine, as_engine, deserialize
 from trtcal_widgets.trt.inputs import NUMPY_NAMES, facts_of_inputs
 from trtcal_widgets.trt.log import capture, out_of_memory
@@ -26,7 +26,7 @@ from trtcal_widgets.trt.versions import load_tensorrt
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -95,9 +95,7 @@ class Execution(Closing):
             except (TypeError, RuntimeError) as error:
                 raise start_failed("TensorRT could not start its runtime", self.book) from error
             cuda_engine = deserialize(trt, runtime, self.engine, self.book, self.memory.device)
-            context = cuda_engine.create_execution_context()
-        if context is None:
-            raise self._no_context()
+        context = self._context_of(cuda_engine)
         self._read_signature(cuda_engine)
         self.context, self._cuda_engine, self._runtime = context, cuda_engine, runtime
         self._staging = Staging(self.memory)
@@ -125,6 +123,14 @@ class Execution(Closing):
         self.inputs = facts_of_inputs(
             "the engine", {n: (dtypes[n], tuple(cuda_engine.get_tensor_shape(n))) for n in names if is_input[n]}
         )
+
+    def _context_of(self, cuda_engine: Any) -> Any:
+        """Make what runs an engine."""
+        with self.memory.current():
+            context = cuda_engine.create_execution_context()
+        if context is None:
+            raise self._no_context()
+        return context
 
     def _no_context(self) -> EngineError | OutOfDeviceMemoryError:
         """Return why there is no execution context: mostly because its memory cannot be had."""
@@ -168,13 +174,20 @@ class Execution(Closing):
             If inputs and outputs do not fit on the device; says how large a batch would.
         EngineError
             If TensorRT fails.
+        UsageError
+            If this is closed.
         """
         arrays = check_feeds(self.inputs, feeds)
         tensors = self._bind(arrays)
         self._execute()
         return tensors
 
+    def _check_open(self) -> None:
+        if self.context is None:
+            raise UsageError("this engine's execution is closed: make another one, or use it inside its `with` block")
+
     def _bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> tuple[DeviceTensor, ...]:
+        self._check_open()
         for name, array in arrays.items():
             if not self.context.set_input_shape(name, tuple(array.shape)):
                 raise DataError(self._bad_shape(name, array.shape))
@@ -224,13 +237,23 @@ class Execution(Closing):
         self.memory.synchronize(self._stream)
 
     def run(self, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[Any]]:
-        """Run one batch and return its outputs by name; bfloat16 comes as float32."""
+        """Run one batch (feeds and errors as for :meth:`run_on_device`) and return its outputs.
+
+        By name, in the type and shape that the engine gives; bfloat16 comes as float32.
+        """
         tensors = self.run_on_device(feeds)
         names = set(self.outputs)
         return {tensor.name: to_host(self.memory, tensor) for tensor in tensors if tensor.name in names}
 
-    def latency(self, feeds: Mapping[str, NDArray[np.generic]], *, runs: int = 50, warmup: int = 10) -> Latency:
-        """Measure how long one batch takes, copies not included.
+    def latency(
+        self,
+        feeds: Mapping[str, NDArray[np.generic]],
+        *,
+        runs: int = 50,
+        warmup: int = 10,
+        samples: int | None = None,
+    ) -> Latency:
+        """Measure how long one batch takes, copies not included; feeds and errors as for :meth:`run_on_device`.
 
         Parameters
         ----------
@@ -238,9 +261,11 @@ class Execution(Closing):
             The batch.
         runs, warmup
             How often it is run, and how often before that without being measured.
+        samples
+            How many samples the batch has; None: the length of the first axis of its first input that has one.
         """
-        if runs < 1 or warmup < 0:
-            raise UsageError(f"runs must be at least 1 and warmup at least 0, not {runs} and {warmup}")
+        whole_number(runs, "runs", 1)
+        whole_number(warmup, "warmup", 0)
         arrays = check_feeds(self.inputs, feeds)
         self._bind(arrays)
         for _ in range(warmup):
@@ -251,11 +276,12 @@ class Execution(Closing):
             self._execute()
             times.append((time.perf_counter() - start) * 1e3)
         median, p90, p99 = (float(v) for v in np.percentile(times, [50, 90, 99]))
-        batch = next((int(array.shape[0]) for array in arrays.values() if array.ndim), 1)
-        return Latency(median, p90, p99, runs, batch)
+        if samples is None:
+            samples = next((int(array.shape[0]) for array in arrays.values() if array.ndim), 1)
+        return Latency(median, p90, p99, runs, samples)
 
     def layer_times(self, feeds: Mapping[str, NDArray[np.generic]], *, runs: int = 20) -> dict[str, float]:
-        """Measure each layer with TensorRT's profiler.
+        """Measure each layer with TensorRT's profiler; feeds and errors as for :meth:`run_on_device`.
 
         Parameters
         ----------
@@ -276,8 +302,13 @@ class Execution(Closing):
         self._execute()
         times: dict[str, list[float]] = {}
         self.context.profiler = profiler = make_profiler(self._trt, times)
-        for _ in range(runs):
-            self._execute()
+        try:
+            for _ in range(runs):
+                self._execute()
+        finally:  # a profiler belongs to its context for good, and slows down all that runs there
+            with self.memory.current():
+                self.context = None
+            self.context = self._context_of(self._cuda_engine)
         del profiler
         return {name: float(np.median(found)) for name, found in times.items()}
 
@@ -287,6 +318,7 @@ class Execution(Closing):
         Only engines that were built with detailed profiling (:func:`~trtcal_widgets.trt.build` does) tell more than
         names.
         """
+        self._check_open()
         inspector = self._cuda_engine.create_engine_inspector()
         return str(inspector.get_engine_information(self._trt.LayerInformationFormat.JSON))
 
@@ -300,88 +332,3 @@ class Execution(Closing):
                 self._runtime = None
             self._staging.free()
         self._open.close()
-
-
-def make_listener(trt: Any, receive: Callable[[DeviceTensor, int], object]) -> tuple[Any, Callable[[], None]]:
-    """Make TensorRT's ``IDebugListener``.
-
-    The binding swallows what a listener raises, so exceptions are kept.
-
-    ``trt``: a TensorRT module that has ``IDebugListener``. ``receive``: called with each tensor and the stream that
-    makes it; the tensor is only there during the call. Tensors in host memory and of types that no array can hold are
-    left out. Returns (listener, raise_if_failed): the object for ``IExecutionContext.set_debug_listener``, and a
-    function that raises what was kept.
-    """
-    failures: list[BaseException] = []
-
-    class Listener(trt.IDebugListener):  # type: ignore[misc]  # tensorrt is Any
-        def __init__(self) -> None:
-            trt.IDebugListener.__init__(self)
-
-        def process_debug_tensor(self, addr: Any, location: Any, type: Any, shape: Any, name: str, stream: int) -> bool:  # noqa: A002 - TensorRT's name
-            dtype = NUMPY_NAMES.get(str(type.name), "")
-            if failures or not dtype or location != trt.TensorLocation.DEVICE:
-                return True
-            try:
-                receive(DeviceTensor(str(name), _address(addr), tuple(int(n) for n in shape), dtype), int(stream))
-            except BaseException as error:  # noqa: BLE001 - TensorRT's binding would swallow it
-                failures.append(error)
-            return True
-
-    def raise_if_failed() -> None:
-        if failures:
-            raise failures[0]
-
-    return Listener(), raise_if_failed
-
-
-def _address(address: Any) -> int:
-    """Return an address; the documentation has a capsule, the releases seen pass an int."""
-    if isinstance(address, int):
-        return address
-    ask = ctypes.pythonapi.PyCapsule_GetPointer
-    ask.restype, ask.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return int(ask(address, None))
-
-
-@contextmanager
-def watching(
-    trt: Any, execution: Execution, receive: Callable[[DeviceTensor, int], object]
-) -> Iterator[Callable[[], None]]:
-    """Have the engine's debug tensors handed to ``receive`` while the block runs.
-
-    What it gives is to be called after each run, and raises what ``receive`` raised. EngineError if TensorRT refuses to
-    watch them.
-    """
-    context = execution.context
-    listener, raise_if_failed = make_listener(trt, receive)
-    kind = execution.engine.provenance.get("debug", {}).get("kind")
-    if not context.set_debug_listener(listener):
-        raise EngineError(
-            "TensorRT refused the debug listener, so inner tensors cannot be seen; an engine that was built without "
-            f"debug= is compared by its outputs. TensorRT says: {execution.book.last_errors()}"
-        )
-    try:
-        if kind == "unfused":
-            context.unfused_tensors_debug_state = True
-        elif not context.set_all_tensors_debug_state(True):
-            raise EngineError("TensorRT refused to watch the engine's debug tensors: was it built with debug=?")
-        yield raise_if_failed
-    finally:
-        if kind == "unfused":
-            context.unfused_tensors_debug_state = False
-        else:
-            context.set_all_tensors_debug_state(False)
-
-
-def make_profiler(trt: Any, times: dict[str, list[float]]) -> Any:
-    """Make TensorRT's ``IProfiler``, which adds to ``times``."""
-
-    class Profiler(trt.IProfiler):  # type: ignore[misc]  # tensorrt is Any
-        def __init__(self) -> None:
-            trt.IProfiler.__init__(self)
-
-        def report_layer_time(self, layer_name: str, ms: float) -> None:
-            times.setdefault(str(layer_name), []).append(float(ms))
-
-    return Profiler()

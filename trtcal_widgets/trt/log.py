@@ -80,8 +80,9 @@ class LogBook:
 
     def last_errors(self, limit: int = 3) -> str:
         """Return TensorRT's last error lines for a message; its last warnings where there is no error."""
-        chosen = [line.text.strip() for line in self._lines if line.severity in _SERIOUS]
-        chosen = chosen or [line.text.strip() for line in self._lines if line.severity == "warning"]
+        lines = self.lines  # TensorRT's threads, and another build, may add to them meanwhile
+        chosen = [line.text.strip() for line in lines if line.severity in _SERIOUS]
+        chosen = chosen or [line.text.strip() for line in lines if line.severity == "warning"]
         return " | ".join(chosen[-limit:]) or "TensorRT logged no reason"
 
 

@@ -104,8 +104,13 @@ def resolve(
 
 def _check_numbers(dla: int | None, workspace: int | None, level: int | None) -> None:
     check_level(level)
+    check_workspace(workspace)
     if dla is not None and (isinstance(dla, bool) or not isinstance(dla, int) or dla < 0):
         raise UsageError(f"dla must be the number of a DLA core (0, 1, …) or None, not {dla!r}")
+
+
+def check_workspace(workspace: int | None) -> None:
+    """Refuse what is no number of bytes."""
     if workspace is not None and (isinstance(workspace, bool) or not isinstance(workspace, int) or workspace <= 0):
         raise UsageError(f"workspace must be a number of bytes, such as 4 << 30 for 4 GiB, not {workspace!r}")
 

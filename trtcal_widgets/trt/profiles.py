@@ -120,6 +120,8 @@ def _range(item: DynamicInput, given: Any, inputs: Sequence[DynamicInput]) -> Ra
     if len(parts) != 3 or not all(isinstance(part, Sequence) for part in parts):
         raise UsageError(f"the range of input {item.name!r} cannot be read: {given!r}. {_example(inputs)}")
     low, best, high = (_checked(item, tuple(part)) for part in parts)
+    if not len(low) == len(best) == len(high):
+        raise UsageError(f"input {item.name!r}: min {low}, opt {best} and max {high} must have as many values each")
     if any(not a <= b <= c for a, b, c in zip(low, best, high, strict=True)):
         raise UsageError(f"input {item.name!r}: min {low}, opt {best}, max {high} must not decrease in any axis")
     return Range(low, best, high)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.cores import available_cores
 from trtcal_widgets.core.streams import stream_amax
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
+from trtcal_widgets.gpu.histogram import DeviceArray, NamedHistograms
 from trtcal_widgets.gpu.memory import checked_memory, open_memory
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.load import OnnxModel, load_model
@@ -17,7 +18,7 @@ from trtcal_widgets.runners.feeds import check_feeds
 from trtcal_widgets.trt.builder import Request
 from trtcal_widgets.trt.building import build_network
 from trtcal_widgets.trt.execution import Execution
-from trtcal_widgets.trt.options import Settings, check_level, has_qdq
+from trtcal_widgets.trt.options import Settings, check_level, check_workspace, has_qdq
 from trtcal_widgets.trt.versions import features, load_tensorrt
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class TensorRTRunner:
         If TensorRT is not installed.
     ModelError
         If the file is missing or no model.
+    UsageError
+        If the model has Q/DQ already, or an argument cannot be meant.
     """
 
     def __init__(
@@ -84,12 +87,12 @@ class TensorRTRunner:
             )
         self._memory: DeviceMemory | None = None
         check_level(level)
+        check_workspace(workspace)
         self._workspace, self._level = workspace, level
         self._log = log
         self._execution: Execution | None = None
         self._ranges: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-        self._histograms: Any = None
-        self._slots: tuple[str, ...] = ()
+        self._histograms = NamedHistograms()
         self._closed = False
         self.missing: tuple[str, ...] = ()
         """Activations of the file that TensorRT's network does not have: folded away. Known once a batch was run."""
@@ -136,11 +139,10 @@ class TensorRTRunner:
         return self._memory
 
     def _drop_engine(self) -> None:
-        if self._histograms is not None:
-            self._histograms.close()
+        self._histograms.close()
         if self._execution is not None:
             self._execution.close()
-        self._histograms = self._execution = None
+        self._execution = None
 
     def _ready(self, feeds: Mapping[str, NDArray[np.generic]]) -> Execution:
         """Return the engine, built anew if it was not built for these shapes."""
@@ -239,18 +241,11 @@ class TensorRTRunner:
             Name -> range R that the tensor's histogram starts from; a missing one starts from this batch's largest
             finite absolute value.
         """
-        from trtcal_widgets.gpu.histogram import DeviceArray, GpuHistograms
-
         execution, tensors = self._tensors(feeds)
         names = tuple(tensor.name for tensor in tensors)
-        ranges = [bases.get(name) or None for name in names]
-        if self._histograms is None or names != self._slots:
-            self._histograms = GpuHistograms(len(names), ranges, memory=execution.memory, stream=execution.stream)
-            self._slots = names
-        else:
-            self._histograms.reset(ranges)
-        self._histograms.add([DeviceArray(i, t.ptr, t.size, t.dtype) for i, t in enumerate(tensors)])
-        return iter(list(zip(names, self._histograms.fetch(), strict=True)))
+        counters = self._histograms.start(names, bases, execution.memory, execution.stream)
+        counters.add([DeviceArray(i, t.ptr, t.size, t.dtype) for i, t in enumerate(tensors)])
+        return iter(list(zip(names, counters.fetch(), strict=True)))
 
     def ranges(self, feeds: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[str, float]]:
         """Run one batch and yield (name, largest finite |x|) for every tensor of :meth:`infer`; 0 where it has none."""

@@ -16,7 +16,7 @@ OLDEST = (8, 6)
 """The oldest release whose Python API this package drives (tensors by name, ``execute_async_v3``)."""
 
 _WITHOUT = (
-    "Without TensorRT everything else works: calibrate with ONNX Runtime (CalibrationSession), then write a "
+    "Without TensorRT everything else works: calibrate with ONNX Runtime (in Python: CalibrationSession), then write a "
     "TensorRT cache or an explicit Q/DQ model with `trtcal convert`, and build on the machine that has TensorRT."
 )
 
@@ -72,7 +72,7 @@ def load_tensorrt() -> ModuleType:
         if error.name not in ("tensorrt", "tensorrt_bindings", "tensorrt_libs"):
             raise
         raise MissingDependencyError(
-            "TensorRT is not installed (`import tensorrt` finds nothing). On a machine with an NVIDIA GPU: "
+            "TensorRT is not installed (Python finds no package tensorrt). On a machine with an NVIDIA GPU: "
             f"pip install 'tensorrt<11' for the calibrators, or tensorrt for explicit Q/DQ models only. {_WITHOUT}"
         ) from error
     except (ImportError, OSError) as error:

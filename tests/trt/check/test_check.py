@@ -163,6 +163,8 @@ def test_shapes_and_targets_that_cannot_be(tmp_path):
         check_model(path, shapes={"z": (1, 8, 16, 16)})
     with pytest.raises(UsageError, match="does not fit"):
         check_model(path, shapes={"x": (1, 8, 16)})
+    with pytest.raises(UsageError, match="is a list of sizes"):
+        check_model(path, shapes={"x": 3})
     with pytest.raises(UsageError, match="target must be"):
         check_model(path, target="SM90")
     with pytest.raises(UsageError, match="builder must be"):
@@ -200,6 +202,12 @@ def test_a_node_is_found_in_words_as_a_whole():
 def test_types_of_few_bits_have_a_way_out(words, wanted):
     """As the builder said them of ONNX Runtime's MatMulNBits, of FP4 blocks and of FP8."""
     assert wanted in advice_for(words)
+
+
+def test_sizes_that_do_not_fit_inside_the_model_have_a_way_out():
+    """As TensorRT for RTX said it of PP-OCRv4 detection at 65x64."""
+    words = "API Usage Error (IElementWiseLayer p2o.Add.248: broadcast dimensions must be conformable)"
+    assert "--shape" in advice_for(words)
 
 
 def test_the_builders_words_come_without_the_lines_of_its_sources():

@@ -14,8 +14,8 @@ from tests.support import trt_api as api
 from tests.support.shared import shared_path
 from tests.support.trt_fake import FEATURES
 from trtcal_widgets.trt.calibration.guard import Guard
+from trtcal_widgets.trt.callbacks import make_listener, make_profiler
 from trtcal_widgets.trt.control import make_monitor
-from trtcal_widgets.trt.execution import make_listener, make_profiler
 from trtcal_widgets.trt.log import _logger
 from trtcal_widgets.trt.versions import features, load_tensorrt, tensorrt_version
 

@@ -359,7 +359,7 @@ def raises(names):
     ("answer", "says"),
     [
         (raises, "my loader broke"),
-        (lambda names: [1], "1 addresses for 2 inputs"),
+        (lambda names: [1], "1 address for 2 inputs"),
         (lambda names: (1 for _ in names), "generator"),
         (lambda names: np.array([1, 2]), "ndarray"),
         (lambda names: "12", "str"),

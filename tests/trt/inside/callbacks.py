@@ -9,8 +9,8 @@ from tests.support.trampoline import CppMonitor, cpp_debug_tensor, cpp_log
 from trtcal_widgets.errors import CancelledError, DeviceError, UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor
 from trtcal_widgets.trt.calibration.calibrator import make_calibrator
+from trtcal_widgets.trt.callbacks import make_listener
 from trtcal_widgets.trt.control import BuildControl, Progress, make_monitor
-from trtcal_widgets.trt.execution import make_listener
 from trtcal_widgets.trt.log import LogLine, capture
 from trtcal_widgets.trt.network import create_builder
 from trtcal_widgets.trt.versions import features

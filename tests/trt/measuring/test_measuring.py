@@ -12,6 +12,7 @@ from trtcal_widgets.export.qdq import build_qdq
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.model.engine.inspector import read_inspector
 from trtcal_widgets.model.load import load_graph
+from trtcal_widgets.trt import execution as execution_module
 from trtcal_widgets.trt.building import build
 from trtcal_widgets.trt.execution import Execution
 from trtcal_widgets.trt.measuring.device import EngineDevice, Variant
@@ -45,6 +46,46 @@ def test_layers_are_timed_one_by_one(machine):
         with pytest.raises(UsageError, match="runs"):
             execution.layer_times(FEEDS, runs=0)
         assert {layer.name for layer in read_inspector(execution.inspect())} == set(times)
+
+
+def test_what_is_run_after_layers_were_timed_has_no_profiler(machine, monkeypatch):
+    reported, make = [], execution_module.make_profiler
+    monkeypatch.setattr(execution_module, "make_profiler", lambda trt, times: make(trt, reported_in(times, reported)))
+    with Execution(build(LENET, int8=False, profiles=SHAPES)) as execution:
+        execution.layer_times(FEEDS, runs=2)
+        before = len(reported)
+        assert before > 0
+        execution.latency(FEEDS, runs=3, warmup=1)
+        assert len(reported) == before
+        monkeypatch.setattr(execution, "_execute", stopped_at(3, execution._execute))
+        with pytest.raises(KeyboardInterrupt):
+            execution.layer_times(FEEDS, runs=5)
+        before = len(reported)
+        execution.run(FEEDS)
+        assert len(reported) == before
+
+
+def reported_in(times, reported):
+    """What a profiler adds to, and notes in a list too."""
+
+    class Noted(dict):
+        def setdefault(self, name, default):
+            reported.append(name)
+            return times.setdefault(name, default)
+
+    return Noted()
+
+
+def stopped_at(n, execute):
+    """What runs an engine, and is interrupted in the n-th run."""
+    left = iter(range(n - 1, -1, -1))
+
+    def run():
+        execute()
+        if next(left, None) == 0:
+            raise KeyboardInterrupt
+
+    return run
 
 
 def test_an_engine_that_tells_names_only_is_refused(machine):

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from trtcal_widgets.cli.data_source import add_data_arguments, count, default_batch_size, files_read, open_source
+from trtcal_widgets.cli.data_source import (
+    add_data_arguments,
+    check_order,
+    count,
+    default_batch_size,
+    files_read,
+    open_source,
+)
 from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
-from trtcal_widgets.cli.progress import compile_first, done_text, show_progress
+from trtcal_widgets.cli.progress import compile_first, done_text, show_run
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
-from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.cli.terminal import flush, note, say
 from trtcal_widgets.cli.workers import add_worker_arguments, open_workers
 from trtcal_widgets.common.text_tables import wrap
 from trtcal_widgets.common.words import count_of, printable
@@ -36,8 +42,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="DATA",
-        help="folder of images or of .npy files (a sample each), .txt file that lists images, .npy or .npz file of "
-        "inputs, or IDX file",
+        help="folder of images or of .npy or .npz files (a sample each), .txt file that lists images, .npy or .npz "
+        "file of inputs, or IDX file",
     )
     parser.add_argument(
         "-o", "--output", metavar="CACHE", default="calibration.cache", help="cache to write; default: %(default)s"
@@ -109,6 +115,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from trtcal_widgets.core.thresholds import Method
 
+    check_order("calibrate", arguments.model, arguments.data)
     output = Path(arguments.output)
     method = Method.parse(arguments.method)
     _check_paths(arguments, output)
@@ -181,10 +188,10 @@ def _check_paths(arguments: argparse.Namespace, output: Path) -> None:
 
 def _complete(session: CalibrationSession, workers: Any) -> bool:
     """Run all batches; False where Ctrl-C stopped it at a whole batch."""
-    sys.stdout.flush()
+    flush()
     try:
-        with show_progress() as show:
-            session.run(progress=show, executor=workers)
+        with show_run(session):
+            session.run(executor=workers)
     except KeyboardInterrupt:
         return False
     return session.status.phase != "cancelled"

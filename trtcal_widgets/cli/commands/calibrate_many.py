@@ -13,7 +13,7 @@ from trtcal_widgets.cli.outputs import CACHE, PAGE, SESSION, Output, check_outpu
 from trtcal_widgets.cli.registry import FAILED, INTERRUPTED, OK, Command
 from trtcal_widgets.cli.terminal import complain, say
 from trtcal_widgets.cli.wording import in_options, options_of
-from trtcal_widgets.cli.workers import add_worker_arguments
+from trtcal_widgets.cli.workers import add_worker_arguments, open_workers
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.errors import ExportError, TrtcalError
@@ -37,18 +37,27 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from trtcal_widgets.report.index import ModelLine, index_page
-
     listed = Path(arguments.models)
     entries = read_entries(listed)
     folder = Path(arguments.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"{folder} cannot be made a folder ({error}): choose another one with --output") from error
+        why = error.strerror or error
+        raise ExportError(f"{folder} cannot be made a folder ({why}): choose another one with --output") from error
     index = folder / "index.html"
     read = _inputs(listed, entries)
     check_outputs([Output("--output", index, PAGE)], inputs=read, force=arguments.force)
+    with open_workers(arguments) as workers:  # what is wrong with them is so for all models
+        arguments.executor = workers
+        return _run_all(arguments, listed, entries, read)
+
+
+def _run_all(arguments: argparse.Namespace, listed: Path, entries: list[Entry], read: Inputs) -> int:
+    from trtcal_widgets.report.index import ModelLine, index_page
+
+    folder = Path(arguments.output)
+    index = folder / "index.html"
     lines: list[ModelLine] = []
     interrupted, written = False, -math.inf
     for entry in entries:
@@ -120,7 +129,7 @@ def _run_one(
     parser = parser_of(CALIBRATE.add_arguments)
     made = parser.parse_args([f"--output={cache}", f"--session={saved}", *argv_of(entry)])
     made.force = arguments.force
-    made.workers, made.dask = arguments.workers, arguments.dask
+    made.workers, made.dask, made.executor = arguments.workers, arguments.dask, arguments.executor
     made.threads = arguments.threads if made.threads is None else made.threads
     started = time.monotonic()
     if CALIBRATE.run(made) == INTERRUPTED:

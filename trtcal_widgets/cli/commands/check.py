@@ -10,6 +10,7 @@ from trtcal_widgets.cli.outputs import PLAN, Output, check_outputs
 from trtcal_widgets.cli.progress import show_build
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import say
+from trtcal_widgets.cli.wording import without_python
 from trtcal_widgets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
             level=arguments.level,
             progress=progress,
         )
-    say(report.to_json() if arguments.json else report.to_text())
+    say(without_python(report.to_json() if arguments.json else report.to_text()))
     if arguments.plan and report.ok:
         report.plan().save(arguments.plan)
         if not arguments.json:

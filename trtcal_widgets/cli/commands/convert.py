@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.cli.commands.qdq import add_qdq_arguments, check_only_qdq, convert_to_qdq
 from trtcal_widgets.cli.outputs import Output, check_outputs, table_kind
 from trtcal_widgets.cli.registry import OK, Command
+from trtcal_widgets.cli.scale_files import SCALE_FILE, open_scales
 from trtcal_widgets.cli.terminal import note, print_file, say
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import count_of, printable, some_of
@@ -21,7 +22,7 @@ from trtcal_widgets.formats.reading import (
     scales_from_bytes,
     unusable_rows,
 )
-from trtcal_widgets.model.explicit.table import QdqTable, read_scales
+from trtcal_widgets.model.explicit.table import QdqTable
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +38,7 @@ NOT_TEXT = ("flatbuffers", "qdq")
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the file to read; its format is recognised by its content")
+    parser.add_argument("file", metavar="FILE", help=f"{SCALE_FILE}; recognised by its content")
     parser.add_argument(
         "-o", "--output", metavar="OUT", help="the file to write; without it a text format goes to stdout"
     )
@@ -72,7 +73,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.to == "qdq":
         return convert_to_qdq(arguments)
     check_only_qdq(arguments)
-    table = read_scales(arguments.file)
+    version = arguments.trt_version if arguments.to == "cache" else None
+    table = open_scales(arguments.file, version=version)
     kind = table_kind(check_format(arguments.to))
     check_outputs([Output("--output", arguments.output, kind)], inputs=[arguments.file], force=arguments.force)
     _refuse_unusable(table, arguments)

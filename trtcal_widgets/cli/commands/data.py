@@ -6,11 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.cli.commands.calibrate import COMMAND as CALIBRATE
 from trtcal_widgets.cli.data_source import count, loss_bar, share
+from trtcal_widgets.cli.many import parser_of
 from trtcal_widgets.cli.outputs import PAGE, Output, check_outputs
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say, say_json
+from trtcal_widgets.cli.wording import in_options, options_of
 from trtcal_widgets.common.figures import decibels
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
 from trtcal_widgets.common.words import count_of, json_number, printable, significant
@@ -19,11 +22,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from trtcal_widgets.doctor.types import DataReport, Gate, Needed, Settling
+    from trtcal_widgets.doctor.types import DataReport, DataWarning, Gate, Needed, Settling
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("session", metavar="SESSION", help="file that calibrate --session or session.save() wrote")
+    parser.add_argument("session", metavar="SESSION", help="file that calibrate --session or a notebook saved")
     parser.add_argument(
         "--bar",
         type=loss_bar,
@@ -90,7 +93,7 @@ def _lines(report: DataReport, passed: Gate, most: int) -> Iterator[str]:
         yield "what stands out:"
     for warning in report.warnings:
         yield f"  {warning.severity}: {warning.kind} ({warning.sure})"
-        for text in (warning.what, warning.evidence, f"-> {warning.mend}"):
+        for text in (warning.what, warning.evidence, f"-> {_mend(warning)}"):
             if text:
                 yield from wrap(text, "    ")
     yield from _tensor_lines("not settled", report.unsettled, report, most)
@@ -98,6 +101,11 @@ def _lines(report: DataReport, passed: Gate, most: int) -> Iterator[str]:
     yield from _tensor_lines("dependent on the order of the batches", report.order_dependent, report, most)
     yield ""
     yield f"{'passed' if passed.passed else 'FAILED'}: {passed.text}"
+
+
+def _mend(warning: DataWarning) -> str:
+    """Return what to do about a warning, with the options of ``trtcal calibrate``."""
+    return in_options(warning.mend, options_of(parser_of(CALIBRATE.add_arguments)))
 
 
 def _tensor_lines(what: str, found: Sequence[Settling], report: DataReport, most: int) -> Iterator[str]:
@@ -137,7 +145,7 @@ def as_json(report: DataReport, passed: Gate) -> dict[str, Any]:
         "enough": report.verdict.enough,
         "verdict": list(report.verdict.lines),
         "needed": _needed_json(report.needed),
-        "warnings": [asdict(warning) for warning in report.warnings],
+        "warnings": [{**asdict(warning), "mend": _mend(warning)} for warning in report.warnings],
         "tensors": [_tensor_json(found) for found in report.tensors],
     }
 

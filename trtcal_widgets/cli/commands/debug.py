@@ -1,9 +1,11 @@
-"""``trtcal debug``: which layers lose the accuracy, and the smallest plan that brings it back."""
+"""``trtcal debug``: which layers lose the accuracy, and a small plan that brings it back."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from trtcal_widgets.cli.data_source import (
     add_data_arguments,
+    check_order,
     count,
     default_batch_size,
     files_read,
@@ -19,19 +22,19 @@ from trtcal_widgets.cli.data_source import (
     share,
 )
 from trtcal_widgets.cli.outputs import PLAN, QDQ_MODEL, SEARCH, SESSION, Output, check_outputs, is_kind
-from trtcal_widgets.cli.progress import compile_first, show_progress, show_work
+from trtcal_widgets.cli.progress import compile_first, show_run, show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import did_you_mean, note, say
 from trtcal_widgets.common.arguments import is_folder
 from trtcal_widgets.common.damage import damage_as
 from trtcal_widgets.common.files import read_whole
 from trtcal_widgets.common.text_tables import Column, table_lines
-from trtcal_widgets.common.words import count_of, printable
+from trtcal_widgets.common.words import count_of, printable, shorten_middle
 from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.formats.header import DEFAULT_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -115,7 +118,8 @@ def _run(arguments: argparse.Namespace) -> int:
             state=arguments.state,
             control=control,
         )
-        result = search.run()
+        with on_ctrl_c(arguments.state, "--state"):
+            result = search.run()
         ranking = simulation.isolated(evaluation, control=control) if not search.ranking else search.ranking
     say("\n".join(_ranking_lines(ranking, simulation.words)))
     say("\n".join(_result_lines(result, simulation.words)))
@@ -126,6 +130,19 @@ def _run(arguments: argparse.Namespace) -> int:
     return _write(arguments, simulation, result)
 
 
+@contextlib.contextmanager
+def on_ctrl_c(kept: str | None, option: str) -> Iterator[None]:
+    """Say on Ctrl-C what is left of a search, and how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if kept and Path(kept).exists():
+            note(f"trtcal: what was scored is in {printable(kept)}: the same command goes on from there")
+        elif not kept:
+            note(f"trtcal: nothing is kept; with {option} FILE the same command would go on from here")
+        raise
+
+
 def prepared(
     arguments: argparse.Namespace, *outputs: Output
 ) -> tuple[OnnxModel, PlacementLike, Evaluation, Callable[[], CalibrationSession]]:
@@ -133,6 +150,7 @@ def prepared(
     from trtcal_widgets.export.qdq.placement import as_placement
     from trtcal_widgets.model.load import load_model
 
+    check_order(arguments.command, arguments.model, arguments.data, arguments.evaluation)
     check_outputs(
         (*outputs, Output("--plan", arguments.plan, PLAN), Output("--qdq", arguments.qdq, QDQ_MODEL)),
         inputs=(arguments.model, arguments.data, arguments.evaluation, arguments.labels, *files_read(arguments)),
@@ -192,8 +210,8 @@ def _calibrated(arguments: argparse.Namespace, batch_size: int) -> CalibrationSe
         max_batches=arguments.batches,
         method=arguments.method,
     )
-    with show_progress() as show:
-        session.run(progress=show)
+    with show_run(session):
+        session.run()
     return session
 
 
@@ -217,7 +235,11 @@ def read_labels(path: str) -> NDArray[np.int64]:
         if path.lower().endswith(".npy"):
             return np.array(open_npy(Path(path)))
         text = read_whole(path, error=UsageError, what="the labels")
-        return np.array(text.decode("utf-8-sig").split(), np.int64)
+        words = text.decode("utf-8-sig").split()
+        wrong = next((word for word in words if not re.fullmatch(r"[+-]?[0-9]{1,18}", word)), None)
+        if wrong is not None:
+            raise UsageError(f"{path}: {shorten_middle(wrong, 40)!r} is no class index. {advice}")
+        return np.array(words, np.int64)
 
 
 def _number(value: float, digits: int = 2) -> str:
@@ -254,7 +276,7 @@ def _result_lines(result: SearchResult, words: str) -> list[str]:
     cells = [_score_row(score) for score in rows.values()]
     titles = ("top-1, %", "top-5, %", "SQNR at outputs, dB", "cosine")
     columns = [Column(title, [row[i] for row in cells]) for i, title in enumerate(titles)]
-    lines = list(table_lines(list(rows), columns, title=f"{result.fp32.n_samples:,} samples"))
+    lines = list(table_lines(list(rows), columns, title=count_of(result.fp32.n_samples, "sample")))
     plan = result.plan
     if not plan:
         lines.append(f"\n{words} is good enough as it is: no plan is needed." if result.met else "")
@@ -303,8 +325,8 @@ COMMAND = Command(
     name="debug",
     summary="find the layers that lose accuracy in INT8, and a plan that brings it back",
     description=(
-        "Calibrate, simulate INT8 beside FP32, rank the layers by what each alone costs, and look for the\n"
-        "smallest plan (better scales first, then layers in higher precision) that reaches the target.\n"
+        "Calibrate, simulate INT8 beside FP32, rank the layers by what each alone costs, and look for a\n"
+        "small plan (better scales first, then layers in higher precision) that reaches the target.\n"
         "Exit code 1 where no plan reaches it."
     ),
     add_arguments=_arguments,

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.cli.progress import show_progress
+from trtcal_widgets.cli.progress import show_run
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.results import session_table
 from trtcal_widgets.cli.terminal import say
@@ -105,8 +105,8 @@ def _headless(folder: Path) -> int:
     except OSError as error:
         raise ExportError(f"The folder {folder} cannot be made: {error.strerror}. Choose another one.") from error
     with CalibrationSession(sample.model_path(), sample.calibration_images(), batch_size=50) as session:
-        with show_progress() as show:
-            session.run(progress=show)
+        with show_run(session):
+            session.run()
         session.update(selected="conv1")
         cache = session.to_cache()
         cache.write(folder / _CACHE)

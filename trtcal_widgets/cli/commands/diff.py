@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.cli.data_source import share_within
 from trtcal_widgets.cli.explicit import diff_json, diff_lines
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
+from trtcal_widgets.cli.scale_files import SCALE_FILE, open_both
 from trtcal_widgets.cli.terminal import say, say_json
 from trtcal_widgets.common.text_tables import Column, table_lines
 from trtcal_widgets.common.words import count_of, json_number, printable, significant
-from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import diff
 from trtcal_widgets.model.explicit.compare import compare_pairs
-from trtcal_widgets.model.explicit.table import QdqTable, read_scales
+from trtcal_widgets.model.explicit.table import QdqTable
 
 if TYPE_CHECKING:
     import argparse
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", metavar="A", help="the file to compare with")
+    parser.add_argument("a", metavar="A", help=f"the file to compare with: {SCALE_FILE}")
     parser.add_argument("b", metavar="B", help="the other file; the ratio is B / A")
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=_tolerance,
         default=0.0,
         metavar="SHARE",
         help="take scales as equal that differ by at most this share of A's, such as 0.01; default 0: bit for bit",
@@ -43,10 +44,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON for programs instead of a table")
 
 
+def _tolerance(text: str) -> float:
+    """Read a share below 1, and 0: with 1 every scale that shrank would be taken as equal."""
+    return share_within(text, lambda value: 0 <= value < 1, "of at least 0 and below 1, such as 0.01")
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    if not 0 <= arguments.tolerance < math.inf:
-        raise UsageError(f"--tolerance must be a share such as 0.01, not {arguments.tolerance}")
-    a, b = (read_scales(path, constants_too=True) for path in (arguments.a, arguments.b))
+    a, b = open_both(arguments.a, arguments.b)
     if isinstance(a, QdqTable) and isinstance(b, QdqTable):
         return _run_on_models(a, b, arguments)
     found = diff(a, b)

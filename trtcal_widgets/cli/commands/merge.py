@@ -8,7 +8,7 @@ from trtcal_widgets.cli.outputs import CACHE, SESSION, Output, check_outputs
 from trtcal_widgets.cli.progress import done_text
 from trtcal_widgets.cli.registry import OK, Command
 from trtcal_widgets.cli.results import warning_lines
-from trtcal_widgets.cli.terminal import say
+from trtcal_widgets.cli.terminal import note, say
 from trtcal_widgets.common.words import count_of, printable
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def _run(arguments: argparse.Namespace) -> int:
         cache = session.to_cache(version=arguments.trt_version) if arguments.cache else None
         say(*(warning_lines(session) if cache is not None else ()))
         session.save(arguments.output)
+        if session.status.recorded != session.status.n_batches:
+            note(session.status.message)
         say(f"wrote {printable(arguments.output)}: {printable(session.graph.name)}, {done_text(session.status)}")
         if cache is not None:
             cache.write(arguments.cache)

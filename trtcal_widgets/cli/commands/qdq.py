@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from trtcal_widgets.cli.data_source import files_read
 from trtcal_widgets.cli.outputs import QDQ_MODEL, REPORT, Output, check_outputs
 from trtcal_widgets.cli.registry import OK
+from trtcal_widgets.cli.scale_files import open_scales
 from trtcal_widgets.cli.terminal import say
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.words import printable
 from trtcal_widgets.errors import ExportError, UsageError
-from trtcal_widgets.model.explicit.table import read_scales
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +66,7 @@ def convert_to_qdq(arguments: argparse.Namespace) -> int:
             "out by itself: remove these options"
         )
     output = Path(arguments.output)
-    table = read_scales(arguments.file)
+    table = open_scales(arguments.file)
     outputs = (Output("--output", output, QDQ_MODEL), Output("--report", arguments.report, REPORT))
     inputs = (arguments.file, arguments.model, arguments.plan, *files_read(arguments))
     check_outputs(outputs, inputs=inputs, force=arguments.force)

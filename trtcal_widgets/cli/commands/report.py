@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("session", metavar="SESSION", help="file that calibrate --session or session.save() wrote")
+    parser.add_argument("session", metavar="SESSION", help="file that calibrate --session or a notebook saved")
     parser.add_argument(
         "-o", "--output", metavar="HTML", default="report.html", help="file to write; default: %(default)s"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.cli.explicit import pair_json, pair_lines, pairs_summary
 from trtcal_widgets.cli.registry import OK, Command
+from trtcal_widgets.cli.scale_files import SCALE_FILE, is_session, open_scales
 from trtcal_widgets.cli.terminal import say, say_json
 from trtcal_widgets.cli.wording import without_python
 from trtcal_widgets.common.text_tables import Column, table_lines, wrap
@@ -16,7 +17,7 @@ from trtcal_widgets.common.words import count_of, json_number, printable, signif
 from trtcal_widgets.formats.cache import CalibrationCache, header_fits
 from trtcal_widgets.formats.installed import installed_version
 from trtcal_widgets.formats.reading import ScaleTable, describe_format
-from trtcal_widgets.model.explicit.table import QdqTable, read_scales
+from trtcal_widgets.model.explicit.table import QdqTable
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +29,7 @@ _MAX_LISTED = 8
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="cache, dynamic-range text, ONNX Runtime table, or Q/DQ model")
+    parser.add_argument("file", metavar="FILE", help=SCALE_FILE)
     parser.add_argument("--model", metavar="MODEL", help="ONNX model: say which rows it knows and which are missing")
     parser.add_argument(
         "--trt-version",
@@ -39,7 +40,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    file = read_scales(arguments.file, constants_too=True)
+    file = open_scales(arguments.file, constants_too=True, version=arguments.trt_version)
     names, verdict = _against_model(file, arguments.model) if arguments.model else (None, "")
     version = arguments.trt_version or installed_version()
     if not verdict and version and isinstance(file, CalibrationCache):
@@ -47,7 +48,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json(_as_json(file, names, verdict))
     else:
-        say(*_lines(file, names, verdict))
+        what = "the scales of a saved session" if is_session(arguments.file) else describe_format(format_of(file))
+        say(f"{printable(file.source)}: {what}", *_lines(file, names, verdict))
     return OK
 
 
@@ -62,7 +64,6 @@ def _against_model(file: CalibrationCache | ScaleTable, path: str) -> tuple[Name
 
 def _lines(file: CalibrationCache | ScaleTable, names: NameComparison | None, verdict: str) -> Iterator[str]:
     amax = file.amax
-    yield f"{printable(file.source)}: {describe_format(format_of(file))}"
     if file.header:
         version = getattr(file, "version", None)
         written = f"  (TensorRT {'.'.join(map(str, version))})" if version else ""

@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from trtcal_widgets.cli.commands.debug import add_evaluation_arguments, prepared, scales_of
+from trtcal_widgets.cli.commands.debug import add_evaluation_arguments, on_ctrl_c, prepared, scales_of
 from trtcal_widgets.cli.data_source import add_data_arguments, count
 from trtcal_widgets.cli.outputs import JOURNAL, TUNED, Output, is_kind
 from trtcal_widgets.cli.progress import show_work
 from trtcal_widgets.cli.registry import DIFFERENT, OK, Command
 from trtcal_widgets.cli.terminal import note, say
+from trtcal_widgets.cli.wording import without_python
 from trtcal_widgets.common.figures import AS_GIVEN, milliseconds, percent, plain
 from trtcal_widgets.common.files import write_atomic
 from trtcal_widgets.common.text_tables import Column, table_lines
@@ -61,6 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
         simulation = Int8Simulation(model, scales_of(session), placement=placement)
         device = _device(arguments, evaluation, stack)
         control = stack.enter_context(show_work())
+        stack.enter_context(on_ctrl_c(arguments.journal, "--journal"))
         result = tune(
             simulation,
             evaluation,
@@ -84,7 +86,7 @@ def _device(arguments: argparse.Namespace, evaluation: Evaluation, stack: ExitSt
     try:
         made = EngineDevice(evaluation.plan.load(0).feeds, level=arguments.level, timing_cache=arguments.timing_cache)
     except (DeviceError, MissingDependencyError) as error:
-        note(f"trtcal: nothing is measured, accuracy alone is looked at: {error}")
+        note(f"trtcal: nothing is measured, accuracy alone is looked at: {without_python(str(error))}")
         return None
     return stack.enter_context(made)
 

@@ -1,12 +1,13 @@
 """Finding what usually costs accuracy in INT8, before an engine is built: from the graph and from what was measured.
 
-Each check is a module of its own (``hazards_*.py``); ``docs/hazards.md`` explains every kind.
+The checks are in the modules ``in_*.py`` beside this one; ``docs/hazards.md`` explains every kind.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.arguments import kind_of, whole_number
 from trtcal_widgets.debug.hazards.channels import channel_ranges
 from trtcal_widgets.debug.hazards.facts import gather
 from trtcal_widgets.debug.hazards.in_graph import concat_hazards, graph_hazards, mask_hazards
@@ -64,12 +65,13 @@ def find_hazards(
     Raises
     ------
     UsageError
-        If ``model`` is none of these, or another one than the session's.
+        If ``model`` is none of these, or another one than the session's; if ``channel_batches`` is no count.
     ModelError
         If a model file cannot be read.
     """
-    if channel_batches < 0:
-        raise UsageError(f"channel_batches is 0 or more, not {channel_batches}")
+    whole_number(channel_batches, "channel_batches", 0)
+    if limits is not None and not isinstance(limits, HazardLimits):
+        raise UsageError(f"limits is a HazardLimits, not {kind_of(limits)}: HazardLimits(concat_ratio=8)")
     facts = gather(model, session, limits or HazardLimits(), channel_batches)
     found = [hazard for check in _CHECKS for hazard in check(facts)]
     if facts.unchecked:

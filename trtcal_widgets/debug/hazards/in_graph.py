@@ -1,4 +1,4 @@
-"""Hazards that the graph shows by itself: Q/DQ nodes, custom domains, squares and roots written out."""
+"""Hazards of the graph: Q/DQ nodes, custom domains, squares and roots written out, masks, parts joined by a Concat."""
 
 from __future__ import annotations
 
@@ -121,7 +121,6 @@ def _chain(facts: Facts, nodes: Sequence[NodeInfo], what: str, part: str) -> Haz
 
 _THROUGH = (MOVING - {"Gather"}) | {"Add", "Clip", "ConstantOfShape", "Max", "Min", "Mul", "Sub", "Where"}
 _DEPTH = 12
-_MASKING = frozenset({"Add", "Sub", "Where", "Mul", "Min", "Max"})
 
 
 def masked_tensors(facts: Facts) -> dict[str, tuple[set[str], set[str]]]:

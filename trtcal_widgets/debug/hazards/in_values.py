@@ -201,7 +201,7 @@ def _growing(facts: Facts) -> Iterator[Hazard]:
     """Compare the largest |x| of the last batches with that of all batches before them."""
     assert facts.session is not None
     counted = list(facts.batches)
-    n_last = max(2, math.ceil(facts.limits.last_share * len(counted)))
+    n_last = min(max(2, math.ceil(min(facts.limits.last_share, 1.0) * len(counted))), len(counted) - 1)
     growth: dict[str, tuple[float, int]] = {}
     for row in facts.activations:
         amax = facts.session.batch_amax(row.name)[counted]

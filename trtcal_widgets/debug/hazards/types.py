@@ -111,6 +111,8 @@ class HazardLimits:
             value = getattr(self, limit.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
                 raise UsageError(f"the limit {limit.name} must be a number of 0 or more, not {value!r}")
+        if not self.channel_ratio:
+            raise UsageError("the limit channel_ratio must be greater than 0: it is how many times larger a range is")
 
 
 def by_kind(hazards: Iterable[Hazard]) -> dict[str, list[Hazard]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trtcal_widgets.common.words import printable
 from trtcal_widgets.model.graph import TensorKind
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trtcal_widgets.data.base import Batch
     from trtcal_widgets.model.graph import ModelGraph, NodeInfo
     from trtcal_widgets.session import CalibrationSession
 
@@ -40,8 +42,7 @@ class Facts:
     @cached_property
     def maxima(self) -> NDArray[np.float64]:
         """Largest finite |x| of each scale in each counted batch, shape (scales, batches); 0 without values."""
-        rows = [self.session.batch_amax(name)[list(self.batches)] for name in self.scales]
-        return np.nan_to_num(np.array(rows, np.float64).reshape(len(self.scales), len(self.batches)))
+        return np.nan_to_num(self.session.samples.maxima(self.scales, self.batches))
 
     @cached_property
     def samples(self) -> tuple[int, ...]:
@@ -50,15 +51,55 @@ class Facts:
         return tuple(i for b in self.batches for i in known.members(b) if i not in out)
 
     @cached_property
-    def sample_maxima(self) -> NDArray[np.float64]:
-        """Largest finite |x| of each scale in each counted sample, shape (scales, samples).
+    def _of_samples(self) -> dict[str, NDArray[np.float64]]:
+        """The largest finite |x| of every counted sample, of the scales of which all are known."""
+        picked, amax = list(self.samples), self.session.samples.amax
+        rows = ((name, amax(name)[picked]) for name in self.scales if picked)
+        return {name: row for name, row in rows if not np.isnan(row).any()}
 
-        Of the scales of which it is known for every sample: of a tensor without an axis of samples it is not.
+    @property
+    def sample_scales(self) -> tuple[str, ...]:
+        """The scales of which every counted sample's extremes are known: a tensor needs an axis of samples for that."""
+        return tuple(self._of_samples)
+
+    @cached_property
+    def sample_maxima(self) -> NDArray[np.float64]:
+        """Largest finite |x| of each of :attr:`sample_scales` in each counted sample, shape (scales, samples)."""
+        return np.array([*self._of_samples.values()]).reshape(len(self._of_samples), len(self.samples))
+
+    @cached_property
+    def fed(self) -> NDArray[np.void]:
+        """What was kept of each counted sample's input, shape (samples,); (0,) where nothing was.
+
+        See :data:`~trtcal_widgets.session.keeping.sample_facts.FACTS`.
         """
-        rows = [self.session.samples.amax(name)[list(self.samples)] for name in self.scales]
-        table = np.array(rows, np.float64).reshape(len(self.scales), len(self.samples))
-        return table[~np.isnan(table).any(axis=1)]
+        found = self.session.samples.facts()
+        return found[list(self.samples)] if len(found) else found
+
+    @cached_property
+    def _counted(self) -> frozenset[int]:
+        return frozenset(self.samples)
+
+    def rows(self, batch: Batch) -> list[int]:
+        """Return the places in a batch of its counted samples: of all where files do not tell which ones they are."""
+        own = self.session.samples.members(batch.index)
+        known = len(own) == batch.n_samples
+        return [k for k in range(batch.n_samples) if not known or own[k] in self._counted]
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What each recorded sample is called, printable."""
+        return tuple(printable(label) for label in self.session.samples.labels())
+
+    def listed(self, samples: Sequence[int], most: int) -> str:
+        """Return what the first so many of some samples are called."""
+        return listed([self.labels[i] for i in samples[: most + 1]], most)
 
     def readers(self, name: str) -> Sequence[NodeInfo]:
         """Return the nodes that read a tensor."""
         return [self.graph.nodes[k] for k in self.graph.tensors[name].consumers]
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first so many names, and an ellipsis where there are more."""
+    return ", ".join([*names[:most], *(["…"] if len(names) > most else [])])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.doctor.warnings.colours import swapped
+from trtcal_widgets.doctor.warnings.colours import first_layer
 from trtcal_widgets.doctor.warnings.facts import Facts
-from trtcal_widgets.doctor.warnings.inputs import from_inputs, look
-from trtcal_widgets.doctor.warnings.recorded import from_recordings
+from trtcal_widgets.doctor.warnings.fed import CHECKS as FED
+from trtcal_widgets.doctor.warnings.inputs import colours
+from trtcal_widgets.doctor.warnings.recorded import CHECKS as RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,7 @@ def find_warnings(
 ) -> tuple[DataWarning, ...]:
     """Look at the counted batches; with ``read_inputs`` at their samples too. ``stop`` may raise between batches."""
     facts = Facts(session, batches, scales)
-    found = list(from_recordings(facts))
+    found = [warning for check in (*RECORDED, *FED) for warning in check(facts)]
     if read_inputs:
-        found += from_inputs(facts, look(facts, stop))
-        found += swapped(facts, stop)
+        found += [*colours(facts, stop), *first_layer(facts, stop)]
     return tuple(sorted(found, key=lambda w: _RANKS[w.severity]))

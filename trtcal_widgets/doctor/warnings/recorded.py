@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trtcal_widgets.common.figures import percent
 from trtcal_widgets.common.words import count_of, printable, significant
 from trtcal_widgets.doctor.types import DataWarning
+from trtcal_widgets.doctor.warnings.facts import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     from trtcal_widgets.doctor.warnings.facts import Facts
 
 _WILD = 2.0
-"""How many times the largest |x| of all other batches one batch must reach to stand alone."""
+"""How many times the largest |x| of all others one sample or batch must reach to stand alone."""
+
+_WILD_INPUT = 4.0
+"""How many times in an input of the model: behind it layers may hold any value down."""
+
+_WILD_AMONG = 20
+"""Of so many at most one stands alone."""
 
 _WILD_SHARE = 0.2
 """In what share of the scales."""
@@ -45,34 +52,117 @@ _SCALING = {"Sub", "Add", "Div", "Mul", "BatchNormalization", "InstanceNormaliza
 _THROUGH = {"Transpose", "Reshape", "Identity", "Slice", "Gather", "Squeeze", "Unsqueeze", "Pad", "Concat", "Split"}
 
 
-def wild_batches(facts: Facts) -> Iterator[DataWarning]:
-    """Find a batch that alone sets the ranges."""
-    n_scales, n = facts.maxima.shape
-    if n < 3 or not n_scales:
+def not_finite(facts: Facts) -> Iterator[DataWarning]:
+    """Find NaN and inf in the inputs, and NaN that comes out of finite ones."""
+    results = (name for name in facts.scales if facts.graph.tensors[name].is_output)
+    found = {name: facts.session.histogram(name) for name in dict.fromkeys((*facts.inputs, *results))}
+    fed = [name for name in facts.inputs if found[name].nans or found[name].infs]
+    named = fed or [name for name in found if found[name].nans]
+    if not named:
         return
-    ordered = np.sort(facts.maxima, axis=1)
-    alone = (ordered[:, -1] > _WILD * ordered[:, -2]) & (ordered[:, -2] > 0)
-    who = facts.maxima.argmax(axis=1)
-    for k in range(n):
-        mine = np.flatnonzero(alone & (who == k))
-        if len(mine) >= max(_WILD_SHARE * n_scales, 1):
-            factors = ordered[mine, -1] / ordered[mine, -2]
-            worst = mine[np.argsort(-factors)]
-            batch = facts.batches[k]
-            name = facts.scales[int(worst[0])]
-            yield DataWarning(
-                kind="wild-batch",
-                severity="warning",
-                sure="certain",
-                what=f"Batch {batch + 1} alone sets the ranges: it reaches more than twice what all others do.",
-                evidence=(
-                    f"In {len(mine)} of {count_of(n_scales, 'scale')}; in {printable(name)} "
-                    f"{significant(ordered[worst[0], -1])} against {significant(ordered[worst[0], -2])}."
-                ),
-                mend=f"Look at its samples. If they are not what the engine will see, session.exclude({batch}).",
-                batches=(batch,),
-                tensors=tuple(facts.scales[int(i)] for i in worst),
-            )
+    h, name = found[named[0]], printable(named[0])
+    held = f"{count_of(h.nans, 'NaN', 'NaNs')} and {count_of(h.infs, 'infinity', 'infinities')}"
+    yield DataWarning(
+        kind="not-finite",
+        severity="severe" if fed else "warning",
+        sure="certain",
+        what=f"The input {name} holds {held}."
+        if fed
+        else f"The model makes NaN of these data: its output {name} holds {held}.",
+        evidence=f"Among {h.n_values:,} values; {count_of(len(named), 'tensor has', 'tensors have')} such values.",
+        mend="Look at how these samples are read and scaled: such values are counted nowhere, TensorRT's scale is inf.",
+        tensors=tuple(named),
+    )
+
+
+def wild(facts: Facts) -> Iterator[DataWarning]:
+    """Find the few samples that alone set the ranges; else a batch whose samples all do."""
+    of_samples = _standing_alone(facts.sample_maxima, facts.sample_scales, facts.inputs)
+    if of_samples.columns:
+        samples = tuple(facts.samples[k] for k in of_samples.columns)
+        out = listed([str(sample) for sample in samples], _LISTED)
+        yield replace(
+            _wild(
+                f"{count_of(len(samples), 'sample')} alone {'sets' if len(samples) == 1 else 'set'} the ranges"
+                f" ({facts.listed(samples, _LISTED)}): {'it reaches' if len(samples) == 1 else 'they reach'} more than "
+                "twice what all",
+                of_samples,
+                facts.sample_scales,
+                f"Look at {'it' if len(samples) == 1 else 'them'}. What is not what the engine will see is left out "
+                f"with --leave-out of trtcal calibrate (in Python: session.samples.leave_out({out})).",
+            ),
+            kind="wild-samples",
+            samples=samples,
+            batches=tuple(dict.fromkeys(facts.session.samples.batch_of(i) for i in samples)),
+        )
+        return
+    of_batches = _standing_alone(facts.maxima, facts.scales, facts.inputs)
+    for k in of_batches.columns:
+        batch = facts.batches[k]
+        yield replace(
+            _wild(
+                f"Batch {batch + 1} alone sets the ranges: it reaches more than twice what all",
+                of_batches,
+                facts.scales,
+                "Look at its samples. If they are not what the engine will see, take them out of the data (in Python: "
+                f"session.exclude({batch})).",
+            ),
+            batches=(batch,),
+        )
+
+
+def _wild(reaches: str, alone: _Alone, scales: Sequence[str], mend: str) -> DataWarning:
+    worst = alone.rows[0]
+    return DataWarning(
+        kind="wild-batch",
+        severity="warning",
+        sure="certain",
+        what=f"{reaches} others do.",
+        evidence=(
+            f"In {len(alone.rows)} of {count_of(len(scales), 'scale')}; in {printable(scales[worst])} "
+            f"{significant(alone.reached[worst])} against {significant(alone.others[worst])}."
+        ),
+        mend=mend,
+        tensors=tuple(scales[i] for i in alone.rows),
+    )
+
+
+class _Alone(NamedTuple):
+    """What alone sets the ranges.
+
+    ``columns``: which do, those of most rows first. ``rows``: in which they do, the furthest first. ``reached``,
+    ``others``: of every row the least that one of them reaches, and the most that any other one does.
+    """
+
+    columns: list[int]
+    rows: list[int]
+    reached: NDArray[np.float64]
+    others: NDArray[np.float64]
+
+
+def _standing_alone(maxima: NDArray[np.float64], scales: Sequence[str], inputs: Sequence[str]) -> _Alone:
+    """Return which columns reach more than twice what all others do, in a fifth of the scales or more.
+
+    Or four times in an input. Several may: one in twenty at most, or they would be what the data are like.
+    """
+    n_rows, n = maxima.shape
+    few = max(n // _WILD_AMONG, 1)
+    if n_rows == 0 or n < 3:
+        return _Alone([], [], np.zeros(0), np.zeros(0))
+    order = np.argpartition(maxima, n - few - 1, axis=1)[:, n - few - 1 :]
+    order = np.take_along_axis(order, np.argsort(-np.take_along_axis(maxima, order, 1), axis=1, kind="stable"), 1)
+    top = np.take_along_axis(maxima, order, 1)
+    gap = (top[:, :-1] > _WILD * top[:, 1:]) & (top[:, 1:] > 0)
+    how_many = np.where(gap.any(axis=1), few - gap[:, ::-1].argmax(axis=1), 0)
+    at = np.maximum(how_many, 1)[:, None]
+    reached, others = (np.take_along_axis(top, place, 1)[:, 0] for place in (at - 1, at))
+    times = np.zeros(n)
+    for row in map(int, np.flatnonzero(how_many)):
+        enough = scales[row] in inputs and reached[row] > _WILD_INPUT * others[row]
+        times[order[row, : how_many[row]]] += n_rows if enough else 1
+    columns = [int(k) for k in np.argsort(-times, kind="stable") if times[k] >= max(_WILD_SHARE * n_rows, 1)]
+    mine = [int(i) for i in np.flatnonzero(how_many) if set(columns) & set(order[i, : how_many[i]].tolist())]
+    return _Alone(columns, sorted(mine, key=lambda i: -reached[i] / others[i]), reached, others)
 
 
 def stretched_ranges(facts: Facts) -> Iterator[DataWarning]:
@@ -106,7 +196,7 @@ def idle_batches(facts: Facts) -> Iterator[DataWarning]:
     """Find batches that set the largest value of no tensor."""
     found, n_moving = _leads_nowhere(facts.maxima)
     if idle := tuple(facts.batches[k] for k in found):
-        named = [str(batch + 1) for batch in idle[:_LISTED]]
+        named = listed([str(batch + 1) for batch in idle], _LISTED)
         yield replace(_idle("batch", "batches", len(idle), named, n_moving, len(facts.batches)), batches=idle)
 
 
@@ -116,17 +206,16 @@ def idle_samples(facts: Facts) -> Iterator[DataWarning]:
         return  # batches of one sample are what idle_batches speaks of
     found, n_moving = _leads_nowhere(facts.sample_maxima)
     if idle := tuple(facts.samples[k] for k in found):
-        named = [printable(facts.session.samples.label(i)) for i in idle[:_LISTED]]
+        named = facts.listed(idle, _LISTED)
         yield replace(_idle("sample", "samples", len(idle), named, n_moving, len(facts.samples)), samples=idle)
 
 
-def _idle(one: str, many: str, n_idle: int, named: Sequence[str], n_moving: int, n: int) -> DataWarning:
-    listed = ", ".join(named) + (", …" if n_idle > len(named) else "")
+def _idle(one: str, many: str, n_idle: int, named: str, n_moving: int, n: int) -> DataWarning:
     return DataWarning(
         kind=f"idle-{many}",
         severity="note",
         sure="certain",
-        what=f"{count_of(n_idle, f'{one} raises', f'{many} raise')} no maximum anywhere: {listed}.",
+        what=f"{count_of(n_idle, f'{one} raises', f'{many} raise')} no maximum anywhere: {named}.",
         evidence=(
             f"Of {n_moving} scales that differ between {many} a {one} sets {significant(n_moving / n)} on average; "
             "these set none."
@@ -155,7 +244,7 @@ def repeated_batches(facts: Facts) -> Iterator[DataWarning]:
     """Find batches whose inputs have the same counts and the same sums."""
     groups: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
     for batch in facts.batches:
-        found = [facts.session.batch_histogram(name, batch) for name in facts.inputs]
+        found = [facts.session.samples.histogram_in(name, batch) for name in facts.inputs]
         if any(h is not None and h.minimum < h.maximum for h in found):
             groups[tuple(_mark(h) for h in found if h is not None)].append(batch)
     again = [group for group in groups.values() if len(group) > 1]
@@ -292,9 +381,13 @@ def _saturated(facts: Facts) -> tuple[str, float] | None:
     return None
 
 
-CHECKS = (constant_inputs, wrong_scale, wild_batches, stretched_ranges, repeated_batches, idle_batches, idle_samples)
-
-
-def from_recordings(facts: Facts) -> Sequence[DataWarning]:
-    """Return what the recorded batches show."""
-    return [warning for check in CHECKS for warning in check(facts)]
+CHECKS = (
+    not_finite,
+    constant_inputs,
+    wrong_scale,
+    wild,
+    stretched_ranges,
+    repeated_batches,
+    idle_batches,
+    idle_samples,
+)

@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PortedRow:
-    """A row that was carried over: from which tensor to which, and what that rests on (a key of ``HOW``)."""
+    """A row that was carried over.
+
+    ``old`` and ``new`` are the tensor's names in the two models, ``scale`` is amax / 127, and ``how`` says what it
+    rests on (a key of ``HOW``).
+    """
 
     old: str
     new: str
@@ -47,7 +51,7 @@ class PortedRow:
 
 @dataclass(frozen=True)
 class NotPorted:
-    """A row that was not carried over, and why."""
+    """A row that was not carried over: the tensor's old ``name``, and why in ``message``."""
 
     name: str
     message: str
@@ -284,6 +288,7 @@ def _is_writable(scale: float) -> bool:
 
 
 _NOT_FOUND = "no tensor of the new model was found to be the same"
+_MADE_UP = "TensorRT made the name up"
 
 
 def _lost(table: CalibrationCache | ScaleTable, taken: set[str], old: OnnxModel) -> Iterator[tuple[str, str]]:
@@ -292,7 +297,7 @@ def _lost(table: CalibrationCache | ScaleTable, taken: set[str], old: OnnxModel)
         if name in taken:
             continue
         if name in match.synthetic:
-            yield name, f"TensorRT made the name up: {match.synthetic[name]}"
+            yield name, f"{_MADE_UP}: {match.synthetic[name]}"
         elif name not in old.graph.tensors:
             yield name, f"{old.graph.name} has no tensor of this name"
         elif not _is_writable(scale):
@@ -321,8 +326,9 @@ def _check_share(
 
 def _most_said(report: PortReport) -> str:
     """Return the reason for which most rows were refused, as a sentence; empty where none was by evidence."""
-    said = Counter(row.message for row in report.not_ported if not row.message.startswith(_NOT_FOUND)).most_common(1)
-    return f"{said[0][0]} (and so with {count_of(said[0][1], 'row')}). " if said and said[0][1] > 1 else ""
+    beside = (_NOT_FOUND, _MADE_UP)  # these say nothing of the two models, and made-up names are not counted
+    said = Counter(row.message for row in report.not_ported if not row.message.startswith(beside)).most_common(1)
+    return f"Of {count_of(said[0][1], 'row')}: {said[0][0]}. " if said and said[0][1] > 1 else ""
 
 
 def _without_contradictions(

@@ -56,7 +56,10 @@ class QuantizedTensor:
 
 @dataclass(frozen=True)
 class UnusedRow:
-    """A row of the scales that no Q/DQ pair was made from, and why."""
+    """A row of the scales that no Q/DQ pair was made from, and why.
+
+    ``name`` and ``scale`` are the row's, ``reason`` the kind of reason and ``message`` the reason in words.
+    """
 
     name: str
     scale: float
@@ -66,7 +69,10 @@ class UnusedRow:
 
 @dataclass(frozen=True)
 class MissingScale:
-    """A tensor that needed a scale and had none; the nodes that wanted it stay in higher precision."""
+    """A tensor that needed a scale and had none; the nodes that wanted it stay in higher precision.
+
+    ``name`` is the tensor's, ``consumers`` are the nodes, and ``message`` says why there is none.
+    """
 
     name: str
     consumers: tuple[str, ...]
@@ -75,7 +81,7 @@ class MissingScale:
 
 @dataclass(frozen=True)
 class LeftNode:
-    """A node that stays in higher precision, and why."""
+    """A node that stays in higher precision: its ``name``, ``op_type``, and why in ``message``."""
 
     name: str
     op_type: str

@@ -6,6 +6,7 @@ Hashes and numbers are of what the model is fed, after preprocessing.
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from trtcal_widgets.data.thumbnails import as_nhwc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,6 +25,9 @@ MOST_CHANNELS = 4
 """Channels whose numbers are kept."""
 
 _SIDE = 8
+
+_WORTH_THREADS = 1 << 21
+"""Bytes of a batch from which on its samples are looked at side by side."""
 
 FACTS = np.dtype(
     [
@@ -37,9 +41,9 @@ FACTS = np.dtype(
         ("signature", "u1", (_SIDE * _SIDE,)),
     ]
 )
-"""One sample: BLAKE2b of what is fed, smallest, largest, mean and standard deviation of the channels of its first float
-input (of the whole input where that is no image), and, for an image, its grey values averaged over 8 x 8 blocks, from
-its darkest block (0) to its brightest (255)."""
+"""One sample: BLAKE2b of what is fed, smallest, largest, mean and standard deviation of the channels of its first image
+(of the whole first float input where none is an image), and, for an image, its grey values averaged over 8 x 8 blocks,
+from its darkest block (0) to its brightest (255)."""
 
 
 class Sample(NamedTuple):
@@ -53,28 +57,47 @@ class Sample(NamedTuple):
     label: int
 
 
-def facts_of(batch: Batch) -> NDArray[np.void]:
+def facts_of(batch: Batch, threads: int = 1) -> NDArray[np.void]:
     """Return the facts of a batch's samples, padding left out; shape (samples,), or (0,) where they cannot be told."""
     arrays = {name: np.asarray(batch.feeds[name]) for name in sorted(batch.feeds)}
-    fed = {len(array) if array.ndim else 0 for array in arrays.values()}
-    if len(fed) != 1 or min(fed) < batch.n_samples:
+    n, own = batch.n_samples, batch.by_sample()
+    if not own or batch.n_fed < n:
         return np.zeros(0, FACTS)
-    facts = np.zeros(batch.n_samples, FACTS)
-    for i in range(batch.n_samples):
+    shared = {name: array.tobytes() for name, array in arrays.items() if name not in own}
+    facts = np.zeros(n, FACTS)
+    add_numbers = _numbers_of(own)
+
+    def add(i: int) -> None:
         digest = hashlib.blake2b(digest_size=16)
-        for array in arrays.values():
-            digest.update(np.ascontiguousarray(array[i]).view(np.uint8).data if array[i].size else b"")
+        for name in arrays:
+            digest.update(shared[name] if name in shared else _bytes(own[name], i, n))
         facts["digest"][i] = np.frombuffer(digest.digest(), np.uint8)
-    _add_numbers(facts, arrays)
+        add_numbers(facts[i], i)
+
+    if threads == 1 or n == 1 or sum(array.nbytes for array in arrays.values()) < _WORTH_THREADS:
+        for i in range(n):
+            add(i)
+        return facts
+    with ThreadPoolExecutor(min(threads, n)) as pool:
+        list(pool.map(add, range(n)))
     return facts
 
 
-def _add_numbers(facts: NDArray[np.void], arrays: Mapping[str, NDArray[Any]]) -> None:
-    shown = next((array for array in arrays.values() if array.dtype.kind == "f" and array.size), None)
+def _bytes(array: NDArray[Any], i: int, n: int) -> bytes:
+    """Return a sample's bytes; all that it has where a whole feed is one sample. Padding is the same rows again."""
+    rows = [row.tobytes() for row in array[i::n]]
+    return rows[0] if rows.count(rows[0]) == len(rows) else b"".join(rows)
+
+
+def _numbers_of(arrays: Mapping[str, NDArray[Any]]) -> Callable[[np.void, int], None]:
+    """Return what adds the numbers of a sample to its facts, given its place in the batch."""
+    filled = [array for array in arrays.values() if array.size]
+    shown = next((a for a in filled if as_nhwc(a) is not None), next((a for a in filled if a.dtype.kind == "f"), None))
     if shown is None:
-        return
+        return lambda *_: None
     images = as_nhwc(shown)
-    for i, fact in enumerate(facts):
+
+    def add(fact: np.void, i: int) -> None:
         values = shown[i].reshape(-1, 1) if images is None else images[i].reshape(-1, images.shape[3])
         channels = min(values.shape[1], MOST_CHANNELS)
         fact["channels"] = channels
@@ -87,6 +110,8 @@ def _add_numbers(facts: NDArray[np.void], arrays: Mapping[str, NDArray[Any]]) ->
         if images is not None:
             fact["is_image"] = 1
             fact["signature"] = _signature(images[i])
+
+    return add
 
 
 def _signature(image: NDArray[Any]) -> NDArray[np.uint8]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
+import signal
+import sys
+import threading
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from importlib import import_module
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.arguments import kind_of, whole_number
-from trtcal_widgets.common.cores import available_cores
+from trtcal_widgets.common.cores import MOST_CORES, available_cores
 from trtcal_widgets.errors import SessionError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Pool:
@@ -31,8 +34,10 @@ class Pool:
         self._given = executor
         self._client: Any = None
         self._make: Callable[[], Any] | None = None
-        if isinstance(executor, int) and not isinstance(executor, bool):
+        if isinstance(executor, Integral) and not isinstance(executor, bool):
             n = whole_number(executor, "the number of workers", 1)
+            if n > MOST_CORES:
+                raise UsageError(f"{n} workers are more than any machine has cores: use {available_cores()}, say")
             self._make = lambda: ProcessPoolExecutor(n, multiprocessing.get_context("spawn"))
         elif isinstance(executor, Executor):
             pass
@@ -46,6 +51,7 @@ class Pool:
                 f"function that makes an executor, not {kind_of(executor)}"
             )
         self._owned = self._make is not None
+        self._asked: Future[int] | None = None  # how many workers there are
         self._executor = self._open()
         self.workers = self._count()
         self.in_this_process = isinstance(self._executor, ThreadPoolExecutor)
@@ -59,8 +65,8 @@ class Pool:
         if self._client is not None:
             if getattr(self._client, "asynchronous", False):
                 raise UsageError("an asynchronous Dask client cannot be waited for: give Client(address)")
-            if getattr(self._client, "status", "running") != "running":
-                raise SessionError("the Dask client is closed: give one that is connected")
+            if not self._is_connected():
+                raise SessionError(_CLOSED)
             executor: Executor = self._client.get_executor(pure=False)
             return executor
         assert isinstance(self._given, Executor)
@@ -84,11 +90,57 @@ class Pool:
             with warnings.catch_warnings():
                 # Dask would rather have large batches scattered; those could not be sent again.
                 warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
-                return self._executor.submit(function, *arguments)
+                with _no_interrupts() if self._owned else contextlib.nullcontext():
+                    return self._executor.submit(function, *arguments)
         except BrokenExecutor:
             raise
-        except RuntimeError as error:
+        except Exception as error:
+            if self._client is not None and not self._is_connected():
+                raise SessionError(f"{_CLOSED}. What was recorded is kept") from error
+            if not isinstance(error, RuntimeError):
+                raise
             raise SessionError(f"the executor takes no more work ({error}): give one that is open") from error
+
+    def _is_connected(self) -> bool:
+        return bool(getattr(self._client, "status", "running") == "running")
+
+    def check(self) -> None:
+        """Raise SessionError if a Dask client was closed: what it was given may never come back."""
+        if self._is_closed():
+            raise SessionError(f"{_CLOSED}. What was recorded is kept")
+
+    def trouble(self) -> str:
+        """Return why nothing comes back, in a sentence; empty where that is not known, or nothing is wrong.
+
+        A Dask scheduler is asked in another thread, and what it says comes with a later call: it may never answer.
+        """
+        if self._client is None:
+            return ""
+        asked = self._asked
+        is_open = asked is not None and not asked.done()
+        if not is_open:
+            self._asked = Future()
+            threading.Thread(target=self._ask, args=(self._asked,), daemon=True).start()
+        if is_open or not self._is_connected():
+            return "The Dask scheduler does not answer: the run goes on when it does."
+        return _NO_WORKER if asked is not None and asked.result() == 0 else ""
+
+    def _ask(self, answer: Future[int]) -> None:
+        try:
+            answer.set_result(len(self._client.nthreads()))
+        except Exception:  # noqa: BLE001 - it is closed, or not connected now, which is looked at by itself
+            answer.set_result(-1)
+
+    def _is_closed(self) -> bool:
+        return getattr(self._client, "status", "running") in ("closing", "closed")
+
+    def forget(self, futures: list[Future[Any]]) -> None:
+        """Let go of work that nobody waits for any more."""
+        if self._is_closed():  # it has let go of all, and would print a traceback for each
+            return
+        for future in futures:
+            with contextlib.suppress(Exception):
+                future.cancel()
 
     def renew(self) -> None:
         """Replace an executor that is broken: one of the standard library takes no more work once a process died."""
@@ -100,18 +152,55 @@ class Pool:
         self._executor = self._open() if self._make is not None else _like(self._executor, self.workers)
         self._owned = True
 
-    def close(self) -> None:
-        """End the processes that were started here; those of the user's executor are the user's."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End the processes that were started here; those of the user's executor are the user's.
+
+        ``at_once``: whether what they do is of no use any more.
+        """
         if self._owned:
-            _end(self._executor)
+            _end(self._executor, at_once=at_once)
 
 
-def _end(executor: Executor) -> None:
-    """Have an executor end when what it does now is done; loky's cannot be told to let go of the rest."""
+_ENDS_BY_ITSELF = (3, 11, 5)
+"""The Python from which on an executor whose processes are gone closes its pipe (python/cpython#94777). Closed here as
+well, at the same moment, the number would be closed twice, and the second time it may be another pipe's."""
+
+_PATIENCE = 1.0
+"""Seconds that an older one is given."""
+
+_NO_WORKER = "The Dask cluster has no worker now: the run goes on when one comes."
+_CLOSED = "the Dask client is closed: give one that is connected"
+
+
+def _end(executor: Executor, *, at_once: bool = False) -> None:
+    """Have an executor end when what it does now is done, or at once; loky's cannot be told to let go of the rest."""
+    processes = list((getattr(executor, "_processes", None) or {}).values()) if at_once else []
+    manager = getattr(executor, "_executor_manager_thread", None)
+    reader: Any = getattr(getattr(executor, "_call_queue", None), "_reader", None)
     try:
         executor.shutdown(wait=False, cancel_futures=True)
     except TypeError:
         executor.shutdown(wait=False)
+    for process in processes:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            process.terminate()
+    if processes and manager is not None and sys.version_info < _ENDS_BY_ITSELF:
+        manager.join(_PATIENCE)
+        if manager.is_alive():  # it waits for a batch to be taken, which nobody does any more
+            reader.close()
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Have processes that start now know nothing of Ctrl-C, also while they begin; here it comes when this is over."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_dask(given: Any) -> bool:
@@ -119,16 +208,18 @@ def _is_dask(given: Any) -> bool:
 
 
 def _like(broken: Executor, workers: int) -> Executor:
-    """Return processes in place of an executor's that has lost one."""
+    """Return workers of the same kind in place of an executor's that has lost one."""
     if type(broken).__module__.partition(".")[0] == "loky":  # its processes do not need the script's main guard
         made: Executor = import_module("loky").ProcessPoolExecutor(workers)
         return made
+    initializer = getattr(broken, "_initializer", None)
+    arguments = getattr(broken, "_initargs", ()) if initializer is not None else ()
+    if isinstance(broken, ThreadPoolExecutor):
+        return ThreadPoolExecutor(workers, initializer=initializer, initargs=arguments)
     context = getattr(broken, "_mp_context", None)
     if not isinstance(context, multiprocessing.context.BaseContext):
         context = multiprocessing.get_context("spawn")
-    initializer = getattr(broken, "_initializer", None)
-    arguments = getattr(broken, "_initargs", ())
-    return ProcessPoolExecutor(workers, context, initializer, arguments if initializer is not None else ())
+    return ProcessPoolExecutor(workers, context, initializer, arguments)
 
 
 def is_loss(error: BaseException) -> bool:
@@ -137,15 +228,3 @@ def is_loss(error: BaseException) -> bool:
         return True
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names & {"KilledWorker", "FutureCancelledError", "CancelledError", "CommClosedError"})
-
-
-def forget(futures: list[Future[Any]]) -> None:
-    """Let go of work that nobody waits for any more."""
-    for future in futures:
-        with contextlib.suppress(Exception):
-            future.cancel()
-
-
-def this_process() -> int:
-    """Return what tells this process from its workers."""
-    return os.getpid()

@@ -7,16 +7,16 @@ behind that one which were counted meanwhile, from ranges of their own, are coun
 
 from __future__ import annotations
 
+import os
 from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trtcal_widgets.data.plan import NoSuchBatchError
-from trtcal_widgets.errors import DataError, TrtcalError, UsageError
+from trtcal_widgets.errors import DataError, UsageError
 from trtcal_widgets.session.keeping.sample_facts import samples_of
 from trtcal_widgets.session.spread.ordered import Ordered
-from trtcal_widgets.session.spread.pools import this_process
 from trtcal_widgets.session.spread.work import Job, Task
 
 if TYPE_CHECKING:
@@ -34,16 +34,26 @@ if TYPE_CHECKING:
 class SpreadRun:
     """Records batches that workers count.
 
-    ``runner``, ``plan``, ``store``: as for :class:`~trtcal_widgets.session.recorder.Recorder`. ``pool``: the workers.
-    ``check``: called often; raises where the run was cancelled.
+    ``runner``, ``plan``, ``store``: as for :class:`~trtcal_widgets.session.recorder.Recorder`. ``ahead``: batches that
+    were read and not recorded, by place; a run that ends early leaves its own there where they cannot be read again.
+    ``pool``: the workers. ``check``, ``say``: as for :class:`~trtcal_widgets.session.spread.ordered.Ordered`.
     """
 
     def __init__(
-        self, runner: Runner, plan: BatchPlan, store: BatchStore, pool: Pool, check: Callable[[], None]
+        self,
+        runner: Runner,
+        plan: BatchPlan,
+        store: BatchStore,
+        ahead: dict[int, Batch],
+        pool: Pool,
+        check: Callable[[], None],
+        say: Callable[[str], None],
     ) -> None:
         self._plan = plan
+        self._ahead = ahead
+        self._reads_once = bool(getattr(plan.source, "in_order", False))
         self._store = store
-        self._ordered = Ordered(pool, _job(runner, plan, store, pool), check)
+        self._ordered = Ordered(pool, _job(runner, plan, store, pool), check, say)
         self._sends = self._ordered.job.source is None
 
     def close(self) -> None:
@@ -78,7 +88,7 @@ class SpreadRun:
                 return
         yield from self._append(self._tasks(len(self._store), until))
 
-    def _append(self, tasks: Iterator[Task | TrtcalError]) -> Iterator[None]:
+    def _append(self, tasks: Iterator[Task | Exception]) -> Iterator[None]:
         for task, outcome in self._ordered.results(tasks):
             packed, n_samples = outcome.counted, outcome.n_samples
             if packed is not None:
@@ -89,6 +99,7 @@ class SpreadRun:
                 return
             told = samples_of(self._plan.source, self._store.last.n_samples, n_samples)
             self._store.append_packed(packed, n_samples, told)
+            self._ahead.pop(task.place, None)
             yield
 
     def _from_known_ranges(self, task: Task, packed: Packed) -> Packed | None:
@@ -113,7 +124,7 @@ class SpreadRun:
         bases: Mapping[str, float] = self._store.bases
         return np.array([bases.get(name, np.nan) for name in self._store.index])
 
-    def _tasks(self, first: int, until: int | None, *, counting: bool = True) -> Iterator[Task | TrtcalError]:
+    def _tasks(self, first: int, until: int | None, *, counting: bool = True) -> Iterator[Task | Exception]:
         """Yield what is to be done for batch after batch; what is wrong with one in its place."""
         n_batches = self._plan.n_batches
         for index in count(first):
@@ -122,20 +133,22 @@ class SpreadRun:
             batch: Batch | None = None
             if self._sends:
                 try:
-                    batch = self._plan.load(index)
+                    batch = self._ahead.get(index) or self._plan.load(index)
                 except NoSuchBatchError:
                     return
-                except TrtcalError as error:
+                except Exception as error:  # noqa: BLE001 - it is raised when the batches before it are recorded
                     yield error
                     return
+                if counting and self._reads_once:
+                    self._ahead[index] = batch
                 n_batches = self._plan.n_batches  # it may shrink while batches are read
             yield Task(index, self._bases() if counting else None, batch)
 
 
 def _job(runner: Runner, plan: BatchPlan, store: BatchStore, pool: Pool) -> Job:
     """Describe the run to workers."""
-    remade = getattr(runner, "one_of", None)
-    if not pool.in_this_process and remade is not None:
+    remade = None if pool.in_this_process else getattr(runner, "one_of", None)
+    if remade is not None:
         runner = remade(pool.workers)
     elif not pool.in_this_process and type(runner).__module__.startswith("trtcal_widgets."):
         raise UsageError(
@@ -150,5 +163,6 @@ def _job(runner: Runner, plan: BatchPlan, store: BatchStore, pool: Pool) -> Job:
         runner_name=runner.name,
         source=source if readable and not pool.in_this_process else None,
         plan={"batch_size": plan.batch_size, "last": plan.last, "max_batches": plan.max_batches},
-        process=this_process(),
+        process=os.getpid(),
+        own=remade is None,
     )

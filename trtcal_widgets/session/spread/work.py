@@ -10,7 +10,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +51,8 @@ class Job:
         How batches are cut from it.
     process
         Where the run was started.
+    own
+        Whether, in that process, the runner is the session's own, which is not for a run to close.
     """
 
     runner: Runner
@@ -58,6 +62,14 @@ class Job:
     source: Source | None
     plan: Mapping[str, Any]
     process: int
+    own: bool
+
+
+class Token(NamedTuple):
+    """What a run is known by: a text for the process that it was started in, and its number there."""
+
+    process: str
+    run: int
 
 
 class Task(NamedTuple):
@@ -65,12 +77,13 @@ class Task(NamedTuple):
 
     ``place``: the batch's, in the plan. ``bases``: the ranges that histograms start from, float64, shape (tensors,),
     nan where none is known; None: find the largest |x| of every tensor instead of counting. ``batch``: what is fed;
-    None where the worker reads it.
+    None where the worker reads it. ``running``: the runs that go on in the process that this one was started in.
     """
 
     place: int
     bases: NDArray[np.float64] | None
     batch: Batch | None
+    running: frozenset[Token] = frozenset()
 
 
 class Outcome(NamedTuple):
@@ -103,15 +116,14 @@ def _error(name: str, text: str) -> TrtcalError:
 class _Known:
     """A job that this process has loaded."""
 
-    def __init__(self, token: str, job: Job) -> None:
-        self.token = token
-        self.process = os.getpid()
+    def __init__(self, job: Job) -> None:
         self.index = {name: i for i, name in enumerate(job.names)}
         self.lock = threading.Lock()
-        self._is_ours = job.process == self.process
+        self.used = time.monotonic()
+        self.closed = False
+        self._stays_open = job.own and job.process == os.getpid()
         self.plan = None if job.source is None else BatchPlan(job.source, **job.plan)
         self.runner = job.runner
-        self.runner.__enter__()
         found = self.runner.graph.sha256
         if found != job.sha256:
             raise SessionError(
@@ -123,29 +135,53 @@ class _Known:
                 f"a worker runs the model with {self.runner.name}, this session with {job.runner_name}: install the "
                 "same version on all machines, or the result would not be that of one"
             )
+        self.runner.__enter__()
 
     def close(self) -> None:
-        if not self._is_ours:
-            self.runner.__exit__(None, None, None)
+        """Let go of the model, when the batch at hand is counted."""
+        with self.lock:
+            self.closed = True
+            if not self._stays_open:
+                self.runner.__exit__(None, None, None)
 
 
 _loading = threading.Lock()
-_known: _Known | None = None
+_known: dict[Token, _Known] = {}
+_over: deque[Token] = deque(maxlen=1000)
+"""Runs that ended in this process: what is still on its way to a thread must not load a model again."""
+
+_inherited: list[object] = []
+
+_IDLE = 60.0
+"""Seconds after which a model is let go of where nobody says whether its run goes on."""
 
 
-def work(token: str, job: Job | None, task: Task) -> Outcome:
+def _forget_parents() -> None:
+    """Begin anew in a process that was forked, where neither locks nor models of the parent are of use."""
+    global _loading  # noqa: PLW0603 - another thread of the parent may have it
+    _inherited.append(dict(_known))  # freed, ONNX Runtime would wait for threads that are not there
+    _known.clear()
+    _loading = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)
+
+
+def work(token: Token, job: Job | None, task: Task) -> Outcome:
     """Count one batch. ``token`` names the job; ``job`` may be left out where the process knows it already."""
-    _leave_interrupts_to_parent()
+    if job is not None and job.process != os.getpid():
+        _leave_interrupts_to_parent()
     try:
-        known = _load(token, job)
+        known = _load(token, job, task.running)
         if known is None:
             return Outcome(needs_job=True)
         batch = task.batch
         if batch is None:
             assert known.plan is not None
             batch = known.plan.load(task.place)
-        with known.lock:  # threads share one model; they read their batches side by side
-            return _count(known, batch, task.bases)
+        with known.lock:  # threads share one model
+            return Outcome(needs_job=True) if known.closed else _count(known, batch, task.bases)
     except NoSuchBatchError:
         return Outcome()
     except TrtcalError as error:
@@ -164,28 +200,33 @@ def _leave_interrupts_to_parent() -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _load(token: str, job: Job | None) -> _Known | None:
-    global _known  # noqa: PLW0603 - one model for a process, whatever executor calls
+def _load(token: Token, job: Job | None, running: frozenset[Token]) -> _Known | None:
+    """Return a job, loaded; None where it would have to be told. Those of runs that are over are let go of."""
     with _loading:
-        known = _known
-        if known is not None and (known.token, known.process) == (token, os.getpid()):
-            return known
-        if job is None:
+        if token in _known:
+            _known[token].used = time.monotonic()
+            return _known[token]
+        if job is None or token in _over:
             return None
-        if known is not None and known.process == os.getpid():
-            known.close()
-        _known = None
-        _known = _Known(token, job)
-        return _known
+        for other in [other for other in _known if _has_ended(other, token, running)]:
+            _known.pop(other).close()
+        _known[token] = _Known(job)
+        return _known[token]
 
 
-def forget(token: str) -> None:
-    """Let go of a job in this process."""
-    global _known  # noqa: PLW0603 - as above
+def _has_ended(other: Token, token: Token, running: frozenset[Token]) -> bool:
+    if other.process == token.process:  # one that began after the task was given out is not among those either
+        return other not in running and other.run < max((one.run for one in running), default=0)
+    return time.monotonic() - _known[other].used > _IDLE
+
+
+def forget(token: Token) -> None:
+    """Let go of a job in this process: when this returns, no thread of it works on the job any more."""
     with _loading:
-        if _known is not None and _known.token == token:
-            _known.close()
-            _known = None
+        _over.append(token)
+        known = _known.pop(token, None)
+    if known is not None:
+        known.close()
 
 
 def _count(known: _Known, batch: Batch, bases: NDArray[np.float64] | None) -> Outcome:
@@ -199,5 +240,5 @@ def _count(known: _Known, batch: Batch, bases: NDArray[np.float64] | None) -> Ou
     starts = {name: float(bases[i]) for name, i in index.items() if not np.isnan(bases[i])}
     counted = known.runner.histograms(batch.feeds, starts)
     rounded = ((name, histogram.rounded()) for name, histogram in counted)
-    packed = pack(index, rounded, batch.n_samples, facts_of(batch))
+    packed = pack(index, rounded, batch, facts_of(batch))
     return Outcome(counted=packed, n_samples=batch.n_samples)

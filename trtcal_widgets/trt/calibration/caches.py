@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from trtcal_widgets.common.arguments import one_of
+from trtcal_widgets.common.arguments import kind_of, one_of
 from trtcal_widgets.common.words import count_of, some_of
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache, compare_with_names, header_fits
@@ -19,7 +19,7 @@ from trtcal_widgets.model.rows import constants_of, numbered_rows
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 ALGORITHMS = MappingProxyType(
     {
@@ -237,15 +237,19 @@ def merge_caches(
 
 
 def _pairs(names: Iterable[str] | Mapping[str, str] | None, other: CalibrationCache) -> dict[str, str]:
-    if isinstance(names, Mapping):
-        pairs = dict(names)
-    elif isinstance(names, str):
+    if isinstance(names, str):
         raise UsageError(f"names must be a list of rows, or a dict, not a text: names=[{names!r}]")
+    if names is not None and not isinstance(names, Iterable):
+        raise UsageError(f"names must be a list of rows, or a dict, not {kind_of(names)}")
+    if isinstance(names, Mapping):
+        pairs = list(names.items())
     else:
-        pairs = {name: name for name in (other.scales if names is None else names)}
+        pairs = [(name, name) for name in (other.scales if names is None else names)]
+    if not all(isinstance(name, str) for pair in pairs for name in pair):
+        raise UsageError("names must be texts: of rows to take, or {name in the other cache: name in this one}")
     if not pairs:
         raise UsageError("names= is empty, so there is nothing to take; leave it out to take every row")
-    return pairs
+    return dict(pairs)
 
 
 def _taken(other: Mapping[str, float], pairs: Mapping[str, str]) -> Iterator[tuple[str, float]]:
@@ -316,9 +320,8 @@ class DlaReport:
             first = [f"{quote(name)} ({why})" for name, why in list(self.unusable.items())[:3]]
             lines.append(f"{count_of(len(self.unusable), 'scale')} cannot be used: {', '.join(first)}")
         if self.missing_constants:
-            lines.append(
-                f"{len(self.missing_constants)} constants have no row: {some_of(self.missing_constants, 3, quote)}"
-            )
+            constants = count_of(len(self.missing_constants), "constant has", "constants have")
+            lines.append(f"{constants} no row: {some_of(self.missing_constants, 3, quote)}")
         return "\n".join(lines) or "every tensor that DLA needs has a scale"
 
 

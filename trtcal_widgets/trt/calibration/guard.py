@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from trtcal_widgets.common.closing import Closing
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
 
@@ -200,8 +201,9 @@ def _addresses(answer: object, names: Sequence[str]) -> list[int] | None:
     if not answer:
         return None
     if len(answer) != len(names):
+        addresses = count_of(len(answer), "address", "addresses")
         raise UsageError(
-            f"get_batch returned {len(answer)} addresses for {len(names)} inputs ({', '.join(map(repr, names))}); "
+            f"get_batch returned {addresses} for {count_of(len(names), 'input')} ({', '.join(map(repr, names))}); "
             "TensorRT would read beyond the list"
         )
     return [_address(item, name) for item, name in zip(answer, names, strict=True)]

@@ -67,13 +67,19 @@ _BY_WORDS = tuple(
         ),
         (
             r"optimization profile|dynamic (dim|shape|input)|shape.{0,40}(mismatch|incompatible)|mismatching dim",
-            "Say the shapes that the model is meant for: shapes={'x': (1, 3, 640, 640)} (--shape x=1x3x640x640).",
+            "Say the shapes that the model is meant for: --shape x=1x3x640x640 (in Python: "
+            "shapes={'x': (1, 3, 640, 640)}).",
         ),
         (
             r"has no runners|no implementation|could not find any implementation",
             "This builder has no kernel for it, for this GPU generation at least: TensorRT for RTX lacks some that "
             "TensorRT has. Check with TensorRT, or keep the operator out of the model (box suppression can run after "
             "the engine).",
+        ),
+        (
+            r"dimensions must be conformable|dimensions? mismatch|mismatched dimensions",
+            "Sizes do not fit each other inside the model: check with those that it runs at (--shape x=1x3x640x640); "
+            "detectors and segmenters mostly want multiples of 32.",
         ),
         (r"out of memory|memory allocation", "Free memory, or check with smaller shapes (--shape)."),
     )

@@ -196,6 +196,8 @@ def _checked_shapes(model: OnnxModel, shapes: Any) -> dict[str, tuple[int, ...]]
             there = ", ".join(map(repr, inputs))
             raise UsageError(f"shapes names {name!r}, which is no input of {model.graph.name}; those are {there}")
         own = inputs[name].shape
+        if not isinstance(shape, (list, tuple)):
+            raise UsageError(f"the shape of input {name!r} is a list of sizes, such as (1, 3, 224, 224), not {shape!r}")
         sizes = tuple(shape)
         bad = any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes)
         fits = own is None or (

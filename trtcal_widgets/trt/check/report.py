@@ -86,7 +86,7 @@ class LayerVerdict:
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """What became of the pair of an activation."""
+    """What became of the pair of an activation: the ``tensor``, its ``fate``, and the nodes that read it."""
 
     tensor: str
     fate: Fate

@@ -69,7 +69,8 @@ def _batches_in_words(session: CalibrationSession) -> str:
     n = session.plan.n_batches if session.plan else None
     out = sum(n is None or index < n for index in session.state.excluded)
     left_out = f" without the {out:,} that the session leaves out," if out else ""
-    return f"TensorRT will run {f'{n - out:,}' if n else 'the'} batches{left_out} and find the scales itself."
+    batches = count_of(n - out, "batch", "batches") if n else "the batches"
+    return f"TensorRT will run {batches}{left_out} and find the scales itself."
 
 
 def _has_cache(form: BuildForm) -> bool:
@@ -275,9 +276,7 @@ def log_state(screen: BuildScreen, run: BuildRun | None) -> dict[str, Any]:
     lines: list[LogLine] = [] if run is None else run.lines(screen.least, _SHOWN_LINES)
     counts = [0] * len(SEVERITIES) if run is None else [run.counts[name] for name in SEVERITIES]
     total = sum(counts[: SEVERITIES.index(screen.least) + 1])
-    note = (
-        f"last {len(lines)} of {total:,} lines" if total > len(lines) else f"{total:,} line{'' if total == 1 else 's'}"
-    )
+    note = f"last {len(lines)} of {total:,} lines" if total > len(lines) else count_of(total, "line")
     return {
         "least": screen.least,
         "note": note if run is not None else "",

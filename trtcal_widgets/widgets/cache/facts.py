@@ -42,6 +42,7 @@ ROW_ODDITIES = {
     "duplicate": "name twice",
     "non-utf8": "name not UTF-8",
     "control-character": "control characters",
+    "commented-out": "begins with #",
     "odd-digits": "unusual digits",
     "spacing": "extra spaces",
     "min-above-max": "min above max",

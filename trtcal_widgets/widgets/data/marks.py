@@ -77,9 +77,9 @@ class SampleMarks(Marks):
         super().__init__(session)
         samples = session.samples
         self.n = len(samples)
-        self.names = tuple("" if name == f"sample {i + 1}" else name for i, name in enumerate(samples.labels()))
-        batches = [samples.batch_of(i) for i in range(self.n)]
-        self.starts = tuple(int(i) for i in np.flatnonzero(np.diff([-1, *batches])))
+        self.names = tuple(samples.files())
+        batches = map(samples.members, range(session.status.recorded))
+        self.starts = tuple(own.start for own in batches if len(own) and own.start < self.n)
         self._classes = samples.classes()
         self._batch: tuple[int, list[NDArray[np.uint8]]] = (-1, [])
 

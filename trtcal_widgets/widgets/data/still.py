@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trtcal_widgets.common.palette import DRAWS
-from trtcal_widgets.common.words import significant
+from trtcal_widgets.common.words import count_of, significant
 from trtcal_widgets.drawing.canvas import accent, name_of, text_of, theme_of, to_png
 from trtcal_widgets.widgets.data.marks import marks_of
 
@@ -33,7 +33,9 @@ def draw_data(figure: Figure, session: CalibrationSession, report: DataReport | 
     """Draw on an empty figure."""
     said = ("The data are not examined yet.",) if report is None else report.verdict.lines
     lines = [part for line in said for part in wrap(line, _LETTERS)]
-    heading = f"{session.graph.name}   ·   {session.status.n_samples:,} samples in {session.status.recorded:,} batches"
+    samples, batches = session.status.n_samples, session.status.recorded
+    facts = f"{count_of(samples, 'sample')} in {count_of(batches, 'batch', 'batches')}"
+    heading = f"{session.graph.name}   ·   {facts}"
     figure.text(0.012, 0.985, text_of(heading), va="top", ha="left", fontsize=10, fontweight="bold")
     figure.text(0.012, 0.94, text_of("\n".join(lines)), va="top", ha="left", fontsize=9, linespacing=1.35)
     leader = session.group(session.state.selected)[0]

@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from trtcal_widgets.common.words import count_of
 from trtcal_widgets.debug.state import Basis, basis_of
 from trtcal_widgets.errors import CancelledError, UsageError
 from trtcal_widgets.widgets.debugger.export_form import KINDS, ExportForm, write_export
@@ -97,7 +98,8 @@ class DebugBinding(Boundary):
         simulation = self._debugging.simulation
         layers = () if simulation is None else simulation.layers
         if not 0 <= index < len(layers):
-            raise UsageError(f"there are {len(layers)} layers, counted from 0, not one with the number {index}")
+            there = count_of(len(layers), "layer is", "layers are")
+            raise UsageError(f"{there} there, counted from 0, not one with the number {index}")
         return layers[index]
 
     def _on_keep(self, index: int, on: bool) -> None:

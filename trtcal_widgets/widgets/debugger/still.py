@@ -60,9 +60,8 @@ def _draw_sqnr(axes: Axes, debugging: AccuracyDebugging, *, dark: bool) -> None:
     if plot.planned.size:
         label = f"with your plan{' (out of date)' if plot.outdated else ''}"
         axes.plot(plot.planned, "--", color=PLAN[theme], marker="o", markerfacecolor="none", markersize=6, label=label)
-    axes.plot(plot.layer_x, plot.own, "s", markersize=5, color=LAYER_OWN[theme], label="layer alone, own output")
-    outputs = "layer alone, model's outputs"
-    axes.plot(plot.layer_x, plot.outputs, "D", markersize=5, color=LAYER_OUT[theme], label=outputs)
+    axes.plot(plot.layer_x, plot.own, "s", markersize=5, color=LAYER_OWN[theme], label="alone, own output")
+    axes.plot(plot.layer_x, plot.outputs, "D", markersize=5, color=LAYER_OUT[theme], label="alone, at outputs")
     axes.set_ylabel("SQNR (dB)")
     axes.set_xlim(-0.6, max(len(plot.names), 1) - 0.4)
     if len(plot.names) <= 16:

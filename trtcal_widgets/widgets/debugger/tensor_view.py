@@ -12,7 +12,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import ERROR, ERROR_FILL, INT8, INT8_FILL, MINE, THEMES, style_of
 from trtcal_widgets.core.histogram import N_BINS
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, set_ends, shown_counts
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, set_ends, set_step, shown_counts
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -85,7 +85,7 @@ class TensorView(FigureView):
         x, y = self.figure.layout[f"xaxis{number}"], self.figure.layout[f"yaxis{number}"]
         set_ends(x, 0, (end or 1.0) * 1.03)
         y.range = [_LOG_BOTTOM, top]
-        y.dtick = 1 if top <= 5 else 2
+        set_step(y, 1 if top <= 5 else 2)
 
     def _say(self, k: int, text: str, *, known: bool) -> None:
         """Show words in the middle of a plot; axes have no numbers where nothing is drawn."""

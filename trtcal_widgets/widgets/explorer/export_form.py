@@ -74,7 +74,7 @@ def _described(session: CalibrationSession, form: ExportForm, n_rows: int, n_min
         return f"{header} · {count_of(n_rows, 'row')}{yours}", ""
     cache = _cache(session, form)
     lines = cache.to_bytes().decode("utf-8", "replace").splitlines()
-    more = f"\n… {len(lines) - _PREVIEW_LINES:,} more lines" if len(lines) > _PREVIEW_LINES else ""
+    more = f"\n… {count_of(len(lines) - _PREVIEW_LINES, 'more line')}" if len(lines) > _PREVIEW_LINES else ""
     text = "\n".join(printable(line) for line in lines[:_PREVIEW_LINES]) + more
     missing = len(session.left_out_rows(form.version.strip()))
     lacks = f" · {missing:,} of TensorRT's rows cannot be told" if missing else ""

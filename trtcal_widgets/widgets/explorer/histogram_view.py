@@ -15,6 +15,7 @@ from trtcal_widgets.widgets.kit.figures import (
     make_draggable,
     new_figure,
     set_ends,
+    set_step,
     shown_counts,
 )
 from trtcal_widgets.widgets.kit.formatting import typeset
@@ -129,7 +130,7 @@ class HistogramView(FigureView):
             layout.yaxis.type = counts
             layout.yaxis.title.text = f"counts ({counts})"
             set_ends(layout.yaxis, bottom, top, log=counts == "log")
-            layout.yaxis.dtick = 1 if counts == "log" and top <= 1e9 else None
+            set_step(layout.yaxis, 1 if counts == "log" and top <= 1e9 else None)
 
     def _draw_histogram(self, detail: HistogramPlot) -> None:
         trace = self.figure.data[_HIST]

@@ -15,6 +15,7 @@ from trtcal_widgets.widgets.kit.figures import (
     new_figure,
     set_columns,
     set_ends,
+    set_step,
     words_inside,
 )
 
@@ -95,7 +96,7 @@ class OverviewView(FigureView):
         self._ends = (low, high)
         for axis in (self.figure.layout.yaxis, self.figure.layout.yaxis2):
             set_ends(axis, low, high, log=True)
-            axis.dtick = max(1, math.ceil(math.log10(high / low) / 4))
+            set_step(axis, max(1, math.ceil(math.log10(high / low) / 4)))
         self.figure.layout.yaxis2.range = [math.log10(high), math.log10(low)]
 
     def _draw_ranges(self, overview: Overview, before: Overview | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtcal_widgets.common.palette import THEMES, style_of
-from trtcal_widgets.widgets.kit.figures import LOG_FLOOR, FigureView, new_figure, set_ends, words_inside
+from trtcal_widgets.widgets.kit.figures import LOG_FLOOR, FigureView, new_figure, set_ends, set_step, words_inside
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -56,7 +56,7 @@ class SignedView(FigureView):
             room = 0.02 * (high - low)
             set_ends(layout.xaxis, low - room, high + room)
             set_ends(layout.yaxis, LOG_FLOOR, top, log=True)
-            layout.yaxis.dtick = 1 if top <= _FEW_DECADES else 2
+            set_step(layout.yaxis, 1 if top <= _FEW_DECADES else 2)
             for trace, place in zip(lines, (-amax, amax), strict=True):
                 trace.x, trace.y = [place, place], [LOG_FLOOR / 10, top]
                 trace.visible = amax > 0

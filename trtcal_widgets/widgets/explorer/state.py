@@ -148,7 +148,8 @@ def _message(session: CalibrationSession, status: RunStatus, unit: str, *, can_r
     if status.phase == "failed":
         return f"Stopped: {status.message} Mend the cause and press ▶ to go on.", "error"
     if status.phase == "finished" and can_record and session.state.position >= status.recorded:
-        return f"Finished: all {status.recorded} batches are counted.", "ok"
+        counted = "the one batch is" if status.recorded == 1 else f"all {status.recorded:,} batches are"
+        return f"Finished: {counted} counted.", "ok"
     going = _FINDING_RANGES if status.pass_name == "range pass" else _RUNNING  # noqa: S105 - no password
     words = {
         "cancelled": status.message or "Cancelled. What is recorded stays; press ▶ to go on.",
@@ -165,11 +166,12 @@ def _message(session: CalibrationSession, status: RunStatus, unit: str, *, can_r
 
 def _before_the_first(session: CalibrationSession, status: RunStatus, unit: str) -> str:
     size = session.plan.batch_size if session.plan else None
-    batches = f"{status.n_batches:,} batches" if status.n_batches is not None else "The batches"
+    batches = "The batches" if status.n_batches is None else count_of(status.n_batches, "batch", "batches")
+    ready = "is ready" if status.n_batches == 1 else "are ready"
     each = f" of {size:,} {unit}" if size else ""
     dropped = f"; {status.dropped} {unit} do not fill a batch and are left out" if status.dropped else ""
     return (
-        f"Nothing is counted yet: press → for one batch, ▶ for all. {batches}{each} are ready{dropped}; each runs the "
+        f"Nothing is counted yet: press → for one batch, ▶ for all. {batches}{each} {ready}{dropped}; each runs the "
         "model once and adds every tensor's values to its histogram."
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import style_of
 from trtcal_widgets.core.thresholds import Method
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, range_of, words_inside
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, range_of, set_step, words_inside
 
 if TYPE_CHECKING:
     from trtcal_widgets.common.palette import Theme
@@ -42,7 +42,7 @@ class TraceView(FigureView):
             self._draw()
             last = max([n_batches or 1, *trace.positions.tolist(), 1])
             self.figure.layout.xaxis.range = [0.5 if last < 40 else 0, last + (0.5 if last < 40 else last * 0.01)]
-            self.figure.layout.xaxis.dtick = 1 if last <= 12 else None
+            set_step(self.figure.layout.xaxis, 1 if last <= 12 else None)
             self.figure.layout.yaxis.range = range_of(*trace.amax.values(), room=0.12)
             empty = trace.positions.size == 0
             self.figure.layout.annotations[0].visible = empty

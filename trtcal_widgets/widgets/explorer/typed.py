@@ -42,7 +42,7 @@ def threshold_of(text: str) -> float:
     except ValueError:
         raise UsageError(
             f"amax: {text!r} is not a number. Write it with a point, such as 1.25 or 3e-4, or give the scale in hex as "
-            "the cache has it, such as 0x3c008912; Escape brings the old value back."
+            "the cache has it, such as 0x3c008912. The value before stays."
         ) from None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trtcal_widgets.common.palette import THEMES, style_of
 from trtcal_widgets.common.words import count_of, printable
-from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, set_ends, words_inside
+from trtcal_widgets.widgets.kit.figures import FigureView, new_figure, set_ends, set_step, words_inside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class WeightsView(FigureView):
         n, largest = len(channels.levels), float(channels.amax.max(initial=0.0)) or 1.0
         layout = self.figure.layout
         set_ends(layout.xaxis, -0.7, n - 0.3)
-        layout.xaxis.dtick = 1 if n <= 10 else 2 if n <= 24 else None
+        set_step(layout.xaxis, 1 if n <= 10 else 2 if n <= 24 else None)
         set_ends(layout.yaxis, -1.06 * largest, 1.06 * largest)
         band = layout.shapes[0]
         band.visible = True

@@ -271,6 +271,15 @@ def set_ends(axis: Any, low: float, high: float, *, log: bool = False) -> None:
     axis.autorangeoptions = {"minallowed": low, "maxallowed": high}
 
 
+def set_step(axis: Any, step: float | None) -> None:
+    """Put an axis' ticks ``step`` apart; None: as many as there is room for.
+
+    The mode is always said. To Plotly a change of ``dtick`` means "linear", which stays when ``dtick`` is taken away:
+    ticks are then 1 apart, and an axis of hundreds takes the page seconds to draw.
+    """
+    axis.tickmode, axis.dtick = ("auto", None) if step is None else ("linear", step)
+
+
 def set_columns(axis: Any, n: int, names: Sequence[str] | None) -> None:
     """Give an axis ``n`` columns in graph order, with their names where these have room."""
     set_ends(axis, -0.6, max(n, 1) - 0.4)

@@ -1,6 +1,7 @@
 // TensorRT's log: severity filter and the last lines. Lines quote names from model files: text only.
 
 import { h, setText } from "../../kit/js/dom.js";
+import { modified } from "../../kit/js/keyboard.js";
 
 const LEVELS = [["error", "errors"], ["warning", "warnings"], ["info", "info"], ["verbose", "verbose"]];
 const LEVEL_TITLES = {
@@ -15,7 +16,7 @@ export function logBox(send) {
     testid: `tc-bld-level-${level}`, on: { click: () => send("severity", { least: level }) } }));
   const lines = h("div", { class: "tc-bld-lines", role: "log", tabindex: "0", "aria-label": "TensorRT's log", "aria-live": "off", testid: "tc-bld-log" });
   // The explorer's arrows change the tensor: here they scroll.
-  lines.addEventListener("keydown", (event) => { if (event.key.startsWith("Arrow")) event.stopPropagation(); });
+  lines.addEventListener("keydown", (event) => { if (event.key.startsWith("Arrow") && !modified(event)) event.stopPropagation(); });
   const node = h("div", { class: "tc-bld-log" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "log" }),
       h("div", { class: "tc-segments", role: "group", "aria-label": "Which lines" }, ...chips), note),

@@ -2,8 +2,8 @@
 // so that a file of 100,000 rows costs the browser no more than one of 100.
 
 import { copyButton } from "../../kit/js/controls.js";
-import { h, nameParts, option, setText } from "../../kit/js/dom.js";
-import { focusKey } from "../../kit/js/keyboard.js";
+import { h, LONG_TAIL, nameParts, option, setText } from "../../kit/js/dom.js";
+import { focusKey, modified } from "../../kit/js/keyboard.js";
 import { follow } from "../../kit/js/model.js";
 import { setUpRoot, whenAttached } from "../../kit/js/root.js";
 import { searchField } from "../../kit/js/search.js";
@@ -38,7 +38,7 @@ function headerView(model, send) {
     if (model.get("summary").versions.includes(version.value)) sendVersion();
   });
   version.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
+    if (event.key !== "Enter" || modified(event)) return;
     event.preventDefault(); // JupyterLab would take it for "edit the cell"
     event.stopPropagation();
     sendVersion();
@@ -93,7 +93,7 @@ function detailView(model) {
     const detail = model.get("detail");
     const empty = detail.name === undefined;
     copy.hidden = empty;
-    nameParts(name, empty ? "Choose a row to see its exact numbers." : detail.name);
+    nameParts(name, empty ? "Choose a row to see its exact numbers." : detail.name, undefined, LONG_TAIL);
     numbers.replaceChildren(...(empty ? [] : detail.numbers).map(([label, value]) =>
       h("span", { class: "tc-cache-fact" }, h("span", { class: "tc-faint", text: `${label} ` }), h("span", { class: "tc-mono tc-cache-exact", text: value }))));
     notes.replaceChildren(...(empty ? [] : detail.notes).map((text) => h("div", { text })));
@@ -152,7 +152,7 @@ function rowsView(model, send) {
     row.setAttribute("aria-selected", String(index === model.get("selected")));
     row.addEventListener("click", () => send({ selected: index }));
     const name = h("span", { class: "tc-name tc-c-name", role: "gridcell" });
-    nameParts(name, data[FIELD.name]);
+    nameParts(name, data[FIELD.name], undefined, LONG_TAIL);
     row.append(cell("tc-c-place", data[FIELD.place]), name, cell("tc-c-number", data[FIELD.amax]), cell("tc-c-number tc-c-scale", data[FIELD.scale]), cell("tc-c-hex", data[FIELD.hex]));
     if (data.length > FIELD.other) {
       row.append(cell("tc-c-number tc-c-other", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number tc-c-ratio", data[FIELD.ratio]));

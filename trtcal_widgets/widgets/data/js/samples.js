@@ -2,6 +2,7 @@
 
 import { button, helpButton } from "../../kit/js/controls.js";
 import { h, nameParts, setText } from "../../kit/js/dom.js";
+import { modified } from "../../kit/js/keyboard.js";
 import { follow } from "../../kit/js/model.js";
 import { watchTheme } from "../../kit/js/theme.js";
 import { pictureStore, showPicture } from "./pictures.js";
@@ -203,7 +204,7 @@ function render({ model, el }) {
     zoomBy(event.deltaY < 0 ? 0.7 : 1 / 0.7, places?.[0]);
   }, { passive: false });
   canvas.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const page = Math.max(1, Math.round((view.last - view.first) / 10));
     const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
     if (steps) step(steps);

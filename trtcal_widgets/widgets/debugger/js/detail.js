@@ -1,7 +1,7 @@
 // The chosen tensor: what it is, which layer quantises it, and what other thresholds would give.
 
 import { copyButton, helpButton } from "../../kit/js/controls.js";
-import { h, nameParts, setText, toggle } from "../../kit/js/dom.js";
+import { h, LONG_TAIL, nameParts, setText, toggle } from "../../kit/js/dom.js";
 import { kindOf, marker } from "../../kit/js/icons.js";
 import { follow } from "../../kit/js/model.js";
 
@@ -33,7 +33,7 @@ function render({ model, el }) {
   const update = () => {
     const state = model.get("state");
     if (!state.name && state.name !== "") return;
-    nameParts(name, state.shown, state.shown);
+    nameParts(name, state.shown, state.shown, LONG_TAIL);
     name.dataset.whole = state.name;
     setText(facts, state.facts);
     facts.title = state.facts;

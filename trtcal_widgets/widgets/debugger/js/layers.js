@@ -1,7 +1,7 @@
 // Every layer with what it alone costs: sorted here, kept with a tick.
 
 import { helpButton } from "../../kit/js/controls.js";
-import { h, nameParts, setText } from "../../kit/js/dom.js";
+import { h, LONG_TAIL, nameParts, setText } from "../../kit/js/dom.js";
 import { follow } from "../../kit/js/model.js";
 import { byNumber, countText, rowList } from "../../kit/js/row_list.js";
 import { matcher, notFound, searchField } from "../../kit/js/search.js";
@@ -80,7 +80,7 @@ function render({ model, el }) {
       title: "Keep this layer in FP16 or FP32; what lies behind it is run again", on: { click: (event) => { event.stopPropagation(); tick(index, box.checked); } } });
     box.checked = keep.has(index);
     const name = h("span", { class: "tc-name" });
-    nameParts(name, columns.names[index], `${columns.names[index]} (${columns.ops[index]})\nquantises ${columns.inputs[index]}`);
+    nameParts(name, columns.names[index], `${columns.names[index]} (${columns.ops[index]})\nquantises ${columns.inputs[index]}`, LONG_TAIL);
     // A name such as Conv@3 says the operator by itself.
     const op = columns.names[index].startsWith(columns.ops[index]) ? "" : columns.ops[index];
     row.append(h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: op })));

@@ -3,6 +3,7 @@
 import { helpButton } from "../../kit/js/controls.js";
 import { h, option, setText } from "../../kit/js/dom.js";
 import { icon } from "../../kit/js/icons.js";
+import { modified } from "../../kit/js/keyboard.js";
 import { follow } from "../../kit/js/model.js";
 
 function render({ model, el }) {
@@ -27,7 +28,7 @@ function render({ model, el }) {
     on: { click: () => send("tune") } });
   precision.addEventListener("change", () => send("precision", { precision: precision.value }));
   target.addEventListener("change", () => send("target", { target: target.value }));
-  target.addEventListener("keydown", (event) => { if (event.key === "Enter") find.click(); });
+  target.addEventListener("keydown", (event) => { if (event.key === "Enter" && !modified(event)) find.click(); });
   const steps = h("details", { class: "tc-preview-box tc-dbg-steps", testid: "tc-dbg-steps", hidden: true });
   const stepsHead = h("summary");
   const stepsList = h("ol", { class: "tc-preview tc-dbg-step-list", tabindex: "0", "aria-label": "What the search tried, in order" });
@@ -40,8 +41,8 @@ function render({ model, el }) {
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "before and after" }), note, helpButton(model.get("help"), "tc-help-dbg-summary")),
     h("div", { class: "tc-dbg-scores-box" }, table), plan,
     h("div", { class: "tc-dbg-row" }, h("label", { class: "tc-label" }, h("span", { text: "reach" }), target, h("span", { text: "% of FP32, keep in" }), precision),
-      h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })), find),
-    h("div", { class: "tc-dbg-row tc-dbg-do" }, tune, adopt, clear), steps));
+      h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" }))),
+    h("div", { class: "tc-dbg-row tc-dbg-do" }, find, tune, adopt, clear), steps));
   let first = true;
   const update = () => {
     const state = model.get("state");

@@ -1,8 +1,9 @@
 // The chosen tensor: what it is, which threshold holds, the methods to pick from.
 
 import { button, copyButton, helpButton } from "../../kit/js/controls.js";
-import { h, nameParts, setOptions, setText } from "../../kit/js/dom.js";
+import { h, LONG_TAIL, nameParts, setOptions, setText } from "../../kit/js/dom.js";
 import { icon, marker } from "../../kit/js/icons.js";
+import { modified } from "../../kit/js/keyboard.js";
 import { follow } from "../../kit/js/model.js";
 
 function render({ model, el }) {
@@ -19,6 +20,7 @@ function render({ model, el }) {
     send("choose", { amax: amax.value.trim() });
   };
   amax.addEventListener("keydown", (event) => {
+    if (modified(event)) return;
     if (event.key === "Enter") { event.preventDefault(); commit(); amax.select(); }
     if (event.key === "Escape") { amax.value = amax.dataset.sent; amax.blur(); }
   });
@@ -56,7 +58,7 @@ function render({ model, el }) {
   const update = () => {
     const state = model.get("state");
     if (!state.shown) return;
-    nameParts(name, state.shown, state.name);
+    nameParts(name, state.shown, state.name, LONG_TAIL);
     setText(facts, state.facts);
     facts.title = state.facts_title;
     setOptions(method, state.methods);

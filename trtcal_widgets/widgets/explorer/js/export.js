@@ -2,6 +2,7 @@
 
 import { button, helpButton } from "../../kit/js/controls.js";
 import { h, setOptions, setText } from "../../kit/js/dom.js";
+import { modified } from "../../kit/js/keyboard.js";
 import { follow } from "../../kit/js/model.js";
 
 function render({ model, el }) {
@@ -21,7 +22,7 @@ function render({ model, el }) {
   const preview = h("pre", { class: "tc-preview", testid: "tc-export-preview", tabindex: "0", "aria-label": "Preview of the file" });
   const details = h("details", { class: "tc-preview-box", testid: "tc-export-preview-box", on: { toggle: () => send("export_preview", { open: details.open }) } },
     h("summary", { text: "preview" }), preview);
-  path.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); change(); } });
+  path.addEventListener("keydown", (event) => { if (event.key === "Enter" && !modified(event)) { event.preventDefault(); change(); } });
   el.append(h("div", { class: "tc-export" },
     h("div", { class: "tc-panel-head" }, h("span", { class: "tc-panel-title", text: "export" }), summary, helpButton(model.get("help"), "tc-help-export")),
     h("div", { class: "tc-export-row" }, label("calibrator", algorithm), label("TensorRT", version), label("rows", rows), label("file", path), write),

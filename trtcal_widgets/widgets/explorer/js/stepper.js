@@ -3,6 +3,7 @@
 import { button, helpButton } from "../../kit/js/controls.js";
 import { h, setText } from "../../kit/js/dom.js";
 import { icon } from "../../kit/js/icons.js";
+import { modified } from "../../kit/js/keyboard.js";
 import { follow } from "../../kit/js/model.js";
 
 const MANY = 64;
@@ -18,7 +19,7 @@ function render({ model, el }) {
   const forward = button("forward", "One batch forward (→)", "tc-forward", () => send("forward"));
   const last = button("last", "Run to the last batch", "tc-last", () => send("last"));
   const slider = h("input", { type: "range", min: 0, step: 1, class: "tc-slider", "aria-label": "Batches counted", testid: "tc-slider",
-    on: { change: () => send("seek", { position: Number(slider.value) }), keydown: (event) => event.stopPropagation() } });
+    on: { change: () => send("seek", { position: Number(slider.value) }) } });
   const text = h("span", { class: "tc-progress-text", testid: "tc-progress", "aria-live": "polite" });
   const cancel = button("cancel", "Stop after the present batch; what is recorded stays", "tc-cancel", () => send("cancel"), "cancel");
   cancel.classList.add("tc-cancel");
@@ -48,7 +49,7 @@ function render({ model, el }) {
   strip.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const at = bars.indexOf(document.activeElement);
-    if (!step || at < 0) return;
+    if (!step || at < 0 || modified(event)) return;
     event.preventDefault();
     event.stopPropagation();
     const next = bars[Math.min(Math.max(at + step, 0), bars.length - 1)];

@@ -36,13 +36,17 @@ export function setOptions(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => option(value, text)));
 }
 
-const HEAD_TAIL = 11;
+const TAIL = 11; // characters
+/** Where a column is wide: `/layer12/Conv_output_0`, which tells a name from its neighbours, is seen whole. */
+export const LONG_TAIL = 22;
 
 /** A name whose middle gives way when there is no room: the head shrinks, the tail stays. Whole on hover. */
-export function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+export function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 

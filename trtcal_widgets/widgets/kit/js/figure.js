@@ -1,6 +1,7 @@
 // A Plotly figure whose script is shared: every FigureWidget would bring its own 5 MB, and anywidget gives a model two
 // seconds to be ready. Here the model is ready at once, and Plotly is loaded, once per page, before the first plot is drawn.
 
+import { spreadLabels } from "./labels.js";
 import { saveButtons } from "./save_picture.js";
 
 const PATIENCE = 3000;
@@ -26,6 +27,7 @@ function quiet(model) {
   const unwanted = new Set(["_js2py_traceDeltas", "_js2py_layoutDelta", "_js2py_widget_layoutDelta"]);
   const RELAYOUT = "_py2js_relayout";
   const drawing = [];
+  const heard = [];
   let said = null;
   return {
     get: (name) => {
@@ -36,6 +38,7 @@ function quiet(model) {
     save_changes: () => model.save_changes(),
     on: (name, callback) => {
       if (name === `change:${RELAYOUT}`) drawing.push(callback);
+      heard.push([name, callback]);
       model.on(name, callback);
     },
     off: (name, callback) => model.off(name, callback),
@@ -46,15 +49,20 @@ function quiet(model) {
       drawing.forEach((draw) => draw());
       said = null;
     },
+    /** Plotly's view leaves its listeners behind when it goes. */
+    detach: () => heard.splice(0).forEach(([name, callback]) => model.off(name, callback)),
   };
 }
 
-/** The ranges of the axes as the kernel set them last: copies, for a zoom changes the layout's own. */
-function homeRanges(model) {
-  const home = {};
-  for (const [name, axis] of Object.entries(model.get("_widget_layout"))) {
-    if (/^[xy]axis\d*$/.test(name) && axis.range) home[`${name}.range`] = [...axis.range];
-  }
+/** The ranges of the axes in the state that the kernel sent: copies, for a zoom changes the layout's own. */
+function rangesOf(model) {
+  const axes = Object.entries(model.get("_widget_layout")).filter(([name, axis]) => /^[xy]axis\d*$/.test(name) && axis.range);
+  return Object.fromEntries(axes.map(([name, axis]) => [`${name}.range`, [...axis.range]]));
+}
+
+/** The ranges of the axes as the kernel set them last. */
+function followRanges(model) {
+  const home = rangesOf(model);
   const note = (message, layout) => {
     // A message with a source is a zoom that the kernel passes on to the other views.
     if (!message || message.source_view_id) return;
@@ -69,7 +77,7 @@ function homeRanges(model) {
  * A double click goes back to the ranges that the kernel set. Plotly's own would fit the data and what is drawn over
  * them: a log axis then ends where the line does that can be dragged, and one that is turned round turns back.
  */
-function resetWithDoubleClick(el, model, view, home) {
+function resetWithDoubleClick(el, model, relayout, home) {
   const reset = () => {
     const layout = model.get("_widget_layout");
     const data = {};
@@ -78,7 +86,7 @@ function resetWithDoubleClick(el, model, view, home) {
       if (home[`${name}.range`]) data[`${name}.range`] = [...home[`${name}.range`]];
       else data[`${name}.autorange`] = true;
     }
-    view.relayout(data);
+    relayout(data);
     model.set("_js2py_relayout", { relayout_data: data, source_view_id: "double click" });
     model.save_changes();
   };
@@ -134,15 +142,20 @@ function zoomWithWheel(el) {
   return () => document.removeEventListener("scroll", onScroll, { capture: true });
 }
 
-/** Ask the kernel for the figure as it is now: what changed while Plotly was loading was not drawn by anybody. */
-function refresh(model) {
+/**
+ * Ask the kernel for the figure as it is now: what changed before a view is there is drawn by nobody. A kernel that runs a
+ * cell answers when that is done: after some patience what is there is drawn, and `late` is called when the rest comes.
+ */
+function refresh(model, late) {
   return new Promise((resolve) => {
+    let waiting = true;
+    const timer = setTimeout(() => { waiting = false; resolve(); }, PATIENCE);
     const done = () => {
       clearTimeout(timer);
       model.off("change:fresh", done);
-      resolve();
+      if (waiting) resolve();
+      else late();
     };
-    const timer = setTimeout(done, PATIENCE);
     model.on("change:fresh", done);
     model.send({ type: "refresh" });
   });
@@ -154,8 +167,7 @@ export default () => {
   const prepare = async (model) => {
     const made = (await loadPlotly(model))();
     made.initialize({ model: quiet(model) });
-    await refresh(model);
-    home = homeRanges(model);
+    home = followRanges(model);
     return made;
   };
   return {
@@ -167,23 +179,34 @@ export default () => {
       waiting.textContent = "drawing …";
       el.append(waiting);
       let cleanup = null;
-      const view = quiet(model);
-      const cleanups = [zoomWithWheel(el)];
+      let view = null;
+      const cleanups = [zoomWithWheel(el), spreadLabels(el)];
       let gone = false;
       figure ??= prepare(model);
-      figure.then((made) => {
-        waiting.remove();
+      const begin = async (made) => {
+        const draw = () => {
+          if (gone) return;
+          cleanup?.();
+          view?.detach();
+          view = quiet(model);
+          Object.assign(home, rangesOf(model));
+          cleanup = made.render({ model: view, el });
+        };
+        await refresh(model, draw);
         if (gone) return;
-        cleanups.push(resetWithDoubleClick(el, model, view, home));
-        cleanup = made.render({ model: view, el });
+        waiting.remove();
+        draw();
+        cleanups.push(resetWithDoubleClick(el, model, (data) => view.relayout(data), home));
         el.append(saveButtons(el, () => model.get("caption") || "plot"));
-      }, (error) => {
+      };
+      figure.then(begin).catch((error) => {
         waiting.textContent = `Plotly could not be loaded: ${error.message}`;
       });
       return () => {
         gone = true;
         cleanups.forEach((clean) => clean());
         cleanup?.();
+        view?.detach();
       };
     },
   };

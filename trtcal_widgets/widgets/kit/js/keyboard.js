@@ -29,15 +29,45 @@ function takesSpace(target) {
   return target.closest?.("button, summary, input, a[href]");
 }
 
+/** Whether a key is pressed with Ctrl, Cmd or Alt: such combinations are JupyterLab's and the browser's, but for a few. */
+export function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
+/** What a field does with Ctrl, Cmd or Alt: mark, copy, undo, walk and delete by words; some with Shift as well. */
+const EDITING = /^(a|c|x|y|z|v|backspace|delete|home|end|arrow\w+)$/;
+const EDITING_WITH_SHIFT = /^(z|v|backspace|delete|home|end|arrow\w+)$/;
+
+/** Whether a combination changes a text: AltGr, which is Ctrl and Alt on some systems, writes characters. */
+function edits({ key, shiftKey, ctrlKey, altKey }) {
+  return (ctrlKey && altKey && key.length === 1) || (shiftKey ? EDITING_WITH_SHIFT : EDITING).test(key.toLowerCase());
+}
+
+/** What the keys of a screen say to a key that is pressed in it; nothing where it is text for a field. */
+function actionOf(actions, { key, target, ctrlKey, metaKey, altKey, shiftKey }) {
+  if (altKey || typing(target)) return undefined;
+  return actions[ctrlKey || metaKey ? `Mod+${shiftKey ? key.toUpperCase() : key.toLowerCase()}` : key];
+}
+
+const actionsOf = (keys) => Object.assign({}, ...keys.map(([, , does]) => does));
+
+/**
+ * Whether a key is for the screen alone: every key without Ctrl, Cmd or Alt (x would cut the notebook's cell), and those
+ * with it that its table names, or that edit a text. All others are let through: Ctrl+S saves the notebook.
+ */
+export function holdsKey(event, keys) {
+  if (!modified(event)) return true;
+  return typing(event.target) ? Boolean(edits(event)) : actionOf(actionsOf(keys), event) !== undefined;
+}
+
 /** Keys hold inside the root only; JupyterLab's own are kept off it (z, arrows and x mean something there). */
 export function bindKeys(root, keys, send) {
-  const actions = Object.assign({}, ...keys.map(([, , does]) => does));
+  const actions = actionsOf(keys);
   const onKey = (event) => {
     const { key, target } = event;
     if (event.defaultPrevented || event.altKey || typing(target) || (key === " " && takesSpace(target))) return;
     if (key === " ") event.preventDefault();
-    const modifier = event.ctrlKey || event.metaKey;
-    const action = actions[modifier ? `Mod+${event.shiftKey ? key.toUpperCase() : key.toLowerCase()}` : key];
+    const action = actionOf(actions, event);
     if (!action || (target.type === "range" && key.startsWith("Arrow"))) return;
     event.preventDefault();
     event.stopPropagation();

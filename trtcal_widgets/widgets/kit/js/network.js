@@ -2,6 +2,7 @@
 
 import { helpButton } from "./controls.js";
 import { h, svg, toggle } from "./dom.js";
+import { modified } from "./keyboard.js";
 import { BOX_HEIGHT, layered, neighbourOf } from "./layered.js";
 import { follow } from "./model.js";
 
@@ -202,7 +203,7 @@ function render({ model, el }) {
   };
 
   view.addEventListener("keydown", (event) => {
-    if (!found || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!found || modified(event)) return;
     const { key } = event;
     if (key.startsWith("Arrow")) {
       const next = neighbourOf(key, cursor < 0 ? state.chosen : cursor, state.edges, found.boxes.slice(0, state.boxes.length));

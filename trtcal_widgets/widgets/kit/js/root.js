@@ -1,7 +1,7 @@
 // What stands around the panels of a widget: its root with name, theme, keyboard and focus.
 
 import { h } from "./dom.js";
-import { bindKeys } from "./keyboard.js";
+import { bindKeys, holdsKey } from "./keyboard.js";
 import { readTheme, watchTheme } from "./theme.js";
 
 /** Plotly listens to the window's size alone: pass a change of the root's width on to it. */
@@ -52,13 +52,22 @@ export function whenAttached(el, callback) {
 const NO_SHORTCUTS = "data-lm-suppress-shortcuts";
 
 /**
- * Keep JupyterLab's keys off what has the focus: it looks for a key's meaning from there outwards, and its own in a
- * notebook (x cuts the cell) mean whatever has the focus, which it reaches before the root.
+ * Keep JupyterLab's keys off what has the focus, but for those that the screen lets through: it looks for a key's meaning
+ * from there outwards, and its own in a notebook (x cuts the cell) mean whatever has the focus, which it reaches before
+ * the root. Said anew for each key, before anyone else hears of it; a screen inside another one speaks for itself.
  */
-function keepShortcutsOff(root) {
-  const onFocus = ({ target }) => target.setAttribute(NO_SHORTCUTS, "true");
-  root.addEventListener("focusin", onFocus);
-  return () => root.removeEventListener("focusin", onFocus);
+function keepShortcutsOff(root, keys) {
+  const onKey = (event) => {
+    if (!root.contains(event.target)) return;
+    const held = holdsKey(event, keys);
+    for (let node = event.target; node !== root.parentElement; node = node.parentElement) {
+      if (node.closest(".trtcal-root") !== root) continue;
+      if (held && (node === event.target || node === root)) node.setAttribute(NO_SHORTCUTS, "true");
+      if (!held) node.removeAttribute(NO_SHORTCUTS);
+    }
+  };
+  window.addEventListener("keydown", onKey, true);
+  return () => window.removeEventListener("keydown", onKey, true);
 }
 
 /** Say what the root is, to a screen reader, to JupyterLab and to tests. */
@@ -128,6 +137,7 @@ function keepFocus(root) {
 export function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
-  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepShortcutsOff(root), keepFocus(root), passResize(root)];
+  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })),
+    keepShortcutsOff(root, keys), keepFocus(root), passResize(root)];
   return () => cleanups.forEach((clean) => clean());
 }

@@ -1,6 +1,7 @@
 // A plot as a file: PNG or SVG, with a title and a background of its own, as it is zoomed now.
 
 import { h } from "./dom.js";
+import { withLabelsAsSeen } from "./labels.js";
 
 const TITLE = 26; // px above the plot, for the title
 const SCALE = 2; // of a PNG, so that it can be printed
@@ -21,7 +22,7 @@ async function picture(plot, title, format) {
   const { width, height } = plot._fullLayout;
   const root = plot.closest(".trtcal-root") ?? document.body;
   const { backgroundColor } = getComputedStyle(root);
-  const layout = structuredClone(plot.layout);
+  const layout = withLabelsAsSeen(plot, structuredClone(plot.layout));
   const margin = { ...layout.margin, t: (layout.margin?.t ?? 10) + TITLE };
   Object.assign(layout, {
     margin, paper_bgcolor: backgroundColor, autosize: false,

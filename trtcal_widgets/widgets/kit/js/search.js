@@ -1,6 +1,7 @@
 // What a list is searched with: part of a name, a pattern with * and ?, or a regular expression.
 
 import { h } from "./dom.js";
+import { modified } from "./keyboard.js";
 
 export const SEARCH_HELP = "Part of a name. With * and ? the whole name: backbone.*weight. A regular expression: re:conv[0-9]+$ or /conv[0-9]+$/";
 
@@ -50,6 +51,7 @@ export function searchField(list, props, search) {
     search(field.value);
   });
   field.addEventListener("keydown", (event) => {
+    if (modified(event)) return;
     if (event.key === "ArrowDown" || event.key === "Enter") {
       event.preventDefault();
       event.stopPropagation();

@@ -1,6 +1,7 @@
 // The tabs of a screen that has several pages.
 
 import { h } from "./dom.js";
+import { modified } from "./keyboard.js";
 import { follow } from "./model.js";
 
 function render({ model, el }) {
@@ -22,7 +23,7 @@ function render({ model, el }) {
   strip.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const { names } = model.get("state");
-    if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!by || modified(event)) return;
     event.preventDefault();
     event.stopPropagation();
     open(names[(names.indexOf(shown) + by + names.length) % names.length]);

@@ -1,6 +1,7 @@
 // Rows that are drawn only where they are in view: 100,000 rows are some 30 elements. Walked with keys.
 
 import { h, setText } from "./dom.js";
+import { modified } from "./keyboard.js";
 
 const MARGIN = 7;
 
@@ -55,7 +56,7 @@ export function virtualList({ props, empty: emptyProps, height, makeRow, step, p
   });
   body.addEventListener("scroll", draw);
   body.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
     // A box in a row has the focus after a click, and takes Space; who walks on is back in the list.

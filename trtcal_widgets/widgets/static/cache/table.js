@@ -24,11 +24,14 @@ function svg(tag, attributes = {}, ...children) {
 function option(value, text) {
   return h("option", { value, text });
 }
-var HEAD_TAIL = 11;
-function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+var TAIL = 11;
+var LONG_TAIL = 22;
+function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 function setText(node, text) {
@@ -113,14 +116,30 @@ function typing(target) {
 function takesSpace(target) {
   return target.closest?.("button, summary, input, a[href]");
 }
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+var EDITING = /^(a|c|x|y|z|v|backspace|delete|home|end|arrow\w+)$/;
+var EDITING_WITH_SHIFT = /^(z|v|backspace|delete|home|end|arrow\w+)$/;
+function edits({ key, shiftKey, ctrlKey, altKey }) {
+  return ctrlKey && altKey && key.length === 1 || (shiftKey ? EDITING_WITH_SHIFT : EDITING).test(key.toLowerCase());
+}
+function actionOf(actions, { key, target, ctrlKey, metaKey, altKey, shiftKey }) {
+  if (altKey || typing(target)) return void 0;
+  return actions[ctrlKey || metaKey ? `Mod+${shiftKey ? key.toUpperCase() : key.toLowerCase()}` : key];
+}
+var actionsOf = (keys) => Object.assign({}, ...keys.map(([, , does]) => does));
+function holdsKey(event, keys) {
+  if (!modified(event)) return true;
+  return typing(event.target) ? Boolean(edits(event)) : actionOf(actionsOf(keys), event) !== void 0;
+}
 function bindKeys(root, keys, send) {
-  const actions = Object.assign({}, ...keys.map(([, , does]) => does));
+  const actions = actionsOf(keys);
   const onKey = (event) => {
     const { key, target } = event;
     if (event.defaultPrevented || event.altKey || typing(target) || key === " " && takesSpace(target)) return;
     if (key === " ") event.preventDefault();
-    const modifier = event.ctrlKey || event.metaKey;
-    const action = actions[modifier ? `Mod+${event.shiftKey ? key.toUpperCase() : key.toLowerCase()}` : key];
+    const action = actionOf(actions, event);
     if (!action || target.type === "range" && key.startsWith("Arrow")) return;
     event.preventDefault();
     event.stopPropagation();
@@ -207,10 +226,18 @@ function whenAttached(el, callback) {
   return () => observer.disconnect();
 }
 var NO_SHORTCUTS = "data-lm-suppress-shortcuts";
-function keepShortcutsOff(root) {
-  const onFocus = ({ target }) => target.setAttribute(NO_SHORTCUTS, "true");
-  root.addEventListener("focusin", onFocus);
-  return () => root.removeEventListener("focusin", onFocus);
+function keepShortcutsOff(root, keys) {
+  const onKey = (event) => {
+    if (!root.contains(event.target)) return;
+    const held = holdsKey(event, keys);
+    for (let node = event.target; node !== root.parentElement; node = node.parentElement) {
+      if (node.closest(".trtcal-root") !== root) continue;
+      if (held && (node === event.target || node === root)) node.setAttribute(NO_SHORTCUTS, "true");
+      if (!held) node.removeAttribute(NO_SHORTCUTS);
+    }
+  };
+  window.addEventListener("keydown", onKey, true);
+  return () => window.removeEventListener("keydown", onKey, true);
 }
 function nameRoot(root, label, testid) {
   root.setAttribute("role", "region");
@@ -269,7 +296,14 @@ function keepFocus(root) {
 function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
-  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepShortcutsOff(root), keepFocus(root), passResize(root)];
+  const cleanups = [
+    hidePicture(root),
+    followTheme(root, model),
+    bindKeys(root, keys, (type) => model.send({ type })),
+    keepShortcutsOff(root, keys),
+    keepFocus(root),
+    passResize(root)
+  ];
   return () => cleanups.forEach((clean) => clean());
 }
 
@@ -282,6 +316,7 @@ function searchField(list, props, search) {
     search(field.value);
   });
   field.addEventListener("keydown", (event) => {
+    if (modified(event)) return;
     if (event.key === "ArrowDown" || event.key === "Enter") {
       event.preventDefault();
       event.stopPropagation();
@@ -341,7 +376,7 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
   });
   body.addEventListener("scroll", draw);
   body.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
     if (rows) {
@@ -434,7 +469,7 @@ function headerView(model, send) {
     if (model.get("summary").versions.includes(version.value)) sendVersion();
   });
   version.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
+    if (event.key !== "Enter" || modified(event)) return;
     event.preventDefault();
     event.stopPropagation();
     sendVersion();
@@ -492,7 +527,7 @@ function detailView(model) {
     const detail = model.get("detail");
     const empty = detail.name === void 0;
     copy.hidden = empty;
-    nameParts(name, empty ? "Choose a row to see its exact numbers." : detail.name);
+    nameParts(name, empty ? "Choose a row to see its exact numbers." : detail.name, void 0, LONG_TAIL);
     numbers.replaceChildren(...(empty ? [] : detail.numbers).map(([label, value]) => h("span", { class: "tc-cache-fact" }, h("span", { class: "tc-faint", text: `${label} ` }), h("span", { class: "tc-mono tc-cache-exact", text: value }))));
     notes.replaceChildren(...(empty ? [] : detail.notes).map((text) => h("div", { text })));
   };
@@ -546,7 +581,7 @@ function rowsView(model, send) {
     row.setAttribute("aria-selected", String(index === model.get("selected")));
     row.addEventListener("click", () => send({ selected: index }));
     const name = h("span", { class: "tc-name tc-c-name", role: "gridcell" });
-    nameParts(name, data[FIELD.name]);
+    nameParts(name, data[FIELD.name], void 0, LONG_TAIL);
     row.append(cell("tc-c-place", data[FIELD.place]), name, cell("tc-c-number", data[FIELD.amax]), cell("tc-c-number tc-c-scale", data[FIELD.scale]), cell("tc-c-hex", data[FIELD.hex]));
     if (data.length > FIELD.other) {
       row.append(cell("tc-c-number tc-c-other", data[FIELD.other]), cell("tc-c-hex", data[FIELD.otherHex]), cell("tc-c-number tc-c-ratio", data[FIELD.ratio]));

@@ -14,11 +14,13 @@ function h(tag, props = {}, ...children) {
   node.append(...children.filter((child) => child !== null && child !== void 0));
   return node;
 }
-var HEAD_TAIL = 11;
-function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+var TAIL = 11;
+function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 function setText(node, text) {

@@ -21,11 +21,13 @@ function svg(tag, attributes = {}, ...children) {
   node.append(...children);
   return node;
 }
-var HEAD_TAIL = 11;
-function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+var TAIL = 11;
+function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 function setText(node, text) {
@@ -114,6 +116,11 @@ function helpButton(help, testid) {
     h("p", { text: help.text }),
     h("p", { class: "tc-faint", text: `More: ${help.more}` })
   ));
+}
+
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
 }
 
 // trtcal_widgets/widgets/kit/js/model.js
@@ -563,7 +570,7 @@ ${model.get("state").detail}` : ""}`);
     zoomBy(event.deltaY < 0 ? 0.7 : 1 / 0.7, places?.[0]);
   }, { passive: false });
   canvas.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const page = Math.max(1, Math.round((view.last - view.first) / 10));
     const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
     if (steps) step(steps);

@@ -30,11 +30,13 @@ function setOptions(select, pairs) {
   select.dataset.key = key;
   select.replaceChildren(...pairs.map(([value, text]) => option(value, text)));
 }
-var HEAD_TAIL = 11;
-function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+var TAIL = 11;
+function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 function setText(node, text) {
@@ -171,14 +173,30 @@ function typing(target) {
 function takesSpace(target) {
   return target.closest?.("button, summary, input, a[href]");
 }
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+var EDITING = /^(a|c|x|y|z|v|backspace|delete|home|end|arrow\w+)$/;
+var EDITING_WITH_SHIFT = /^(z|v|backspace|delete|home|end|arrow\w+)$/;
+function edits({ key, shiftKey, ctrlKey, altKey }) {
+  return ctrlKey && altKey && key.length === 1 || (shiftKey ? EDITING_WITH_SHIFT : EDITING).test(key.toLowerCase());
+}
+function actionOf(actions, { key, target, ctrlKey, metaKey, altKey, shiftKey }) {
+  if (altKey || typing(target)) return void 0;
+  return actions[ctrlKey || metaKey ? `Mod+${shiftKey ? key.toUpperCase() : key.toLowerCase()}` : key];
+}
+var actionsOf = (keys) => Object.assign({}, ...keys.map(([, , does]) => does));
+function holdsKey(event, keys) {
+  if (!modified(event)) return true;
+  return typing(event.target) ? Boolean(edits(event)) : actionOf(actionsOf(keys), event) !== void 0;
+}
 function bindKeys(root, keys, send) {
-  const actions = Object.assign({}, ...keys.map(([, , does]) => does));
+  const actions = actionsOf(keys);
   const onKey = (event) => {
     const { key, target } = event;
     if (event.defaultPrevented || event.altKey || typing(target) || key === " " && takesSpace(target)) return;
     if (key === " ") event.preventDefault();
-    const modifier = event.ctrlKey || event.metaKey;
-    const action = actions[modifier ? `Mod+${event.shiftKey ? key.toUpperCase() : key.toLowerCase()}` : key];
+    const action = actionOf(actions, event);
     if (!action || target.type === "range" && key.startsWith("Arrow")) return;
     event.preventDefault();
     event.stopPropagation();
@@ -265,10 +283,18 @@ function whenAttached(el, callback) {
   return () => observer.disconnect();
 }
 var NO_SHORTCUTS = "data-lm-suppress-shortcuts";
-function keepShortcutsOff(root) {
-  const onFocus = ({ target }) => target.setAttribute(NO_SHORTCUTS, "true");
-  root.addEventListener("focusin", onFocus);
-  return () => root.removeEventListener("focusin", onFocus);
+function keepShortcutsOff(root, keys) {
+  const onKey = (event) => {
+    if (!root.contains(event.target)) return;
+    const held = holdsKey(event, keys);
+    for (let node = event.target; node !== root.parentElement; node = node.parentElement) {
+      if (node.closest(".trtcal-root") !== root) continue;
+      if (held && (node === event.target || node === root)) node.setAttribute(NO_SHORTCUTS, "true");
+      if (!held) node.removeAttribute(NO_SHORTCUTS);
+    }
+  };
+  window.addEventListener("keydown", onKey, true);
+  return () => window.removeEventListener("keydown", onKey, true);
 }
 function nameRoot(root, label, testid) {
   root.setAttribute("role", "region");
@@ -327,7 +353,14 @@ function keepFocus(root) {
 function setUpRoot(root, model, { label, testid, keys }) {
   root.setAttribute("tabindex", "0");
   nameRoot(root, label, testid);
-  const cleanups = [hidePicture(root), followTheme(root, model), bindKeys(root, keys, (type) => model.send({ type })), keepShortcutsOff(root), keepFocus(root), passResize(root)];
+  const cleanups = [
+    hidePicture(root),
+    followTheme(root, model),
+    bindKeys(root, keys, (type) => model.send({ type })),
+    keepShortcutsOff(root, keys),
+    keepFocus(root),
+    passResize(root)
+  ];
   return () => cleanups.forEach((clean) => clean());
 }
 

@@ -14,11 +14,14 @@ function h(tag, props = {}, ...children) {
   node.append(...children.filter((child) => child !== null && child !== void 0));
   return node;
 }
-var HEAD_TAIL = 11;
-function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+var TAIL = 11;
+var LONG_TAIL = 22;
+function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 function setText(node, text) {
@@ -73,6 +76,11 @@ function follow(model, traits, update) {
   };
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // trtcal_widgets/widgets/kit/js/virtual_list.js
 var MARGIN = 7;
 function virtualList({ props, empty: emptyProps, height, makeRow, step, press = () => false }) {
@@ -116,7 +124,7 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
   });
   body.addEventListener("scroll", draw);
   body.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
     if (rows) {
@@ -304,6 +312,7 @@ function searchField(list, props, search) {
     search(field.value);
   });
   field.addEventListener("keydown", (event) => {
+    if (modified(event)) return;
     if (event.key === "ArrowDown" || event.key === "Enter") {
       event.preventDefault();
       event.stopPropagation();
@@ -412,7 +421,7 @@ function render({ model, el }) {
     box.checked = keep.has(index);
     const name = h("span", { class: "tc-name" });
     nameParts(name, columns.names[index], `${columns.names[index]} (${columns.ops[index]})
-quantises ${columns.inputs[index]}`);
+quantises ${columns.inputs[index]}`, LONG_TAIL);
     const op = columns.names[index].startsWith(columns.ops[index]) ? "" : columns.ops[index];
     row.append(h("span", { class: "tc-l-keep" }, box), h("span", { class: "tc-l-name" }, name, h("span", { class: "tc-faint tc-l-op", text: op })));
     for (const key of ["loss", "out", "own", "cos"]) {

@@ -99,6 +99,11 @@ function helpButton(help, testid) {
   ));
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
@@ -153,7 +158,7 @@ function render({ model, el }) {
   precision.addEventListener("change", () => send("precision", { precision: precision.value }));
   target.addEventListener("change", () => send("target", { target: target.value }));
   target.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") find.click();
+    if (event.key === "Enter" && !modified(event)) find.click();
   });
   const steps = h("details", { class: "tc-preview-box tc-dbg-steps", testid: "tc-dbg-steps", hidden: true });
   const stepsHead = h("summary");
@@ -178,10 +183,9 @@ function render({ model, el }) {
       "div",
       { class: "tc-dbg-row" },
       h("label", { class: "tc-label" }, h("span", { text: "reach" }), target, h("span", { text: "% of FP32, keep in" }), precision),
-      h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" })),
-      find
+      h("label", { class: "tc-label", title: "Try other thresholds first; a plan of thresholds alone costs no speed" }, scales, h("span", { text: "thresholds first" }))
     ),
-    h("div", { class: "tc-dbg-row tc-dbg-do" }, tune, adopt, clear),
+    h("div", { class: "tc-dbg-row tc-dbg-do" }, find, tune, adopt, clear),
     steps
   ));
   let first = true;

@@ -30,11 +30,14 @@ function setOptions(select, pairs) {
   select.dataset.key = key;
   select.replaceChildren(...pairs.map(([value, text]) => option(value, text)));
 }
-var HEAD_TAIL = 11;
-function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+var TAIL = 11;
+var LONG_TAIL = 22;
+function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 function setText(node, text) {
@@ -166,6 +169,11 @@ function helpButton(help, testid) {
   ));
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
@@ -196,6 +204,7 @@ function render({ model, el }) {
     send("choose", { amax: amax.value.trim() });
   };
   amax.addEventListener("keydown", (event) => {
+    if (modified(event)) return;
     if (event.key === "Enter") {
       event.preventDefault();
       commit();
@@ -268,7 +277,7 @@ function render({ model, el }) {
   const update = () => {
     const state = model.get("state");
     if (!state.shown) return;
-    nameParts(name, state.shown, state.name);
+    nameParts(name, state.shown, state.name, LONG_TAIL);
     setText(facts, state.facts);
     facts.title = state.facts_title;
     setOptions(method, state.methods);

@@ -118,6 +118,11 @@ function helpButton(help, testid) {
   ));
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
@@ -151,7 +156,7 @@ function render({ model, el }) {
     preview
   );
   path.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") {
+    if (event.key === "Enter" && !modified(event)) {
       event.preventDefault();
       change();
     }

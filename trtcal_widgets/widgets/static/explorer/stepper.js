@@ -109,6 +109,11 @@ function helpButton(help, testid) {
   ));
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
@@ -138,7 +143,7 @@ function render({ model, el }) {
     class: "tc-slider",
     "aria-label": "Batches counted",
     testid: "tc-slider",
-    on: { change: () => send("seek", { position: Number(slider.value) }), keydown: (event) => event.stopPropagation() }
+    on: { change: () => send("seek", { position: Number(slider.value) }) }
   });
   const text = h("span", { class: "tc-progress-text", testid: "tc-progress", "aria-live": "polite" });
   const cancel = button("cancel", "Stop after the present batch; what is recorded stays", "tc-cancel", () => send("cancel"), "cancel");
@@ -180,7 +185,7 @@ function render({ model, el }) {
   strip.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const at = bars.indexOf(document.activeElement);
-    if (!step || at < 0) return;
+    if (!step || at < 0 || modified(event)) return;
     event.preventDefault();
     event.stopPropagation();
     const next = bars[Math.min(Math.max(at + step, 0), bars.length - 1)];

@@ -30,11 +30,13 @@ function setOptions(select, pairs) {
   select.dataset.key = key;
   select.replaceChildren(...pairs.map(([value, text]) => option(value, text)));
 }
-var HEAD_TAIL = 11;
-function nameParts(node, shown, whole) {
-  const cut = shown.length > HEAD_TAIL + 4 ? shown.length - HEAD_TAIL : shown.length;
-  node.replaceChildren(h("span", { class: "tc-name-head", text: shown.slice(0, cut) }));
-  if (cut < shown.length) node.append(h("span", { class: "tc-name-tail", text: shown.slice(cut) }));
+var TAIL = 11;
+function nameParts(node, shown, whole, longest = TAIL) {
+  const characters = Array.from(shown);
+  const { length } = characters;
+  const cut = length - (length > 2 * longest ? longest : length > TAIL + 4 ? TAIL : 0);
+  node.replaceChildren(h("span", { class: "tc-name-head", text: characters.slice(0, cut).join("") }));
+  if (cut < characters.length) node.append(h("span", { class: "tc-name-tail", text: characters.slice(cut).join("") }));
   node.title = whole ?? shown;
 }
 function setText(node, text) {
@@ -160,6 +162,11 @@ function follow(model, traits, update) {
   };
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // trtcal_widgets/widgets/kit/js/virtual_list.js
 var MARGIN = 7;
 function virtualList({ props, empty: emptyProps, height, makeRow, step, press = () => false }) {
@@ -203,7 +210,7 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
   });
   body.addEventListener("scroll", draw);
   body.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (modified(event)) return;
     const page = Math.max(1, Math.floor(body.clientHeight / height) - 1);
     const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
     if (rows) {
@@ -391,6 +398,7 @@ function searchField(list, props, search) {
     search(field.value);
   });
   field.addEventListener("keydown", (event) => {
+    if (modified(event)) return;
     if (event.key === "ArrowDown" || event.key === "Enter") {
       event.preventDefault();
       event.stopPropagation();

@@ -1,5 +1,62 @@
 // Made by frontend/build.mjs: change the sources beside the screens, in their js folders.
 
+// trtcal_widgets/widgets/kit/js/labels.js
+var LANE = 13;
+var GAP = 3;
+var BLANK = 4;
+function spread(boxes, { left, right, top }) {
+  const order = boxes.map((_, k) => k).sort((a, b) => boxes[b].bottom - boxes[a].bottom || boxes[a].left - boxes[b].left);
+  const steps = boxes.map(() => ({ x: 0, y: 0 }));
+  const placed = [];
+  for (const k of order) {
+    const box = boxes[k];
+    const x = Math.max(left - box.left, 0) || Math.min(right - box.right, 0);
+    const over = (y2) => placed.some((other) => box.left + x < other.right + GAP && other.left < box.right + x + GAP && box.top - y2 + BLANK < other.bottom && other.top + BLANK < box.bottom - y2);
+    let y = 0;
+    while (over(y) && box.top - y - LANE >= top) y += LANE;
+    placed.push({ left: box.left + x, right: box.right + x, top: box.top - y, bottom: box.bottom - y });
+    steps[k] = { x, y };
+  }
+  return steps;
+}
+function spreadLabels(el) {
+  let frame = 0;
+  const draw = (anew) => {
+    const nodes = [...el.querySelectorAll(".infolayer > .annotation")];
+    if (!anew && nodes.every((node) => node.dataset.step)) return;
+    nodes.forEach((node) => {
+      node.removeAttribute("transform");
+      node.dataset.step = "0 0";
+    });
+    if (!el.querySelector(".main-svg")) return;
+    const shown = nodes.filter((node) => node.textContent && node.getClientRects().length);
+    const steps = spread(shown.map((node) => node.getBoundingClientRect()), el.querySelector(".main-svg").getBoundingClientRect());
+    shown.forEach((node, k) => {
+      const { x, y } = steps[k];
+      node.dataset.step = `${x} ${y}`;
+      if (x || y) node.setAttribute("transform", `translate(${x}, ${-y})`);
+    });
+  };
+  const observer = new MutationObserver(() => {
+    draw(false);
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => draw(true));
+  });
+  observer.observe(el, { childList: true, subtree: true });
+  return () => {
+    observer.disconnect();
+    cancelAnimationFrame(frame);
+  };
+}
+function withLabelsAsSeen(plot, layout) {
+  for (const node of plot.querySelectorAll(".infolayer > .annotation[data-step]")) {
+    const note = layout.annotations?.[node.dataset.index];
+    const [x, y] = node.dataset.step.split(" ").map(Number);
+    if (note) Object.assign(note, { xshift: (note.xshift ?? 0) + x, yshift: (note.yshift ?? 0) + y });
+  }
+  return layout;
+}
+
 // trtcal_widgets/widgets/kit/js/dom.js
 function h(tag, props = {}, ...children) {
   const node = document.createElement(tag);
@@ -29,7 +86,7 @@ async function picture(plot, title, format) {
   const { width, height } = plot._fullLayout;
   const root = plot.closest(".trtcal-root") ?? document.body;
   const { backgroundColor } = getComputedStyle(root);
-  const layout = structuredClone(plot.layout);
+  const layout = withLabelsAsSeen(plot, structuredClone(plot.layout));
   const margin = { ...layout.margin, t: (layout.margin?.t ?? 10) + TITLE };
   Object.assign(layout, {
     margin,
@@ -75,6 +132,7 @@ function quiet(model) {
   const unwanted = /* @__PURE__ */ new Set(["_js2py_traceDeltas", "_js2py_layoutDelta", "_js2py_widget_layoutDelta"]);
   const RELAYOUT = "_py2js_relayout";
   const drawing = [];
+  const heard = [];
   let said = null;
   return {
     get: (name) => {
@@ -87,6 +145,7 @@ function quiet(model) {
     save_changes: () => model.save_changes(),
     on: (name, callback) => {
       if (name === `change:${RELAYOUT}`) drawing.push(callback);
+      heard.push([name, callback]);
       model.on(name, callback);
     },
     off: (name, callback) => model.off(name, callback),
@@ -96,14 +155,17 @@ function quiet(model) {
       said = { relayout_data: { ...data } };
       drawing.forEach((draw) => draw());
       said = null;
-    }
+    },
+    /** Plotly's view leaves its listeners behind when it goes. */
+    detach: () => heard.splice(0).forEach(([name, callback]) => model.off(name, callback))
   };
 }
-function homeRanges(model) {
-  const home = {};
-  for (const [name, axis] of Object.entries(model.get("_widget_layout"))) {
-    if (/^[xy]axis\d*$/.test(name) && axis.range) home[`${name}.range`] = [...axis.range];
-  }
+function rangesOf(model) {
+  const axes = Object.entries(model.get("_widget_layout")).filter(([name, axis]) => /^[xy]axis\d*$/.test(name) && axis.range);
+  return Object.fromEntries(axes.map(([name, axis]) => [`${name}.range`, [...axis.range]]));
+}
+function followRanges(model) {
+  const home = rangesOf(model);
   const note = (message, layout) => {
     if (!message || message.source_view_id) return;
     for (const [key, value] of Object.entries(layout(message) ?? {})) if (/^[xy]axis\d*\.range$/.test(key) && value) home[key] = [...value];
@@ -112,7 +174,7 @@ function homeRanges(model) {
   model.on("change:_py2js_update", () => note(model.get("_py2js_update"), (message) => message.layout_data));
   return home;
 }
-function resetWithDoubleClick(el, model, view, home) {
+function resetWithDoubleClick(el, model, relayout, home) {
   const reset = () => {
     const layout = model.get("_widget_layout");
     const data = {};
@@ -121,7 +183,7 @@ function resetWithDoubleClick(el, model, view, home) {
       if (home[`${name}.range`]) data[`${name}.range`] = [...home[`${name}.range`]];
       else data[`${name}.autorange`] = true;
     }
-    view.relayout(data);
+    relayout(data);
     model.set("_js2py_relayout", { relayout_data: data, source_view_id: "double click" });
     model.save_changes();
   };
@@ -175,14 +237,19 @@ function zoomWithWheel(el) {
   document.addEventListener("scroll", onScroll, { capture: true, passive: true });
   return () => document.removeEventListener("scroll", onScroll, { capture: true });
 }
-function refresh(model) {
+function refresh(model, late) {
   return new Promise((resolve) => {
+    let waiting = true;
+    const timer = setTimeout(() => {
+      waiting = false;
+      resolve();
+    }, PATIENCE);
     const done = () => {
       clearTimeout(timer);
       model.off("change:fresh", done);
-      resolve();
+      if (waiting) resolve();
+      else late();
     };
-    const timer = setTimeout(done, PATIENCE);
     model.on("change:fresh", done);
     model.send({ type: "refresh" });
   });
@@ -193,8 +260,7 @@ var figure_default = () => {
   const prepare = async (model) => {
     const made = (await loadPlotly(model))();
     made.initialize({ model: quiet(model) });
-    await refresh(model);
-    home = homeRanges(model);
+    home = followRanges(model);
     return made;
   };
   return {
@@ -206,23 +272,34 @@ var figure_default = () => {
       waiting.textContent = "drawing …";
       el.append(waiting);
       let cleanup = null;
-      const view = quiet(model);
-      const cleanups = [zoomWithWheel(el)];
+      let view = null;
+      const cleanups = [zoomWithWheel(el), spreadLabels(el)];
       let gone = false;
       figure ??= prepare(model);
-      figure.then((made) => {
-        waiting.remove();
+      const begin = async (made) => {
+        const draw = () => {
+          if (gone) return;
+          cleanup?.();
+          view?.detach();
+          view = quiet(model);
+          Object.assign(home, rangesOf(model));
+          cleanup = made.render({ model: view, el });
+        };
+        await refresh(model, draw);
         if (gone) return;
-        cleanups.push(resetWithDoubleClick(el, model, view, home));
-        cleanup = made.render({ model: view, el });
+        waiting.remove();
+        draw();
+        cleanups.push(resetWithDoubleClick(el, model, (data) => view.relayout(data), home));
         el.append(saveButtons(el, () => model.get("caption") || "plot"));
-      }, (error) => {
+      };
+      figure.then(begin).catch((error) => {
         waiting.textContent = `Plotly could not be loaded: ${error.message}`;
       });
       return () => {
         gone = true;
         cleanups.forEach((clean) => clean());
         cleanup?.();
+        view?.detach();
       };
     }
   };

@@ -64,6 +64,11 @@ function helpButton(help, testid) {
   ));
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // frontend/node_modules/@dagrejs/dagre/dist/dagre.esm.js
 var Te = Object.defineProperty;
 var Sn = (e, n, t) => n in e ? Te(e, n, { enumerable: true, configurable: true, writable: true, value: t }) : e[n] = t;
@@ -2272,7 +2277,7 @@ function render({ model, el }) {
     view.scrollTop = scale * (y + BOX_HEIGHT / 2) - view.clientHeight / 2;
   };
   view.addEventListener("keydown", (event) => {
-    if (!found || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!found || modified(event)) return;
     const { key } = event;
     if (key.startsWith("Arrow")) {
       const next = neighbourOf(key, cursor < 0 ? state.chosen : cursor, state.edges, found.boxes.slice(0, state.boxes.length));

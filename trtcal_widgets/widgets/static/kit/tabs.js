@@ -15,6 +15,11 @@ function h(tag, props = {}, ...children) {
   return node;
 }
 
+// trtcal_widgets/widgets/kit/js/keyboard.js
+function modified(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
@@ -52,7 +57,7 @@ function render({ model, el }) {
   strip.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const { names } = model.get("state");
-    if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!by || modified(event)) return;
     event.preventDefault();
     event.stopPropagation();
     open(names[(names.indexOf(shown) + by + names.length) % names.length]);
