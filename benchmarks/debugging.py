@@ -3,7 +3,7 @@
     python benchmarks/debugging.py [--images 16] [--write]
 
 Comparison: PP-OCRv4 detection, 640x640, against the two bare runs (FP32 with ONNX Runtime's defaults, Q/DQ unoptimised)
-and against ``onnxruntime.quantization.qdq_loss_debug``. Ranking: PP-OCRv4 classifier, against one whole run per layer.
+and against ``onnxruntime.quantization.qdq_loss_debug``. Ranking: PP-OCR classifier, against one whole run per layer.
 Peak memory is that of a process which does nothing else.
 """
 
@@ -170,7 +170,7 @@ def report(n_images: int) -> str:
         f"| onnxruntime qdq_loss_debug (from 4 photos) | {times['theirs'] / bare:.1f} | "
         f"{peaks[0]:,.0f} for 2 photos, {peaks[1]:,.0f} for 4 |",
         "",
-        f"Ranking {ranked['layers']:.0f} layers of the PP-OCRv4 classifier, 64 images: "
+        f"Ranking {ranked['layers']:.0f} layers of the PP-OCR classifier, 64 images: "
         f"{ranked['naive'] / ranked['ours']:.1f} times faster than a whole run per layer.",
     ]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,8 @@
 ``build`` makes engines of these kinds, as often as ``ROUNDS``: implicit (calibration cache), explicit (our placement),
 rules (``placement="implicit"``), map (pairs as the implicit engine of the same round ran in INT8), fp16, fp32; and one
 for each ``MODEL.KIND.layers.json`` (what ``LayerPrecisions.save`` wrote) in the folder ``TRTCAL_VARIANTS``. Several
-processes can build the same model: ``KINDS`` (with commas) says what, ``TAG`` tells their files apart.
+processes can build the same model: ``KINDS`` (with commas) says what, ``TAG`` tells their files apart. The engines of
+a round share a timing cache, so that a kernel that two of them can have is measured once; the next round measures anew.
 ``time`` runs all of a model side by side. ``simulate`` compares every quantised tensor of an engine with the INT8
 simulation. Each writes one JSON file. Times mean nothing with other work on the GPU: run ``time`` alone.
 """
@@ -138,15 +139,12 @@ def build(name, level, rounds, seconds, folder, kinds=KINDS, tag=""):
     wanted = reference(name, batches)
     models, failed = quantised(name, model, scales, kinds)
     found |= failed
-    timings = {}
 
     def one(kind, key):
+        nonlocal timing
         told = found["engines"][key] = {}
         source = models.get(kind.removesuffix("_fp16"), models["fp"])
-        timing = b"" if name == "lenet" else timings.get(kind, b"")  # LeNet's builds measure anew
-        plan, timings[kind], more = engines.build(
-            source, kind, feeds, level=level, cache=scales.read_bytes(), timing=timing
-        )
+        plan, timing, more = engines.build(source, kind, feeds, level=level, cache=scales.read_bytes(), timing=timing)
         told.update(more)
         (folder / f"{name}.{level}.{key}.plan").write_bytes(plan)
         with engines.opened(plan) as execution:
@@ -163,6 +161,7 @@ def build(name, level, rounds, seconds, folder, kinds=KINDS, tag=""):
             told["pairs"] = len(built.report.quantized)
 
     for number in range(rounds):
+        timing = b""
         for kind in kinds:
             if time.monotonic() > end:
                 break
