@@ -91,7 +91,7 @@ export abstract class FileContent extends Widget {
     protected readonly services: Services
   ) {
     super();
-    this.addClass('trtcal-root');
+    this.addClass('trtcal-viewer');
     this.node.tabIndex = -1;
     this.gone.hidden = true;
     this.shown.append(h('div', { class: 'trtcal-reading', role: 'status', text: 'Reading the file…' }));

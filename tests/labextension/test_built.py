@@ -63,3 +63,14 @@ def test_a_wheel_brings_it_to_where_jupyterlab_looks():
     found = {path.relative_to(installed): path.read_bytes() for path in installed.rglob("*") if path.is_file()}
     assert json.loads(found.pop(Path("install.json")))["packageName"] == "trtcal_widgets"
     assert found == {path.relative_to(BUILT): path.read_bytes() for path in FILES}
+
+
+def test_its_styles_and_those_of_the_screens_know_nothing_of_each_other():
+    """Where both are on a page, what one says of a class must not reach the other."""
+    classes = re.compile(r"\.((?:trtcal|tc)-[\w-]+)")
+    own = {name for path in FILES if path.suffix == ".js" for name in classes.findall(path.read_text("utf-8"))}
+    sheets = (Path(trtcal_widgets.__file__).parent / "widgets" / "static").rglob("*.css")
+    theirs = {name for path in sheets for name in classes.findall(path.read_text("utf-8"))}
+    assert len(own) > 30
+    assert len(theirs) > 100
+    assert not theirs & own

@@ -187,6 +187,24 @@ def test_it_fits_and_follows_the_dark_theme(opened, artefacts, width):
     notebook.set_theme("light")
 
 
+def test_what_changes_while_the_mouse_is_down_takes_no_click_away(opened):
+    _, explorer, log = opened
+    explorer.press("tc-forward")
+    explorer.wait_text("tc-progress", "batch 1 of 10")
+    explorer.select("conv1")
+    chip = explorer.page.get_by_test_id("tc-mark-minmax")
+    before = chip.text_content()
+    chip.hover()
+    explorer.page.mouse.down()
+    explorer.page.keyboard.press("ArrowRight")
+    assert explorer.noted(log)[-1]["position"] == 2
+    explorer.settle()
+    explorer.page.mouse.up()
+    explorer.wait_method("minmax")
+    explorer.wait_text("tc-progress", "batch 2 of 10")
+    assert chip.text_content() != before, "else nothing was drawn anew"
+
+
 def test_a_page_that_is_opened_again_shows_the_present_state(opened, lab, artefacts):
     notebook, explorer, log = opened
     page = explorer.page

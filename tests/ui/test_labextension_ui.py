@@ -63,7 +63,7 @@ def write_digits(folder):
         Image.linear_gradient("L").rotate(9 * i).resize((28, 28)).save(folder / f"{i:02}.png")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(lab):
     """The folder of the files, and JupyterLab's address."""
     root = lab[1] / "files"
@@ -363,7 +363,7 @@ def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
     expect(lab.first_row()).to_have_text(EVIL)
     assert lab.names()[4] == r"a\u202eb\x1b: c"
     assert page.evaluate("window.hacked") is None
-    assert page.locator(".trtcal-root img").count() == 0
+    assert page.locator(".trtcal-viewer img").count() == 0
 
     # few rows are in the page at a time, wherever one looks
     lab.by("trtcal-body").evaluate("body => { body.scrollTop = 24 * 5432; }")
@@ -410,7 +410,7 @@ def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
     lab.theme("Light" if dark else "Dark")
     expect(lab.by("trtcal-ranges")).to_be_visible()
     page.wait_for_function(
-        "wanted => getComputedStyle(document.querySelector('.trtcal-root')).getPropertyValue('--trtcal-a') === wanted",
+        "wanted => getComputedStyle(document.querySelector('.trtcal-viewer')).getPropertyValue('--trtcal-a') === wanted",
         arg="#0072b2" if dark else "#56b4e9",
     )
     lab.wait_colors(*((in_light, in_dark) if dark else (in_dark, in_light)))
@@ -451,32 +451,43 @@ def test_two_files_and_a_notebook_of_them(served, page, artefacts):
     expect(lab.by("trtcal-title-b")).to_be_visible()
 
 
+def make_as_wide(lab: Lab, width: int, *, narrow: bool) -> None:
+    """Make the view as wide as it takes for the table: how narrow a window JupyterLab fills depends on what is open.
+
+    A view that becomes too high for its pane takes some room for a scroll bar, and the table hears of its width a
+    little after it has it.
+    """
+    lab.by("trtcal-table").wait_for()
+    lab.page.wait_for_function(
+        """([width, narrow]) => {
+          const table = [...document.querySelectorAll('.trtcal-table')].find(node => node.clientWidth > 0);
+          const viewer = table.closest('.trtcal-viewer'), beside = viewer.offsetWidth - table.clientWidth;
+          if (table.clientWidth !== width) viewer.style.maxWidth = `${width + beside}px`;
+          return table.clientWidth === width && table.classList.contains('trtcal-narrow') === narrow;
+        }""",
+        arg=[width, narrow],
+    )
+
+
 @pytest.mark.parametrize("width", [300, 370, 400, 560, 900])
 def test_narrow_panes(served, page, artefacts, width):
     """Nothing scrolls sideways, names and numbers of every kind of file can be read, and the head stays above them."""
     from playwright.sync_api import expect
 
+    page.set_viewport_size({"width": 1400, "height": 800})
     lab = Lab(page, served[0])
     for name in ("big.cache", "mnist.trtcal", "lenet.onnx"):
         lab.open(name)
-        page.set_viewport_size({"width": 1280, "height": 800})
-        beside = 1280 - lab.by("trtcal-table").evaluate("table => table.clientWidth")
-        page.set_viewport_size({"width": width + beside, "height": 800})
-        # The table hears of its width a little after it has it.
         narrow = width < 540 if name == "big.cache" else width < 700 if name == "mnist.trtcal" else width < 600
-        page.wait_for_function(
-            """([width, narrow]) => [...document.querySelectorAll('.trtcal-table')].some(
-              table => table.clientWidth === width && table.classList.contains('trtcal-narrow') === narrow)""",
-            arg=[width, narrow],
-        )
+        make_as_wide(lab, width, narrow=narrow)
         row = lab.by("trtcal-row").nth(5)
         expect(row).to_be_visible()
-        cut = page.locator(".trtcal-root >> visible=true").evaluate(
+        cut = page.locator(".trtcal-viewer >> visible=true").evaluate(
             """root => [...root.querySelectorAll('.trtcal-number, .trtcal-mono, dd, .trtcal-head')]
                 .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
         )
         assert cut == []
-        for box in ("trtcal-root", "trtcal-table", "trtcal-body"):
+        for box in ("trtcal-viewer", "trtcal-table", "trtcal-body"):
             overflow = page.locator(f".{box} >> visible=true").evaluate("box => box.scrollWidth - box.clientWidth")
             assert overflow <= 0, box
         heights = page.locator(".trtcal-body >> visible=true").evaluate("body => body.clientHeight")
@@ -490,6 +501,7 @@ def test_narrow_panes(served, page, artefacts, width):
 
     # of a name that has no room its middle goes: the end, which tells it from its neighbours, can be read
     lab.open("long.cache")
+    make_as_wide(lab, width, narrow=width < 540)
     tail = lab.by("trtcal-row").nth(7).locator(".trtcal-name-tail")
     ends = tail.evaluate(
         """(tail) => {
@@ -502,6 +514,19 @@ def test_narrow_panes(served, page, artefacts, width):
     )
     assert ends[0] == "layer1007/Conv_output"
     assert min(ends[1:]) > -1
+
+
+def test_a_row_that_is_drawn_anew_while_it_is_clicked_is_chosen(served, page):
+    """A pane that is laid out, or a file that grows, between the press and the release takes no click away."""
+    lab = Lab(page, served[0])
+    lab.open("big.cache")
+    row = lab.by("trtcal-row").nth(5)
+    row.hover()
+    page.mouse.down()
+    lab.by("trtcal-body").evaluate("body => body.dispatchEvent(new Event('scroll'))")
+    page.mouse.up()
+    page.locator(".trtcal-row[aria-selected=true] >> visible=true").wait_for()
+    assert row.get_attribute("aria-selected") == "true"
 
 
 def test_a_file_that_changes_and_names_that_attack(served, page):
@@ -537,7 +562,7 @@ def test_a_file_that_changes_and_names_that_attack(served, page):
 
     lab.open(f"{EVIL[:13]}.cache")
     expect(page.locator(".trtcal-title >> visible=true")).to_contain_text(f"{EVIL[:13]}.cache")
-    assert page.locator(".trtcal-root img").count() == 0
+    assert page.locator(".trtcal-viewer img").count() == 0
 
 
 _LAYOUT = "(await (await fetch('/lab/api/workspaces/desk')).text())"

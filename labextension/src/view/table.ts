@@ -23,6 +23,7 @@ export class Table {
   private readonly empty: HTMLElement;
   private readonly resize: ResizeObserver;
   private shown: number[] = [];
+  private drawn = new Map<number, HTMLElement>();
   private selected = -1;
   private isNarrow = false;
   private sorted: [key: string, descending: boolean] = ['', false];
@@ -32,7 +33,7 @@ export class Table {
     private readonly events: TableEvents
   ) {
     this.heads = h('div', { class: 'trtcal-row trtcal-heads', role: 'row' });
-    // By its place and not by a row's own listener: rows are made anew while the table scrolls or is laid out.
+    // By its place and not by a row's own listener: where rows go while the mouse is down, the table is clicked.
     this.spacer = h('div', {
       class: 'trtcal-spacer',
       role: 'presentation',
@@ -148,6 +149,7 @@ export class Table {
     this.node.classList.toggle('trtcal-narrow', this.isNarrow);
     this.node.style.setProperty('--trtcal-columns', tracks.join(' '));
     this.node.style.setProperty('--trtcal-row-height', `${this.height}px`);
+    this.drawn.clear();
   }
 
   /** What stands there where no row does. */
@@ -215,22 +217,41 @@ export class Table {
     const inView = Math.ceil((offset + this.body.clientHeight) / this.height);
     const to = Math.min(this.shown.length, inView + BEYOND);
     const shift = offset - this.body.scrollTop;
-    this.spacer.replaceChildren(...this.shown.slice(from, to).map((row, i) => this.row(row, from + i, shift)));
+    const drawn = this.shown.slice(from, to).map((row, i) => {
+      const node = this.drawn.get(row) ?? this.row(row);
+      node.setAttribute('aria-rowindex', String(from + i + 2));
+      node.setAttribute('aria-selected', String(row === this.selected));
+      node.style.top = `${(from + i) * this.height - shift}px`;
+      return [row, node] as const;
+    });
+    this.drawn = new Map(drawn);
+    this.replaceRows(drawn.map(([, node]) => node));
     const selected = this.spacer.querySelector('[aria-selected=true]');
     this.body.setAttribute('aria-activedescendant', selected?.id ?? '');
   }
 
-  private row(row: number, at: number, shift: number): HTMLElement {
+  /** Rows that stay are left in the page: one that goes between the press and the release of the mouse is not clicked. */
+  private replaceRows(rows: HTMLElement[]): void {
+    const kept = new Set<Element>(rows);
+    [...this.spacer.children].filter(node => !kept.has(node)).forEach(node => node.remove());
+    let next = this.spacer.firstElementChild;
+    for (const node of rows) {
+      if (node === next) {
+        next = node.nextElementSibling;
+      } else {
+        this.spacer.insertBefore(node, next);
+      }
+    }
+  }
+
+  private row(row: number): HTMLElement {
     const node = h('div', {
       class: 'trtcal-row',
       id: `${this.id}-${row}`,
       role: 'row',
-      'aria-rowindex': String(at + 2),
-      'aria-selected': String(row === this.selected),
       'data-testid': 'trtcal-row',
       'data-kind': this.rows.severity(row)
     });
-    node.style.top = `${at * this.height - shift}px`;
     node.append(
       ...this.columns.map(column => {
         const text = column.cell(row);

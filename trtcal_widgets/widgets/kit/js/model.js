@@ -1,11 +1,17 @@
 // A panel and its model: state comes down through traits.
 
+import { afterPress } from "./press.js";
+
 /** Draw once, then again at each change of the traits; returns the clean-up that anywidget calls. */
 export function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
-  for (const name of names) model.on(name, update);
+  let gone = false;
+  const draw = () => { if (!gone) update(); };
+  const heard = () => afterPress(draw);
+  for (const name of names) model.on(name, heard);
   update();
   return () => {
-    for (const name of names) model.off(name, update);
+    gone = true;
+    for (const name of names) model.off(name, heard);
   };
 }

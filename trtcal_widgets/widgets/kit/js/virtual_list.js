@@ -2,6 +2,7 @@
 
 import { h, setText } from "./dom.js";
 import { modified } from "./keyboard.js";
+import { watchPress } from "./press.js";
 
 const MARGIN = 7;
 
@@ -41,18 +42,9 @@ export function virtualList({ props, empty: emptyProps, height, makeRow, step, p
     if (kept === false) return;
     spacer.querySelector(`[data-index="${kept}"] [data-testid="${focused.dataset.testid}"]`)?.focus({ preventScroll: true });
   };
-  // A row that is replaced between the press and the release of the mouse would not be clicked.
-  const release = () => {
-    window.removeEventListener("pointerup", later, true);
-    window.removeEventListener("pointercancel", later, true);
-    held = false;
-    if (waiting) draw();
-  };
-  const later = () => setTimeout(release);
-  spacer.addEventListener("pointerdown", () => {
-    held = true;
-    window.addEventListener("pointerup", later, true);
-    window.addEventListener("pointercancel", later, true);
+  const forget = watchPress(spacer, (pressed) => {
+    held = pressed;
+    if (!held && waiting) draw();
   });
   body.addEventListener("scroll", draw);
   body.addEventListener("keydown", (event) => {
@@ -99,7 +91,7 @@ export function virtualList({ props, empty: emptyProps, height, makeRow, step, p
       resize.observe(body);
       return () => {
         resize.disconnect();
-        release();
+        forget();
       };
     },
   };

@@ -45,9 +45,9 @@ function popover(testid, summary, body) {
     if (inside) summary.focus();
   };
   box.addEventListener("toggle", () => {
-    const listen = box.open ? "addEventListener" : "removeEventListener";
-    document[listen]("pointerdown", onPointer, true);
-    document[listen]("keydown", onKey, true);
+    const listen2 = box.open ? "addEventListener" : "removeEventListener";
+    document[listen2]("pointerdown", onPointer, true);
+    document[listen2]("keydown", onKey, true);
   });
   box.addEventListener("focusout", (event) => {
     if (event.relatedTarget && !box.contains(event.relatedTarget)) close();
@@ -65,13 +65,54 @@ function helpButton(help, testid) {
   ));
 }
 
+// trtcal_widgets/widgets/kit/js/press.js
+var ENDS = ["pointerup", "pointercancel", "blur"];
+var listen = (change, callback) => ENDS.forEach((name) => window[change](name, callback, name !== "blur"));
+function watchPress(node, changed, fits = () => true) {
+  const release = () => {
+    listen("removeEventListener", later);
+    changed(false);
+  };
+  const later = () => setTimeout(release);
+  const onDown = (event) => {
+    if (!fits(event)) return;
+    listen("addEventListener", later);
+    changed(true);
+  };
+  node.addEventListener("pointerdown", onDown, true);
+  return () => {
+    node.removeEventListener("pointerdown", onDown, true);
+    release();
+  };
+}
+var CLICKED = "button, label, summary, input[type=checkbox], input[type=radio], [role=option], [role=row]";
+var waiting = /* @__PURE__ */ new Set();
+var held = false;
+watchPress(window, (pressed) => {
+  held = pressed;
+  if (held) return;
+  const draws = [...waiting];
+  waiting.clear();
+  draws.forEach((draw) => draw());
+}, ({ target }) => target.closest?.(CLICKED)?.closest(".trtcal-root"));
+function afterPress(draw) {
+  if (held) waiting.add(draw);
+  else draw();
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
-  for (const name of names) model.on(name, update);
+  let gone = false;
+  const draw = () => {
+    if (!gone) update();
+  };
+  const heard = () => afterPress(draw);
+  for (const name of names) model.on(name, heard);
   update();
   return () => {
-    for (const name of names) model.off(name, update);
+    gone = true;
+    for (const name of names) model.off(name, heard);
   };
 }
 

@@ -107,9 +107,9 @@ function popover(testid, summary, body) {
     if (inside) summary.focus();
   };
   box.addEventListener("toggle", () => {
-    const listen = box.open ? "addEventListener" : "removeEventListener";
-    document[listen]("pointerdown", onPointer, true);
-    document[listen]("keydown", onKey, true);
+    const listen2 = box.open ? "addEventListener" : "removeEventListener";
+    document[listen2]("pointerdown", onPointer, true);
+    document[listen2]("keydown", onKey, true);
   });
   box.addEventListener("focusout", (event) => {
     if (event.relatedTarget && !box.contains(event.relatedTarget)) close();
@@ -207,13 +207,54 @@ function bindKeys(root, keys, send) {
   return () => root.removeEventListener("keydown", onKey);
 }
 
+// trtcal_widgets/widgets/kit/js/press.js
+var ENDS = ["pointerup", "pointercancel", "blur"];
+var listen = (change, callback) => ENDS.forEach((name) => window[change](name, callback, name !== "blur"));
+function watchPress(node, changed, fits = () => true) {
+  const release = () => {
+    listen("removeEventListener", later);
+    changed(false);
+  };
+  const later = () => setTimeout(release);
+  const onDown = (event) => {
+    if (!fits(event)) return;
+    listen("addEventListener", later);
+    changed(true);
+  };
+  node.addEventListener("pointerdown", onDown, true);
+  return () => {
+    node.removeEventListener("pointerdown", onDown, true);
+    release();
+  };
+}
+var CLICKED = "button, label, summary, input[type=checkbox], input[type=radio], [role=option], [role=row]";
+var waiting = /* @__PURE__ */ new Set();
+var held = false;
+watchPress(window, (pressed) => {
+  held = pressed;
+  if (held) return;
+  const draws = [...waiting];
+  waiting.clear();
+  draws.forEach((draw) => draw());
+}, ({ target }) => target.closest?.(CLICKED)?.closest(".trtcal-root"));
+function afterPress(draw) {
+  if (held) waiting.add(draw);
+  else draw();
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
-  for (const name of names) model.on(name, update);
+  let gone = false;
+  const draw = () => {
+    if (!gone) update();
+  };
+  const heard = () => afterPress(draw);
+  for (const name of names) model.on(name, heard);
   update();
   return () => {
-    for (const name of names) model.off(name, update);
+    gone = true;
+    for (const name of names) model.off(name, heard);
   };
 }
 
@@ -244,16 +285,16 @@ function watchTheme(apply) {
 // trtcal_widgets/widgets/kit/js/root.js
 function passResize(root) {
   let width = 0;
-  let waiting = 0;
+  let waiting2 = 0;
   const observer = new ResizeObserver(() => {
     if (Math.abs(root.clientWidth - width) < 2) return;
     width = root.clientWidth;
-    cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
+    cancelAnimationFrame(waiting2);
+    waiting2 = requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
   });
   observer.observe(root);
   return () => {
-    cancelAnimationFrame(waiting);
+    cancelAnimationFrame(waiting2);
     observer.disconnect();
   };
 }
@@ -286,11 +327,11 @@ var NO_SHORTCUTS = "data-lm-suppress-shortcuts";
 function keepShortcutsOff(root, keys) {
   const onKey = (event) => {
     if (!root.contains(event.target)) return;
-    const held = holdsKey(event, keys);
+    const held2 = holdsKey(event, keys);
     for (let node = event.target; node !== root.parentElement; node = node.parentElement) {
       if (node.closest(".trtcal-root") !== root) continue;
-      if (held && (node === event.target || node === root)) node.setAttribute(NO_SHORTCUTS, "true");
-      if (!held) node.removeAttribute(NO_SHORTCUTS);
+      if (held2 && (node === event.target || node === root)) node.setAttribute(NO_SHORTCUTS, "true");
+      if (!held2) node.removeAttribute(NO_SHORTCUTS);
     }
   };
   window.addEventListener("keydown", onKey, true);

@@ -132,9 +132,9 @@ function popover(testid, summary, body) {
     if (inside) summary.focus();
   };
   box.addEventListener("toggle", () => {
-    const listen = box.open ? "addEventListener" : "removeEventListener";
-    document[listen]("pointerdown", onPointer, true);
-    document[listen]("keydown", onKey, true);
+    const listen2 = box.open ? "addEventListener" : "removeEventListener";
+    document[listen2]("pointerdown", onPointer, true);
+    document[listen2]("keydown", onKey, true);
   });
   box.addEventListener("focusout", (event) => {
     if (event.relatedTarget && !box.contains(event.relatedTarget)) close();
@@ -152,13 +152,54 @@ function helpButton(help, testid) {
   ));
 }
 
+// trtcal_widgets/widgets/kit/js/press.js
+var ENDS = ["pointerup", "pointercancel", "blur"];
+var listen = (change, callback) => ENDS.forEach((name) => window[change](name, callback, name !== "blur"));
+function watchPress(node, changed, fits = () => true) {
+  const release = () => {
+    listen("removeEventListener", later);
+    changed(false);
+  };
+  const later = () => setTimeout(release);
+  const onDown = (event) => {
+    if (!fits(event)) return;
+    listen("addEventListener", later);
+    changed(true);
+  };
+  node.addEventListener("pointerdown", onDown, true);
+  return () => {
+    node.removeEventListener("pointerdown", onDown, true);
+    release();
+  };
+}
+var CLICKED = "button, label, summary, input[type=checkbox], input[type=radio], [role=option], [role=row]";
+var waiting = /* @__PURE__ */ new Set();
+var held = false;
+watchPress(window, (pressed) => {
+  held = pressed;
+  if (held) return;
+  const draws = [...waiting];
+  waiting.clear();
+  draws.forEach((draw) => draw());
+}, ({ target }) => target.closest?.(CLICKED)?.closest(".trtcal-root"));
+function afterPress(draw) {
+  if (held) waiting.add(draw);
+  else draw();
+}
+
 // trtcal_widgets/widgets/kit/js/model.js
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
-  for (const name of names) model.on(name, update);
+  let gone = false;
+  const draw = () => {
+    if (!gone) update();
+  };
+  const heard = () => afterPress(draw);
+  for (const name of names) model.on(name, heard);
   update();
   return () => {
-    for (const name of names) model.off(name, update);
+    gone = true;
+    for (const name of names) model.off(name, heard);
   };
 }
 
@@ -171,15 +212,15 @@ function modified(event) {
 var MARGIN = 7;
 function virtualList({ props, empty: emptyProps, height, makeRow, step, press = () => false }) {
   let count = 0;
-  let held = false;
-  let waiting = false;
+  let held2 = false;
+  let waiting2 = false;
   const spacer = h("div", { class: "tc-spacer", role: props.role === "grid" ? "rowgroup" : "presentation" });
   const empty = h("div", { class: "tc-empty", hidden: true, ...emptyProps });
   const body = h("div", { tabindex: "0", ...props }, spacer, empty);
   body.style.setProperty("--tc-row-height", `${height}px`);
   const draw = () => {
-    waiting = held;
-    if (held) return;
+    waiting2 = held2;
+    if (held2) return;
     const from = Math.max(0, Math.floor(body.scrollTop / height) - MARGIN);
     const to = Math.min(count, Math.ceil((body.scrollTop + body.clientHeight) / height) + MARGIN);
     const drawn = [];
@@ -196,17 +237,9 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
     if (kept === false) return;
     spacer.querySelector(`[data-index="${kept}"] [data-testid="${focused.dataset.testid}"]`)?.focus({ preventScroll: true });
   };
-  const release = () => {
-    window.removeEventListener("pointerup", later, true);
-    window.removeEventListener("pointercancel", later, true);
-    held = false;
-    if (waiting) draw();
-  };
-  const later = () => setTimeout(release);
-  spacer.addEventListener("pointerdown", () => {
-    held = true;
-    window.addEventListener("pointerup", later, true);
-    window.addEventListener("pointercancel", later, true);
+  const forget = watchPress(spacer, (pressed) => {
+    held2 = pressed;
+    if (!held2 && waiting2) draw();
   });
   body.addEventListener("scroll", draw);
   body.addEventListener("keydown", (event) => {
@@ -252,7 +285,7 @@ function virtualList({ props, empty: emptyProps, height, makeRow, step, press = 
       resize.observe(body);
       return () => {
         resize.disconnect();
-        release();
+        forget();
       };
     }
   };
