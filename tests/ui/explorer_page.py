@@ -21,6 +21,15 @@ _PLACES = """(to) => {
            unit: 1 / (xaxis.l2p(1) - xaxis.l2p(0)) };
 }"""
 
+_SHOW = """() => {
+  const plots = [...document.querySelectorAll('.js-plotly-plot')];
+  plots.find((p) => p._fullLayout?.shapes?.[0]?.type === 'line').scrollIntoView({ block: 'center' });
+}"""
+_NOTE_PRESS = """() => {
+  const note = ({ target }) => { window.__tcLine = Boolean(target.closest?.('.shapelayer')); };
+  addEventListener('mousedown', note, { capture: true, once: true });
+}"""
+
 
 class ExplorerPage:
     """An explorer that is on the page."""
@@ -53,21 +62,39 @@ class ExplorerPage:
             "(name) => document.querySelector('[data-testid=tc-tensor-name]').title === name", arg=name
         )
 
+    def show_plot(self) -> None:
+        """Scroll to the histogram: with what stands above it on the screen, its middle may be below the window."""
+        self.page.evaluate(_SHOW)
+
     def drag_line(self, to: float) -> float:
         """Drag the chosen line to a value; returns the width of a pixel in the value's unit."""
-        self.page.get_by_test_id("tc-methods").scroll_into_view_if_needed()
-        mouse, places = self.page.mouse, None
-        while places is None or self.page.evaluate(_PLACES, to) != places:  # cells above may be laid out meanwhile
-            self.settle()
-            places = self.page.evaluate(_PLACES, to)
-            y = places["y"]
-            mouse.move(places["line"], y)
-            self.page.wait_for_timeout(200)
-        mouse.down()
+        places = self._take_hold(to)
+        for _ in range(4):
+            if places is not None:
+                break
+            # cells above were laid out in the last moment: who missed the line tries again, but no double click
+            self.page.mouse.up()
+            self.page.wait_for_timeout(800)
+            places = self._take_hold(to)
+        assert places is not None, "the line could not be taken hold of"
+        mouse, y = self.page.mouse, places["y"]
         mouse.move((places["line"] + places["to"]) / 2, y + 4, steps=5)
         mouse.move(places["to"], y, steps=5)
         mouse.up()
         return places["unit"]
+
+    def _take_hold(self, to: float) -> dict | None:
+        """Press the mouse on the chosen line once nothing moves; None where it was not the line."""
+        page, places = self.page, None
+        while places is None or page.evaluate(_PLACES, to) != places:
+            self.show_plot()
+            self.settle()
+            places = page.evaluate(_PLACES, to)
+            page.mouse.move(places["line"], places["y"])
+            page.wait_for_timeout(200)
+        page.evaluate(_NOTE_PRESS)
+        page.mouse.down()
+        return places if page.evaluate("() => window.__tcLine") else None
 
     def double_click(self, x: float, y: float) -> None:
         """Click twice, a tenth of a second apart in the events' own time, however long the page takes to hear them."""

@@ -227,6 +227,12 @@ _ANSWERED = """async () => {
 }"""
 
 
+def box_of(place) -> dict[str, float]:
+    """Scroll to an element and return its box: the mouse hears nothing beyond the window's edge."""
+    place.scroll_into_view_if_needed()
+    return place.bounding_box()
+
+
 class NotebookPage:
     """A notebook in JupyterLab in a browser page."""
 

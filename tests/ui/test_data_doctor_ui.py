@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.lab import NotebookPage, write_notebook
+from tests.ui.lab import NotebookPage, box_of, write_notebook
 from tests.ui.tidy import assert_tidy, settle
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
@@ -94,7 +94,7 @@ def test_a_user_reads_the_verdict_and_leaves_a_mark_out(lab, page, artefacts, th
 
     # the mouse: what is under it, and a click
     settle(page, "tc-data")
-    box = page.get_by_test_id("tc-data-strip").bounding_box()
+    box = box_of(page.get_by_test_id("tc-data-strip"))
     assert page.get_by_test_id("tc-data-sample-name").inner_text() == "sample 1"
     page.mouse.move(box["x"] + 80, box["y"] + 60)
     page.wait_for_selector("[data-testid=tc-data-hover]", state="visible")
@@ -154,7 +154,7 @@ def test_three_thousand_tensors(lab, page, artefacts):
     # moving over the strip asks the kernel for nothing but pictures, and draws once per frame
     settle(page, "tc-data")
     before = drawn(page)
-    box = page.get_by_test_id("tc-data-strip").bounding_box()
+    box = box_of(page.get_by_test_id("tc-data-strip"))
     for x in range(60, 180, 4):
         page.mouse.move(box["x"] + x, box["y"] + 60)
     page.wait_for_function("(n) => Number(document.querySelector('[data-drawn]').dataset.drawn) > n", arg=before)

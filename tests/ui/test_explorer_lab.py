@@ -259,7 +259,7 @@ def test_the_plot_is_zoomed_and_moved_and_comes_back(opened):
     page, mouse = explorer.page, explorer.page.mouse
     explorer.press("tc-last")
     explorer.wait_text("tc-message", "Finished")
-    page.get_by_test_id("tc-methods").scroll_into_view_if_needed()
+    explorer.show_plot()
     explorer.settle()
     whole = page.evaluate(_AXES)
     (left, right), at = whole["x"], whole["at"]

@@ -40,6 +40,7 @@ def test_the_front_is_drawn_and_a_click_takes_a_plan(open_debugger, theme):  # n
         """() => {
         const plot = [...document.querySelectorAll('.js-plotly-plot')].find(
           (p) => p.data.some((t) => t.name === 'none is both faster and more accurate'));
+        plot.scrollIntoView({ block: 'center' });
         const trace = plot.data.find((t) => t.name === 'none is both faster and more accurate');
         const box = plot.getBoundingClientRect(), l = plot._fullLayout;
         const at = trace.text.findIndex((words) => words.includes('click to take'));

@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from tests.ui.lab import NotebookPage, await_lab, command, jupyterlab
+from tests.ui.lab import NotebookPage, await_lab, box_of, command, jupyterlab
 from trtcal_widgets import CalibrationCache, CalibrationSession, sample
 from trtcal_widgets.formats.reading import convert
 
@@ -237,7 +237,7 @@ def test_what_is_done_stays_when_the_file_is_written_anew(served, page):
 
     # a part of the picture that is looked at closer stays; where it ends before that part, all of it is shown
     picture = lab.by("trtcal-ranges")
-    box = picture.bounding_box()
+    box = box_of(picture)
     for edge, button in ((0.5, page.mouse.down), (0.6, page.mouse.up)):
         page.mouse.move(box["x"] + box["width"] * edge, box["y"] + box["height"] / 2)
         button()
@@ -326,7 +326,7 @@ def test_names_are_copied_as_they_are_and_long_ones_are_shown_short(served, page
     assert text.endswith("xend")
 
     # a row that is not a number is drawn at the edge, and can be pointed at there
-    box = lab.by("trtcal-ranges").bounding_box()
+    box = box_of(lab.by("trtcal-ranges"))
     page.mouse.click(box["x"] + 62 + 0.75 * (box["width"] - 76), box["y"] + 27)
     expect(lab.by("trtcal-details")).to_contain_text("7fc00000")
 
@@ -410,7 +410,7 @@ def test_a_file_of_ten_thousand_rows(served, page, artefacts, theme):
     lab.theme("Light" if dark else "Dark")
     expect(lab.by("trtcal-ranges")).to_be_visible()
     page.wait_for_function(
-        "wanted => getComputedStyle(document.querySelector('.trtcal-viewer')).getPropertyValue('--trtcal-a') === wanted",
+        "wanted => getComputedStyle(document.querySelector('.trtcal-viewer')).getPropertyValue('--trtcal-a') == wanted",
         arg="#0072b2" if dark else "#56b4e9",
     )
     lab.wait_colors(*((in_light, in_dark) if dark else (in_dark, in_light)))
