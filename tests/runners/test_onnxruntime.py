@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import weakref
 
 import numpy as np
@@ -15,6 +16,7 @@ from trtcal_widgets.core import streams
 from trtcal_widgets.core.counting import amax_of
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import DataError, MissingDependencyError, ModelError, UsageError
+from trtcal_widgets.model import ort as sessions
 from trtcal_widgets.model.derived import derived_tensors
 from trtcal_widgets.runners.base import Runner
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
@@ -542,6 +544,38 @@ def test_arguments_that_cannot_be_meant(small):
         OnnxRuntimeRunner(path, threads=0)
     with pytest.raises(MissingDependencyError, match=r"no QuantumExecutionProvider \(it has .*CPU"):
         OnnxRuntimeRunner(path, providers="QuantumExecutionProvider").__enter__()
+
+
+def test_libraries_of_cuda_are_found_where_pip_puts_them_and_what_is_missing_is_said(small, monkeypatch, capsys):
+    asked = []
+
+    def preload(**options):
+        asked.append(options)
+        sys.stdout.write("Failed to load libcublasLt.so.13: no such file\nPlease follow a page to install CUDA.\n")
+
+    real = ort.InferenceSession
+
+    def without_cuda(model, options, providers, **_):
+        return real(model, options, providers=["CPUExecutionProvider"])
+
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "preload_dlls", preload, raising=False)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: both)
+    monkeypatch.setattr(ort, "InferenceSession", without_cuda)
+    sessions._load_cuda.cache_clear()
+    try:
+        with OnnxRuntimeRunner(small.model):
+            assert asked == []
+        for _ in range(2):
+            with pytest.raises(
+                MissingDependencyError,
+                match=r"^CUDAExecutionProvider could not start \(Failed to load libcublasLt\.so\.13: no such file\); ",
+            ):
+                OnnxRuntimeRunner(small.model, providers="CUDAExecutionProvider").__enter__()
+    finally:
+        sessions._load_cuda.cache_clear()
+    assert asked == [{"msvc": False}]
+    assert capsys.readouterr().out == ""
 
 
 def test_providers_may_have_options(small):

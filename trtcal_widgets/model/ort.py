@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,8 @@ OPTIMIZATIONS = ("off", "basic", "extended", "layout", "all")
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+
+_ON_CUDA = {CUDA, "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"}
 
 _AS_REQUESTED = "kSameAsRequested"
 
@@ -79,6 +84,7 @@ def open_session(
     options.graph_optimization_level = _level(optimization)
     options.enable_cpu_mem_arena = arena
     _check_available(wanted, ort.get_available_providers())
+    unloaded = _load_cuda() if {provider_name(provider) for provider in wanted} & _ON_CUDA else ""
     wanted = [_with_defaults(provider, gpu_limit, stream) for provider in wanted]
     try:
         # Its fallback would print to stdout and go on with other providers than the user asked for.
@@ -91,7 +97,7 @@ def open_session(
             session = ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
     except Exception as error:
         raise ModelError(f"ONNX Runtime {ort.__version__} does not take {name}: {_advice(error)}") from error
-    _check_started(wanted, session.get_providers())
+    _check_started(wanted, session.get_providers(), unloaded)
     return session
 
 
@@ -186,14 +192,29 @@ def _check_available(wanted: Sequence[Any], available: Sequence[str]) -> None:
             )
 
 
-def _check_started(wanted: Sequence[Any], running: Sequence[str]) -> None:
+def _check_started(wanted: Sequence[Any], running: Sequence[str], unloaded: str) -> None:
     # ONNX Runtime falls back to the CPU with nothing but a line in its log: the user asked for something else.
     for provider in map(provider_name, wanted):
         if provider not in running:
-            raise MissingDependencyError(
-                f"{provider} could not start (its libraries or the device are missing; ONNX Runtime wrote the "
-                "reason to stderr); leave providers= out to use the CPU"
-            )
+            reason = unloaded or "its libraries or the device are missing; ONNX Runtime wrote the reason to stderr"
+            raise MissingDependencyError(f"{provider} could not start ({reason}); leave providers= out to use the CPU")
+
+
+@functools.cache
+def _load_cuda() -> str:
+    """Load CUDA's and cuDNN's libraries from NVIDIA's packages, as pip installs them; return what could not be loaded.
+
+    The system's loader does not look there. Where other libraries are loaded already, or found first, they stay.
+    """
+    import onnxruntime as ort
+
+    load = getattr(ort, "preload_dlls", None)  # from ONNX Runtime 1.21 on, in builds for CUDA and the CPU
+    if load is None:
+        return ""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        load(msvc=False)
+    return "; ".join(line for line in said.getvalue().splitlines() if line.startswith("Failed to load"))
 
 
 _NOISE = (
