@@ -12,8 +12,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.support.graphs import node, save, value
 from trtcal_widgets import sample
-from trtcal_widgets.data import IterableBatches
+from trtcal_widgets.data import ArrayBatches, IterableBatches
 from trtcal_widgets.errors import (
     CacheFormatError,
     CancelledError,
@@ -296,6 +297,21 @@ def test_a_minmax_cache_is_given_with_the_class_that_reads_it(machine):
     engine = build(LENET, cache=lenet_cache(algorithm="MinMaxCalibration"), profiles=FOUR)
     assert engine.provenance["scales"]["class"] == "IInt8MinMaxCalibrator"
     assert machine.built[0]["scales"]["conv1"] == 0.25
+
+
+def test_a_batch_may_be_smaller_along_the_axis_of_its_samples(machine, tmp_path):
+    """Of sequences whose first axis is time, and of an input that all samples share."""
+    nodes = [node("Mul", ["x", "gain"], ["a"]), node("Relu", ["a"], ["y"])]
+    inputs = [value("x", ["T", "N", 5]), value("gain", ["G"])]
+    path = save(tmp_path / "sequences.onnx", nodes, inputs, [value("y", ["T", "N", 5])])
+    feeds = {"x": np.ones((7, 6, 5), np.float32), "gain": np.ones(5, np.float32)}
+    source = ArrayBatches(feeds, sample_axis={"x": 1, "gain": None})
+    with CalibrationSession(path, source, batch_size=3) as session:
+        session.run()
+        build(path, session=session)
+    (profile,) = machine.built[0]["profiles"]
+    assert profile["x"] == ((7, 1, 5), (7, 3, 5), (7, 3, 5))
+    assert profile["gain"] == ((5,), (5,), (5,))
 
 
 def test_a_session_gives_its_scales(machine):

@@ -19,21 +19,31 @@ from trtcal_widgets.model.graph import ModelGraph, TensorInfo, TensorKind
 from trtcal_widgets.model.load import load_graph
 from trtcal_widgets.trt.control import BuildControl
 from trtcal_widgets.trt.inputs import arrange, inputs_of
-from trtcal_widgets.trt.profiles import DynamicInput, Range, resolve_profiles
+from trtcal_widgets.trt.profiles import DynamicInput, Fed, Range, resolve_profiles
 
 IMAGES = DynamicInput("images", (-1, 3, -1, -1), is_shape_tensor=False)
 SIZE = DynamicInput("size", (2,), is_shape_tensor=True)
 
 
 def test_the_calibration_batch_is_the_profile_where_none_is_given():
-    shapes = {"images": (8, 3, 64, 64), "fixed": (1, 2)}
-    (profile,), calibration = resolve_profiles(None, [IMAGES], shapes, calibrates=True)
+    fed = {"images": Fed((8, 3, 64, 64)), "fixed": Fed((1, 2))}
+    (profile,), calibration = resolve_profiles(None, [IMAGES], fed, calibrates=True)
     assert profile.ranges == {"images": Range((1, 3, 64, 64), (8, 3, 64, 64), (8, 3, 64, 64))}
     assert calibration.ranges == {"images": Range(*[(8, 3, 64, 64)] * 3)}
 
 
+@pytest.mark.parametrize(
+    ("samples", "least"), [(1, (50, 1, 16)), (-2, (50, 1, 16)), (2, (50, 8, 16)), (None, (50, 8, 16))]
+)
+def test_a_batch_may_be_smaller_along_the_axis_of_its_samples_alone(samples, least):
+    sequences = DynamicInput("sequences", (-1, -1, 16), is_shape_tensor=False)
+    fed = {"sequences": Fed((50, 8, 16), samples)}
+    (profile,), _ = resolve_profiles(None, [sequences], fed, calibrates=False)
+    assert profile.ranges == {"sequences": Range(least, (50, 8, 16), (50, 8, 16))}
+
+
 def test_a_session_that_calibrated_elsewhere_gives_shapes_but_nothing_to_calibrate():
-    (profile,), calibration = resolve_profiles(None, [IMAGES], {"images": (8, 3, 64, 64)}, calibrates=False)
+    (profile,), calibration = resolve_profiles(None, [IMAGES], {"images": Fed((8, 3, 64, 64))}, calibrates=False)
     assert profile.ranges["images"].opt == (8, 3, 64, 64)
     assert calibration is None
 
@@ -43,8 +53,8 @@ def test_profiles_of_the_user_and_shape_tensors():
         {"images": (4, 3, 32, 32), "size": (32, 32)},
         {"images": ((1, 3, 8, 8), (2, 3, 16, 16), (4, 3, 99, 99)), "size": ((8, 8), (16, 16), (99, 99))},
     ]
-    shapes = {"images": (2, 3, 16, 16), "size": (16, 16)}
-    profiles, calibration = resolve_profiles(given, [IMAGES, SIZE], shapes, calibrates=True)
+    fed = {"images": Fed((2, 3, 16, 16)), "size": Fed((16, 16))}
+    profiles, calibration = resolve_profiles(given, [IMAGES, SIZE], fed, calibrates=True)
     assert [p.ranges["images"].max for p in profiles] == [(4, 3, 32, 32), (4, 3, 99, 99)]
     assert calibration.ranges["size"] == Range((16, 16), (16, 16), (16, 16))
     assert profiles[1].to_json()["size"] == [[8, 8], [16, 16], [99, 99]]

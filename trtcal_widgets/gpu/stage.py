@@ -57,13 +57,15 @@ class BatchStage:
         self._memory = memory
         self._name = f"batches {next(_numbers)}" if name is None else name
 
-    def put(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    def put(self, arrays: Mapping[str, NDArray[Any]], samples: int | None = None) -> dict[str, int]:
         """Copy a batch to the device and return each array's address there, once all of it has arrived.
 
         Parameters
         ----------
         arrays
             Input name -> array of any shape, dtype and memory layout; it arrives in C order.
+        samples
+            How many samples that are, for the error; None: the longest first axis.
 
         Raises
         ------
@@ -78,8 +80,8 @@ class BatchStage:
         try:
             target = self._memory.reserve(self._name, size)
         except OutOfDeviceMemoryError as e:
-            samples = max((a.shape[0] for a in arrays.values() if a.ndim), default=1)
-            raise with_advice(e, samples, f"This batch has {count_of(samples, 'sample')}") from e
+            held = samples or max((a.shape[0] for a in arrays.values() if a.ndim), default=1)
+            raise with_advice(e, held, f"This batch has {count_of(held, 'sample')}") from e
         staging = self._memory.reserve_pinned(self._name, size)
         for name, array in arrays.items():
             np.copyto(staging.view(array.shape, array.dtype, starts[name]), array)
@@ -112,13 +114,13 @@ class Staging:
         self._staged = False
         self._room: DeviceBuffer | None = None
 
-    def put(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
-        """Copy a batch to the device in one piece and return each array's address there.
+    def put(self, arrays: Mapping[str, NDArray[Any]], samples: int | None = None) -> dict[str, int]:
+        """Copy a batch to the device in one piece and return each array's address there (:meth:`BatchStage.put`).
 
         Raises OutOfDeviceMemoryError if it does not fit; says how large a batch would.
         """
         self._staged = True
-        return self._batches.put(arrays)
+        return self._batches.put(arrays, samples)
 
     def room(self, nbytes: int) -> int:
         """Return the address of room for outputs; what was there is lost if it must grow.

@@ -35,6 +35,14 @@ class Profile:
         return {name: [list(shape) for shape in ranges] for name, ranges in self.ranges.items()}
 
 
+class Fed(NamedTuple):
+    """What a calibration batch has for an input."""
+
+    shape: Shape
+    samples: int | None = 0
+    """The axis along which a batch may be smaller; None where its samples have none of their own."""
+
+
 class DynamicInput(NamedTuple):
     """An input for which TensorRT must be told shapes."""
 
@@ -56,12 +64,12 @@ def dynamic_inputs(network: Any) -> tuple[DynamicInput, ...]:
 
 
 def resolve_profiles(
-    given: Any, inputs: Sequence[DynamicInput], batch: Mapping[str, Shape], *, calibrates: bool
+    given: Any, inputs: Sequence[DynamicInput], batch: Mapping[str, Fed], *, calibrates: bool
 ) -> tuple[tuple[Profile, ...], Profile | None]:
     """Work out the profiles of a build.
 
     ``given``: what the user passed: None, ``{input: shape}`` or ``{input: (min, opt, max)}``, or a list of these.
-    ``inputs``: the dynamic inputs of the network. ``batch``: input name -> shape in a calibration batch; empty where
+    ``inputs``: the dynamic inputs of the network. ``batch``: input name -> what a calibration batch has; empty where
     there is none, or it is not known. ``calibrates``: whether TensorRT will be given such batches. Returns (profiles,
     calibration profile): without profiles from the user, that batch's shape is the best and largest one, and any
     smaller batch is allowed. The calibration profile is None where there is nothing dynamic or nothing to calibrate.
@@ -71,19 +79,19 @@ def resolve_profiles(
         if given:
             raise UsageError("profiles were given, but every input of this network has a fixed shape: leave them out")
         return (), None
-    shapes = {name: shape for name, shape in batch.items() if name in {i.name for i in inputs}}
+    fed = {name: one for name, one in batch.items() if name in {i.name for i in inputs}}
     if given is None:
-        _need_all(inputs, shapes, "is dynamic")
-        profiles: tuple[Profile, ...] = (Profile({i.name: _from_batch(i, shapes[i.name]) for i in inputs}),)
+        _need_all(inputs, fed, "is dynamic")
+        profiles: tuple[Profile, ...] = (Profile({i.name: _from_batch(i, fed[i.name]) for i in inputs}),)
     else:
         listed = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         if not listed:
             raise UsageError(f"profiles= has no profile in it. {_example(inputs)}")
         profiles = tuple(_profile(one, inputs) for one in listed)
-    if not (calibrates and shapes):
+    if not (calibrates and fed):
         return profiles, None
-    _need_all(inputs, shapes, "has no calibration batch")
-    return profiles, Profile({i.name: Range(*[_checked(i, shapes[i.name])] * 3) for i in inputs})
+    _need_all(inputs, fed, "has no calibration batch")
+    return profiles, Profile({i.name: Range(*[_checked(i, fed[i.name].shape)] * 3) for i in inputs})
 
 
 def _need_all(inputs: Sequence[DynamicInput], have: Iterable[str], why: str) -> None:
@@ -92,12 +100,14 @@ def _need_all(inputs: Sequence[DynamicInput], have: Iterable[str], why: str) -> 
         raise UsageError(f"input {missing[0].name!r} {missing[0].shape} {why}. {_example(inputs)}")
 
 
-def _from_batch(item: DynamicInput, shape: Shape) -> Range:
+def _from_batch(item: DynamicInput, fed: Fed) -> Range:
     """Any batch up to the calibration's, other sizes as in the calibration."""
-    best = _checked(item, shape)
-    if item.is_shape_tensor or not item.shape or item.shape[0] != -1:
+    best = _checked(item, fed.shape)
+    if item.is_shape_tensor or not item.shape or fed.samples is None or item.shape[fed.samples] != -1:
         return Range(best, best, best)
-    return Range((1, *best[1:]), best, best)
+    least = list(best)
+    least[fed.samples] = 1
+    return Range(tuple(least), best, best)
 
 
 def _profile(given: Any, inputs: Sequence[DynamicInput]) -> Profile:

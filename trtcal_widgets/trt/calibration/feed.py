@@ -189,7 +189,7 @@ class DataFeed:
         self._check(batch.index, dict(zip(names, arrays, strict=True)))
         if self.on_batch is not None:
             self.on_batch(batch.index, batch)
-        addresses = self._stage().put(dict(zip(names, arrays, strict=True)))
+        addresses = self._stage().put(dict(zip(names, arrays, strict=True)), batch.n_fed)
         self.served += 1
         return [addresses[name] for name in names]
 

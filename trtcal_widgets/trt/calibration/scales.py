@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.common.words import did_you_mean
+from trtcal_widgets.data.base import ONLY_INPUT
 from trtcal_widgets.errors import UsageError
 from trtcal_widgets.formats.cache import CalibrationCache
 from trtcal_widgets.formats.header import row_of
@@ -15,6 +16,7 @@ from trtcal_widgets.trt.calibration.calibrator import guard_calibrator, make_cal
 from trtcal_widgets.trt.calibration.feed import DataFeed, Stale
 from trtcal_widgets.trt.inputs import arrange, constant_tensors, inputs_of, network_tensors
 from trtcal_widgets.trt.options import set_ranges
+from trtcal_widgets.trt.profiles import Fed
 
 if TYPE_CHECKING:
     import os
@@ -176,8 +178,8 @@ def _facts(given: str, guard: Guard, scales: Scales) -> dict[str, Any]:
     return facts
 
 
-def batch_shapes(scales: Scales, guard: Guard | None, network: Any) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the first calibration batch, the calibrator's or the session's.
+def batch_shapes(scales: Scales, guard: Guard | None, network: Any) -> dict[str, Fed]:
+    """Return the shapes of the first calibration batch, the calibrator's or the session's, and where its samples are.
 
     There are none where there is no data, or a user's own class hides it. Raises DataError if the batch cannot be read
     or does not fit the network.
@@ -186,5 +188,10 @@ def batch_shapes(scales: Scales, guard: Guard | None, network: Any) -> dict[str,
     if plan is None:
         return {}
     names = [str(network.get_input(index).name) for index in range(network.num_inputs)]
-    arrays = arrange(plan.load(0), names, inputs_of(network))
-    return {name: tuple(array.shape) for name, array in zip(names, arrays, strict=True)}
+    batch = plan.load(0)
+    arrays = arrange(batch, names, inputs_of(network))
+    axes = batch.sample_axes
+    if axes is None:
+        return {name: Fed(tuple(array.shape)) for name, array in zip(names, arrays, strict=True)}
+    only = axes.get(ONLY_INPUT)
+    return {name: Fed(tuple(a.shape), axes.get(name, only)) for name, a in zip(names, arrays, strict=True)}
