@@ -7,6 +7,7 @@ of counts in another: any subset of the batches can be combined again without ru
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_left
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -223,10 +224,12 @@ class BatchStore:
         if not samples_out:
             return tuple(batches)
         kept = {(one.batch, one.samples): -place - 1 for place, one in enumerate(self._without)}
+        left_out = sorted(samples_out)
         keys = []
         for batch in batches:
             own = self.samples_in(batch)
-            out = frozenset(i - own.start for i in samples_out if i in own)
+            first, behind = bisect_left(left_out, own.start), bisect_left(left_out, own.stop)
+            out = frozenset(i - own.start for i in left_out[first:behind])
             if out and len(out) < len(own) and (batch, out) not in kept:
                 raise SessionError(
                     f"batch {batch} was never counted without samples {sorted(out)}: leave them out anew"

@@ -1,6 +1,7 @@
 // What is replaced between the press and the release of the mouse is not clicked: while it is down, drawing waits.
 
-const ENDS = ["pointerup", "pointercancel", "blur"];
+// A menu of the browser, or a window that comes in front, may keep the release: the next move tells that it was.
+const ENDS = ["pointerup", "pointercancel", "pointermove", "contextmenu", "blur"];
 // Every element's loss of focus passes through the window on its way down; only its own is meant.
 const listen = (change, callback) => ENDS.forEach((name) => window[change](name, callback, name !== "blur"));
 
@@ -13,9 +14,9 @@ export function watchPress(node, changed, fits = () => true) {
     listen("removeEventListener", later);
     changed(false);
   };
-  const later = () => setTimeout(release);
+  const later = ({ type, buttons }) => { if (type !== "pointermove" || !buttons) setTimeout(release); };
   const onDown = (event) => {
-    if (!fits(event)) return;
+    if (event.button !== 0 || !fits(event)) return;
     listen("addEventListener", later);
     changed(true);
   };

@@ -121,16 +121,18 @@ function helpButton(help, testid) {
 }
 
 // trtcal_widgets/widgets/kit/js/press.js
-var ENDS = ["pointerup", "pointercancel", "blur"];
+var ENDS = ["pointerup", "pointercancel", "pointermove", "contextmenu", "blur"];
 var listen = (change, callback) => ENDS.forEach((name) => window[change](name, callback, name !== "blur"));
 function watchPress(node, changed, fits = () => true) {
   const release = () => {
     listen("removeEventListener", later);
     changed(false);
   };
-  const later = () => setTimeout(release);
+  const later = ({ type, buttons }) => {
+    if (type !== "pointermove" || !buttons) setTimeout(release);
+  };
   const onDown = (event) => {
-    if (!fits(event)) return;
+    if (event.button !== 0 || !fits(event)) return;
     listen("addEventListener", later);
     changed(true);
   };
