@@ -13,8 +13,11 @@ from trtcal_widgets import CalibrationSession, sample
 from trtcal_widgets.core.histogram import Histogram, join_parts
 from trtcal_widgets.errors import ModelError
 from trtcal_widgets.gpu import histogram as gpu_histogram
+from trtcal_widgets.gpu.choice import device_names
+from trtcal_widgets.gpu.memory import open_memory
 from trtcal_widgets.model import ort as opening
 from trtcal_widgets.model.load import load_model
+from trtcal_widgets.runners import cuda
 from trtcal_widgets.runners.cuda import OnDevice, cuda_device
 from trtcal_widgets.runners.onnxruntime import OnnxRuntimeRunner
 from trtcal_widgets.runners.tap import OnnxRuntimeTap
@@ -140,6 +143,33 @@ def test_tensors_stay_on_the_gpu_where_it_runs_the_model(providers, device):
     assert cuda_device(providers) == device
 
 
+@pytest.mark.parametrize(
+    ("shown", "names", "options", "wanted"),
+    [
+        (None, ["H200", "H200"], {}, ["0", "1"]),
+        ("3, 1", ["H200", "H200"], {}, ["3", "1"]),
+        ("GPU-7a,GPU-2c,GPU-11", ["H200", "L4", "H200"], {}, ["GPU-7a", "GPU-11"]),
+        (None, ["H200"], {}, []),
+        (None, ["H200", "L4"], {}, []),
+        (None, [], {}, []),
+        (None, ["H200", "H200"], {"device_id": 1}, []),
+    ],
+)
+def test_each_process_has_a_gpu_of_its_own(monkeypatch, shown, names, options, wanted):
+    pytest.importorskip("cuda.bindings")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    monkeypatch.setattr(cuda, "device_names", lambda: names)
+    runner = OnnxRuntimeRunner(sample.model_path(), providers=[("CUDAExecutionProvider", options)])
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in runner.environments()] == wanted
+    assert OnnxRuntimeRunner(sample.model_path()).environments() == []
+
+
+def test_without_a_driver_no_gpu_is_named():
+    assert device_names() == [] or open_memory().device.name == device_names()[0]
+
+
 def test_float32_is_computed_as_such_on_the_gpu_unless_the_user_says_otherwise(monkeypatch, tmp_path):
     asked = []
 
@@ -174,3 +204,18 @@ def test_a_session_on_the_gpu_counts_its_own_activations_bit_for_bit():
     with CalibrationSession(runner, IMAGES, batch_size=4) as session:
         session.run()
         assert session.status.recorded == 3
+
+
+@pytest.mark.gpu
+def test_processes_on_several_gpus_record_what_one_process_does():
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has no CUDA provider")
+    if len(device_names()) < 2:
+        pytest.skip("this machine has one GPU")
+    found = []
+    for executor in (None, 2, 5):
+        model, images = sample.model_path(), sample.calibration_images()
+        with CalibrationSession(model, images, batch_size=25, providers=["CUDAExecutionProvider"]) as session:
+            session.run(executor=executor)
+            found.append([facts(session.histogram(name)) for name in session.tensors])
+    assert found[0] == found[1] == found[2]

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -462,6 +463,28 @@ class Pausing(AtOnce):
     def go_on(self):
         future, function, arguments = self.paused
         future.set_result(function(*arguments))
+
+
+def test_processes_of_a_run_have_the_environments_in_turn():
+    """Three of them have two: the third begins again."""
+    pool = Pool(3, [{"TRTCAL_PLACE": "first"}, {"TRTCAL_PLACE": "second"}])
+    try:
+        for _ in range(2):
+            with TemporaryDirectory() as folder:
+                places = [pool.submit(_meet, folder, 3) for _ in range(3)]
+                assert sorted(place.result(60) for place in places) == ["first", "first", "second"]
+            pool.renew()
+        assert "TRTCAL_PLACE" not in os.environ
+    finally:
+        pool.close()
+
+
+def _meet(folder, n):
+    """Say which environment this process has, once so many have come."""
+    Path(folder, str(os.getpid())).touch()
+    while len(list(Path(folder).iterdir())) < n:
+        time.sleep(0.01)
+    return os.environ["TRTCAL_PLACE"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11, 5), reason="an older Python leaves the pipe open")

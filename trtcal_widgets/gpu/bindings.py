@@ -30,6 +30,29 @@ _OVERLAP_FROM = (9, 0)
 """Compute capability from which launches can overlap."""
 
 
+def device_names() -> list[str]:
+    """Return the names of the GPUs that this process sees, without opening any."""
+    from cuda.bindings import driver as api
+
+    _call(api, "cuInit", 0)
+    count = int(_call(api, "cuDeviceGetCount"))
+    return [_name_of(api, _call(api, "cuDeviceGet", index)) for index in range(count)]
+
+
+def _name_of(api: Any, handle: Any) -> str:
+    return bytes(_call(api, "cuDeviceGetName", 256, handle)).split(b"\0")[0].decode()
+
+
+def _call(api: Any, function: str, *arguments: Any) -> Any:
+    """Call a driver function; return its result, or raise with its error."""
+    code, *result = getattr(api, function)(*arguments)
+    if code != 0:
+        _, text = api.cuGetErrorString(code)
+        reason = text.decode() if text else getattr(code, "name", "unknown error")
+        raise DriverCallError(function, int(code), reason)
+    return result[0] if result else None
+
+
 class BindingsDriver(Driver):
     """``cuda.bindings.driver`` behind the :class:`~trtcal_widgets.gpu.driver.Driver` interface.
 
@@ -77,17 +100,10 @@ class BindingsDriver(Driver):
                 attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
             )
         )
-        name = bytes(self._call("cuDeviceGetName", 256, handle)).split(b"\0")[0].decode()
-        return DeviceInfo(index, name, (major, minor), processors, version)
+        return DeviceInfo(index, _name_of(self._api, handle), (major, minor), processors, version)
 
     def _call(self, function: str, *arguments: Any) -> Any:
-        """Call a driver function; return its result, or raise with its error."""
-        code, *result = getattr(self._api, function)(*arguments)
-        if code != 0:
-            _, text = self._api.cuGetErrorString(code)
-            reason = text.decode() if text else getattr(code, "name", "unknown error")
-            raise DriverCallError(function, int(code), reason)
-        return result[0] if result else None
+        return _call(self._api, function, *arguments)
 
     def _current_context_of(self, device: Any) -> Any:
         """Return the calling thread's context if it belongs to this device."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from trtcal_widgets.common.arguments import whole_number
-from trtcal_widgets.errors import MissingDependencyError, UsageError
+from trtcal_widgets.errors import DeviceError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from trtcal_widgets.gpu.driver import Driver
@@ -36,6 +37,19 @@ def open_driver(prefer: str | None, device: int) -> Driver:
     from trtcal_widgets.gpu.bindings import BindingsDriver
 
     return BindingsDriver(device)
+
+
+def device_names() -> list[str]:
+    """Return the names of the GPUs that this process sees, without opening any; none where they cannot be asked for."""
+    name = _default_binding()
+    if name is None:
+        return []
+    module = import_module(f"trtcal_widgets.gpu.{'pycuda' if name == PYCUDA else 'bindings'}")
+    try:
+        names: list[str] = module.device_names()
+    except (ImportError, RuntimeError, DeviceError):  # no driver, or none that this binding can use
+        return []
+    return names
 
 
 def _installed(name: str) -> bool:

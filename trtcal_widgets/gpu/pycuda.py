@@ -32,6 +32,14 @@ _PRIMARY: dict[int, Any] = {}
 """Primary contexts, kept for good: PyCUDA leaves the context stack unbalanced when it lets go of one."""
 
 
+def device_names() -> list[str]:
+    """Return the names of the GPUs that this process sees, without opening any."""
+    import pycuda.driver as api
+
+    api.init()
+    return [str(api.Device(index).name()) for index in range(api.Device.count())]
+
+
 class PyCudaDriver(Driver):
     """``pycuda.driver`` behind the :class:`~trtcal_widgets.gpu.driver.Driver` interface.
 

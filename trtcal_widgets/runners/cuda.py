@@ -10,12 +10,14 @@ from __future__ import annotations
 import gc
 import importlib.util
 import math
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.core.histogram import Histogram
 from trtcal_widgets.errors import OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.gpu.arrays import DeviceTensor, to_host
+from trtcal_widgets.gpu.choice import device_names
 from trtcal_widgets.gpu.histogram import DeviceArray, NamedHistograms
 from trtcal_widgets.gpu.memory import open_memory
 from trtcal_widgets.model.ort import CUDA, provider_name, provider_options
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from trtcal_widgets.gpu.memory import DeviceMemory
     from trtcal_widgets.runners.pieces import ModelInPieces
     from trtcal_widgets.runners.tap import OnnxRuntimeTap
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _COUNTED_ON_HOST = frozenset({"float64", "bfloat16"})
 """What the kernels do not count. bfloat16 that is computed comes as float32."""
@@ -55,6 +59,21 @@ def cuda_device(providers: Sequence[Any] | None) -> int | None:
     if provider_name(first) != CUDA or not _can_count():
         return None
     return _whole_option(first, "device_id") or 0
+
+
+def devices_in_turn(providers: Sequence[Any] | None) -> list[dict[str, str]]:
+    """Return what the environment of each process says that is to have a GPU of its own, where there are several alike.
+
+    Those of another kind add in another order: the result would not be that of one process. None are named where the
+    user has chosen a device.
+    """
+    if cuda_device(providers) is None or "device_id" in provider_options((providers or [""])[0]):
+        return []
+    names = device_names()
+    shown = os.environ.get(_VISIBLE)
+    ids = shown.split(",") if shown else map(str, range(len(names)))
+    alike = [one.strip() for one, name in zip(ids, names, strict=False) if name == names[0]]
+    return [{_VISIBLE: one} for one in alike] if len(alike) > 1 else []
 
 
 def memory_limit(providers: Sequence[Any] | None) -> int | None:

@@ -16,7 +16,7 @@ from trtcal_widgets.errors import OutOfDeviceMemoryError, UsageError
 from trtcal_widgets.model.folding import constant_values
 from trtcal_widgets.model.load import OnnxModel, load_model
 from trtcal_widgets.model.ort import CPU, OPTIMIZATIONS, provider_name
-from trtcal_widgets.runners.cuda import OnDevice, cuda_device, memory_limit
+from trtcal_widgets.runners.cuda import OnDevice, cuda_device, devices_in_turn, memory_limit
 from trtcal_widgets.runners.feeds import check_feeds, samples_fed
 from trtcal_widgets.runners.tap import OnnxRuntimeTap
 
@@ -157,6 +157,13 @@ class OnnxRuntimeRunner:
     def counts_samples(self) -> bool:
         """Whether :meth:`histograms` takes ``kept``: where tensors are counted on the CPU."""
         return cuda_device(self._providers) is None
+
+    def environments(self) -> list[dict[str, str]]:
+        """Return what processes that run the model are told in turn, as variables of their environment.
+
+        Where it runs on CUDA, no device is chosen and there are several GPUs alike, each process has one of its own.
+        """
+        return devices_in_turn(self._providers)
 
     @property
     def graph(self) -> ModelGraph:

@@ -143,7 +143,7 @@ class Recorder:
             return
         compile_kernels()  # once here, where no run has done so yet, and not in every worker
         with ExitStack() as stack:
-            pool = Pool(executor)
+            pool = Pool(executor, getattr(self.runner, "environments", list)())
             stack.push(lambda kind, *_: pool.close(at_once=kind is not None))
             self._keep_constants()
             check, say = self._stop_if_cancelled, partial(self._say, news)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ from trtcal_widgets.common.cores import MOST_CORES, available_cores
 from trtcal_widgets.errors import SessionError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 class Pool:
@@ -26,11 +27,12 @@ class Pool:
 
     ``executor``: a :class:`concurrent.futures.Executor` (processes, threads, loky, MPI); a ``dask.distributed.Client``;
     a number of processes to start for this run; or a function that makes an executor. ``workers``: how many batches can
-    be worked on at a time. ``in_this_process``: whether workers are threads here, which share the model. Raises
+    be worked on at a time. ``environments``: what the environments of processes that are started here say, in turn (a
+    GPU each, say). ``in_this_process``: whether workers are threads here, which share the model. Raises
     UsageError if it is none of them.
     """
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: Any, environments: Sequence[Mapping[str, str]] = ()) -> None:
         self._given = executor
         self._client: Any = None
         self._make: Callable[[], Any] | None = None
@@ -38,7 +40,7 @@ class Pool:
             n = whole_number(executor, "the number of workers", 1)
             if n > MOST_CORES:
                 raise UsageError(f"{n} workers are more than any machine has cores: use {available_cores()}, say")
-            self._make = lambda: ProcessPoolExecutor(n, multiprocessing.get_context("spawn"))
+            self._make = lambda: _processes(n, environments)
         elif isinstance(executor, Executor):
             pass
         elif _is_dask(executor):
@@ -159,6 +161,21 @@ class Pool:
         """
         if self._owned:
             _end(self._executor, at_once=at_once)
+
+
+def _processes(n: int, environments: Sequence[Mapping[str, str]]) -> Executor:
+    context = multiprocessing.get_context("spawn")
+    if not environments:
+        return ProcessPoolExecutor(n, context)
+    return ProcessPoolExecutor(n, context, _take_environment, (context.Value("i", 0), environments))
+
+
+def _take_environment(taken: Any, environments: Sequence[Mapping[str, str]]) -> None:
+    """Begin a process: it has the next of the environments."""
+    with taken.get_lock():
+        place = taken.value
+        taken.value += 1
+    os.environ.update(environments[place % len(environments)])
 
 
 _ENDS_BY_ITSELF = (3, 11, 5)
