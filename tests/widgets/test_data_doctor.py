@@ -14,6 +14,7 @@ from trtcal_widgets import CalibrationSession, DataDoctor, sample
 from trtcal_widgets.doctor import examine
 from trtcal_widgets.doctor.types import DataWarning
 from trtcal_widgets.errors import CancelledError, DataError, UsageError
+from trtcal_widgets.widgets.data.band_view import numbers_with_room
 from trtcal_widgets.widgets.kit.boundary import SameThreadExecutor
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -81,6 +82,20 @@ def test_the_band_is_that_of_the_chosen_tensor(make, session):
     np.testing.assert_allclose(wide.y[:n], found.two_pass.quantiles[:, 4], rtol=1e-6)
     np.testing.assert_allclose(wide.y[n:], found.two_pass.quantiles[::-1, 0], rtol=1e-6)
     assert not doctor.views.band.figure.layout.annotations[0].visible
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown"),
+    [
+        ([1, 2, 4, 8, 16, 32, 60, 90, 120], [4, 16, 32, 60, 90, 120]),
+        ([1, 2, 4, 5, 7, 10], [1, 2, 4, 5, 7, 10]),
+        ([1, 3000], [1, 3000]),
+        ([4], [4]),
+        ([], []),
+    ],
+)
+def test_numbers_of_batches_are_not_over_each_other(sizes, shown):
+    assert numbers_with_room(sizes) == shown
 
 
 def test_left_out_in_the_session_and_back_with_undo(make, session):

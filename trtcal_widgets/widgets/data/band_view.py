@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PER_WAY = 3
 _WAYS = ("two-pass", "one-pass")
 _ORDERS, _NOW = 6, 7
+_ROOM = 1 / 14
+"""What a number of four digits takes of the axis, where the screen is narrow."""
 
 
 class BandView(FigureView):
@@ -63,7 +65,7 @@ class BandView(FigureView):
         layout = self.figure.layout
         room = max(0.04 * (last - 1), 0.3)
         layout.xaxis.range = [1 - room, last + room]
-        layout.xaxis.tickvals = found.two_pass.sizes.tolist()
+        layout.xaxis.tickvals = numbers_with_room(found.two_pass.sizes.tolist())
         drawn = (found.two_pass.quantiles, found.one_pass.quantiles, found.order.picks, [found.amax])
         layout.yaxis.range = range_of(*drawn, room=0.08)
 
@@ -76,6 +78,16 @@ class BandView(FigureView):
             middle.line.color = middle.marker.color = DRAWS[way][theme]
         data[_ORDERS].marker.color = DRAWS["one-pass"][theme]
         data[_NOW].line.color = THEMES[theme].text
+
+
+def numbers_with_room(sizes: list[int]) -> list[int]:
+    """Return the sizes whose numbers have room beside each other on a linear axis: the last, and back from there."""
+    room = _ROOM * (sizes[-1] - sizes[0]) if sizes else 0.0
+    shown = sizes[-1:]
+    for size in reversed(sizes[:-1]):
+        if shown[-1] - size >= room:
+            shown.append(size)
+    return shown[::-1]
 
 
 def _ring(band: Band, low: int, high: int) -> NDArray[np.float32]:
@@ -112,7 +124,7 @@ def _layout() -> dict[str, Any]:
         "margin": {"l": 62, "r": 12, "t": 30, "b": 36},
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
-        "xaxis": {"title": {"text": "batches in the draw", "standoff": 3}, "showgrid": False},
+        "xaxis": {"title": {"text": "batches in the draw", "standoff": 3}, "showgrid": False, "tickangle": 0},
         "yaxis": {"title": {"text": "amax", "standoff": 4}, "nticks": 6},
         "annotations": [words_inside("", visible=True)],
     }
