@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from trtcal_widgets import sample
@@ -36,6 +37,45 @@ def test_workers_write_the_cache_of_one_process(trtcal, shell, here):
     assert done.returncode == 0, done.stderr
     assert "10 of 10 batches, 40 samples" in done.stdout
     assert (here / "two.cache").read_bytes() == (here / "one.cache").read_bytes()
+
+
+CUDA = "CUDAExecutionProvider"
+
+
+@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
+@pytest.mark.parametrize("workers", [[], ["--workers", 2]])
+def test_a_gpu_that_onnx_runtime_cannot_use_is_said(trtcal, here, workers):
+    shown = trtcal("calibrate", MODEL, "all.npy", "--gpu", *workers)
+    assert shown.code == 2
+    assert re.search(r"has no CUDAExecutionProvider .*\(onnxruntime-gpu for CUDA", shown.err)
+    assert shown.err.rstrip().endswith("or leave --gpu out to use the CPU")
+    assert not list(here.glob("*.cache"))
+
+
+@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
+def test_a_list_of_models_says_which_of_them_run_on_the_gpu(trtcal, here):
+    (here / "models.yaml").write_text(
+        f"- {{model: {MODEL}, data: all.npy, name: on-cpu}}\n"
+        f"- {{model: {MODEL}, data: all.npy, name: on-gpu, gpu: true}}\n"
+    )
+    one = trtcal("calibrate-many", "models.yaml", "-o", "one")
+    assert re.findall(r"trtcal: (\S+): .* has no CUDAExecutionProvider", one.err) == ["on-gpu"]
+    every = trtcal("calibrate-many", "models.yaml", "-o", "every", "--gpu")
+    assert re.findall(r"trtcal: (\S+): .* has no CUDAExecutionProvider", every.err) == ["on-cpu", "on-gpu"]
+
+
+@pytest.mark.gpu
+def test_on_the_gpu_the_cache_is_that_of_a_session_there(trtcal, shell, here):
+    if CUDA not in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has no CUDA provider")
+    with CalibrationSession(MODEL, np.load("all.npy"), batch_size=4, providers=[CUDA]) as session:
+        session.run()
+        expected = session.to_cache().to_bytes()
+    assert trtcal("calibrate", MODEL, "all.npy", "--batch-size", 4, "-o", "one.cache", "--gpu").code == 0
+    options = ["--batch-size", 4, "-o", "two.cache", "--gpu", "--workers", 2]
+    done = shell("calibrate", MODEL, "all.npy", *options, cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert (here / "one.cache").read_bytes() == (here / "two.cache").read_bytes() == expected
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

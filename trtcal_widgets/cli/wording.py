@@ -15,12 +15,15 @@ _RENAMED = {
     "name": "input",
     "on_error": "skip_unreadable",
     "output": "scores",
+    "providers": "gpu",
     "range_mode": "range",
     "version": "trt_version",
 }
 """Python argument -> where argparse keeps the option, where the two differ (a command's ``output`` is its file)."""
 
-_PYTHON_ONLY = frozenset({"evaluate", "labels", "names", "output", "pattern", "pick", "providers", "threads"})
+_PYTHON_ONLY = frozenset(
+    {"evaluate", "gpu_memory", "labels", "names", "output", "pattern", "pick", "providers", "threads"}
+)
 """Arguments that messages name and that a command may have no option for."""
 
 _FLAGS = frozenset({"True", "'skip'"})

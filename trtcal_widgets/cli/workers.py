@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--workers``, ``--threads`` and ``--dask``."""
+    """Add ``--workers``, ``--threads``, ``--dask`` and ``--gpu``."""
     group = parser.add_argument_group(
         "workers", "Who counts the batches. The result is the same to the bit for one number of threads."
     )
@@ -31,6 +31,12 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="count batches on the workers of this Dask scheduler, such as tcp://10.0.0.1:8786; they need model and "
         "images under the same paths",
+    )
+    group.add_argument(
+        "--gpu",
+        action="store_true",
+        help="run the model and count its tensors on the GPU, with the package onnxruntime-gpu; with --workers each "
+        "process has one of several GPUs in turn",
     )
 
 
@@ -65,6 +71,11 @@ def open_workers(arguments: argparse.Namespace) -> Iterator[Any]:
         if not client.nthreads():
             raise SessionError(f"Dask's scheduler at {arguments.dask} has no worker: `dask worker ADDRESS` starts one")
         yield client
+
+
+def providers_of(arguments: argparse.Namespace) -> list[str] | None:
+    """Return what :class:`~trtcal_widgets.CalibrationSession` takes as ``providers``."""
+    return ["CUDAExecutionProvider"] if arguments.gpu else None
 
 
 _SECONDS = 20

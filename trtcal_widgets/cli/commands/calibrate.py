@@ -19,7 +19,7 @@ from trtcal_widgets.cli.progress import compile_first, done_text, show_run
 from trtcal_widgets.cli.registry import INTERRUPTED, OK, Command
 from trtcal_widgets.cli.results import left_out_lines, warning_lines
 from trtcal_widgets.cli.terminal import flush, note, say
-from trtcal_widgets.cli.workers import add_worker_arguments, open_workers
+from trtcal_widgets.cli.workers import add_worker_arguments, open_workers, providers_of
 from trtcal_widgets.common.text_tables import wrap
 from trtcal_widgets.common.words import count_of, printable
 from trtcal_widgets.data.lists import is_list, read_list
@@ -145,6 +145,7 @@ def _run(arguments: argparse.Namespace) -> int:
             method=method,
             fast=arguments.fast,
             threads=arguments.threads,
+            providers=providers_of(arguments),
             range_from=arguments.range_from,
         ) as session,
     ):
@@ -260,5 +261,6 @@ COMMAND = Command(
         "trtcal calibrate bert.onnx inputs.npz -o bert.cache --batch-size 8 --session bert.trtcal",
         "trtcal calibrate yolov8n.onnx calib/ --resize letterbox --method percentile:99.99",
         "trtcal calibrate resnet50.onnx calib/ --workers 16 --threads 1",
+        "trtcal calibrate resnet50.onnx calib/ --gpu",
     ),
 )
