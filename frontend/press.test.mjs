@@ -43,6 +43,51 @@ test("nothing waits for another button, or where there is nothing to click", () 
   assert.equal(drawn, 2);
 });
 
+test("a second press before the timer of the first one is held as well", async () => {
+  let drawn = false;
+  press();
+  tell("pointerup");
+  press();
+  afterPress(() => { drawn = true; });
+  await timers();
+  assert.equal(drawn, false);
+  tell("pointerup");
+  await timers();
+  assert.equal(drawn, true);
+});
+
+test("a draw that fails takes no other one with it", async () => {
+  const said = [];
+  globalThis.reportError = (error) => said.push(error.message);
+  let drawn = false;
+  press();
+  afterPress(() => { throw new Error("no"); });
+  afterPress(() => { drawn = true; });
+  tell("pointerup");
+  await timers();
+  assert.deepEqual([drawn, said], [true, ["no"]]);
+});
+
+test("of changes that build on each other none is lost", async () => {
+  const { followEach } = await source("kit/js/model.js");
+  const model = new EventTarget();
+  Object.assign(model, { on: model.addEventListener, off: model.removeEventListener, get: () => model.patch });
+  const read = [];
+  let drawn = 0;
+  const stop = followEach(model, "patch", (patch) => read.push(patch), () => { drawn += 1; });
+  const change = (patch) => { model.patch = patch; model.dispatchEvent(new Event("change:patch")); };
+  press();
+  change(1);
+  change(2);
+  assert.deepEqual([read, drawn], [[1, 2], 0]);
+  tell("pointerup");
+  await timers();
+  assert.deepEqual([read, drawn], [[1, 2], 1]);
+  stop();
+  change(3);
+  assert.deepEqual(read, [1, 2]);
+});
+
 for (const [type, facts, ends] of [["pointercancel", {}, true], ["contextmenu", {}, true], ["blur", {}, true],
   ["pointermove", { buttons: 0 }, true], ["pointermove", { buttons: 1 }, false]]) {
   test(`${type} ${JSON.stringify(facts)} ${ends ? "ends the wait: the release may have gone to another window" : "does not"}`, async () => {

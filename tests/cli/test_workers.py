@@ -16,6 +16,7 @@ import pytest
 
 from trtcal_widgets import sample
 from trtcal_widgets.cli.progress import show_run
+from trtcal_widgets.errors import UsageError
 from trtcal_widgets.session import CalibrationSession, RunStatus
 
 MODEL = sample.model_path()
@@ -62,6 +63,24 @@ def test_a_list_of_models_says_which_of_them_run_on_the_gpu(trtcal, here):
     assert re.findall(r"trtcal: (\S+): .* has no CUDAExecutionProvider", one.err) == ["on-gpu"]
     every = trtcal("calibrate-many", "models.yaml", "-o", "every", "--gpu")
     assert re.findall(r"trtcal: (\S+): .* has no CUDAExecutionProvider", every.err) == ["on-cpu", "on-gpu"]
+
+
+def test_a_gpu_that_nothing_can_count_on_is_refused(trtcal, here, monkeypatch):
+    monkeypatch.setattr("trtcal_widgets.runners.cuda._can_count", lambda: False)
+    shown = trtcal("calibrate", MODEL, "all.npy", "--gpu")
+    assert shown.code == 2
+    assert "--gpu needs cuda-bindings or PyCUDA" in shown.err
+
+
+def test_what_counts_whole_batches_only_says_so_before_the_first(here, monkeypatch):
+    """As ONNX Runtime's CUDA provider does: hours later it would be said in vain."""
+    monkeypatch.setattr("trtcal_widgets.runners.onnxruntime.OnnxRuntimeRunner.counts_samples", False)
+    with CalibrationSession(MODEL, np.load("all.npy"), batch_size=4) as session:
+        session.samples.expect(*range(4, 12))
+        with pytest.raises(UsageError, match="counts whole batches only"):
+            session.samples.expect(3)
+        with pytest.raises(UsageError, match="counts whole batches only"):
+            session.samples.expect(*range(4, 13))
 
 
 @pytest.mark.gpu

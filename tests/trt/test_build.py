@@ -314,6 +314,17 @@ def test_a_batch_may_be_smaller_along_the_axis_of_its_samples(machine, tmp_path)
     assert profile["gain"] == ((5,), (5,), (5,))
 
 
+def test_a_batch_may_be_smaller_where_it_is_not_known_which_inputs_have_samples(machine, tmp_path):
+    nodes = [node("Mul", ["x", "gain"], ["a"]), node("Relu", ["a"], ["y"])]
+    inputs = [value("x", ["N", 5]), value("gain", [1, 5])]
+    path = save(tmp_path / "ready.onnx", nodes, inputs, [value("y", ["N", 5])])
+    batch = {"x": np.ones((8, 5), np.float32), "gain": np.ones((1, 5), np.float32)}
+    with CalibrationSession(path, IterableBatches([batch])) as session:
+        session.run()
+        build(path, session=session)
+    assert machine.built[0]["profiles"][0]["x"] == ((1, 5), (8, 5), (8, 5))
+
+
 def test_a_session_gives_its_scales(machine):
     from trtcal_widgets.session import CalibrationSession
 

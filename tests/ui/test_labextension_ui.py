@@ -517,7 +517,7 @@ def test_narrow_panes(served, page, artefacts, width):
 
 
 def test_a_row_that_is_drawn_anew_while_it_is_clicked_is_chosen(served, page):
-    """A pane that is laid out, or a file that grows, between the press and the release takes no click away."""
+    """A table that is laid out or scrolled between the press and the release takes no click away."""
     lab = Lab(page, served[0])
     lab.open("big.cache")
     row = lab.by("trtcal-row").nth(5)

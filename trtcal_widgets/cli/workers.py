@@ -35,8 +35,8 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--gpu",
         action="store_true",
-        help="run the model and count its tensors on the GPU, with the package onnxruntime-gpu; with --workers each "
-        "process has one of several GPUs in turn",
+        help="run the model and count its tensors on the GPU (the extra onnxruntime-gpu), whose last bits are not the "
+        "CPU's; with --workers each process has one of several GPUs in turn",
     )
 
 
@@ -74,8 +74,21 @@ def open_workers(arguments: argparse.Namespace) -> Iterator[Any]:
 
 
 def providers_of(arguments: argparse.Namespace) -> list[str] | None:
-    """Return what :class:`~trtcal_widgets.CalibrationSession` takes as ``providers``."""
-    return ["CUDAExecutionProvider"] if arguments.gpu else None
+    """Return what :class:`~trtcal_widgets.CalibrationSession` takes as ``providers``.
+
+    Raises MissingDependencyError where tensors would be brought to the CPU to be counted.
+    """
+    if not arguments.gpu:
+        return None
+    from trtcal_widgets.runners.cuda import cuda_device
+
+    providers = ["CUDAExecutionProvider"]
+    if cuda_device(providers) is None:
+        raise MissingDependencyError(
+            "--gpu needs cuda-bindings or PyCUDA, to count where the model runs: the extra onnxruntime-gpu has all of "
+            "it (docs/many-machines.md)"
+        )
+    return providers
 
 
 _SECONDS = 20

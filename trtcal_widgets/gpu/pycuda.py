@@ -36,8 +36,11 @@ def device_names() -> list[str]:
     """Return the names of the GPUs that this process sees, without opening any."""
     import pycuda.driver as api
 
-    api.init()
-    return [str(api.Device(index).name()) for index in range(api.Device.count())]
+    try:
+        api.init()
+        return [str(api.Device(index).name()) for index in range(api.Device.count())]
+    except api.Error as error:
+        raise DeviceError(str(error)) from error
 
 
 class PyCudaDriver(Driver):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 from trtcal_widgets.errors import MissingDependencyError, ModelError
@@ -188,7 +187,8 @@ def _check_available(wanted: Sequence[Any], available: Sequence[str]) -> None:
         if provider not in available:
             raise MissingDependencyError(
                 f"this ONNX Runtime has no {provider} (it has {', '.join(available)}); install the package that "
-                "does (onnxruntime-gpu for CUDA and TensorRT), or leave providers= out to use the CPU"
+                "does (onnxruntime-gpu for CUDA and TensorRT, after the one for the CPU, which writes the same "
+                "folder), or leave providers= out to use the CPU"
             )
 
 
@@ -196,25 +196,40 @@ def _check_started(wanted: Sequence[Any], running: Sequence[str], unloaded: str)
     # ONNX Runtime falls back to the CPU with nothing but a line in its log: the user asked for something else.
     for provider in map(provider_name, wanted):
         if provider not in running:
-            reason = unloaded or "its libraries or the device are missing; ONNX Runtime wrote the reason to stderr"
-            raise MissingDependencyError(f"{provider} could not start ({reason}); leave providers= out to use the CPU")
+            raise MissingDependencyError(
+                f"{provider} could not start (its libraries or the device are missing; ONNX Runtime wrote the reason "
+                f"to stderr{unloaded and f'. {unloaded}'}); leave providers= out to use the CPU"
+            )
+
+
+_loading = threading.Lock()
+
+
+def _load_cuda() -> str:
+    """Load CUDA's and cuDNN's libraries from NVIDIA's packages, as pip installs them, once in a process.
+
+    The system's loader does not look there. Where other libraries are loaded already, or found first, they stay.
+    Returns what ONNX Runtime says of those that it could not load; of cuDNN it says nothing.
+    """
+    with _loading:
+        return _loaded()
 
 
 @functools.cache
-def _load_cuda() -> str:
-    """Load CUDA's and cuDNN's libraries from NVIDIA's packages, as pip installs them; return what could not be loaded.
-
-    The system's loader does not look there. Where other libraries are loaded already, or found first, they stay.
-    """
+def _loaded() -> str:
     import onnxruntime as ort
 
     load = getattr(ort, "preload_dlls", None)  # from ONNX Runtime 1.21 on, in builds for CUDA and the CPU
     if load is None:
         return ""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    said: list[str] = []
+    # It prints. Standard output is everyone's, also of other threads: only what this function prints is caught.
+    load.__globals__["print"] = lambda *words, **_: said.append(" ".join(map(str, words)))
+    try:
         load(msvc=False)
-    return "; ".join(line for line in said.getvalue().splitlines() if line.startswith("Failed to load"))
+    finally:
+        del load.__globals__["print"]
+    return "; ".join(line for line in said if line.startswith("Failed to load"))
 
 
 _NOISE = (

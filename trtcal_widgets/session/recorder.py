@@ -143,7 +143,7 @@ class Recorder:
             return
         compile_kernels()  # once here, where no run has done so yet, and not in every worker
         with ExitStack() as stack:
-            pool = Pool(executor, getattr(self.runner, "environments", list)())
+            pool = Pool(executor, getattr(self.runner, "environments", list))
             stack.push(lambda kind, *_: pool.close(at_once=kind is not None))
             self._keep_constants()
             check, say = self._stop_if_cancelled, partial(self._say, news)
@@ -264,17 +264,21 @@ class Recorder:
         """Return what the source says of some samples."""
         return samples_of(self.plan.source, start, n)
 
+    def check_samples(self) -> None:
+        """Raise UsageError if the runner counts whole batches only."""
+        if not getattr(self.runner, "counts_samples", False):
+            raise UsageError(
+                f"{self.runner.name} counts whole batches only: leave whole batches out, or calibrate with ONNX "
+                "Runtime on the CPU (leave providers= out)"
+            )
+
     def count_without(self, index: int, out: frozenset[int]) -> Packed:
         """Count a recorded batch again without some of its samples, from the ranges that it was counted from.
 
         The whole batch is run, so that what is left has the bits that it had. Raises UsageError if the runner counts
         whole batches only, or samples are on another axis than the first; else as :meth:`run`.
         """
-        if not getattr(self.runner, "counts_samples", False):
-            raise UsageError(
-                f"{self.runner.name} counts whole batches only: leave the batch out, or calibrate with ONNX Runtime on "
-                "the CPU"
-            )
+        self.check_samples()
         batch = self.plan.load(index)
         if not batch.samples_first:
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import PurePath
@@ -254,12 +255,13 @@ class Samples:
         Raises
         ------
         UsageError
-            If a name will be that of no sample or of several, a number that of none, or no sample would be left.
+            If a name will be that of no sample or of several, a number that of none, no sample would be left, or a
+            batch would have to be counted without some of its samples by what counts whole batches only.
         """
-        plan = None if self._parts.recorder is None else self._parts.recorder.plan
-        n = None if plan is None else plan.n_samples
-        if plan is None or n is None:
+        recorder = self._parts.recorder
+        if recorder is None or recorder.plan.n_samples is None:
             return
+        plan, n = recorder.plan, recorder.plan.n_samples
         names = _Names([one.name or _numbered(i) for i, one in enumerate(samples_of(plan.source, 0, n))], "")
         out = {
             names.find(os.fspath(sample)) if isinstance(sample, str | os.PathLike) else _in_range(sample, n)
@@ -267,6 +269,12 @@ class Samples:
         }
         if len(out) == n:
             raise UsageError(f"all {n} samples would be left out: nothing is left to calibrate with")
+        size = plan.batch_size
+        if size is None:
+            return
+        touched = Counter(i // size for i in out)
+        if any(k < min(size, n - batch * size) for batch, k in touched.items()):
+            recorder.check_samples()
 
     def leave_out(self, *samples: Which) -> None:
         """Leave samples out of the histograms; undo brings them back.

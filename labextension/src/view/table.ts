@@ -33,7 +33,7 @@ export class Table {
     private readonly events: TableEvents
   ) {
     this.heads = h('div', { class: 'trtcal-row trtcal-heads', role: 'row' });
-    // By its place and not by a row's own listener: where rows go while the mouse is down, the table is clicked.
+    // By its place and not by a row's own listener: a row that is let go while the mouse is down is not the one to hear.
     this.spacer = h('div', {
       class: 'trtcal-spacer',
       role: 'presentation',

@@ -131,7 +131,7 @@ def _run_one(
     made.force = arguments.force
     made.workers, made.dask, made.executor = arguments.workers, arguments.dask, arguments.executor
     made.threads = arguments.threads if made.threads is None else made.threads
-    made.gpu |= arguments.gpu
+    made.gpu |= arguments.gpu and "gpu" not in entry.facts
     started = time.monotonic()
     if CALIBRATE.run(made) == INTERRUPTED:
         return ModelLine(entry.title, *shown, failed=_STOPPED)

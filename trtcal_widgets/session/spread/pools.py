@@ -27,12 +27,12 @@ class Pool:
 
     ``executor``: a :class:`concurrent.futures.Executor` (processes, threads, loky, MPI); a ``dask.distributed.Client``;
     a number of processes to start for this run; or a function that makes an executor. ``workers``: how many batches can
-    be worked on at a time. ``environments``: what the environments of processes that are started here say, in turn (a
-    GPU each, say). ``in_this_process``: whether workers are threads here, which share the model. Raises
-    UsageError if it is none of them.
+    be worked on at a time. ``environments``: gives what the environments of processes that are started here say, in
+    turn (a GPU each, say); called for a number of processes alone. ``in_this_process``: whether workers are threads
+    here, which share the model. Raises UsageError if it is none of them.
     """
 
-    def __init__(self, executor: Any, environments: Sequence[Mapping[str, str]] = ()) -> None:
+    def __init__(self, executor: Any, environments: Callable[[], Sequence[Mapping[str, str]]] = list) -> None:
         self._given = executor
         self._client: Any = None
         self._make: Callable[[], Any] | None = None
@@ -40,7 +40,8 @@ class Pool:
             n = whole_number(executor, "the number of workers", 1)
             if n > MOST_CORES:
                 raise UsageError(f"{n} workers are more than any machine has cores: use {available_cores()}, say")
-            self._make = lambda: _processes(n, environments)
+            told = environments()
+            self._make = lambda: _processes(n, told)
         elif isinstance(executor, Executor):
             pass
         elif _is_dask(executor):

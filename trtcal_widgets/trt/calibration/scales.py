@@ -191,7 +191,7 @@ def batch_shapes(scales: Scales, guard: Guard | None, network: Any) -> dict[str,
     batch = plan.load(0)
     arrays = arrange(batch, names, inputs_of(network))
     axes = batch.sample_axes
-    if axes is None:
+    if not axes:  # where no input is known to have samples, the first axis may be theirs
         return {name: Fed(tuple(array.shape)) for name, array in zip(names, arrays, strict=True)}
     only = axes.get(ONLY_INPUT)
     return {name: Fed(tuple(a.shape), axes.get(name, only)) for name, a in zip(names, arrays, strict=True)}

@@ -3,7 +3,7 @@
 import { button, helpButton } from "../../kit/js/controls.js";
 import { h, nameParts, option, setOptions, setText } from "../../kit/js/dom.js";
 import { icon, kindOf, marker } from "../../kit/js/icons.js";
-import { follow } from "../../kit/js/model.js";
+import { follow, followEach } from "../../kit/js/model.js";
 import { byNumber, countText, rowList } from "../../kit/js/row_list.js";
 import { matcher, notFound, searchField } from "../../kit/js/search.js";
 
@@ -107,17 +107,16 @@ function render({ model, el }) {
     readColumns();
     refresh();
   };
-  const readPatch = () => {
-    const { index, method_names: names, ...changed } = model.get("patch");
-    if (!index || !rows) return;
-    rows.method_names = names;
-    for (const [key, values] of Object.entries(changed)) index.forEach((at, k) => { rows[key][at] = values[k]; });
-    list.keepingPlace(refresh);
+  // Rows that wait to be drawn are patched too. Those that come with a page that is opened are up to date.
+  const readPatch = ({ index, method_names: names, ...changed }) => {
+    const kept = model.get("rows");
+    kept.method_names = names;
+    for (const [key, values] of Object.entries(changed)) index.forEach((at, k) => { kept[key][at] = values[k]; });
   };
   const readAll = () => { if (model.get("columns").names) readRows(); };
   const cleanups = [
     follow(model, ["columns", "rows"], readAll),
-    follow(model, ["patch"], readPatch),
+    followEach(model, "patch", readPatch, () => list.keepingPlace(refresh)),
     follow(model, ["selected"], () => list.select(model.get("selected"))),
     list.start(),
   ];

@@ -10,13 +10,20 @@ const listen = (change, callback) => ENDS.forEach((name) => window[change](name,
  * release makes. Returns the clean-up.
  */
 export function watchPress(node, changed, fits = () => true) {
+  let timer = 0;
   const release = () => {
+    clearTimeout(timer);
     listen("removeEventListener", later);
     changed(false);
   };
-  const later = ({ type, buttons }) => { if (type !== "pointermove" || !buttons) setTimeout(release); };
+  const later = ({ type, buttons }) => {
+    if (type === "pointermove" && buttons) return;
+    clearTimeout(timer);
+    timer = setTimeout(release);
+  };
   const onDown = (event) => {
     if (event.button !== 0 || !fits(event)) return;
+    clearTimeout(timer); // a busy page hears of the second press before the timer of the first one ends
     listen("addEventListener", later);
     changed(true);
   };
@@ -37,7 +44,13 @@ watchPress(window, (pressed) => {
   if (held) return;
   const draws = [...waiting];
   waiting.clear();
-  draws.forEach((draw) => draw());
+  for (const draw of draws) {
+    try {
+      draw();
+    } catch (error) {
+      reportError(error); // the others are drawn all the same
+    }
+  }
 }, ({ target }) => target.closest?.(CLICKED)?.closest(".trtcal-root"));
 
 /** Call `draw` now, or once what is pressed on a screen has been clicked: several calls meanwhile are one. */

@@ -189,15 +189,20 @@ function bindKeys(root, keys, send) {
 var ENDS = ["pointerup", "pointercancel", "pointermove", "contextmenu", "blur"];
 var listen = (change, callback) => ENDS.forEach((name) => window[change](name, callback, name !== "blur"));
 function watchPress(node, changed, fits = () => true) {
+  let timer = 0;
   const release = () => {
+    clearTimeout(timer);
     listen("removeEventListener", later);
     changed(false);
   };
   const later = ({ type, buttons }) => {
-    if (type !== "pointermove" || !buttons) setTimeout(release);
+    if (type === "pointermove" && buttons) return;
+    clearTimeout(timer);
+    timer = setTimeout(release);
   };
   const onDown = (event) => {
     if (event.button !== 0 || !fits(event)) return;
+    clearTimeout(timer);
     listen("addEventListener", later);
     changed(true);
   };
@@ -215,7 +220,13 @@ watchPress(window, (pressed) => {
   if (held) return;
   const draws = [...waiting];
   waiting.clear();
-  draws.forEach((draw) => draw());
+  for (const draw of draws) {
+    try {
+      draw();
+    } catch (error) {
+      reportError(error);
+    }
+  }
 }, ({ target }) => target.closest?.(CLICKED)?.closest(".trtcal-root"));
 function afterPress(draw) {
   if (held) waiting.add(draw);

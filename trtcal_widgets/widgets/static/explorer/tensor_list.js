@@ -156,15 +156,20 @@ function helpButton(help, testid) {
 var ENDS = ["pointerup", "pointercancel", "pointermove", "contextmenu", "blur"];
 var listen = (change, callback) => ENDS.forEach((name) => window[change](name, callback, name !== "blur"));
 function watchPress(node, changed, fits = () => true) {
+  let timer = 0;
   const release = () => {
+    clearTimeout(timer);
     listen("removeEventListener", later);
     changed(false);
   };
   const later = ({ type, buttons }) => {
-    if (type !== "pointermove" || !buttons) setTimeout(release);
+    if (type === "pointermove" && buttons) return;
+    clearTimeout(timer);
+    timer = setTimeout(release);
   };
   const onDown = (event) => {
     if (event.button !== 0 || !fits(event)) return;
+    clearTimeout(timer);
     listen("addEventListener", later);
     changed(true);
   };
@@ -182,7 +187,13 @@ watchPress(window, (pressed) => {
   if (held) return;
   const draws = [...waiting];
   waiting.clear();
-  draws.forEach((draw) => draw());
+  for (const draw of draws) {
+    try {
+      draw();
+    } catch (error) {
+      reportError(error);
+    }
+  }
 }, ({ target }) => target.closest?.(CLICKED)?.closest(".trtcal-root"));
 function afterPress(draw) {
   if (held) waiting.add(draw);
@@ -190,6 +201,22 @@ function afterPress(draw) {
 }
 
 // trtcal_widgets/widgets/kit/js/model.js
+function followEach(model, trait, read, update) {
+  const name = `change:${trait}`;
+  let gone = false;
+  const draw = () => {
+    if (!gone) update();
+  };
+  const heard = () => {
+    read(model.get(trait));
+    afterPress(draw);
+  };
+  model.on(name, heard);
+  return () => {
+    gone = true;
+    model.off(name, heard);
+  };
+}
 function follow(model, traits, update) {
   const names = traits.map((name) => `change:${name}`);
   let gone = false;
@@ -581,21 +608,19 @@ function render({ model, el }) {
     readColumns();
     refresh();
   };
-  const readPatch = () => {
-    const { index, method_names: names, ...changed } = model.get("patch");
-    if (!index || !rows) return;
-    rows.method_names = names;
+  const readPatch = ({ index, method_names: names, ...changed }) => {
+    const kept = model.get("rows");
+    kept.method_names = names;
     for (const [key, values] of Object.entries(changed)) index.forEach((at, k) => {
-      rows[key][at] = values[k];
+      kept[key][at] = values[k];
     });
-    list.keepingPlace(refresh);
   };
   const readAll = () => {
     if (model.get("columns").names) readRows();
   };
   const cleanups = [
     follow(model, ["columns", "rows"], readAll),
-    follow(model, ["patch"], readPatch),
+    followEach(model, "patch", readPatch, () => list.keepingPlace(refresh)),
     follow(model, ["selected"], () => list.select(model.get("selected"))),
     list.start()
   ];
