@@ -12,6 +12,7 @@ import { printable } from './formats/text';
 import { lastModified, nameOf } from './files';
 import { h } from './view/dom';
 import type { PanelState } from './view/panel';
+import { released } from './view/press';
 
 export interface Services {
   docManager: IDocumentManager;
@@ -123,6 +124,7 @@ export abstract class FileContent extends Widget {
         this.written = written;
       }
       const view = await this.makeView();
+      await released();
       if (generation === this.generation && !this.isDisposed) {
         this.reason = '';
         this.sayGone(written);

@@ -529,6 +529,28 @@ def test_a_row_that_is_drawn_anew_while_it_is_clicked_is_chosen(served, page):
     assert row.get_attribute("aria-selected") == "true"
 
 
+def test_a_file_that_is_read_again_while_a_row_is_clicked(served, page):
+    """The new rows, or two lines for each in a narrow pane, come after the click."""
+    from playwright.sync_api import expect
+
+    path = served[1] / "clicked.cache"
+    path.write_text("TRT-8601-EntropyCalibration2\n" + "".join(f"row{i}: 3f800000\n" for i in range(20)))
+    lab = Lab(page, served[0])
+    lab.open("clicked.cache")
+    lab.by("trtcal-row").nth(5).hover(position={"x": 60, "y": 8})
+    page.mouse.down()
+    path.write_text("TRT-8601-EntropyCalibration2\n" + "".join(f"row{i}: 3f800000\n" for i in range(30)))
+    with page.expect_response(lambda answer: "clicked.cache" in answer.url):
+        page.locator("[data-jp-item-name=reload] >> visible=true").locator("jp-button").dispatch_event("click")
+    lab.by("trtcal-table").evaluate("table => { table.style.maxWidth = '330px'; }")
+    page.wait_for_timeout(700)  # what would come now, comes
+    assert lab.by("trtcal-row").count() == 20
+    assert "trtcal-narrow" not in lab.by("trtcal-table").get_attribute("class")
+    page.mouse.up()
+    expect(lab.by("trtcal-count")).to_have_text("30 rows")
+    expect(page.locator(".trtcal-row[aria-selected=true] >> visible=true")).to_contain_text("row5")
+
+
 def test_a_file_that_changes_and_names_that_attack(served, page):
     from playwright.sync_api import expect
 

@@ -1,6 +1,7 @@
 /** A table of any length: only the rows in view are in the page. */
 
 import { h, nameNode } from './dom';
+import { released } from './press';
 import type { ColumnSpec, Rows } from './rows';
 
 const LINE = 24;
@@ -55,7 +56,7 @@ export class Table {
     this.lay();
     this.body.addEventListener('scroll', () => this.draw());
     this.body.addEventListener('keydown', event => this.keydown(event));
-    this.resize = new ResizeObserver(() => this.fit());
+    this.resize = new ResizeObserver(() => void this.fit());
     this.resize.observe(this.body);
   }
 
@@ -127,7 +128,8 @@ export class Table {
   }
 
   /** One line for a row where all columns have room, else two; the first row in view stays there. */
-  private fit(): void {
+  private async fit(): Promise<void> {
+    await released();
     const isNarrow = this.node.clientWidth > 0 && this.node.clientWidth < roomFor(this.rows.columns);
     if (isNarrow !== this.isNarrow) {
       const { above } = this;
