@@ -136,12 +136,19 @@ class ExplorerPage:
         """Click a batch away: the only one that is left out."""
         self.press(f"tc-batch-{batch}")
         self.page.wait_for_selector(f"[data-testid=tc-batch-{batch}][data-state=out]")
-        assert self.noted(log)[-1]["excluded"] == [batch]
+        self.wait_noted(log, excluded=[batch])
 
     def noted(self, log: Path) -> list[dict]:
         """What the kernel has written down once it has done what the page asked of it: a line per change."""
         answered(self.page)
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def wait_noted(self, log: Path, **facts) -> None:
+        """Wait until the kernel has written down a change after which this was so: it works after it has answered."""
+        deadline = time.monotonic() + 60
+        while not any(line.items() >= facts.items() for line in self.noted(log)[-5:]):
+            assert time.monotonic() < deadline, f"not noted: {facts}"
+            self.page.wait_for_timeout(50)
 
     def line_at(self, value: float) -> None:
         """Wait until the line is drawn at a value."""

@@ -197,7 +197,7 @@ def test_what_changes_while_the_mouse_is_down_takes_no_click_away(opened):
     chip.hover()
     explorer.page.mouse.down()
     explorer.page.keyboard.press("ArrowRight")
-    assert explorer.noted(log)[-1]["position"] == 2
+    explorer.wait_noted(log, position=2)
     explorer.settle()
     explorer.page.mouse.up()
     explorer.wait_method("minmax")
