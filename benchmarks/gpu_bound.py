@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.detector import add_arguments, model_of  # noqa: E402 - behind the path
 from benchmarks.onnxruntime_gpu import CUDA, facts, photos  # noqa: E402 - behind the path
 
 RESULTS = ROOT / "benchmarks" / "results" / "gpu_bound.md"
@@ -139,7 +140,6 @@ def run_case(arguments, size, bound, *, counted):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="path of the detector; default: from the wheel")
     parser.add_argument("--batches", type=int, nargs="+", default=[16, 4], help="batch sizes")
     parser.add_argument("--bounds", type=int, nargs="+", default=[4096, 1024, 512], help="MiB that a batch may take")
     parser.add_argument(
@@ -147,17 +147,12 @@ def main():
     )
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds for one case")
     parser.add_argument("--case", type=int, nargs=2, metavar=("BATCH", "MIB"), help=argparse.SUPPRESS)
-    parser.add_argument("--json", help="write the figures here as they come")
-    parser.add_argument("--of", metavar="FILE", help="write what --json kept on another machine")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    add_arguments(parser, RESULTS)
     arguments = parser.parse_args()
     if arguments.of:
         write(json.loads(Path(arguments.of).read_text()))
         return 0
-    if arguments.model is None:
-        from tests.support.models import ocr_model
-
-        arguments.model = str(ocr_model("det"))
+    arguments.model = model_of(arguments)
     if arguments.case:
         one_case(arguments)
         return 0

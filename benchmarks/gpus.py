@@ -23,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.detector import add_arguments, model_of  # noqa: E402 - behind the path
+
 RESULTS = ROOT / "benchmarks" / "results" / "gpus.md"
 BATCH = 16
 
@@ -40,18 +42,17 @@ def case(model, folder, workers):
     from trtcal_widgets import CalibrationSession, ImageFolder
 
     source = ImageFolder(folder, size=640, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    times, used = [], []
+    times, used, skipped = [], [], 2 * workers + 4
 
     def heard(_):
         times.append(time.perf_counter())
-        if len(times) == 2 * workers + 4:
+        if len(times) == skipped:
             used.append(at_work())
 
     session = CalibrationSession(model, source, batch_size=BATCH, providers=["CUDAExecutionProvider"])
     started = time.perf_counter()
     with session:
         session.run(progress=heard, executor=workers or None)
-        skipped = 2 * workers + 4
         rate = BATCH * (len(times) - 1 - skipped) / (times[-1] - times[skipped])
         found = {"whole": times[-1] - started, "rate": rate, "at_work": used[0], "sha256": fingerprint(session)}
     print(json.dumps(found))
@@ -61,19 +62,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=["0:1", "4:1", "4:2", "8:2"], metavar="PROCESSES:GPUS")
     parser.add_argument("--photos", type=int, default=1024)
-    parser.add_argument("--model", help="path of the detector; default: from the wheel")
-    parser.add_argument("--json", help="write the figures here after each case")
-    parser.add_argument("--of", metavar="FILE", help="write what --json kept on another machine")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     parser.add_argument("--case", nargs=2, metavar=("FOLDER", "PROCESSES"), help=argparse.SUPPRESS)
+    add_arguments(parser, RESULTS)
     arguments = parser.parse_args()
     if arguments.of:
         write(json.loads(Path(arguments.of).read_text()))
         return 0
-    if arguments.model is None:
-        from tests.support.models import ocr_model
-
-        arguments.model = str(ocr_model("det"))
+    arguments.model = model_of(arguments)
     if arguments.case:
         case(arguments.model, arguments.case[0], int(arguments.case[1]))
         return 0

@@ -23,6 +23,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.detector import add_arguments, model_of  # noqa: E402 - behind the path
+
 RESULTS = ROOT / "benchmarks" / "results" / "onnxruntime_gpu.md"
 CUDA = ["CUDAExecutionProvider"]
 
@@ -89,19 +91,13 @@ def differences(model, images):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="path of the detector; default: from the wheel")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="batch sizes")
-    parser.add_argument("--json", help="write the figures here as they come")
-    parser.add_argument("--of", metavar="FILE", help="write what --json kept on another machine")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    add_arguments(parser, RESULTS)
     arguments = parser.parse_args()
     if arguments.of:
         write(json.loads(Path(arguments.of).read_text()))
         return 0
-    if arguments.model is None:
-        from tests.support.models import ocr_model
-
-        arguments.model = str(ocr_model("det"))
+    arguments.model = model_of(arguments)
     from trtcal_widgets.gpu.memory import open_memory
 
     with open_memory() as memory:

@@ -26,6 +26,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.detector import add_arguments, model_of  # noqa: E402 - behind the path
+
 RESULTS = ROOT / "benchmarks" / "results" / "scaling.md"
 
 
@@ -82,18 +84,12 @@ def main():
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--per-worker", type=int, default=24, help="photos for each worker")
     parser.add_argument("--size", type=int, default=640)
-    parser.add_argument("--model", help="path of the detector; default: from the wheel")
-    parser.add_argument("--json", help="write the figures here after each row")
-    parser.add_argument("--of", metavar="FILE", help="with --write: figures that --json kept, of another machine")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    add_arguments(parser, RESULTS)
     arguments = parser.parse_args()
     if arguments.of:
         write(json.loads(Path(arguments.of).read_text()), arguments.size)
         return 0
-    if arguments.model is None:
-        from tests.support.models import ocr_model
-
-        arguments.model = str(ocr_model("det"))
+    arguments.model = model_of(arguments)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder), arguments.per_worker * max(arguments.workers), arguments.size)

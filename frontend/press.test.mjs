@@ -74,7 +74,7 @@ test("of changes that build on each other none is lost", async () => {
   Object.assign(model, { on: model.addEventListener, off: model.removeEventListener, get: () => model.patch });
   const read = [];
   let drawn = 0;
-  const stop = followEach(model, "patch", (patch) => read.push(patch), () => { drawn += 1; });
+  const stop = followEach(model, ["patch"], () => read.push(model.get("patch")), () => { drawn += 1; });
   const change = (patch) => { model.patch = patch; model.dispatchEvent(new Event("change:patch")); };
   press();
   change(1);

@@ -11,20 +11,21 @@ from tests.ui.lab import answered
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PLACES = """(to) => {
-  const plots = [...document.querySelectorAll('.js-plotly-plot')];
-  const plot = plots.find((p) => p._fullLayout?.shapes?.[0]?.type === 'line');
+PLOT = "[...document.querySelectorAll('.js-plotly-plot')].find((p) => p._fullLayout?.shapes?.[0]?.type === 'line')"
+"""The histogram, which has the line that can be dragged."""
+
+_PLACES = (
+    f"(to) => {{ const plot = {PLOT};"
+    """
   const box = plot.getBoundingClientRect();
   const { xaxis, yaxis, shapes } = plot._fullLayout;
   const place = (value) => box.left + xaxis._offset + xaxis.l2p(value);
   return { line: place(shapes[0].x0), to: place(to), y: box.top + yaxis._offset + 0.6 * yaxis._length,
            unit: 1 / (xaxis.l2p(1) - xaxis.l2p(0)) };
 }"""
+)
 
-_SHOW = """() => {
-  const plots = [...document.querySelectorAll('.js-plotly-plot')];
-  plots.find((p) => p._fullLayout?.shapes?.[0]?.type === 'line').scrollIntoView({ block: 'center' });
-}"""
+_SHOW = f"() => {PLOT}.scrollIntoView({{ block: 'center' }})"
 _NOTE_PRESS = """() => {
   const note = ({ target }) => { window.__tcLine = Boolean(target.closest?.('.shapelayer')); };
   addEventListener('mousedown', note, { capture: true, once: true });
@@ -144,9 +145,9 @@ class ExplorerPage:
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def wait_noted(self, log: Path, **facts) -> None:
-        """Wait until the kernel has written down a change after which this was so: it works after it has answered."""
+        """Wait until this is so after the last change that the kernel wrote down: it works on after it has answered."""
         deadline = time.monotonic() + 60
-        while not any(line.items() >= facts.items() for line in self.noted(log)[-5:]):
+        while not (self.noted(log) or [{}])[-1].items() >= facts.items():
             assert time.monotonic() < deadline, f"not noted: {facts}"
             self.page.wait_for_timeout(50)
 

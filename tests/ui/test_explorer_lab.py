@@ -7,7 +7,7 @@ import re
 import pytest
 from PIL import Image
 
-from tests.ui.explorer_page import ExplorerPage
+from tests.ui.explorer_page import PLOT, ExplorerPage
 from tests.ui.lab import NotebookPage, write_notebook
 from tests.ui.tidy import assert_tidy
 from trtcal_widgets import CalibrationCache
@@ -228,13 +228,14 @@ def test_a_page_that_is_opened_again_shows_the_present_state(opened, lab, artefa
     page.screenshot(path=artefacts / "explorer-without-kernel.png")
 
 
-_AXES = """() => {
-  const plots = [...document.querySelectorAll('.js-plotly-plot')];
-  const plot = plots.find((p) => p._fullLayout?.shapes?.[0]?.type === 'line');
+_AXES = (
+    f"() => {{ const plot = {PLOT};"
+    """
   const { left, top, width, height } = plot.querySelector('.nsewdrag').getBoundingClientRect();
   const { xaxis, yaxis } = plot._fullLayout;
   return { x: [...xaxis.range], y: [...yaxis.range], at: [left + 0.3 * width, top + 0.4 * height] };
 }"""
+)
 
 
 def test_a_plot_that_comes_while_the_kernel_works_is_whole_in_the_end(lab, page):

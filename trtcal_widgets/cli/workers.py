@@ -80,9 +80,10 @@ def providers_of(arguments: argparse.Namespace) -> list[str] | None:
     """
     if not arguments.gpu:
         return None
+    from trtcal_widgets.model.ort import CUDA
     from trtcal_widgets.runners.cuda import cuda_device
 
-    providers = ["CUDAExecutionProvider"]
+    providers = [CUDA]
     if cuda_device(providers) is None:
         raise MissingDependencyError(
             "--gpu needs cuda-bindings or PyCUDA, to count where the model runs: the extra onnxruntime-gpu has all of "

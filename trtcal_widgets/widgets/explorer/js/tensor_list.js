@@ -108,7 +108,8 @@ function render({ model, el }) {
     refresh();
   };
   // Rows that wait to be drawn are patched too. Those that come with a page that is opened are up to date.
-  const readPatch = ({ index, method_names: names, ...changed }) => {
+  const readPatch = () => {
+    const { index, method_names: names, ...changed } = model.get("patch");
     const kept = model.get("rows");
     kept.method_names = names;
     for (const [key, values] of Object.entries(changed)) index.forEach((at, k) => { kept[key][at] = values[k]; });
@@ -116,7 +117,7 @@ function render({ model, el }) {
   const readAll = () => { if (model.get("columns").names) readRows(); };
   const cleanups = [
     follow(model, ["columns", "rows"], readAll),
-    followEach(model, "patch", readPatch, () => list.keepingPlace(refresh)),
+    followEach(model, ["patch"], readPatch, () => list.keepingPlace(refresh)),
     follow(model, ["selected"], () => list.select(model.get("selected"))),
     list.start(),
   ];

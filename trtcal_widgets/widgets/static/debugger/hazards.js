@@ -114,19 +114,27 @@ function afterPress(draw) {
 }
 
 // trtcal_widgets/widgets/kit/js/model.js
-function follow(model, traits, update) {
+function followEach(model, traits, read, update) {
   const names = traits.map((name) => `change:${name}`);
   let gone = false;
   const draw = () => {
     if (!gone) update();
   };
-  const heard = () => afterPress(draw);
+  const heard = () => {
+    read();
+    afterPress(draw);
+  };
   for (const name of names) model.on(name, heard);
-  update();
   return () => {
     gone = true;
     for (const name of names) model.off(name, heard);
   };
+}
+function follow(model, traits, update) {
+  const stop = followEach(model, traits, () => {
+  }, update);
+  update();
+  return stop;
 }
 
 // trtcal_widgets/widgets/debugger/js/hazards.js

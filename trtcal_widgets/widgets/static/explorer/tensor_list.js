@@ -201,35 +201,27 @@ function afterPress(draw) {
 }
 
 // trtcal_widgets/widgets/kit/js/model.js
-function followEach(model, trait, read, update) {
-  const name = `change:${trait}`;
-  let gone = false;
-  const draw = () => {
-    if (!gone) update();
-  };
-  const heard = () => {
-    read(model.get(trait));
-    afterPress(draw);
-  };
-  model.on(name, heard);
-  return () => {
-    gone = true;
-    model.off(name, heard);
-  };
-}
-function follow(model, traits, update) {
+function followEach(model, traits, read, update) {
   const names = traits.map((name) => `change:${name}`);
   let gone = false;
   const draw = () => {
     if (!gone) update();
   };
-  const heard = () => afterPress(draw);
+  const heard = () => {
+    read();
+    afterPress(draw);
+  };
   for (const name of names) model.on(name, heard);
-  update();
   return () => {
     gone = true;
     for (const name of names) model.off(name, heard);
   };
+}
+function follow(model, traits, update) {
+  const stop = followEach(model, traits, () => {
+  }, update);
+  update();
+  return stop;
 }
 
 // trtcal_widgets/widgets/kit/js/keyboard.js
@@ -608,7 +600,8 @@ function render({ model, el }) {
     readColumns();
     refresh();
   };
-  const readPatch = ({ index, method_names: names, ...changed }) => {
+  const readPatch = () => {
+    const { index, method_names: names, ...changed } = model.get("patch");
     const kept = model.get("rows");
     kept.method_names = names;
     for (const [key, values] of Object.entries(changed)) index.forEach((at, k) => {
@@ -620,7 +613,7 @@ function render({ model, el }) {
   };
   const cleanups = [
     follow(model, ["columns", "rows"], readAll),
-    followEach(model, "patch", readPatch, () => list.keepingPlace(refresh)),
+    followEach(model, ["patch"], readPatch, () => list.keepingPlace(refresh)),
     follow(model, ["selected"], () => list.select(model.get("selected"))),
     list.start()
   ];
